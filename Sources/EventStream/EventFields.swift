@@ -1,0 +1,56 @@
+/// What an event says: its name, and where its data stand.
+package struct EventFields: Sendable {
+    /// Value of the last `event` field; `nil` for the default, `message`.
+    package private(set) var name: Range<Int>?
+
+    /// Values of the first `data` field and, rarely, of further ones, which a reader joins with `\n`.
+    package private(set) var data: Range<Int>?
+    package private(set) var furtherData: [Range<Int>] = []
+
+    /// Reads the fields of one event, blank line included or not.
+    package init(of event: Span<UInt8>) {
+        var start = 0
+        if event.count >= 3, event[0] == 0xEF, event[1] == 0xBB, event[2] == 0xBF { start = 3 }
+        while start < event.count {
+            var end = start
+            while end < event.count, event[end] != 0x0A, event[end] != 0x0D { end += 1 }
+            readLine(start..<end, of: event)
+            if end + 1 < event.count, event[end] == 0x0D, event[end + 1] == 0x0A { end += 1 }
+            start = end + 1
+        }
+    }
+
+    /// Whether the event's name is `expected`.
+    package func isNamed(_ expected: StaticString, in event: Span<UInt8>) -> Bool {
+        guard let name else { return false }
+        return Self.equals(name, expected, in: event)
+    }
+
+    /// Whether the data are exactly `expected`.
+    package func dataEquals(_ expected: StaticString, in event: Span<UInt8>) -> Bool {
+        guard let data, furtherData.isEmpty else { return false }
+        return Self.equals(data, expected, in: event)
+    }
+
+    private mutating func readLine(_ line: Range<Int>, of event: Span<UInt8>) {
+        var colon = line.lowerBound
+        while colon < line.upperBound, event[colon] != UInt8(ascii: ":") { colon += 1 }
+        let field = line.lowerBound..<colon
+        var valueStart = min(colon + 1, line.upperBound)
+        if valueStart < line.upperBound, event[valueStart] == UInt8(ascii: " ") { valueStart += 1 }
+        let value = valueStart..<line.upperBound
+        if Self.equals(field, "data", in: event) {
+            if data == nil { data = value } else { furtherData.append(value) }
+        } else if Self.equals(field, "event", in: event) {
+            name = value
+        }
+    }
+
+    private static func equals(_ range: Range<Int>, _ expected: StaticString, in event: Span<UInt8>) -> Bool {
+        guard range.count == expected.utf8CodeUnitCount else { return false }
+        return expected.withUTF8Buffer { wanted in
+            for index in 0..<wanted.count where event[range.lowerBound + index] != wanted[index] { return false }
+            return true
+        }
+    }
+}

@@ -1,0 +1,86 @@
+/// Finds where server-sent events end, in bytes that arrive in pieces of any size.
+///
+/// The caller keeps the bytes that no unit has claimed yet and shows them again, with what has arrived since, to
+/// ``nextUnit(in:)``. No byte is looked at twice. Joined together, the units are the stream, byte for byte.
+///
+/// Line endings may be `\n`, `\r\n` or `\r`, also mixed (WHATWG HTML, "Server-sent events"). An event ends with the
+/// first byte that makes its blank line certain: a `\n` that follows a final `\r` comes as a unit of its own.
+package struct EventSplitter: Sendable {
+    package struct Unit: Hashable, Sendable {
+        package enum Kind: Hashable, Sendable {
+            /// An event: its lines and the blank line that ends it.
+            case event
+            /// Bytes between events: a comment line, a blank line.
+            case filler
+            /// The `\n` of a `\r\n` whose `\r` ended the unit before. It shares that unit's fate.
+            case lineFeed
+        }
+
+        package let kind: Kind
+        /// How many bytes it takes from the front.
+        package let length: Int
+    }
+
+    /// How many bytes at the front have been looked at.
+    private var scanned = 0
+    /// Where the line being scanned starts.
+    private var lineStart = 0
+    /// Whether a line of an event has been seen in front of the current line.
+    private var isInEvent = false
+    /// Whether the last unit ended with `\r`, so that a `\n` would belong to it.
+    private var mayFollowLineFeed = false
+
+    package init() {}
+
+    /// The next complete unit at the front of `bytes`, or `nil` if more bytes are needed.
+    package mutating func nextUnit(in bytes: Span<UInt8>) -> Unit? {
+        if mayFollowLineFeed && scanned == 0 && !bytes.isEmpty {
+            mayFollowLineFeed = false
+            if bytes[0] == UInt8(ascii: "\n") { return Unit(kind: .lineFeed, length: 1) }
+        }
+        while true {
+            let end = nextLineBreak(in: bytes, from: scanned)
+            scanned = end
+            if end == bytes.count { return nil }
+            var behind = end + 1
+            let endsWithReturn = bytes[end] == UInt8(ascii: "\r")
+            if endsWithReturn && behind < bytes.count && bytes[behind] == UInt8(ascii: "\n") { behind += 1 }
+            let isBlank = end == lineStart
+            let isComment = !isBlank && bytes[lineStart] == UInt8(ascii: ":")
+            if isBlank || (isComment && !isInEvent) {
+                let kind: Unit.Kind = isBlank && isInEvent ? .event : .filler
+                self = EventSplitter()
+                mayFollowLineFeed = endsWithReturn && behind == end + 1
+                return Unit(kind: kind, length: behind)
+            }
+            if endsWithReturn && behind == bytes.count && behind == end + 1 {
+                // A "\n" may still come; decide when the next byte is there.
+                return nil
+            }
+            isInEvent = true
+            scanned = behind
+            lineStart = behind
+        }
+    }
+
+    /// The first offset at or behind `start` of a `\n` or `\r`; `bytes.count` if there is none.
+    private func nextLineBreak(in bytes: Span<UInt8>, from start: Int) -> Int {
+        var index = start
+        let words = bytes.bytes
+        while index + 8 <= bytes.count {
+            let word = UInt64(littleEndian: words.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
+            let found = marks(of: 0x0A, in: word) | marks(of: 0x0D, in: word)
+            if found != 0 { return index + found.trailingZeroBitCount / 8 }
+            index += 8
+        }
+        while index < bytes.count, bytes[index] != 0x0A, bytes[index] != 0x0D { index += 1 }
+        return index
+    }
+
+    /// The high bit of each byte that equals `byte` (and, above the first such byte, perhaps of others).
+    @inline(__always)
+    private func marks(of byte: UInt8, in word: UInt64) -> UInt64 {
+        let difference = word ^ (0x0101_0101_0101_0101 &* UInt64(byte))
+        return (difference &- 0x0101_0101_0101_0101) & ~difference & 0x8080_8080_8080_8080
+    }
+}

@@ -1,0 +1,151 @@
+/// Splices to be made in a text: what is not named stays byte for byte.
+///
+/// Edits may be noted in any order but must not overlap.
+package struct JSONEdits: Sendable {
+    package enum Replacement: Hashable, Sendable {
+        case nothing
+        case null
+        case bytes([UInt8])
+    }
+
+    package struct Edit: Hashable, Sendable {
+        package let range: Range<Int>
+        package let replacement: Replacement
+    }
+
+    package private(set) var edits: [Edit] = []
+
+    package init() {}
+
+    package var isEmpty: Bool { edits.isEmpty }
+
+    package mutating func removeAll() { edits.removeAll(keepingCapacity: true) }
+
+    // MARK: Noting edits
+
+    package mutating func replace(_ range: Range<Int>, with replacement: Replacement) {
+        edits.append(Edit(range: range, replacement: replacement))
+    }
+
+    package mutating func insert(_ bytes: [UInt8], at offset: Int) {
+        replace(offset..<offset, with: .bytes(bytes))
+    }
+
+    /// Gives the member `name` the JSON text `value`: in place if `object` has it, else behind its last member.
+    ///
+    /// For several new members use one call of ``append(_:to:)``.
+    package mutating func set(_ name: StaticString, to value: [UInt8], in object: JSONObject, of text: Span<UInt8>) {
+        if let member = object.member(name, in: text) {
+            replace(member.value.range, with: .bytes(value))
+        } else {
+            append([(name.description, value)], to: object)
+        }
+    }
+
+    /// Adds members behind the last one. To be called once for each object.
+    package mutating func append(_ members: [(name: String, value: [UInt8])], to object: JSONObject) {
+        var bytes: [UInt8] = []
+        for member in members {
+            if !(bytes.isEmpty && object.members.isEmpty) { bytes.append(UInt8(ascii: ",")) }
+            bytes.appendJSONString(member.name)
+            bytes.append(UInt8(ascii: ":"))
+            bytes.append(contentsOf: member.value)
+        }
+        if !bytes.isEmpty { insert(bytes, at: object.members.last?.value.range.upperBound ?? object.range.lowerBound + 1) }
+    }
+
+    /// Removes members, with the commas that go with them, from the object whose `{` stands at `opening`.
+    ///
+    /// `removals` decides over each member in order, `members` being all of the object's.
+    package mutating func remove(
+        from object: JSONObject, where isRemoved: (JSONObject.Member) -> Bool
+    ) {
+        var remover = MemberRemover(objectAt: object.range.lowerBound)
+        for member in object.members {
+            remover.visit(key: member.key, isRemoved: isRemoved(member), edits: &self)
+            remover.endValue(at: member.value.range.upperBound)
+        }
+        remover.endObject(at: object.range.upperBound, edits: &self)
+    }
+
+    // MARK: Applying them
+
+    /// Walks the edited text piece by piece: stretches of the original and replacements.
+    @inline(__always)
+    package mutating func forEachPiece(
+        of length: Int, original: (Range<Int>) -> Void, replacement: (Replacement) -> Void
+    ) {
+        if !isSorted { edits.sort { $0.range.lowerBound < $1.range.lowerBound } }
+        var position = 0
+        for edit in edits {
+            if position < edit.range.lowerBound { original(position..<edit.range.lowerBound) }
+            if edit.replacement != .nothing { replacement(edit.replacement) }
+            position = edit.range.upperBound
+        }
+        if position < length { original(position..<length) }
+    }
+
+    private var isSorted: Bool {
+        for index in edits.indices.dropFirst() where edits[index].range.lowerBound < edits[index - 1].range.lowerBound {
+            return false
+        }
+        return true
+    }
+
+    /// The edited text.
+    package mutating func applied(to text: Span<UInt8>) -> [UInt8] {
+        var result: [UInt8] = []
+        result.reserveCapacity(text.count + 64)
+        forEachPiece(of: text.count) { range in
+            result.append(copying: text, range)
+        } replacement: { replacement in
+            switch replacement {
+            case .nothing: break
+            case .null: result.append(contentsOf: "null".utf8)
+            case .bytes(let bytes): result.append(contentsOf: bytes)
+            }
+        }
+        return result
+    }
+}
+
+/// Removes members while a cursor walks over their object.
+///
+/// Call ``visit(key:isRemoved:edits:)`` at each key, ``endValue(at:)`` behind each value and ``endObject(at:edits:)``
+/// behind the object.
+package struct MemberRemover: Sendable {
+    private var previousEnd: Int
+    private var hasKept = false
+    private var removedStart: Int?
+    private var removesToValueEnd: Int?
+
+    package init(objectAt opening: Int) {
+        previousEnd = opening + 1
+    }
+
+    package mutating func visit(key: JSONString, isRemoved: Bool, edits: inout JSONEdits) {
+        finish(nextKeyAt: key.quoted.lowerBound, edits: &edits)
+        if !isRemoved {
+            hasKept = true
+        } else if hasKept {
+            removesToValueEnd = previousEnd
+        } else {
+            removedStart = key.quoted.lowerBound
+        }
+    }
+
+    package mutating func endValue(at end: Int) {
+        previousEnd = end
+    }
+
+    package mutating func endObject(at end: Int, edits: inout JSONEdits) {
+        finish(nextKeyAt: previousEnd, edits: &edits)
+    }
+
+    private mutating func finish(nextKeyAt next: Int, edits: inout JSONEdits) {
+        if let start = removesToValueEnd { edits.replace(start..<previousEnd, with: .nothing) }
+        if let start = removedStart { edits.replace(start..<next, with: .nothing) }
+        removesToValueEnd = nil
+        removedStart = nil
+    }
+}

@@ -1,0 +1,61 @@
+/// The members of one object, located but not decoded, in the order they stand.
+package struct JSONObject: Hashable, Sendable {
+    package struct Member: Hashable, Sendable {
+        package let key: JSONString
+        package let value: JSONValue
+    }
+
+    /// From `{` to behind `}`.
+    package let range: Range<Int>
+    package let members: [Member]
+
+    /// Locates the members of the object that stands in `text` at `offset`; `nil` if another kind of value does.
+    package init?(
+        scanning text: Span<UInt8>, at offset: Int = 0, options: JSONCursor.Options = []
+    ) throws(JSONError) {
+        var cursor = JSONCursor(at: offset, options: options)
+        guard try cursor.peekKind(in: text) == .object else { return nil }
+        try self.init(scanning: text, with: &cursor)
+    }
+
+    /// Locates the members of a whole document; `nil` if it is no object. Nothing may follow it.
+    package init?(document text: Span<UInt8>, options: JSONCursor.Options = []) throws(JSONError) {
+        var cursor = JSONCursor(options: options)
+        guard try cursor.peekKind(in: text) == .object else {
+            try cursor.skipValue(in: text)
+            try cursor.expectEnd(in: text)
+            return nil
+        }
+        try self.init(scanning: text, with: &cursor)
+        try cursor.expectEnd(in: text)
+    }
+
+    private init(scanning text: Span<UInt8>, with cursor: inout JSONCursor) throws(JSONError) {
+        var members: [Member] = []
+        let start = cursor.offset
+        try cursor.enterObject(in: text)
+        while let key = try cursor.nextKey(in: text) {
+            members.append(Member(key: key, value: try cursor.skipValue(in: text)))
+        }
+        self.range = start..<cursor.offset
+        self.members = members
+    }
+
+    /// The member that counts: of several with one key, the last.
+    package func member(_ name: StaticString, in text: Span<UInt8>) -> Member? {
+        for member in members.reversed() where member.key.equals(name, in: text) { return member }
+        return nil
+    }
+
+    /// The member that counts, by a name known only at run time.
+    package func member(named name: String, in text: Span<UInt8>) -> Member? {
+        let wanted = Array(name.utf8)
+        for member in members.reversed() where member.key.equals(wanted, in: text) { return member }
+        return nil
+    }
+
+    /// The value that counts.
+    package func value(_ name: StaticString, in text: Span<UInt8>) -> JSONValue? {
+        member(name, in: text)?.value
+    }
+}

@@ -1,0 +1,114 @@
+/// A string's place in a text, quotes included.
+package struct JSONString: Hashable, Sendable {
+    /// From the opening quote to behind the closing one.
+    package let quoted: Range<Int>
+
+    /// False only if the string is known to hold no backslash.
+    package let hasEscapes: Bool
+
+    package init(quoted: Range<Int>, hasEscapes: Bool) {
+        self.quoted = quoted
+        self.hasEscapes = hasEscapes
+    }
+
+    /// What stands between the quotes.
+    package var content: Range<Int> { quoted.lowerBound + 1..<quoted.upperBound - 1 }
+
+    /// Whether the string's value is `expected`: `"log\u0070robs"` equals `logprobs`.
+    @inlinable
+    package func equals(_ expected: StaticString, in text: Span<UInt8>) -> Bool {
+        if !hasEscapes && content.count != expected.utf8CodeUnitCount { return false }
+        return equalsSlowly(expected, in: text)
+    }
+
+    @usableFromInline
+    func equalsSlowly(_ expected: StaticString, in text: Span<UInt8>) -> Bool {
+        expected.withUTF8Buffer { wanted in
+            if wanted.count == content.count {
+                var same = true
+                for index in 0..<wanted.count where text[content.lowerBound + index] != wanted[index] {
+                    same = false
+                    break
+                }
+                if same { return true }
+            }
+            return hasEscapes && containsEscape(in: text) && decoded(in: text).utf8.elementsEqual(wanted)
+        }
+    }
+
+    /// Whether the string's value is `expected`, given as UTF-8.
+    package func equals(_ expected: [UInt8], in text: Span<UInt8>) -> Bool {
+        decoded(in: text).utf8.elementsEqual(expected)
+    }
+
+    private func containsEscape(in text: Span<UInt8>) -> Bool {
+        for index in content where text[index] == UInt8(ascii: "\\") { return true }
+        return false
+    }
+
+    /// The value: escapes resolved, lone surrogates and invalid UTF-8 as U+FFFD.
+    package func decoded(in text: Span<UInt8>) -> String {
+        guard hasEscapes else { return String(copying: text, content) }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(content.count)
+        var index = content.lowerBound
+        while index < content.upperBound {
+            let byte = text[index]
+            guard byte == UInt8(ascii: "\\"), index + 1 < content.upperBound else {
+                bytes.append(byte)
+                index += 1
+                continue
+            }
+            switch text[index + 1] {
+            case UInt8(ascii: "n"): bytes.append(0x0A)
+            case UInt8(ascii: "t"): bytes.append(0x09)
+            case UInt8(ascii: "r"): bytes.append(0x0D)
+            case UInt8(ascii: "b"): bytes.append(0x08)
+            case UInt8(ascii: "f"): bytes.append(0x0C)
+            case UInt8(ascii: "u"):
+                index = appendScalar(to: &bytes, escapeAt: index, in: text)
+                continue
+            case let other: bytes.append(other)
+            }
+            index += 2
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Resolves `\uXXXX`, or a surrogate pair of two; answers the offset behind it.
+    private func appendScalar(to bytes: inout [UInt8], escapeAt index: Int, in text: Span<UInt8>) -> Int {
+        let first = hexUnit(at: index + 2, in: text)
+        var end = index + 6
+        var scalar = Unicode.Scalar(first)
+        if (0xD800..<0xDC00).contains(first), end + 6 <= content.upperBound,
+            text[end] == UInt8(ascii: "\\"), text[end + 1] == UInt8(ascii: "u")
+        {
+            let second = hexUnit(at: end + 2, in: text)
+            if (0xDC00..<0xE000).contains(second) {
+                scalar = Unicode.Scalar(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00))
+                end += 6
+            }
+        }
+        bytes.append(contentsOf: String(Character(scalar ?? "\u{FFFD}")).utf8)
+        return end
+    }
+
+    private func hexUnit(at index: Int, in text: Span<UInt8>) -> UInt32 {
+        var unit: UInt32 = 0
+        for offset in index..<min(index + 4, content.upperBound) {
+            unit = unit << 4 | UInt32(hexDigitValue(text[offset]) ?? 0)
+        }
+        return unit
+    }
+}
+
+/// 0…15 for a hexadecimal digit of either case.
+@inlinable
+func hexDigitValue(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+    default: nil
+    }
+}

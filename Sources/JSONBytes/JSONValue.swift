@@ -1,0 +1,78 @@
+/// What kind of JSON value stands at a place.
+package enum JSONKind: Hashable, Sendable {
+    case object, array, string, number, `true`, `false`, null
+
+    /// `NaN`, `Infinity` or `-Infinity`: not JSON, but what some Python servers emit.
+    case nonFinite
+
+    package var isBool: Bool { self == .true || self == .false }
+}
+
+/// A value's place in a text: its kind and its bytes, nothing decoded.
+package struct JSONValue: Hashable, Sendable {
+    package let kind: JSONKind
+    package let range: Range<Int>
+
+    package init(kind: JSONKind, range: Range<Int>) {
+        self.kind = kind
+        self.range = range
+    }
+
+    package var isNull: Bool { kind == .null }
+
+    /// The value as an integer; `nil` for other kinds, fractions, exponents and what does not fit.
+    package func int(in text: Span<UInt8>) -> Int? {
+        guard kind == .number else { return nil }
+        var index = range.lowerBound
+        let negative = text[index] == UInt8(ascii: "-")
+        if negative { index += 1 }
+        var result = 0
+        while index < range.upperBound {
+            let byte = text[index]
+            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+            let (product, tooLarge) = result.multipliedReportingOverflow(by: 10)
+            let (sum, overflow) = product.addingReportingOverflow(Int(byte - UInt8(ascii: "0")))
+            if tooLarge || overflow { return nil }
+            result = sum
+            index += 1
+        }
+        return negative ? -result : result
+    }
+
+    /// The value as a floating-point number; `nil` for other kinds.
+    package func double(in text: Span<UInt8>) -> Double? {
+        guard kind == .number else { return nil }
+        return Double(String(copying: text, range))
+    }
+
+    /// The value as a string without its escapes; `nil` for other kinds.
+    package func string(in text: Span<UInt8>) -> String? {
+        guard kind == .string else { return nil }
+        return JSONString(quoted: range, hasEscapes: true).decoded(in: text)
+    }
+
+    /// Whether the value is the string `expected`, however it is escaped.
+    package func equals(_ expected: StaticString, in text: Span<UInt8>) -> Bool {
+        kind == .string && JSONString(quoted: range, hasEscapes: true).equals(expected, in: text)
+    }
+
+    /// The bytes of the value as they stand.
+    package func bytes(in text: Span<UInt8>) -> [UInt8] { [UInt8](copying: text, range) }
+}
+
+extension String {
+    /// The bytes of `range` as UTF-8; invalid sequences become U+FFFD.
+    package init(copying text: Span<UInt8>, _ range: Range<Int>) {
+        self = text.extracting(range).withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+extension [UInt8] {
+    package init(copying text: Span<UInt8>, _ range: Range<Int>) {
+        self = text.extracting(range).withUnsafeBufferPointer { Array($0) }
+    }
+
+    package mutating func append(copying text: Span<UInt8>, _ range: Range<Int>) {
+        text.extracting(range).withUnsafeBufferPointer { append(contentsOf: $0) }
+    }
+}

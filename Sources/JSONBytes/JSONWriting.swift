@@ -1,0 +1,34 @@
+extension [UInt8] {
+    /// Appends `value` as a JSON string; U+0085, U+2028 and U+2029 are escaped, so that no reader sees a line break.
+    package mutating func appendJSONString(_ value: String) {
+        append(UInt8(ascii: "\""))
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\"": append(contentsOf: #"\""#.utf8)
+            case "\\": append(contentsOf: #"\\"#.utf8)
+            case "\n": append(contentsOf: #"\n"#.utf8)
+            case "\r": append(contentsOf: #"\r"#.utf8)
+            case "\t": append(contentsOf: #"\t"#.utf8)
+            case "\u{0}"..<" ", "\u{85}", "\u{2028}", "\u{2029}": appendUnicodeEscape(UInt16(scalar.value))
+            default: append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+            }
+        }
+        append(UInt8(ascii: "\""))
+    }
+
+    /// Appends `"name":`, behind a comma unless an object or a list has just been opened.
+    package mutating func appendJSONKey(_ name: StaticString) {
+        if let last, last != UInt8(ascii: "{"), last != UInt8(ascii: "[") { append(UInt8(ascii: ",")) }
+        append(UInt8(ascii: "\""))
+        name.withUTF8Buffer { append(contentsOf: $0) }
+        append(UInt8(ascii: "\""))
+        append(UInt8(ascii: ":"))
+    }
+
+    package mutating func appendUnicodeEscape(_ unit: UInt16) {
+        append(contentsOf: #"\u"#.utf8)
+        for shift in [12, 8, 4, 0] as [UInt16] {
+            append(Array("0123456789abcdef".utf8)[Int(unit >> shift & 0xF)])
+        }
+    }
+}

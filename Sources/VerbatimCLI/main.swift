@@ -1,0 +1,6 @@
+import ArgumentParser
+import NIOCore
+import NIOPosix
+import NIOHTTP1
+import ServiceLifecycle
+print("hi")
