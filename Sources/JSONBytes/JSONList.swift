@@ -1,0 +1,54 @@
+/// A list of JSON values of which only the text is kept: `-1.0,null,-0.25`.
+package struct JSONList: Hashable, Sendable {
+    /// The elements, joined by commas.
+    package private(set) var bytes: [UInt8] = []
+    package private(set) var count = 0
+
+    package init() {}
+
+    package var isEmpty: Bool { count == 0 }
+
+    /// Appends the value in `range`, normalized.
+    @discardableResult
+    package mutating func append(_ range: Range<Int>, of text: Span<UInt8>) -> JSONNormalizer.Losses {
+        separate()
+        return JSONNormalizer.append(range, of: text, to: &bytes)
+    }
+
+    /// Appends the JSON text of one value, normalized already.
+    package mutating func append(_ value: [UInt8]) {
+        separate()
+        bytes.append(contentsOf: value)
+    }
+
+    package mutating func append(_ value: Int) {
+        separate()
+        bytes.append(contentsOf: String(value).utf8)
+    }
+
+    package mutating func appendNull() {
+        separate()
+        bytes.append(contentsOf: "null".utf8)
+    }
+
+    /// Appends `count` values that stand in `range`, joined by commas.
+    @discardableResult
+    package mutating func append(
+        elements range: Range<Int>, count: Int, of text: Span<UInt8>
+    ) -> JSONNormalizer.Losses {
+        if count == 0 { return [] }
+        separate()
+        self.count += count - 1
+        return JSONNormalizer.append(range, of: text, to: &bytes)
+    }
+
+    /// The list as a JSON array.
+    package var array: [UInt8] {
+        [UInt8(ascii: "[")] + bytes + [UInt8(ascii: "]")]
+    }
+
+    private mutating func separate() {
+        if count > 0 { bytes.append(UInt8(ascii: ",")) }
+        count += 1
+    }
+}

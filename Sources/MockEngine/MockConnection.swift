@@ -1,0 +1,144 @@
+import NIOCore
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// One accepted connection, as scripts see it.
+final class MockConnection: Sendable {
+    struct Status {
+        /// When the peer's close was noticed, or our own if that came first.
+        var endedAt: ContinuousClock.Instant?
+        var isClosedHere = false
+    }
+
+    let index: Int
+    let channel: any Channel
+    let status = Monitor(Status())
+
+    init(index: Int, channel: any Channel) {
+        self.index = index
+        self.channel = channel
+    }
+
+    /// Writes and waits until the socket has taken the bytes.
+    func send(_ bytes: [UInt8]) async throws {
+        try await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get()
+    }
+
+    func close() async {
+        status.update { $0.isClosedHere = true }
+        channel.close(promise: nil)
+        try? await channel.closeFuture.get()
+    }
+
+    /// Closes with a TCP reset: lingering for no time discards what is unsent and skips the orderly goodbye.
+    func reset() async {
+        if let socket = channel as? any SocketOptionProvider {
+            try? await socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
+        }
+        await close()
+    }
+
+    func peerClosed() async -> ContinuousClock.Instant {
+        await status.wait { $0.endedAt != nil }
+        return status.read(\.endedAt) ?? .now
+    }
+
+    /// Notes that the connection has ended. Returns whether this is the first sign of it.
+    func markEnded() -> Bool {
+        let now = ContinuousClock.now
+        return status.update { status in
+            guard status.endedAt == nil else { return false }
+            status.endedAt = now
+            return true
+        }
+    }
+}
+
+/// Reads requests off one connection, all the time, and runs their scripts one after the other.
+final class MockConnectionHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let connection: MockConnection
+    private let engine: MockEngine
+    private var parser: MockRequestParser
+    private var waiting: [MockRequest] = []
+    private var isRunningScript = false
+    private var isRefusing = false
+
+    init(connection: MockConnection, engine: MockEngine) {
+        self.connection = connection
+        self.engine = engine
+        parser = MockRequestParser(connection: connection.index)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isRefusing else { return }
+        parser.append(unwrapInboundIn(data).readableBytesView)
+        do {
+            while let request = try parser.next() {
+                engine.record(request)
+                waiting.append(request)
+            }
+        } catch {
+            refuse(error, context)
+        }
+        runNextScript(context.eventLoop)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event as? ChannelEvent == .inputClosed {
+            noteEnd()
+            if !isRunningScript { context.close(promise: nil) }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        noteEnd()
+        engine.forget(connection)
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        noteEnd()
+        context.close(promise: nil)
+    }
+
+    private func noteEnd() {
+        guard connection.markEnded() else { return }
+        engine.noteEnd(insideRequest: !parser.isBetweenRequests && !isRefusing, of: connection)
+    }
+
+    private func refuse(_ error: MockRequestParser.Malformed, _ context: ChannelHandlerContext) {
+        isRefusing = true
+        engine.recordProblem("connection \(connection.index): \(error)")
+        let reply = ByteBuffer(string: "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        context.writeAndFlush(NIOAny(reply), promise: nil)
+        context.close(promise: nil)
+    }
+
+    private func runNextScript(_ eventLoop: any EventLoop) {
+        guard !isRunningScript, !waiting.isEmpty else { return }
+        isRunningScript = true
+        let request = waiting.removeFirst()
+        let handler = NIOLoopBound(self, eventLoop: eventLoop)
+        engine.run(MockExchange(request: request, connection: connection)) {
+            eventLoop.execute { handler.value.scriptFinished(closing: request.asksToClose, eventLoop) }
+        }
+    }
+
+    private func scriptFinished(closing: Bool, _ eventLoop: any EventLoop) {
+        isRunningScript = false
+        if closing || connection.status.read({ $0.endedAt != nil }) {
+            connection.channel.close(promise: nil)
+        } else {
+            runNextScript(eventLoop)
+        }
+    }
+}
