@@ -22,6 +22,8 @@ package struct JSONCursor: Sendable {
         package static let nonFiniteNumbers = Options(rawValue: 1)
         /// Refuse strings that are not valid UTF-8.
         package static let validUTF8 = Options(rawValue: 2)
+        /// Take what is nested a few levels deeper: a record of the trace encloses a request that may be as deep as any.
+        package static let recordDepth = Options(rawValue: 4)
     }
 
     /// Offset of the next byte to be looked at.
@@ -133,7 +135,7 @@ package struct JSONCursor: Sendable {
 
     private mutating func enter(_ opening: UInt8, in text: Span<UInt8>) throws(JSONError) {
         skipWhitespace(in: text)
-        if depth == Self.maximumDepth { throw JSONError(.tooDeep, at: offset) }
+        if depth == Self.maximumDepth + (options.contains(.recordDepth) ? 8 : 0) { throw JSONError(.tooDeep, at: offset) }
         try expect(opening, in: text)
         depth += 1
         isBehindValue = false

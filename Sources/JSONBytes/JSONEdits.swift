@@ -31,27 +31,43 @@ package struct JSONEdits: Sendable {
         replace(offset..<offset, with: .bytes(bytes))
     }
 
-    /// Gives the member `name` the JSON text `value`: in place if `object` has it, else behind its last member.
-    ///
-    /// For several new members use one call of ``append(_:to:)``.
-    package mutating func set(_ name: StaticString, to value: [UInt8], in object: JSONObject, of text: Span<UInt8>) {
-        if let member = object.member(name, in: text) {
-            replace(member.value.range, with: .bytes(value))
-        } else {
-            append([(name.description, value)], to: object)
+    /// Changes members of `object`: gives those in `values` the JSON text that goes with them, in place or behind the
+    /// last member, and removes those in `removed`. To be called once for each object.
+    package mutating func update(
+        _ object: JSONObject,
+        of text: Span<UInt8>,
+        setting values: [(name: String, value: [UInt8])],
+        removing removed: [String] = []
+    ) {
+        var removedKeys: Set<JSONString> = []
+        for name in removed {
+            let name = Array(name.utf8)
+            for member in object.members where member.key.equals(name, in: text) { removedKeys.insert(member.key) }
         }
+        var added: [(name: String, value: [UInt8])] = []
+        for (name, value) in values {
+            if let member = object.member(named: name, in: text), !removedKeys.contains(member.key) {
+                replace(member.value.range, with: .bytes(value))
+            } else {
+                added.append((name, value))
+            }
+        }
+        if !removedKeys.isEmpty { remove(from: object) { removedKeys.contains($0.key) } }
+        append(added, to: object, behindMember: removedKeys.count < object.members.count)
     }
 
-    /// Adds members behind the last one. To be called once for each object.
-    package mutating func append(_ members: [(name: String, value: [UInt8])], to object: JSONObject) {
+    private mutating func append(
+        _ members: [(name: String, value: [UInt8])], to object: JSONObject, behindMember: Bool
+    ) {
         var bytes: [UInt8] = []
         for member in members {
-            if !(bytes.isEmpty && object.members.isEmpty) { bytes.append(UInt8(ascii: ",")) }
+            if behindMember || !bytes.isEmpty { bytes.append(UInt8(ascii: ",")) }
             bytes.appendJSONString(member.name)
             bytes.append(UInt8(ascii: ":"))
             bytes.append(contentsOf: member.value)
         }
-        if !bytes.isEmpty { insert(bytes, at: object.members.last?.value.range.upperBound ?? object.range.lowerBound + 1) }
+        if bytes.isEmpty { return }
+        insert(bytes, at: object.members.last?.value.range.upperBound ?? object.range.lowerBound + 1)
     }
 
     /// Removes members, with the commas that go with them, from the object whose `{` stands at `opening`.
@@ -90,6 +106,13 @@ package struct JSONEdits: Sendable {
             return false
         }
         return true
+    }
+
+    /// The same edits in a text of which this one is a part: each range as `place` answers it.
+    package mutating func relocate(_ place: (Range<Int>) -> Range<Int>) {
+        for index in edits.indices {
+            edits[index] = Edit(range: place(edits[index].range), replacement: edits[index].replacement)
+        }
     }
 
     /// The edited text.

@@ -13,7 +13,6 @@ final class MockConnection: Sendable {
     struct Status {
         /// When the peer's close was noticed, or our own if that came first.
         var endedAt: ContinuousClock.Instant?
-        var isClosedHere = false
     }
 
     let index: Int
@@ -31,7 +30,6 @@ final class MockConnection: Sendable {
     }
 
     func close() async {
-        status.update { $0.isClosedHere = true }
         channel.close(promise: nil)
         try? await channel.closeFuture.get()
     }
@@ -112,7 +110,7 @@ final class MockConnectionHandler: ChannelInboundHandler {
 
     private func noteEnd() {
         guard connection.markEnded() else { return }
-        engine.noteEnd(insideRequest: !parser.isBetweenRequests && !isRefusing, of: connection)
+        engine.noteEnd(of: connection, insideRequest: !parser.isBetweenRequests && !isRefusing)
     }
 
     private func refuse(_ error: MockRequestParser.Malformed, _ context: ChannelHandlerContext) {

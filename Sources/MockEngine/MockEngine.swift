@@ -9,41 +9,140 @@ package final class MockEngine: Sendable {
     package typealias Script = @Sendable (MockExchange) async throws -> Void
 
     private struct State {
+        var port = 0
+        var listener: (any Channel)?
+        var isStopped = false
         var requests: [MockRequest] = []
         var problems: [String] = []
         var accepted = 0
         var open: Set<Int> = []
         var connections: [Int: MockConnection] = [:]
         var scripts: [Int: Task<Void, Never>] = [:]
-        var nextScript = 0
-        var listener: (any Channel)?
-        var isStopped = false
+        var scriptsStarted = 0
     }
 
     private let state = Monitor(State())
     private let script: Script
 
-    /// The port it listens on.
-    package let port: Int
+    private init(script: @escaping Script) {
+        self.script = script
+    }
 
     /// Listens on 127.0.0.1, on a free port by default, and runs `script` for each request.
     ///
     /// Scripts of different connections run concurrently, those of one connection one after the other.
     package static func start(port: Int = 0, script: @escaping Script) async throws -> MockEngine {
-        let socket = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let engine = MockEngine(script: script)
+        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .serverChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.autoRead, value: true)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try engine.accept(channel) }
+            }
             .bind(host: "127.0.0.1", port: port).get()
-        let engine = MockEngine(port: socket.localAddress?.port ?? port, script: script)
+        engine.state.update { state in
+            state.port = listener.localAddress?.port ?? port
+            state.listener = listener
+        }
         return engine
     }
 
-    private init(port: Int, script: @escaping Script) {
-        self.port = port
-        self.script = script
+    /// Closes every connection, cancels the scripts that still run and gives the port back.
+    package func stop() async {
+        let (listener, connections, scripts) = state.update { state in
+            state.isStopped = true
+            return (state.listener, state.connections.values.map(\.self), state.scripts.values.map(\.self))
+        }
+        for script in scripts { script.cancel() }
+        try? await listener?.close().get()
+        for connection in connections { await connection.close() }
+        state.update { $0.listener = nil }
+    }
+
+    // MARK: What it saw
+
+    /// The port it listens on.
+    package var port: Int { state.read(\.port) }
+
+    /// The base of its addresses, such as `http://127.0.0.1:8000`.
+    package var url: String { "http://127.0.0.1:\(port)" }
+
+    /// All requests so far, in order of arrival.
+    package var requests: [MockRequest] { state.read(\.requests) }
+
+    /// What arrived and was not a request: malformed bytes, and connections that ended inside a request.
+    package var problems: [String] { state.read(\.problems) }
+
+    /// How many connections were accepted so far.
+    package var connectionCount: Int { state.read(\.accepted) }
+
+    /// How many connections neither side has closed.
+    package var openConnectionCount: Int { state.read(\.open.count) }
+
+    /// Waits until `count` requests have arrived, the engine is stopped, or the task is cancelled.
+    package func waitForRequests(_ count: Int) async {
+        await state.wait { $0.requests.count >= count || $0.isStopped }
+    }
+
+    /// Waits until `count` connections or fewer are open, the engine is stopped, or the task is cancelled.
+    package func waitForOpenConnections(atMost count: Int) async {
+        await state.wait { $0.open.count <= count || $0.isStopped }
+    }
+}
+
+// MARK: - What connections report
+
+extension MockEngine {
+    private func accept(_ channel: any Channel) throws {
+        let connection = state.update { state -> MockConnection? in
+            guard !state.isStopped else { return nil }
+            let connection = MockConnection(index: state.accepted, channel: channel)
+            state.accepted += 1
+            state.open.insert(connection.index)
+            state.connections[connection.index] = connection
+            return connection
+        }
+        guard let connection else { throw ChannelError.ioOnClosedChannel }
+        try channel.pipeline.syncOperations.addHandler(MockConnectionHandler(connection: connection, engine: self))
+    }
+
+    func record(_ request: MockRequest) {
+        state.update { $0.requests.append(request) }
+    }
+
+    func recordProblem(_ problem: String) {
+        state.update { $0.problems.append(problem) }
+    }
+
+    /// The first sign that a connection is over.
+    func noteEnd(of connection: MockConnection, insideRequest: Bool) {
+        state.update { state in
+            state.open.remove(connection.index)
+            if insideRequest { state.problems.append("connection \(connection.index) ended inside a request") }
+        }
+    }
+
+    func forget(_ connection: MockConnection) {
+        state.update { $0.connections[connection.index] = nil }
+    }
+
+    /// Runs the script for one exchange, closes its connection if it throws, and calls `completion` in any case.
+    func run(_ exchange: MockExchange, completion: @escaping @Sendable () -> Void) {
+        state.update { state in
+            guard !state.isStopped else { return }
+            state.scriptsStarted += 1
+            let key = state.scriptsStarted
+            state.scripts[key] = Task {
+                do {
+                    try await self.script(exchange)
+                } catch {
+                    await exchange.close()
+                }
+                self.state.update { $0.scripts[key] = nil }
+                completion()
+            }
+        }
     }
 }

@@ -15,6 +15,20 @@ package struct MockRequest: Sendable {
     /// Which accepted connection it came in on, counted from 0.
     package var connection: Int
 
+    package init(
+        method: String, target: String, version: String = "HTTP/1.1", headers: [(name: String, value: String)] = [],
+        rawHead: [UInt8] = [], body: [UInt8] = [], trailers: [(name: String, value: String)] = [], connection: Int = 0
+    ) {
+        self.method = method
+        self.target = target
+        self.version = version
+        self.headers = headers
+        self.rawHead = rawHead
+        self.body = body
+        self.trailers = trailers
+        self.connection = connection
+    }
+
     /// The first value of the header called `name`, in any letter case.
     package func header(_ name: String) -> String? {
         headerValues(name).first

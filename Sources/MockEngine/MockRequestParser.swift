@@ -66,20 +66,22 @@ struct MockRequestParser {
             phase = taken == remaining ? .head : .body(remaining: remaining - taken)
             return taken == remaining
         case .chunkSize:
-            guard let line = try takeLine() else { return false }
+            guard let line = takeLine() else { return false }
             let digits = line.split(separator: ";", omittingEmptySubsequences: false)[0].trimmed
-            guard let size = Int(digits, radix: 16), size >= 0 else { throw Malformed(description: "chunk size \(line)") }
+            guard digits.allSatisfy(\.isHexDigit), let size = Int(digits, radix: 16) else {
+                throw Malformed(description: "chunk size \(line)")
+            }
             phase = size == 0 ? .trailers : .chunk(remaining: size)
         case .chunk(let remaining):
             let taken = take(upTo: remaining)
             phase = taken == remaining ? .chunkEnd : .chunk(remaining: remaining - taken)
             return taken == remaining
         case .chunkEnd:
-            guard let line = try takeLine() else { return false }
+            guard let line = takeLine() else { return false }
             guard line.isEmpty else { throw Malformed(description: "bytes after the end of a chunk") }
             phase = .chunkSize
         case .trailers:
-            guard let line = try takeLine() else { return false }
+            guard let line = takeLine() else { return false }
             if line.isEmpty { phase = .head } else { request.trailers.append(try Self.field(line)) }
         }
         return true
@@ -89,7 +91,8 @@ struct MockRequestParser {
         var lines = String(decoding: head.dropLast(4), as: UTF8.self)
             .split(separator: "\r\n", omittingEmptySubsequences: false)
         let requestLine = lines.removeFirst().split(separator: " ", omittingEmptySubsequences: false)
-        guard requestLine.count == 3, requestLine.allSatisfy({ !$0.isEmpty }), requestLine[2].hasPrefix("HTTP/1.") else {
+        guard requestLine.count == 3, requestLine.allSatisfy({ !$0.isEmpty }), requestLine[2].hasPrefix("HTTP/1.")
+        else {
             throw Malformed(description: "request line \(requestLine.joined(separator: " "))")
         }
         request.rawHead = head
@@ -106,7 +109,7 @@ struct MockRequestParser {
             }
             phase = .chunkSize
         } else if !lengths.isEmpty {
-            guard lengths.count == 1, let length = Int(lengths[0]), length >= 0 else {
+            guard lengths.count == 1, lengths[0].allSatisfy(\.isNumber), let length = Int(lengths[0]) else {
                 throw Malformed(description: "content length \(lengths)")
             }
             phase = .body(remaining: length)
@@ -125,8 +128,7 @@ struct MockRequestParser {
     }
 
     private static func emptyRequest(_ connection: Int) -> MockRequest {
-        MockRequest(
-            method: "", target: "", version: "", headers: [], rawHead: [], body: [], trailers: [], connection: connection)
+        MockRequest(method: "", target: "", version: "", connection: connection)
     }
 
     // MARK: Taking bytes
@@ -137,7 +139,7 @@ struct MockRequestParser {
         return Array(buffer[consumed..<end])
     }
 
-    private mutating func takeLine() throws(Malformed) -> String? {
+    private mutating func takeLine() -> String? {
         guard let end = endOfNext([13, 10]) else { return nil }
         defer { consumed = end }
         return String(decoding: buffer[consumed..<(end - 2)], as: UTF8.self)

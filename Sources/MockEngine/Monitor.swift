@@ -1,4 +1,4 @@
-package import Synchronization
+import Synchronization
 
 /// State behind a lock that a task can wait on, without polling.
 ///

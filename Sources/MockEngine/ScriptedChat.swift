@@ -1,0 +1,81 @@
+/// A deterministic model server: the same request always gets the same bytes.
+///
+/// It serves `…/chat/completions` and `…/models` in the words of the engine it imitates:
+/// `MockEngine.start(script: ScriptedChat(.vllm).serve)`.
+package struct ScriptedChat: Sendable {
+    /// The engine that is imitated.
+    package enum Flavour: Sendable, CaseIterable {
+        case vllm
+        case llamacpp
+        case openai
+    }
+
+    /// What the engine refuses beyond what its flavour refuses anyway.
+    package enum Refusal: Sendable {
+        case none
+        /// Log-probabilities, with status 400.
+        case logprobs
+        /// Log-probabilities, with status 403.
+        case logprobsForbidden
+        /// `return_token_ids`, with status 400. The llama.cpp flavour ignores that field whatever is set here, and the
+        /// OpenAI flavour always refuses it.
+        case tokenIDs
+    }
+
+    package var flavour: Flavour
+    package var conversation: Conversation
+    /// The name of the model that replies carry.
+    package var model = "mock/scripted-1"
+    package var refuses = Refusal.none
+    /// The most `top_logprobs` the vLLM and OpenAI flavours grant.
+    package var maxLogprobs = 20
+    /// How long to wait before each event of a stream but the first.
+    package var pacing: Duration?
+
+    package init(_ flavour: Flavour, _ conversation: Conversation = .demo) {
+        self.flavour = flavour
+        self.conversation = conversation
+    }
+
+    /// Answers one request. This is the script to start a ``MockEngine`` with.
+    package func serve(_ exchange: MockExchange) async throws {
+        switch answer(exchange.request) {
+        case .whole(let status, let reason, let headers, let body):
+            try await exchange.respond(status: status, reason: reason, headers: headers, body: body)
+            if headers.contains(where: { $0 == ("Connection", "close") }) { await exchange.close() }
+        case .stream(let headers, let events):
+            try await exchange.startEventStream(headers: headers)
+            for (index, event) in events.enumerated() {
+                if index > 0, let pacing { try await Task.sleep(for: pacing) }
+                try await exchange.sendEvent(event)
+            }
+            try await exchange.finishStream()
+        }
+    }
+
+    /// The answer to a request, without sending it.
+    package func answer(_ request: MockRequest) -> ScriptedAnswer {
+        let path = request.target.prefix { $0 != "?" }
+        if request.method == "GET", path.hasSuffix("/models") { return shape.whole(shape.models(model)) }
+        guard request.method == "POST", path.hasSuffix("/chat/completions") else { return shape.notFound() }
+        return answer(toBody: request.body)
+    }
+
+    /// The answer to the body of a chat completion request, without sending it.
+    package func answer(toBody body: [UInt8]) -> ScriptedAnswer {
+        guard let request = ChatRequest(body) else { return shape.unparsable() }
+        if let refusal = shape.refusal(of: request, options: self) { return refusal }
+        let turn = request.hasToolResult ? conversation.afterToolResult : conversation.opening
+        let choices = (0..<request.choiceCount).compactMap { turn.reply(forChoice: $0) }
+        return shape.answer(
+            to: ChatReply(request: request, model: model, promptTokenIDs: turn.promptTokenIDs, choices: choices))
+    }
+
+    private var shape: any ChatShape {
+        switch flavour {
+        case .vllm: VLLMShape()
+        case .llamacpp: LlamaCppShape()
+        case .openai: OpenAIShape()
+        }
+    }
+}

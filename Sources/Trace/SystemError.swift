@@ -1,0 +1,36 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// An error number of the operating system.
+package struct SystemError: Error, Hashable, Sendable {
+    package let code: Int32
+
+    package init(_ code: Int32) {
+        self.code = code
+    }
+
+    /// The error of the call that has just failed.
+    static var last: SystemError { SystemError(errno) }
+
+    static let doesNotExist = SystemError(ENOENT)
+    static let exists = SystemError(EEXIST)
+    static let isDirectory = SystemError(EISDIR)
+    static let isNotDirectory = SystemError(ENOTDIR)
+    static let isDenied = SystemError(EACCES)
+    static let wasInterrupted = SystemError(EINTR)
+    static let wouldBlock = SystemError(EWOULDBLOCK)
+    static let mayTryAgain = SystemError(EAGAIN)
+    static let isTooLong = SystemError(ENAMETOOLONG)
+
+    /// The file system is full.
+    package static let noSpace = SystemError(ENOSPC)
+}
+
+extension SystemError: CustomStringConvertible {
+    package var description: String { String(cString: strerror(code)) }
+}

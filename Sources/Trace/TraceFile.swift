@@ -1,0 +1,89 @@
+/// The trace, opened for appending whole lines: what a failed write leaves behind is taken back.
+struct TraceFile: ~Copyable, Sendable {
+    let file: OpenFile
+    let path: String
+    let kind: OpenFile.Status.Kind
+    /// Whether it did not exist before.
+    let isNew: Bool
+
+    private let system: TraceFileSystem
+    /// What a failed write has left behind and could not be taken back yet.
+    private var residue = Residue.none
+
+    private enum Residue {
+        case none
+        /// Whatever stands behind this length of a regular file.
+        case behind(Int)
+        /// A part of a line in something that cannot be truncated.
+        case partOfLine
+    }
+
+    init(file: consuming OpenFile, path: String, kind: OpenFile.Status.Kind, isNew: Bool, system: TraceFileSystem) {
+        self.file = file
+        self.path = path
+        self.kind = kind
+        self.isNew = isNew
+        self.system = system
+    }
+
+    /// Writes `lines`, all or nothing, by one call of the operating system where it takes them all at once.
+    mutating func append(_ lines: [UInt8], sync: Bool) throws(SystemError) {
+        try removeResidue()
+        let length = kind == .regular ? try file.status().size : 0
+        var written = 0
+        do throws(SystemError) {
+            try write(lines, written: &written)
+            if sync, kind == .regular { try system.sync(file.descriptor) }
+        } catch {
+            if written > 0 { residue = kind == .regular ? .behind(length) : .partOfLine }
+            if kind == .regular { try? removeResidue() }
+            throw error
+        }
+    }
+
+    /// Asks a character device, where it costs no more than an empty line, whether writing works.
+    mutating func probe() -> SystemError? {
+        guard kind == .characterDevice else { return nil }
+        do throws(SystemError) {
+            try append([UInt8(ascii: "\n")], sync: false)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    /// Cuts the file off behind its first `length` bytes.
+    mutating func truncate(to length: Int) throws(SystemError) {
+        try system.truncate(file.descriptor, length)
+    }
+
+    private mutating func removeResidue() throws(SystemError) {
+        switch residue {
+        case .none: return
+        case .behind(let length):
+            // Somebody else may have emptied the file meanwhile: never make it longer.
+            if try file.status().size > length { try truncate(to: length) }
+        case .partOfLine:
+            var written = 0
+            try write([UInt8(ascii: "\n")], written: &written)
+        }
+        residue = .none
+    }
+
+    private func write(_ bytes: [UInt8], written: inout Int) throws(SystemError) {
+        while written < bytes.count {
+            let start = written
+            var failure: SystemError?
+            let count = bytes.withUnsafeBytes { buffer -> Int in
+                do throws(SystemError) {
+                    return try system.write(file.descriptor, UnsafeRawBufferPointer(rebasing: buffer[start...]))
+                } catch {
+                    failure = error
+                    return 0
+                }
+            }
+            if let failure { throw failure }
+            written += count
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import JSONBytes
+
+/// Numbers the turns of each session.
+struct TurnNumbers: Sendable {
+    /// The session of a record that names none.
+    static let defaultSession = "default"
+
+    private var lastTurns: [String: Int] = [:]
+
+    init() {}
+
+    /// Goes on from the last turn of each session in `file`. Lines that are no records are passed over.
+    init(continuing file: borrowing OpenFile) throws(SystemError) {
+        var buffer = LineBuffer()
+        while try buffer.fill(from: file) {
+            while let line = buffer.nextLine() {
+                guard let (session, turn) = Self.identity(of: buffer.bytes.span.extracting(line.range)) else { continue }
+                lastTurns[session] = max(lastTurns[session] ?? 0, turn)
+            }
+        }
+    }
+
+    mutating func next(inSession id: String) -> Int {
+        let turn = lastTurns[id, default: 0] + 1
+        lastTurns[id] = turn
+        return turn
+    }
+
+    private static func identity(of line: Span<UInt8>) -> (session: String, turn: Int)? {
+        var cursor = JSONCursor(options: [.nonFiniteNumbers, .recordDepth])
+        var turn: Int?
+        var session: String?
+        do throws(JSONError) {
+            try cursor.enterObject(in: line)
+            while let key = try cursor.nextKey(in: line) {
+                let value = try cursor.skipValue(in: line)
+                if key.equals("turn", in: line) {
+                    turn = value.int(in: line)
+                } else if key.equals("session_id", in: line) {
+                    session = value.string(in: line)
+                    // It stands behind the turn in our own records: the rest need not be read.
+                    if turn != nil, session != nil { break }
+                }
+            }
+        } catch {
+            return nil
+        }
+        guard let turn, turn > 0, turn < Int.max else { return nil }
+        return (session ?? defaultSession, turn)
+    }
+}

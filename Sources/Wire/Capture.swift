@@ -1,0 +1,35 @@
+package import JSONBytes
+
+/// Everything a reply gave, in JSON texts that stand for themselves.
+package struct Capture: Sendable {
+    /// One choice's tokens. The three lists have the same length or are empty.
+    package struct Choice: Sendable {
+        package var index: Int
+        /// Elements of `logprobs.content` as sent; `nil` if there were none.
+        package var logprobs: JSONList?
+        package var tokens = JSONList()
+        package var tokenIDs = JSONList()
+        package var logprobValues = JSONList()
+        package var finishReason: [UInt8]?
+
+        package init(index: Int) { self.index = index }
+    }
+
+    package enum Level: String, Sendable {
+        case tokens, logprobs, ids, text, none
+    }
+
+    package var response: [UInt8] = []
+    /// In order of their index.
+    package var choices: [Choice] = []
+    package var promptTokenIDs: [UInt8]?
+    package var usage: [UInt8]?
+    package var model: [UInt8]?
+    package var responseID: [UInt8]?
+    package var level: Level = .none
+    package var problems: [String] = []
+    /// Whether every check that could be made held.
+    package var isComplete = false
+
+    package init() {}
+}

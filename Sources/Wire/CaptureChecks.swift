@@ -1,0 +1,32 @@
+import JSONBytes
+
+extension Capture {
+    package mutating func note(_ codes: [String]) {
+        for code in codes where !problems.contains(code) { problems.append(code) }
+    }
+
+    mutating func note(_ losses: JSONNormalizer.Losses) {
+        if losses.contains(.nonFiniteNumber) { note([Problem.nonFiniteNumber]) }
+    }
+
+    /// Finds the level that was reached and makes every check that can be made.
+    ///
+    /// - Parameter count: How many tokens the engine says it generated, over all choices.
+    mutating func judge(goal: CaptureGoal, countedByEngine count: Int?) {
+        let withIDs = choices.allSatisfy { !$0.tokenIDs.isEmpty }
+        let withLogprobs = choices.allSatisfy { !$0.logprobValues.isEmpty }
+        switch (choices.isEmpty, withIDs, withLogprobs) {
+        case (false, true, true): level = .tokens
+        case (false, false, true): level = .logprobs
+        case (false, true, false): level = .ids
+        default: level = response.isEmpty ? .none : .text
+        }
+        let isWanted = goal == .tokens || goal == .logprobs
+        if level == .text && isWanted && count != 0 { note([Problem.noTokenData]) }
+        if level == .tokens || level == .logprobs || level == .ids, let count {
+            let captured = choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) }
+            if captured != count { note([Problem.tokenCountMismatch]) }
+        }
+        isComplete = problems.isEmpty
+    }
+}

@@ -1,0 +1,37 @@
+/// What the operator wants of each turn (`--capture`).
+package enum CaptureGoal: String, CaseIterable, Sendable {
+    /// Token ids and log-probabilities.
+    case tokens
+    /// Log-probabilities only.
+    case logprobs
+    /// What the agent sees; nothing is injected.
+    case text
+    /// Nothing: forward only.
+    case off
+}
+
+/// What is done to every captured request, whatever the engine.
+package struct RequestPolicy: Sendable {
+    package var goal: CaptureGoal = .tokens
+    package var detail: TraceDetail = .full
+    /// Alternatives per token, 0…20.
+    package var topLogprobs = 5
+    /// Upper bound of `max_tokens` and `max_completion_tokens`.
+    package var maxTokensCap: Int?
+    /// Sets `chat_template_kwargs.enable_thinking` to false unless the agent set it.
+    package var disablesThinking = false
+    /// Replaces `model`.
+    package var modelOverride: String?
+    /// Fields that overwrite the agent's, as name and JSON text.
+    package var sampling: [(name: String, value: [UInt8])] = []
+
+    package init() {}
+}
+
+/// How much of the log-probabilities a record repeats (`--trace-detail`).
+package enum TraceDetail: String, CaseIterable, Sendable {
+    /// The engine's own entries, alternatives included, beside the flat lists.
+    case full
+    /// The flat lists only.
+    case compact
+}

@@ -1,0 +1,12 @@
+extension EngineProfile {
+    /// llama.cpp's server (`tools/server/server-task.cpp`, `server-common.cpp`): every log-probability entry carries
+    /// the token's `id`; `top_logprobs: 0` turns log-probabilities off; together with tools and streaming they are
+    /// refused under that name, but not as `n_probs`; without them the key is absent.
+    package static let llamaCpp: EngineProfile = {
+        var profile = EngineProfile(name: "llamacpp")
+        profile.minimumTopLogprobs = 1
+        profile.usesNProbsForToolStreams = true
+        profile.logprobsOffForm = .absent
+        return profile
+    }()
+}

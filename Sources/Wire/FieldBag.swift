@@ -1,0 +1,85 @@
+import JSONBytes
+
+/// The fields of an object that comes in many instalments, each with the last value that was not null.
+///
+/// Keys keep the order in which they first came.
+struct FieldBag: Sendable {
+    private struct Field: Sendable {
+        /// As sent, quotes included.
+        let key: [UInt8]
+        var value: [UInt8]
+    }
+
+    private var fields: [Field] = []
+    /// Where the next key is expected: instalments mostly repeat the same keys in the same order.
+    private var next = 0
+
+    var isEmpty: Bool { fields.isEmpty }
+
+    mutating func restart() { next = 0 }
+
+    mutating func put(_ key: JSONString, _ value: JSONValue, of text: Span<UInt8>) {
+        guard let index = index(of: key.quoted, in: text) else {
+            fields.append(
+                Field(key: [UInt8](copying: text, key.quoted), value: JSONNormalizer.normalized(value.range, of: text)))
+            next = fields.count
+            return
+        }
+        next = index + 1
+        if value.isNull || Self.equal(fields[index].value, value.range, in: text) { return }
+        fields[index].value = JSONNormalizer.normalized(value.range, of: text)
+    }
+
+    /// Takes over every field of `other` that is not null or not known here.
+    mutating func merge(_ other: FieldBag) {
+        for field in other.fields {
+            if let index = fields.firstIndex(where: { $0.key == field.key }) {
+                if field.value != Array("null".utf8) && field.value != Array(#""""#.utf8) {
+                    fields[index].value = field.value
+                }
+            } else {
+                fields.append(field)
+            }
+        }
+    }
+
+    /// The JSON text of a field; `nil` if it never came or was always null.
+    func value(_ name: StaticString) -> [UInt8]? {
+        for field in fields {
+            let key = JSONString(quoted: field.key.indices, hasEscapes: true)
+            if key.equals(name, in: field.key.span), field.value != Array("null".utf8) { return field.value }
+        }
+        return nil
+    }
+
+    /// Appends `"key":value` for each field, with commas, also in front if an object has members already.
+    func append(to object: inout [UInt8], except excluded: [StaticString] = []) {
+        for field in fields {
+            let key = JSONString(quoted: field.key.indices, hasEscapes: true)
+            if excluded.contains(where: { key.equals($0, in: field.key.span) }) { continue }
+            if object.last != UInt8(ascii: "{") { object.append(UInt8(ascii: ",")) }
+            JSONNormalizer.append(field.key.indices, of: field.key.span, to: &object)
+            object.append(UInt8(ascii: ":"))
+            object.append(contentsOf: field.value)
+        }
+    }
+
+    private func index(of key: Range<Int>, in text: Span<UInt8>) -> Int? {
+        if next < fields.count && Self.equal(fields[next].key, key, in: text) { return next }
+        return fields.firstIndex { Self.equal($0.key, key, in: text) }
+    }
+
+    private static func equal(_ bytes: [UInt8], _ range: Range<Int>, in text: Span<UInt8>) -> Bool {
+        guard bytes.count == range.count else { return false }
+        return text.extracting(range).withUnsafeBufferPointer { candidate in
+            bytes.withUnsafeBufferPointer { bytes in
+                var index = 0
+                while index < bytes.count {
+                    if bytes[index] != candidate[index] { return false }
+                    index += 1
+                }
+                return true
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+/// The codes of a record's `capture.problems`. They are stable: readers match on them. `docs/trace.md` explains each.
+package enum Problem {
+    /// The engine refused log-probabilities; the turn was repeated without anything injected.
+    package static let logprobsRefused = "logprobs_refused"
+    /// The engine refused the flag for token ids; log-probabilities were kept.
+    package static let tokenIDsRefused = "token_ids_refused"
+    /// The engine allows fewer alternatives per token than were asked for.
+    package static let topLogprobsLowered = "top_logprobs_lowered"
+    /// Token data were asked for and none came.
+    package static let noTokenData = "no_token_data"
+    /// Ids and log-probabilities of a choice differ in number.
+    package static let idsLogprobsMismatch = "ids_logprobs_mismatch"
+    /// Some tokens came without an id, others with one.
+    package static let tokenIDsIncomplete = "token_ids_incomplete"
+    /// The number of captured tokens differs from the engine's own count.
+    package static let tokenCountMismatch = "token_count_mismatch"
+    /// A log-probability was null, NaN or infinite.
+    package static let logprobMissing = "logprob_missing"
+    /// A `NaN` or an infinity stands as null in the record.
+    package static let nonFiniteNumber = "non_finite_number"
+    /// The stream ended without its terminal event.
+    package static let streamNotTerminated = "stream_not_terminated"
+    /// The reply ended early; what came until then is in the record.
+    package static let replyCutOff = "reply_cut_off"
+    /// An event's data were not JSON; it was forwarded as it came.
+    package static let unparsedEvent = "unparsed_event"
+    /// The reply was not JSON; it was forwarded as it came.
+    package static let replyNotJSON = "reply_not_json"
+    /// The reply was compressed although the request forbade it; it was forwarded as it came.
+    package static let replyCompressed = "reply_compressed"
+    /// The reply was larger than `--max-reply-size`; it was forwarded as it came.
+    package static let replyTooLarge = "reply_too_large"
+}

@@ -1,0 +1,43 @@
+import JSONBytes
+
+/// Whether an error is the engine's answer to what was injected, and what may be tried next.
+package enum Refusal {
+    /// What the next attempt may inject, or `nil` if the error is not about the injection.
+    ///
+    /// Only 400, 403 and 422 are taken for refusals, and 500 and 501, which old llama.cpp builds used. The body must
+    /// name something that was injected, in whatever shape (JSON or text).
+    package static func allowance(
+        afterStatus status: Int, body: Span<UInt8>, injection: Injection, allowance: Allowance
+    ) -> Allowance? {
+        guard [400, 403, 422, 500, 501].contains(status), !injection.isEmpty else { return nil }
+        let text = String(copying: body, 0..<min(body.count, 64 << 10)).lowercased()
+        var next = allowance
+        if injection.tokenIDs && text.contains("return_token_ids") {
+            next.tokenIDs = false
+            return next
+        }
+        guard let top = injection.topLogprobs, text.contains("logprob") || text.contains("n_probs") else { return nil }
+        if let maximum = statedMaximum(in: text, below: top) {
+            next.maximumTopLogprobs = maximum
+            return next
+        }
+        return .nothing
+    }
+
+    /// The most alternatives that a message about a range allows; `nil` if it is about something else.
+    private static func statedMaximum(in text: String, below current: Int) -> Int? {
+        let phrases = [
+            "max allowed", "maximum of", "maximum is", "maximum allowed", "must be between", "less than or equal to",
+            "<=", "at most", "no more than", "greater than", "must not exceed", "exceeds",
+        ]
+        var speaksOfRange = false
+        for phrase in phrases {
+            guard let found = text.firstRange(of: phrase) else { continue }
+            speaksOfRange = true
+            let numbers = text[found.upperBound...].prefix(40).split { !$0.isASCII || !$0.isNumber }.compactMap { Int($0) }
+            let stated = phrase == "must be between" ? numbers.dropFirst().first : numbers.first
+            if let stated, stated < current { return stated }
+        }
+        return speaksOfRange && current > 1 ? 1 : nil
+    }
+}

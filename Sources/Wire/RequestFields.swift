@@ -1,0 +1,101 @@
+import JSONBytes
+
+/// A request's top-level fields with changes laid over them, which become splices in the end.
+struct RequestFields {
+    /// The JSON text of a field as it stands now.
+    struct Value: Hashable {
+        let text: [UInt8]
+
+        var isNull: Bool { self == .word("null") }
+        var string: String? { value?.string(in: text.span) }
+        var number: Double? { value?.double(in: text.span) }
+        var isNonEmptyArray: Bool {
+            guard text.first == UInt8(ascii: "[") else { return false }
+            var cursor = JSONCursor()
+            guard (try? cursor.enterArray(in: text.span)) != nil else { return false }
+            return (try? cursor.nextElement(in: text.span)) ?? false
+        }
+
+        private var value: JSONValue? {
+            var cursor = JSONCursor()
+            return try? cursor.skipValue(in: text.span)
+        }
+
+        /// A literal, to compare with.
+        static func word(_ word: String) -> Value { Value(text: Array(word.utf8)) }
+    }
+
+    private let object: JSONObject
+    private let body: [UInt8]
+    /// In the order they were made; a value of `nil` removes the field.
+    private var changes: [(name: String, value: [UInt8]?)] = []
+    /// What `client_fields` shall say instead of a changed field: a field inside of it.
+    private var nested: [String: (path: String, value: [UInt8]?)] = [:]
+
+    init(object: JSONObject, body: [UInt8]) {
+        self.object = object
+        self.body = body
+    }
+
+    func value(_ name: String) -> Value? {
+        if let change = changes.first(where: { $0.name == name }) { return change.value.map(Value.init(text:)) }
+        return original(name).map(Value.init(text:))
+    }
+
+    mutating func set(_ name: String, to value: [UInt8]) { change(name, to: value) }
+
+    mutating func remove(_ name: String) { change(name, to: nil) }
+
+    /// Gives the object in field `parent` the member `name`, unless it has it. An absent or null parent becomes an
+    /// object; anything else is left for the engine to refuse.
+    mutating func setNested(_ name: String, in parent: String, to value: String) {
+        let value = Array(value.utf8)
+        guard let current = self.value(parent), !current.isNull else {
+            var text = Array("{".utf8)
+            text.appendJSONString(name)
+            change(parent, to: text + Array(":".utf8) + value + Array("}".utf8))
+            nested[parent] = ("\(parent).\(name)", nil)
+            return
+        }
+        guard let object = try? JSONObject(document: current.text.span),
+            object.member(named: name, in: current.text.span) == nil
+        else { return }
+        var edits = JSONEdits()
+        edits.update(object, of: current.text.span, setting: [(name, value)])
+        change(parent, to: edits.applied(to: current.text.span))
+        nested[parent] = ("\(parent).\(name)", nil)
+    }
+
+    /// The body with the changes made: the very bytes that came if there are none.
+    func edited() -> [UInt8] {
+        let real = realChanges
+        if real.isEmpty { return body }
+        var edits = JSONEdits()
+        edits.update(
+            object, of: body.span,
+            setting: real.compactMap { change in change.value.map { (change.name, $0) } },
+            removing: real.filter { $0.value == nil }.map(\.name))
+        return edits.applied(to: body.span)
+    }
+
+    /// What the agent had sent in place of each change.
+    var clientFields: [(name: String, value: [UInt8]?)] {
+        realChanges.map { change in nested[change.name] ?? (change.name, original(change.name)) }
+    }
+
+    private var realChanges: [(name: String, value: [UInt8]?)] {
+        changes.filter { original($0.name) != $0.value }
+    }
+
+    private func original(_ name: String) -> [UInt8]? {
+        object.member(named: name, in: body.span)?.value.bytes(in: body.span)
+    }
+
+    private mutating func change(_ name: String, to value: [UInt8]?) {
+        if let index = changes.firstIndex(where: { $0.name == name }) {
+            changes[index].value = value
+        } else {
+            changes.append((name, value))
+        }
+    }
+}

@@ -1,0 +1,37 @@
+import JSONBytes
+import TestSupport
+import Testing
+
+@Suite struct JSONValueTests {
+    private func value(_ text: String) throws -> JSONValue {
+        var cursor = JSONCursor(options: .nonFiniteNumbers)
+        return try cursor.skipValue(in: text.bytes)
+    }
+
+    @Test(arguments: [
+        "0", "-0", "7", "-1", "128000", "9223372036854775807", "9223372036854775808", "-9223372036854775808",
+        "-9223372036854775809", "18446744073709551616", "99999999999999999999999999", "922337203685477580",
+        "-922337203685477581", "9223372036854775799",
+    ])
+    func integersAsSwiftReadsThem(text: String) throws {
+        #expect(try value(text).int(in: text.bytes) == Int(text))
+    }
+
+    @Test(arguments: ["1.0", "1e2", "-1.5", "1E400", "true", "null", "\"1\"", "[1]", "{}", "NaN", "-Infinity"])
+    func otherValuesAreNoIntegers(text: String) throws {
+        #expect(try value(text).int(in: text.bytes) == nil)
+    }
+
+    @Test(arguments: 0..<200 as Range<UInt64>)
+    func doublesAsSwiftReadsThem(seed: UInt64) throws {
+        var generator = JSONTextGenerator(seed: seed, extras: .hugeNumbers)
+        let text = String(decoding: generator.number(), as: UTF8.self)
+        #expect(try value(text).double(in: text.bytes) == Double(text))
+    }
+
+    @Test func otherValuesAreNoDoubles() throws {
+        for text in ["true", "\"1\"", "NaN", "Infinity", "[]"] {
+            #expect(try value(text).double(in: text.bytes) == nil)
+        }
+    }
+}

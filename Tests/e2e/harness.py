@@ -1,0 +1,167 @@
+"""The real parts, as processes: the engine, the proxy, and what both leave behind."""
+
+import json
+import os
+import selectors
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import openai
+
+MODEL = "tiny/tiny-1"
+SECONDS = 30  # more than any step takes on a slow machine; a step that needs longer has failed
+
+GREETING = "say hello"  # answered with a text that has é, ☃ and 😀: characters of several tokens
+TOOL_CALL = "list the files [mini]"  # answered with a tool call; spelled out as plain ASCII if no tools are offered
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "bash",
+            "description": "Runs a command",
+            "parameters": {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]},
+        },
+    }
+]
+
+LONG = {"ignore_eos": True, "max_tokens": 20_000}  # minutes of output, for whoever wants to break it off
+
+
+def chat(prompt, **fields):
+    """A request body that a given engine answers with the same tokens and log-probabilities every time."""
+    messages = [{"role": "user", "content": prompt}]
+    fixed = {"temperature": 0, "seed": 7, "cache_prompt": False}
+    return {"model": MODEL, "messages": messages, **fixed, **fields}
+
+
+def ask(client, prompt, **fields):
+    """The same request through the official client (sync or async)."""
+    body = chat(prompt, **fields)
+    extra = {name: body.pop(name) for name in ("cache_prompt", "ignore_eos") if name in body}
+    return client.chat.completions.create(**body, extra_body=extra)
+
+
+def post(base_url, body, **options):
+    return httpx.post(f"{base_url}/chat/completions", json=body, timeout=SECONDS, **options)
+
+
+def eventually(check, what, within=SECONDS):
+    """Waits for another process: polls until `check()` is true and returns its value."""
+    deadline = time.monotonic() + within
+    while not (value := check()):
+        assert time.monotonic() < deadline, f"not within {within} s: {what}"
+        time.sleep(0.02)
+    return value
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def environment(**changes):
+    """This process's environment without anything that would configure the proxy or the clients."""
+    foreign = ("VERBATIM_", "OPENCODE_", "OPENAI_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | changes
+
+
+def verbatim(*arguments, **options):
+    """Runs the binary to its end."""
+    command = [os.environ["VERBATIM"], *map(str, arguments)]
+    settings = {"env": environment(), "capture_output": True, "text": True, "timeout": SECONDS}
+    return subprocess.run(command, **(settings | options))
+
+
+class Engine:
+    """A real llama.cpp server. Asked directly it is the oracle of these tests."""
+
+    def __init__(self, log):
+        self.port = free_port()
+        self.origin = f"http://127.0.0.1:{self.port}"
+        self.url = f"{self.origin}/v1"
+        self.log = log
+        command = [*shlex.split(os.environ["LLAMA_SERVER"]), str(self.port)]
+        self.process = subprocess.Popen(command, stdout=log.open("wb"), stderr=subprocess.STDOUT, env=environment())
+        eventually(self.ready, f"the engine is healthy, see {log}", within=120)  # a first start installs it
+
+    def ready(self):
+        assert self.process.poll() is None, f"the engine exited: {self.log.read_text()[-2000:]}"
+        try:
+            return httpx.get(f"{self.origin}/health").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def detokenize(self, ids):
+        reply = httpx.post(f"{self.origin}/detokenize", json={"tokens": ids}, timeout=SECONDS)
+        return reply.json()["content"]
+
+    def idle(self):
+        slots = httpx.get(f"{self.origin}/slots", timeout=SECONDS).json()
+        return not any(slot["is_processing"] for slot in slots)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(SECONDS)
+
+
+class Proxy:
+    """`verbatim serve` on a free port."""
+
+    def __init__(self, upstream, trace, log, *flags, command=("serve",), env=None):
+        self.trace, self.log = trace, log
+        arguments = ["--upstream-url", upstream, "--trace", trace, "--port", 0, *flags]
+        self.process = subprocess.Popen(
+            [os.environ["VERBATIM"], *command, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=log.open("wb"),
+            env=environment(**(env or {})),
+        )
+        self.announcement = json.loads(self.first_line())
+        self.url = self.announcement["url"]
+        self.port = self.announcement["port"]
+        self.origin = f"http://127.0.0.1:{self.port}"
+
+    def first_line(self):
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            spoke = selector.select(SECONDS)
+        line = self.process.stdout.readline() if spoke else b""
+        assert line, f"no announcement; stderr: {self.stderr}"
+        return line
+
+    @property
+    def stderr(self):
+        return self.log.read_text()
+
+    def client(self, kind=openai.OpenAI, **options):
+        settings = {"base_url": self.url, "api_key": "sk-e2e", "max_retries": 0, "timeout": SECONDS}
+        return kind(**(settings | options))
+
+    def records(self, **decoding):
+        return read_trace(self.trace, **decoding)
+
+    def record(self, **decoding):
+        """The one record there is; it must be there already when a reply has ended, so nobody waits here."""
+        records = self.records(**decoding)
+        assert len(records) == 1, f"{len(records)} records; stderr: {self.stderr}"
+        return records[0]
+
+    def stop(self, how=signal.SIGTERM):
+        """Ends the process and returns its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(SECONDS)
+
+
+def read_trace(path: Path, **decoding):
+    """As the Python proxy's users read it; `parse_float=str` gives log-probabilities with their digits."""
+    if not path.exists():
+        return []
+    return [json.loads(line, **decoding) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,125 @@
+"""Reading and comparing replies, and comparing a record with what the engine says when asked directly."""
+
+import json
+import re
+
+from harness import post
+
+END_OF_TURN = "<|im_end|>"
+
+# What differs between two replies of this engine to the same request: ids, the clock, and nothing else.
+VOLATILE = [
+    (rb'"id":"chatcmpl-\w+"', b'"id":"chatcmpl"'),
+    (rb'"id":"\w{32}"', b'"id":"call"'),
+    (rb'"created":\d+', b'"created":0'),
+    (rb'"timings":\{[^}]*\}', b'"timings":{}'),
+]
+
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+
+
+def masked(body: bytes):
+    for pattern, replacement in VOLATILE:
+        body = re.sub(pattern, replacement, body)
+    return body
+
+
+def headers(reply):
+    """Names and values as sent, in order; without those that belong to one connection."""
+    pairs = [(name.decode(), value.decode()) for name, value in reply.headers.raw]
+    return [(name, value) for name, value in pairs if name.lower() not in HOP_BY_HOP]
+
+
+def assert_same(direct, proxied):
+    assert proxied.status_code == direct.status_code
+    assert headers(proxied) == headers(direct)
+    assert masked(proxied.content) == masked(direct.content)
+
+
+def units(reply, **decoding):
+    """The JSON objects of a reply: one body, or one per event."""
+    if not reply.headers["content-type"].startswith("text/event-stream"):
+        return [json.loads(reply.text, **decoding)]
+    lines = [line.removeprefix("data: ") for line in reply.text.split("\n") if line.startswith("data: ")]
+    assert lines[-1] == "[DONE]"
+    return [json.loads(line, **decoding) for line in lines[:-1]]
+
+
+def entries(reply, choice=0, **decoding):
+    """All `logprobs.content` of one choice."""
+    found = []
+    for unit in units(reply, **decoding):
+        for part in unit["choices"]:
+            if part["index"] == choice:
+                found += (part.get("logprobs") or {}).get("content") or []
+    return found
+
+
+def plain(message):
+    """A message of the official client without the ids that every reply makes up."""
+    fields = message.model_dump()
+    for call in fields.get("tool_calls") or []:
+        del call["id"]
+    return fields
+
+
+def assembled(chunks):
+    """Content, tool calls and finish reason of choice 0 of a stream, put together as an agent does it."""
+    content, calls, finish_reason = "", {}, None
+    for chunk in chunks:
+        for choice in (choice for choice in chunk.choices if choice.index == 0):
+            content += choice.delta.content or ""
+            finish_reason = choice.finish_reason or finish_reason
+            for part in choice.delta.tool_calls or []:
+                name, arguments = calls.get(part.index, ("", ""))
+                calls[part.index] = (name + (part.function.name or ""), arguments + (part.function.arguments or ""))
+    return content, list(calls.values()), finish_reason
+
+
+def oracle(engine, body):
+    """(id, log-probability with all its digits) of every token that the engine tells about for such a request."""
+    if body.get("stream") and body.get("tools"):  # with log-probabilities this engine refuses that pair
+        asking = {"n_probs": 5}
+    else:
+        asking = {"logprobs": True, "top_logprobs": 5}
+    reply = post(engine.url, body | asking)
+    return [(entry["id"], entry["logprob"]) for entry in entries(reply, parse_float=str)]
+
+
+def sampled(engine, body):
+    """The ids of every token the engine sampled, also of those it keeps quiet about in `logprobs`."""
+    unary = {name: value for name, value in body.items() if name not in ("stream", "stream_options", "logprobs")}
+    return units(post(engine.url, unary | {"verbose": True, "return_tokens": True}))[0]["__verbose"]["tokens"]
+
+
+def is_subsequence(some, all_of_them):
+    rest = iter(all_of_them)
+    return all(item in rest for item in some)
+
+
+def assert_aligned(record):
+    """What every captured record promises, whatever the engine did."""
+    assert record["schema"] == "verbatim.turn/1"
+    assert record["capture"]["level"] == "tokens", record["capture"]
+    assert record["completion_token_ids"]
+    assert len(record["per_token_logps"]) == len(record["completion_token_ids"])
+    assert len(record["completion_tokens"]) == len(record["completion_token_ids"])
+    assert record["capture"]["complete"] == (not record["capture"]["problems"])
+
+
+def assert_captured(record, engine, body):
+    """The record (read with `parse_float=str`) has what the engine tells, invents nothing, and says if there is a hole.
+
+    This engine is silent about some tokens: about all but the last of those that make up one character, in a stream
+    also about the end of turn and about whatever its tool-call parser swallows.
+    """
+    assert_aligned(record)
+    ids, logps = record["completion_token_ids"], record["per_token_logps"]
+    known = [(id, logp) for id, logp in zip(ids, logps, strict=True) if logp is not None]
+    assert known == oracle(engine, body)
+
+    all_ids = sampled(engine, body)
+    assert is_subsequence(ids, all_ids)
+    if record["capture"]["complete"]:
+        no_end = record["stream"] and not record["usage"] and ids == all_ids[:-1]
+        assert ids == all_ids or no_end, "called complete, but tokens are missing"
