@@ -37,8 +37,9 @@ let package = Package(
         .target(
             name: "ProxyHTTP",
             dependencies: nio + [
-                "Wire", "Trace",
+                "EventStream", "JSONBytes", "Trace", "Wire",
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
@@ -46,22 +47,24 @@ let package = Package(
         .target(
             name: "Verbatim",
             dependencies: [
-                "ProxyHTTP", "Trace",
+                "JSONBytes", "ProxyHTTP", "Trace", "Wire",
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "NIOCore", package: "swift-nio"),
             ],
+            exclude: ["TurnChoice.swift","TraceReader.swift","TurnOutcome.swift","TraceContents.swift","Turn.swift","TurnUpdates.swift","TraceReaderError.swift"],
             swiftSettings: settings
         ),
         .target(name: "MockEngine", dependencies: nio, swiftSettings: settings),
         .executableTarget(
             name: "VerbatimCLI",
             dependencies: [
-                "Verbatim", "MockEngine",
+                "JSONBytes", "MockEngine", "Verbatim",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
+            exclude: ["Demo","TraceCommands"],
             swiftSettings: settings
         ),
     ]

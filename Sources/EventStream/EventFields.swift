@@ -1,16 +1,15 @@
 /// What an event says: its name, and where its data stand.
 package struct EventFields: Sendable {
-    /// Value of the last `event` field; `nil` for the default, `message`.
+    /// Value of the last `event` field; `nil` if there is none or it is empty: for the default, `message`.
     package private(set) var name: Range<Int>?
 
     /// Values of the first `data` field and, rarely, of further ones, which a reader joins with `\n`.
     package private(set) var data: Range<Int>?
     package private(set) var furtherData: [Range<Int>] = []
 
-    /// Reads the fields of one event, blank line included or not.
+    /// Reads the fields of one event, as an ``EventSplitter`` cuts it, or without its blank line.
     package init(of event: Span<UInt8>) {
         var start = 0
-        if event.count >= 3, event[0] == 0xEF, event[1] == 0xBB, event[2] == 0xBF { start = 3 }
         while start < event.count {
             var end = start
             while end < event.count, event[end] != 0x0A, event[end] != 0x0D { end += 1 }
@@ -42,7 +41,7 @@ package struct EventFields: Sendable {
         if Self.equals(field, "data", in: event) {
             if data == nil { data = value } else { furtherData.append(value) }
         } else if Self.equals(field, "event", in: event) {
-            name = value
+            name = value.isEmpty ? nil : value
         }
     }
 

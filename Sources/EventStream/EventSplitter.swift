@@ -10,7 +10,7 @@ package struct EventSplitter: Sendable {
         package enum Kind: Hashable, Sendable {
             /// An event: its lines and the blank line that ends it.
             case event
-            /// Bytes between events: a comment line, a blank line.
+            /// Bytes between events: a comment line, a blank line, the byte order mark a stream may start with.
             case filler
             /// The `\n` of a `\r\n` whose `\r` ended the unit before. It shares that unit's fate.
             case lineFeed
@@ -21,6 +21,8 @@ package struct EventSplitter: Sendable {
         package let length: Int
     }
 
+    /// Whether a byte order mark may still come.
+    private var isAtStart = true
     /// How many bytes at the front have been looked at.
     private var scanned = 0
     /// Where the line being scanned starts.
@@ -34,6 +36,12 @@ package struct EventSplitter: Sendable {
 
     /// The next complete unit at the front of `bytes`, or `nil` if more bytes are needed.
     package mutating func nextUnit(in bytes: Span<UInt8>) -> Unit? {
+        if isAtStart {
+            let length = lengthOfByteOrderMark(in: bytes)
+            if length == bytes.count && length < 3 { return nil }
+            isAtStart = false
+            if length == 3 { return Unit(kind: .filler, length: 3) }
+        }
         if mayFollowLineFeed && scanned == 0 && !bytes.isEmpty {
             mayFollowLineFeed = false
             if bytes[0] == UInt8(ascii: "\n") { return Unit(kind: .lineFeed, length: 1) }
@@ -49,7 +57,9 @@ package struct EventSplitter: Sendable {
             let isComment = !isBlank && bytes[lineStart] == UInt8(ascii: ":")
             if isBlank || (isComment && !isInEvent) {
                 let kind: Unit.Kind = isBlank && isInEvent ? .event : .filler
-                self = EventSplitter()
+                scanned = 0
+                lineStart = 0
+                isInEvent = false
                 mayFollowLineFeed = endsWithReturn && behind == end + 1
                 return Unit(kind: kind, length: behind)
             }
@@ -61,6 +71,14 @@ package struct EventSplitter: Sendable {
             scanned = behind
             lineStart = behind
         }
+    }
+
+    /// How many of the bytes EF BB BF stand at the front.
+    private func lengthOfByteOrderMark(in bytes: Span<UInt8>) -> Int {
+        let mark: InlineArray<3, UInt8> = [0xEF, 0xBB, 0xBF]
+        var length = 0
+        while length < min(3, bytes.count), bytes[length] == mark[length] { length += 1 }
+        return length
     }
 
     /// The first offset at or behind `start` of a `\n` or `\r`; `bytes.count` if there is none.

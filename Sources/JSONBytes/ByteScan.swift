@@ -42,20 +42,26 @@ func nextStringBreak(in text: Span<UInt8>, from start: Int, stopAtNonASCII: Bool
     return index
 }
 
-/// The length of the valid UTF-8 sequence at `index` (1…4), or `nil` if none is there. (Unicode 16, table 3-7.)
-func lengthOfScalar(in text: Span<UInt8>, at index: Int) -> Int? {
-    func continues(_ offset: Int, _ allowed: ClosedRange<UInt8> = 0x80...0xBF) -> Bool {
-        index + offset < text.count && allowed.contains(text[index + offset])
-    }
+/// The UTF-8 sequence at `index`: its length, and whether it is whole and valid (Unicode 16, table 3-7).
+///
+/// Of an invalid sequence as much is taken together as decoders replace with one U+FFFD: its "maximal subpart".
+func scalar(in text: Span<UInt8>, at index: Int) -> (length: Int, isValid: Bool) {
+    let length: Int
+    var continuation: ClosedRange<UInt8> = 0x80...0xBF
     switch text[index] {
-    case 0x00...0x7F: return 1
-    case 0xC2...0xDF: return continues(1) ? 2 : nil
-    case 0xE0: return continues(1, 0xA0...0xBF) && continues(2) ? 3 : nil
-    case 0xED: return continues(1, 0x80...0x9F) && continues(2) ? 3 : nil
-    case 0xE1...0xEF: return continues(1) && continues(2) ? 3 : nil
-    case 0xF0: return continues(1, 0x90...0xBF) && continues(2) && continues(3) ? 4 : nil
-    case 0xF1...0xF3: return continues(1) && continues(2) && continues(3) ? 4 : nil
-    case 0xF4: return continues(1, 0x80...0x8F) && continues(2) && continues(3) ? 4 : nil
-    default: return nil
+    case 0x00...0x7F: return (1, true)
+    case 0xC2...0xDF: length = 2
+    case 0xE0: (length, continuation) = (3, 0xA0...0xBF)
+    case 0xED: (length, continuation) = (3, 0x80...0x9F)
+    case 0xE1...0xEF: length = 3
+    case 0xF0: (length, continuation) = (4, 0x90...0xBF)
+    case 0xF1...0xF3: length = 4
+    case 0xF4: (length, continuation) = (4, 0x80...0x8F)
+    default: return (1, false)
     }
+    for offset in 1..<length {
+        guard index + offset < text.count, continuation.contains(text[index + offset]) else { return (offset, false) }
+        continuation = 0x80...0xBF
+    }
+    return (length, true)
 }

@@ -135,7 +135,9 @@ package struct JSONCursor: Sendable {
 
     private mutating func enter(_ opening: UInt8, in text: Span<UInt8>) throws(JSONError) {
         skipWhitespace(in: text)
-        if depth == Self.maximumDepth + (options.contains(.recordDepth) ? 8 : 0) { throw JSONError(.tooDeep, at: offset) }
+        if depth == Self.maximumDepth + (options.contains(.recordDepth) ? 8 : 0) {
+            throw JSONError(.tooDeep, at: offset)
+        }
         try expect(opening, in: text)
         depth += 1
         isBehindValue = false
@@ -195,9 +197,8 @@ package struct JSONCursor: Sendable {
                 hasEscapes = true
                 try scanEscape(in: text)
             case 0x80...:
-                guard let length = lengthOfScalar(in: text, at: offset) else {
-                    throw JSONError(.invalidUTF8, at: offset)
-                }
+                let (length, isValid) = scalar(in: text, at: offset)
+                guard isValid else { throw JSONError(.invalidUTF8, at: offset) }
                 offset += length
             default:
                 throw JSONError(.controlCharacter, at: offset)

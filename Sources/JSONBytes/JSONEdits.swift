@@ -11,6 +11,11 @@ package struct JSONEdits: Sendable {
     package struct Edit: Hashable, Sendable {
         package let range: Range<Int>
         package let replacement: Replacement
+
+        /// An insertion stands before what is replaced at the same place.
+        fileprivate func standsBefore(_ other: Edit) -> Bool {
+            (range.lowerBound, range.upperBound) < (other.range.lowerBound, other.range.upperBound)
+        }
     }
 
     package private(set) var edits: [Edit] = []
@@ -57,7 +62,9 @@ package struct JSONEdits: Sendable {
     }
 
     private mutating func append(
-        _ members: [(name: String, value: [UInt8])], to object: JSONObject, behindMember: Bool
+        _ members: [(name: String, value: [UInt8])],
+        to object: JSONObject,
+        behindMember: Bool
     ) {
         var bytes: [UInt8] = []
         for member in members {
@@ -70,11 +77,10 @@ package struct JSONEdits: Sendable {
         insert(bytes, at: object.members.last?.value.range.upperBound ?? object.range.lowerBound + 1)
     }
 
-    /// Removes members, with the commas that go with them, from the object whose `{` stands at `opening`.
-    ///
-    /// `removals` decides over each member in order, `members` being all of the object's.
+    /// Removes members of `object`, with the commas that go with them. The members are asked about in order.
     package mutating func remove(
-        from object: JSONObject, where isRemoved: (JSONObject.Member) -> Bool
+        from object: JSONObject,
+        where isRemoved: (JSONObject.Member) -> Bool
     ) {
         var remover = MemberRemover(objectAt: object.range.lowerBound)
         for member in object.members {
@@ -89,9 +95,11 @@ package struct JSONEdits: Sendable {
     /// Walks the edited text piece by piece: stretches of the original and replacements.
     @inline(__always)
     package mutating func forEachPiece(
-        of length: Int, original: (Range<Int>) -> Void, replacement: (Replacement) -> Void
+        of length: Int,
+        original: (Range<Int>) -> Void,
+        replacement: (Replacement) -> Void
     ) {
-        if !isSorted { edits.sort { $0.range.lowerBound < $1.range.lowerBound } }
+        if !isSorted { edits.sort { $0.standsBefore($1) } }
         var position = 0
         for edit in edits {
             if position < edit.range.lowerBound { original(position..<edit.range.lowerBound) }
@@ -102,9 +110,7 @@ package struct JSONEdits: Sendable {
     }
 
     private var isSorted: Bool {
-        for index in edits.indices.dropFirst() where edits[index].range.lowerBound < edits[index - 1].range.lowerBound {
-            return false
-        }
+        for index in edits.indices.dropFirst() where edits[index].standsBefore(edits[index - 1]) { return false }
         return true
     }
 
@@ -112,6 +118,17 @@ package struct JSONEdits: Sendable {
     package mutating func relocate(_ place: (Range<Int>) -> Range<Int>) {
         for index in edits.indices {
             edits[index] = Edit(range: place(edits[index].range), replacement: edits[index].replacement)
+        }
+    }
+
+    /// How long a text of `length` bytes is with the edits made.
+    package func editedLength(of length: Int) -> Int {
+        edits.reduce(length) { length, edit in
+            switch edit.replacement {
+            case .nothing: length - edit.range.count
+            case .null: length - edit.range.count + 4
+            case .bytes(let bytes): length - edit.range.count + bytes.count
+            }
         }
     }
 

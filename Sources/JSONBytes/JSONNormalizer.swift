@@ -17,7 +17,9 @@ package enum JSONNormalizer {
     /// Appends the value in `range`, which a ``JSONCursor`` has passed before.
     @discardableResult
     package static func append(
-        _ range: Range<Int>, of text: Span<UInt8>, to line: inout [UInt8]
+        _ range: Range<Int>,
+        of text: Span<UInt8>,
+        to line: inout [UInt8]
     ) -> Losses {
         var losses: Losses = []
         let text = text.extracting(range)
@@ -28,8 +30,9 @@ package enum JSONNormalizer {
                 index = appendString(at: index, of: text, to: &line, losses: &losses)
             case 0x20, 0x0A, 0x0D, 0x09:
                 index += 1
+            case UInt8(ascii: "-") where index + 1 < text.count && text[index + 1] == UInt8(ascii: "I"):
+                index += 1
             case UInt8(ascii: "N"), UInt8(ascii: "I"):
-                if line.last == UInt8(ascii: "-") { line.removeLast() }
                 line.append(contentsOf: "null".utf8)
                 index += text[index] == UInt8(ascii: "N") ? 3 : 8
                 losses.insert(.nonFiniteNumber)
@@ -44,10 +47,17 @@ package enum JSONNormalizer {
     /// Appends what stands between a string's quotes.
     @discardableResult
     package static func append(
-        contentOf string: JSONString, of text: Span<UInt8>, to line: inout [UInt8]
+        contentOf string: JSONString,
+        of text: Span<UInt8>,
+        to line: inout [UInt8]
     ) -> Losses {
         var losses: Losses = []
-        appendContent(string.content.lowerBound, of: text.extracting(..<string.quoted.upperBound), to: &line, losses: &losses)
+        appendContent(
+            string.content.lowerBound,
+            of: text.extracting(..<string.quoted.upperBound),
+            to: &line,
+            losses: &losses
+        )
         return losses
     }
 
@@ -61,7 +71,10 @@ package enum JSONNormalizer {
 
     /// Answers the offset behind the string.
     private static func appendString(
-        at start: Int, of text: Span<UInt8>, to line: inout [UInt8], losses: inout Losses
+        at start: Int,
+        of text: Span<UInt8>,
+        to line: inout [UInt8],
+        losses: inout Losses
     ) -> Int {
         line.append(UInt8(ascii: "\""))
         let end = appendContent(start + 1, of: text, to: &line, losses: &losses)
@@ -72,7 +85,10 @@ package enum JSONNormalizer {
     /// Answers the offset of the closing quote.
     @discardableResult
     private static func appendContent(
-        _ start: Int, of text: Span<UInt8>, to line: inout [UInt8], losses: inout Losses
+        _ start: Int,
+        of text: Span<UInt8>,
+        to line: inout [UInt8],
+        losses: inout Losses
     ) -> Int {
         var copied = start
         var index = start
@@ -83,20 +99,20 @@ package enum JSONNormalizer {
                 index += 2
                 continue
             }
-            let length = lengthOfScalar(in: text, at: index)
-            if length != nil, lineBreak(in: text, at: index) == nil {
-                index += length ?? 1
+            let (length, isValid) = scalar(in: text, at: index)
+            let lineBreak = lineBreak(in: text, at: index)
+            if isValid && lineBreak == nil {
+                index += length
                 continue
             }
             line.append(copying: text, copied..<index)
-            if let unit = lineBreak(in: text, at: index), let length {
-                line.appendUnicodeEscape(unit)
-                index += length
+            if let lineBreak {
+                line.appendUnicodeEscape(lineBreak)
             } else {
                 line.append(contentsOf: [0xEF, 0xBF, 0xBD])
                 losses.insert(.invalidUTF8)
-                index += 1
             }
+            index += length
             copied = index
         }
         line.append(copying: text, copied..<min(index, text.count))

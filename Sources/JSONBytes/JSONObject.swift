@@ -11,7 +11,9 @@ package struct JSONObject: Hashable, Sendable {
 
     /// Locates the members of the object that stands in `text` at `offset`; `nil` if another kind of value does.
     package init?(
-        scanning text: Span<UInt8>, at offset: Int = 0, options: JSONCursor.Options = []
+        scanning text: Span<UInt8>,
+        at offset: Int = 0,
+        options: JSONCursor.Options = []
     ) throws(JSONError) {
         var cursor = JSONCursor(at: offset, options: options)
         guard try cursor.peekKind(in: text) == .object else { return nil }

@@ -26,9 +26,13 @@ package struct JSONString: Hashable, Sendable {
         expected.withUTF8Buffer { wanted in
             if wanted.count == content.count {
                 var same = true
-                for index in 0..<wanted.count where text[content.lowerBound + index] != wanted[index] {
-                    same = false
-                    break
+                for index in 0..<wanted.count {
+                    let byte = text[content.lowerBound + index]
+                    // A backslash never stands for itself.
+                    if byte != wanted[index] || byte == UInt8(ascii: "\\") {
+                        same = false
+                        break
+                    }
                 }
                 if same { return true }
             }

@@ -26,17 +26,19 @@ package struct JSONValue: Hashable, Sendable {
         var index = range.lowerBound
         let negative = text[index] == UInt8(ascii: "-")
         if negative { index += 1 }
+        // Downwards, because the least integer is farther from zero than the greatest.
         var result = 0
         while index < range.upperBound {
             let byte = text[index]
             guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
             let (product, tooLarge) = result.multipliedReportingOverflow(by: 10)
-            let (sum, overflow) = product.addingReportingOverflow(Int(byte - UInt8(ascii: "0")))
+            let (difference, overflow) = product.subtractingReportingOverflow(Int(byte - UInt8(ascii: "0")))
             if tooLarge || overflow { return nil }
-            result = sum
+            result = difference
             index += 1
         }
-        return negative ? -result : result
+        if negative { return result }
+        return result == .min ? nil : -result
     }
 
     /// The value as a floating-point number; `nil` for other kinds.

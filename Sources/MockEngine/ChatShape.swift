@@ -12,7 +12,7 @@ struct ChatReply: Sendable {
     let promptTokenIDs: [Int]
     let choices: [ScriptedReply]
 
-    var completionTokenCount: Int { choices.reduce(0) { $0 + $1.tokens.count } }
+    var completionTokenCount: Int { choices.reduce(0) { $0 + $1.finalTokenCount } }
     var reasoningTokenCount: Int { choices.reduce(0) { $0 + $1.reasoningTokenCount } }
 }
 

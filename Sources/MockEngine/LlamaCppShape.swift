@@ -92,7 +92,7 @@ struct LlamaCppShape: ChatShape {
 
     /// Usage counts the first choice only, however many there are.
     private func usage(_ reply: ChatReply) -> String {
-        let (prompt, completion) = (reply.promptTokenIDs.count, reply.choices.first?.tokens.count ?? 0)
+        let (prompt, completion) = (reply.promptTokenIDs.count, reply.choices.first?.finalTokenCount ?? 0)
         return #""usage":{"completion_tokens":\#(completion),"prompt_tokens":\#(prompt),"#
             + #""total_tokens":\#(prompt + completion),"prompt_tokens_details":{"cached_tokens":22}}"#
     }

@@ -42,6 +42,10 @@ package struct ScriptedReply: Sendable {
     package var stopToken: ScriptedToken?
     /// Overrides the finish reason, which else follows from the steps and the stop token.
     package var finishReason: String?
+    /// What vLLM calls the stop reason: the id of a stop token other than the end of the turn.
+    package var stopReason: Int?
+    /// Overrides the number of tokens that usage reports, as an engine does whose counts and tokens disagree.
+    package var usageTokenCount: Int?
 
     package init(_ steps: [ScriptedStep], stopToken: ScriptedToken?, finishReason: String? = nil) {
         self.steps = steps
@@ -110,6 +114,11 @@ extension ScriptedReply {
             default: break
             }
         }
+    }
+
+    /// The number of tokens that usage reports in the end.
+    var finalTokenCount: Int {
+        usageTokenCount ?? tokens.count
     }
 
     var effectiveFinishReason: String {

@@ -36,7 +36,7 @@ struct VLLMShape: ChatShape {
         case .logprobs where request.logprobs:
             return failure(400, error("logprobs is not supported with this model", param: "logprobs"))
         case .logprobsForbidden where request.logprobs:
-            return failure(403, error("You are not allowed to request logprobs from this model", param: nil))
+            return failure(403, error("You are not allowed to request logprobs from this model", param: nil, code: 403))
         case .tokenIDs where request.keys.contains("return_token_ids"):
             let detail =
                 "[{'type': 'extra_forbidden', 'loc': ('body', 'return_token_ids'), "
@@ -65,10 +65,9 @@ struct VLLMShape: ChatShape {
             + #""owned_by":"vllm","root":"/models/tiny-1","parent":null,"max_model_len":16384,"permission":[]}]}"#
     }
 
-    private func error(_ message: String, param: String?) -> String {
-        let param = param.map(MockJSON.quoted) ?? "null"
-        return
-            #"{"error":{"message":\#(MockJSON.quoted(message)),"type":"BadRequestError","param":\#(param),"code":400}}"#
+    private func error(_ message: String, param: String?, code: Int = 400) -> String {
+        #"{"error":{"message":\#(MockJSON.quoted(message)),"type":"BadRequestError","#
+            + #""param":\#(param.map(MockJSON.quoted) ?? "null"),"code":\#(code)}}"#
     }
 
     // MARK: One body
@@ -77,7 +76,7 @@ struct VLLMShape: ChatShape {
         let request = reply.request
         let choices = reply.choices.enumerated().map { index, choice in
             #"{"index":\#(index),"message":\#(message(choice)),"logprobs":\#(logprobs(choice.tokens, request)),"#
-                + #""finish_reason":"\#(choice.effectiveFinishReason)","stop_reason":null,"#
+                + #""finish_reason":"\#(choice.effectiveFinishReason)","stop_reason":\#(stopReason(choice)),"#
                 + #""token_ids":\#(ids(choice.tokens.map(\.id), request)),"routed_experts":null}"#
         }
         let reasoning = reply.reasoningTokenCount
@@ -128,32 +127,34 @@ struct VLLMShape: ChatShape {
                     + #","prompt_token_ids":\#(ids(reply.promptTokenIDs, request)),"prompt_text":null"#)
         }
         let capturing = request.logprobs || request.returnsTokenIDs
-        for (index, step, finishReason) in interleaved(reply.choices.enumerated().map(steps)) {
+        for (index, step, finish) in interleaved(reply.choices.enumerated().map(steps)) {
             progress.add(step)
-            guard step.delta != .swallowed || capturing || finishReason != nil else { continue }
-            let finish = finishReason.map { #""\#($0)","stop_reason":null"# } ?? "null"
-            let showsFingerprint = finishReason != nil && !request.includesUsage
+            guard step.delta != .swallowed || capturing || finish != nil else { continue }
+            let showsFingerprint = finish != nil && !request.includesUsage
             events.append(
                 chunk(
                     reply,
                     choice: #"{"index":\#(index),"delta":\#(delta(step.delta)),"#
-                        + #""logprobs":\#(logprobs(step.tokens, request)),"finish_reason":\#(finish),"#
+                        + #""logprobs":\#(logprobs(step.tokens, request)),"finish_reason":\#(finish ?? "null"),"#
                         + #""token_ids":\#(ids(step.tokens.map(\.id), request))}"#,
                     after: progress.continuousUsage + (showsFingerprint ? ",\(fingerprint)" : "")))
         }
         if request.includesUsage {
-            events.append(chunk(reply, choice: "", after: #","usage":\#(progress.usage),\#(fingerprint)"#))
+            events.append(chunk(reply, choice: "", after: #","usage":\#(progress.finalUsage),\#(fingerprint)"#))
         }
         return events
     }
 
-    /// The steps of a choice with the finish reason on the last one, which carries the stop token if there is one.
+    /// The steps of a choice with the finish and stop reasons on the last one, which carries the stop token if there is one.
     private func steps(_ index: Int, _ choice: ScriptedReply) -> [(Int, ScriptedStep, String?)] {
         var steps = choice.steps
         if let stop = choice.stopToken { steps.append(ScriptedStep([stop], .swallowed)) }
-        return steps.enumerated().map { place, step in
-            (index, step, place == steps.count - 1 ? choice.effectiveFinishReason : nil)
-        }
+        let finish = #""\#(choice.effectiveFinishReason)","stop_reason":\#(stopReason(choice))"#
+        return steps.enumerated().map { place, step in (index, step, place == steps.count - 1 ? finish : nil) }
+    }
+
+    private func stopReason(_ choice: ScriptedReply) -> String {
+        choice.stopReason.map(String.init) ?? "null"
     }
 
     private func chunk(_ reply: ChatReply, choice: String, after: String) -> String {
@@ -187,17 +188,21 @@ struct VLLMShape: ChatShape {
             if case .reasoning = step.delta { reasoning += step.tokens.count }
         }
 
-        var usage: String {
-            let prompt = reply.promptTokenIDs.count
-            let details =
-                reply.reasoningTokenCount > 0
-                ? #","completion_tokens_details":{"reasoning_tokens":\#(reasoning)}"# : ""
-            return #"{"prompt_tokens":\#(prompt),"total_tokens":\#(prompt + completion),"#
-                + #""completion_tokens":\#(completion)\#(details)}"#
+        var continuousUsage: String {
+            guard reply.request.continuousUsage else { return "" }
+            let details = reply.reasoningTokenCount > 0 ? #"{"reasoning_tokens":\#(reasoning)}"# : "null"
+            return #","usage":{\#(counts(completion)),"completion_tokens_details":\#(details)}"#
         }
 
-        var continuousUsage: String {
-            reply.request.continuousUsage ? #","usage":\#(usage)"# : ""
+        var finalUsage: String {
+            let details = #","completion_tokens_details":{"reasoning_tokens":\#(reasoning)}"#
+            return "{\(counts(reply.completionTokenCount))\(reply.reasoningTokenCount > 0 ? details : "")}"
+        }
+
+        private func counts(_ completion: Int) -> String {
+            let prompt = reply.promptTokenIDs.count
+            return #""prompt_tokens":\#(prompt),"total_tokens":\#(prompt + completion),"#
+                + #""completion_tokens":\#(completion)"#
         }
     }
 }

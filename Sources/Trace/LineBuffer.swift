@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// Cuts a file into lines while it is read, holding no more than one line and one chunk.
@@ -28,21 +28,26 @@ package struct LineBuffer: Sendable {
     private var lineStart = 0
     /// Up to here no line break follows `lineStart`.
     private var scanned = 0
-    private var lineNumber = 1
+    private var lineNumber: Int
     /// Where the line being read starts in the file, and where the next chunk does.
     private var lineOffset: Int
     private var readOffset: Int
     private var isSkipping = false
     private let maximumLineLength: Int
 
-    package init(at offset: Int = 0, maximumLineLength: Int = Self.maximumLineLength) {
+    /// Starts at `offset`, where the line `number` starts.
+    package init(at offset: Int = 0, line number: Int = 1, maximumLineLength: Int = Self.maximumLineLength) {
         lineOffset = offset
         readOffset = offset
+        lineNumber = number
         self.maximumLineLength = maximumLineLength
     }
 
     /// Where what stands behind the last line break starts, and its length.
     package var tail: (offset: Int, length: Int) { (lineOffset, readOffset - lineOffset) }
+
+    /// Where that stands in ``bytes``; `nil` if it was passed over.
+    package var tailRange: Range<Int>? { isSkipping ? nil : lineStart..<bytes.count }
 
     /// The next line if all of it has been read.
     package mutating func nextLine() -> Line? {
@@ -51,7 +56,9 @@ package struct LineBuffer: Sendable {
             return nil
         }
         let line = Line(
-            number: lineNumber, offset: lineOffset, range: isSkipping ? end..<end : lineStart..<end,
+            number: lineNumber,
+            offset: lineOffset,
+            range: isSkipping ? end..<end : lineStart..<end,
             isTooLong: isSkipping
         )
         lineStart = end + 1

@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// A file that is closed when it goes out of scope.
@@ -76,29 +76,28 @@ package struct OpenFile: ~Copyable, Sendable {
     ///
     /// Of what has no offsets (a FIFO), whatever comes next.
     package func read(upTo count: Int, at offset: Int, into buffer: inout [UInt8]) throws(SystemError) -> Int {
-        let start = buffer.count
-        buffer.append(contentsOf: repeatElement(0, count: count))
-        var result: Int
-        repeat {
-            result = buffer.withUnsafeMutableBytes { bytes in
-                let target = bytes.baseAddress?.advanced(by: start)
-                let result = pread(descriptor, target, count, off_t(offset))
-                return result < 0 && errno == ESPIPE ? Self.readNext(descriptor, target, count) : result
-            }
-        } while result < 0 && SystemError.last == .wasInterrupted
-        let error = SystemError.last
-        buffer.removeLast(count - max(result, 0))
-        if result < 0 { throw error }
-        return result
+        var failure: SystemError?
+        let chunk = [UInt8](unsafeUninitializedCapacity: count) { bytes, initialized in
+            var result: Int
+            repeat {
+                result = pread(descriptor, bytes.baseAddress, count, off_t(offset))
+                if result < 0, errno == ESPIPE { result = Self.readNext(descriptor, bytes.baseAddress, count) }
+            } while result < 0 && SystemError.last == .wasInterrupted
+            if result < 0 { failure = .last }
+            initialized = max(result, 0)
+        }
+        if let failure { throw failure }
+        buffer.append(contentsOf: chunk)
+        return chunk.count
     }
 
     private static func readNext(_ descriptor: Int32, _ target: UnsafeMutableRawPointer?, _ count: Int) -> Int {
         #if canImport(Glibc)
-        Glibc.read(descriptor, target, count)
+            Glibc.read(descriptor, target, count)
         #elseif canImport(Musl)
-        Musl.read(descriptor, target, count)
+            Musl.read(descriptor, target, count)
         #elseif canImport(Darwin)
-        Darwin.read(descriptor, target, count)
+            Darwin.read(descriptor, target, count)
         #endif
     }
 
@@ -123,7 +122,9 @@ extension OpenFile.Status {
             default: .other
             }
         self.init(
-            kind: kind, size: Int(status.st_size), device: UInt64(truncatingIfNeeded: status.st_dev),
+            kind: kind,
+            size: Int(status.st_size),
+            device: UInt64(truncatingIfNeeded: status.st_dev),
             inode: UInt64(truncatingIfNeeded: status.st_ino)
         )
     }

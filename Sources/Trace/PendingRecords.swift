@@ -112,7 +112,9 @@ struct PendingRecords: Sendable {
         }
         statistics.failed += completions.count
         let action = FailAction(
-            isNew: failure == nil, schedulesRetry: !isRetryDue && !isClosed, completions: completions
+            isNew: failure == nil,
+            schedulesRetry: !isRetryDue && !isClosed,
+            completions: completions
         )
         failure = error
         isWriting = false

@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// An error number of the operating system.
@@ -19,7 +19,7 @@ package struct SystemError: Error, Hashable, Sendable {
 
     static let doesNotExist = SystemError(ENOENT)
     static let exists = SystemError(EEXIST)
-    static let isDirectory = SystemError(EISDIR)
+    package static let isDirectory = SystemError(EISDIR)
     static let isNotDirectory = SystemError(ENOTDIR)
     static let isDenied = SystemError(EACCES)
     static let wasInterrupted = SystemError(EINTR)

@@ -53,7 +53,10 @@ extension TraceFile {
             let path = "\(path).torn-\(number)"
             do throws(SystemError) {
                 let copy = try OpenFile(path, for: .creating)
-                try self.copy(range, to: TraceFile(file: copy, path: path, kind: .regular, isNew: true, system: .system))
+                try self.copy(
+                    range,
+                    to: TraceFile(file: copy, path: path, kind: .regular, isNew: true, system: system)
+                )
                 return path
             } catch .exists {
                 number += 1

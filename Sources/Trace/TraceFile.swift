@@ -6,7 +6,7 @@ struct TraceFile: ~Copyable, Sendable {
     /// Whether it did not exist before.
     let isNew: Bool
 
-    private let system: TraceFileSystem
+    let system: TraceFileSystem
     /// What a failed write has left behind and could not be taken back yet.
     private var residue = Residue.none
 

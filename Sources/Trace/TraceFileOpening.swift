@@ -4,7 +4,9 @@ extension TraceFile {
     /// Parent folders are made as needed. Of a regular file, an unfinished last line is dealt with. What is no regular
     /// file (a device, a FIFO) is neither locked nor read: there is nothing in it to protect or to go on from.
     static func open(
-        _ path: String, system: TraceFileSystem, log: (LogEvent) -> Void
+        _ path: String,
+        system: TraceFileSystem,
+        log: (LogEvent) -> Void
     ) throws(TraceError) -> TraceFile {
         var trace = try openOrCreate(path, system: system)
         guard trace.kind == .regular else { return trace }
@@ -13,7 +15,9 @@ extension TraceFile {
             try trace.repairTail(log: log)
         } catch {
             throw TraceError(
-                .cannotWrite, message: "cannot repair the end of the trace '\(path)': \(error)", errno: error.code
+                .cannotWrite,
+                message: "cannot repair the end of the trace '\(path)': \(error)",
+                errno: error.code
             )
         }
         return trace
@@ -38,7 +42,10 @@ extension TraceFile {
     }
 
     private init(
-        _ file: consuming OpenFile, path: String, isNew: Bool, system: TraceFileSystem
+        _ file: consuming OpenFile,
+        path: String,
+        isNew: Bool,
+        system: TraceFileSystem
     ) throws(SystemError) {
         let kind = try file.status().kind
         if kind == .directory { throw .isDirectory }
@@ -64,7 +71,8 @@ extension TraceFile {
         }
         guard isLocked else {
             throw TraceError(
-                .locked, message: "another proxy writes to the trace '\(path)': stop it, or name another file"
+                .locked,
+                message: "another proxy writes to the trace '\(path)': stop it, or name another file"
             )
         }
     }

@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// The calls by which a trace is changed, so that tests can make them fail.
@@ -31,11 +31,11 @@ package struct TraceFileSystem: Sendable {
         write: { (descriptor, bytes) throws(SystemError) in
             while true {
                 #if canImport(Glibc)
-                let count = Glibc.write(descriptor, bytes.baseAddress, bytes.count)
+                    let count = Glibc.write(descriptor, bytes.baseAddress, bytes.count)
                 #elseif canImport(Musl)
-                let count = Musl.write(descriptor, bytes.baseAddress, bytes.count)
+                    let count = Musl.write(descriptor, bytes.baseAddress, bytes.count)
                 #elseif canImport(Darwin)
-                let count = Darwin.write(descriptor, bytes.baseAddress, bytes.count)
+                    let count = Darwin.write(descriptor, bytes.baseAddress, bytes.count)
                 #endif
                 if count >= 0 { return count }
                 let error = SystemError.last
@@ -52,9 +52,9 @@ package struct TraceFileSystem: Sendable {
         },
         sync: { (descriptor) throws(SystemError) in
             #if canImport(Darwin)
-            let result = fcntl(descriptor, F_FULLFSYNC)
+                let result = fcntl(descriptor, F_FULLFSYNC)
             #else
-            let result = fdatasync(descriptor)
+                let result = fdatasync(descriptor)
             #endif
             if result != 0 { throw .last }
         }

@@ -42,7 +42,8 @@ package final class TraceRecorder: Sendable {
 
     /// Opens the trace, repairs its end and goes on from its last turns.
     package init(
-        _ configuration: Configuration, fileSystem: TraceFileSystem = .system,
+        _ configuration: Configuration,
+        fileSystem: TraceFileSystem = .system,
         log: @escaping @Sendable (LogEvent) -> Void
     ) throws(TraceError) {
         let path = configuration.path
@@ -81,7 +82,8 @@ package final class TraceRecorder: Sendable {
     /// Takes a record, always, and calls `whenKept` on the writer's thread as soon as it is in the trace, or has been
     /// tried in vain. In that case the record stays, says so, and is written as soon as can be.
     package func record(
-        _ record: TurnRecord, whenKept: @escaping @Sendable (Result<Void, TraceError>) -> Void
+        _ record: TurnRecord,
+        whenKept: @escaping @Sendable (Result<Void, TraceError>) -> Void
     ) {
         switch update({ $0.add(record, whenKept: whenKept) }) {
         case .startWriting: writer.async { self.writePending() }
@@ -96,7 +98,11 @@ package final class TraceRecorder: Sendable {
     package func close() {
         update { $0.close() }
         writer.sync {
-            writePending()
+            var recorded: Int
+            repeat {
+                recorded = statistics.recorded
+                writePending()
+            } while statistics.pending > 0 && statistics.recorded > recorded
             let lost = update { $0.abandon() }
             if lost > 0 { log(.recordsLost(count: lost)) }
             file.withLock { $0 = nil }
@@ -117,6 +123,7 @@ package final class TraceRecorder: Sendable {
     /// Writes until nothing is left or an attempt fails. When one fails, or has failed before, the records are tried one
     /// by one: what still fits is written.
     private func writePending() {
+        guard file.withLock({ $0 != nil }) else { return }
         var isCautious = pending.withLock { $0.failure != nil }
         if isCautious, let failure = file.withLock({ $0?.probe() }) { return fail(failure, []) }
         var recorded = 0
@@ -178,6 +185,9 @@ package final class TraceRecorder: Sendable {
 
 extension Duration {
     fileprivate var dispatchInterval: DispatchTimeInterval {
-        .nanoseconds(Int(clamping: components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000))
+        let longest: Int64 = 86_400
+        return .nanoseconds(
+            Int(min(components.seconds, longest) * 1_000_000_000 + components.attoseconds / 1_000_000_000)
+        )
     }
 }

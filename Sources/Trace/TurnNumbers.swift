@@ -1,9 +1,9 @@
 import JSONBytes
 
 /// Numbers the turns of each session.
-struct TurnNumbers: Sendable {
+package struct TurnNumbers: Sendable {
     /// The session of a record that names none.
-    static let defaultSession = "default"
+    package static let defaultSession = "default"
 
     private var lastTurns: [String: Int] = [:]
 
@@ -14,7 +14,9 @@ struct TurnNumbers: Sendable {
         var buffer = LineBuffer()
         while try buffer.fill(from: file) {
             while let line = buffer.nextLine() {
-                guard let (session, turn) = Self.identity(of: buffer.bytes.span.extracting(line.range)) else { continue }
+                guard let (session, turn) = Self.identity(of: buffer.bytes.span.extracting(line.range)) else {
+                    continue
+                }
                 lastTurns[session] = max(lastTurns[session] ?? 0, turn)
             }
         }
@@ -27,7 +29,7 @@ struct TurnNumbers: Sendable {
     }
 
     private static func identity(of line: Span<UInt8>) -> (session: String, turn: Int)? {
-        var cursor = JSONCursor(options: [.nonFiniteNumbers, .recordDepth])
+        var cursor = JSONCursor(options: .trace)
         var turn: Int?
         var session: String?
         do throws(JSONError) {

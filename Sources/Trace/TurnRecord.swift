@@ -48,11 +48,30 @@ package struct TurnRecord: Sendable {
     package var includesLogprobs: Bool
 
     package init(
-        turn: Int, sessionID: String, parentSessionID: String? = nil, dialect: String, path: String, isStream: Bool,
-        engine: String? = nil, outcome: Outcome, status: Int?, isHeadSent: Bool, request: [UInt8], response: [UInt8],
-        choices: [ChoiceRecord] = [], promptTokenIDs: [UInt8]? = nil, usage: [UInt8]? = nil, model: [UInt8]? = nil,
-        responseID: [UInt8]? = nil, clientFields: [ClientField] = [], level: CaptureLevel, isComplete: Bool,
-        problems: [String] = [], timestamp: Double, latency: Double, timeToFirstToken: Double? = nil,
+        turn: Int,
+        sessionID: String,
+        parentSessionID: String? = nil,
+        dialect: String,
+        path: String,
+        isStream: Bool,
+        engine: String? = nil,
+        outcome: Outcome,
+        status: Int?,
+        isHeadSent: Bool,
+        request: [UInt8],
+        response: [UInt8],
+        choices: [ChoiceRecord] = [],
+        promptTokenIDs: [UInt8]? = nil,
+        usage: [UInt8]? = nil,
+        model: [UInt8]? = nil,
+        responseID: [UInt8]? = nil,
+        clientFields: [ClientField] = [],
+        level: CaptureLevel,
+        isComplete: Bool,
+        problems: [String] = [],
+        timestamp: Double,
+        latency: Double,
+        timeToFirstToken: Double? = nil,
         includesLogprobs: Bool = true
     ) {
         self.turn = turn
@@ -97,8 +116,12 @@ package struct ChoiceRecord: Sendable {
     package var finishReason: [UInt8]?
 
     package init(
-        index: Int = 0, logprobs: [UInt8]? = nil, tokens: JSONList = JSONList(), tokenIDs: JSONList = JSONList(),
-        logprobValues: JSONList = JSONList(), finishReason: [UInt8]? = nil
+        index: Int = 0,
+        logprobs: [UInt8]? = nil,
+        tokens: JSONList = JSONList(),
+        tokenIDs: JSONList = JSONList(),
+        logprobValues: JSONList = JSONList(),
+        finishReason: [UInt8]? = nil
     ) {
         self.index = index
         self.logprobs = logprobs

@@ -50,20 +50,21 @@ struct RequestFields {
     /// object; anything else is left for the engine to refuse.
     mutating func setNested(_ name: String, in parent: String, to value: String) {
         let value = Array(value.utf8)
-        guard let current = self.value(parent), !current.isNull else {
+        let isFirstChange = !changes.contains { $0.name == parent }
+        if let current = self.value(parent), !current.isNull {
+            guard let object = try? JSONObject(document: current.text.span),
+                object.member(named: name, in: current.text.span) == nil
+            else { return }
+            var edits = JSONEdits()
+            edits.update(object, of: current.text.span, setting: [(name, value)])
+            change(parent, to: edits.applied(to: current.text.span))
+        } else {
             var text = Array("{".utf8)
             text.appendJSONString(name)
             change(parent, to: text + Array(":".utf8) + value + Array("}".utf8))
-            nested[parent] = ("\(parent).\(name)", nil)
-            return
         }
-        guard let object = try? JSONObject(document: current.text.span),
-            object.member(named: name, in: current.text.span) == nil
-        else { return }
-        var edits = JSONEdits()
-        edits.update(object, of: current.text.span, setting: [(name, value)])
-        change(parent, to: edits.applied(to: current.text.span))
-        nested[parent] = ("\(parent).\(name)", nil)
+        // A parent that had been replaced already is told of as a whole.
+        if isFirstChange { nested[parent] = ("\(parent).\(name)", nil) }
     }
 
     /// The body with the changes made: the very bytes that came if there are none.
@@ -80,7 +81,10 @@ struct RequestFields {
 
     /// What the agent had sent in place of each change.
     var clientFields: [(name: String, value: [UInt8]?)] {
-        realChanges.map { change in nested[change.name] ?? (change.name, original(change.name)) }
+        realChanges.map { change in 
+            let field = nested[change.name]
+            return (field?.path ?? change.name, field == nil ? original(change.name) : field?.value)
+        }
     }
 
     private var realChanges: [(name: String, value: [UInt8]?)] {

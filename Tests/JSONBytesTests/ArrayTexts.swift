@@ -44,8 +44,13 @@ extension JSONValue {
 }
 
 extension JSONEdits {
-    mutating func set(_ name: StaticString, to value: [UInt8], in object: JSONObject, of text: [UInt8]) {
-        set(name, to: value, in: object, of: text.span)
+    mutating func update(
+        _ object: JSONObject,
+        of text: [UInt8],
+        setting values: [(name: String, value: [UInt8])],
+        removing removed: [String] = []
+    ) {
+        update(object, of: text.span, setting: values, removing: removed)
     }
 
     mutating func applied(to text: [UInt8]) -> [UInt8] { applied(to: text.span) }

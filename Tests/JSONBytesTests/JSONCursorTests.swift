@@ -31,7 +31,8 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
 
 @Suite struct JSONCursorTests {
     /// Seeds of the generated documents that are mutated and cut short: the small ones.
-    static let smallDocuments: [[UInt8]] = (0..<400 as Range<UInt64>).lazy
+    static let smallDocuments: [[UInt8]] =
+        (0..<400 as Range<UInt64>).lazy
         .map { seed in
             var generator = JSONTextGenerator(seed: seed, extras: [.loneSurrogates, .hugeNumbers], maximumDepth: 3)
             return generator.document()
@@ -65,7 +66,8 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
     @Test(arguments: smallDocuments.indices)
     func judgesEveryMutatedByteLikeFoundation(document: Int) {
         let text = Self.smallDocuments[document]
-        let replacements = "\"\\{}[],:-+.0e5tfnuN \n\t/x".bytes + [0x00, 0x0B, 0x1F, 0x7F, 0x80, 0xC2, 0xE2, 0xED, 0xF0, 0xFF]
+        let replacements =
+            "\"\\{}[],:-+.0e5tfnuN \n\t/x".bytes + [0x00, 0x0B, 0x1F, 0x7F, 0x80, 0xC2, 0xE2, 0xED, 0xF0, 0xFF]
         for index in text.indices {
             var changed = text
             changed.remove(at: index)
@@ -136,7 +138,8 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
         ("{1:1}", false), (#"{"a":1 "b":2}"#, false), (#"{"a":1,"a":2}"#, true), ("'a'", false), ("// c\n1", false),
         ("/**/1", false), ("[1]\u{0B}", false), ("[1]\u{0C}", false), ("[1]\u{A0}", false), ("\u{2028}1", false),
         (" \t\r\n1 \t\r\n", true), (#""\x""#, false), (#""\u12""#, false), (#""\u12G4""#, false), (#""\U0041""#, false),
-        (#""\"#, false), (#""\u"#, false), (#""\""#, false), ("\"a\nb\"", false), ("\"a\tb\"", false), ("\"\0\"", false),
+        (#""\"#, false), (#""\u"#, false), (#""\""#, false), ("\"a\nb\"", false), ("\"a\tb\"", false),
+        ("\"\0\"", false),
         ("\"\u{7F}\u{85}\u{2028}\"", true), (#""\/""#, true), (#""\u0000""#, true), (#""\'""#, false),
     ])
     func followsTheGrammar(text: String, isJSON: Bool) {
@@ -157,6 +160,13 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
         }
     }
 
+    @Test func aRecordMayBeEightLevelsDeeper() {
+        for depth in [512, 513, 520, 521] {
+            let text = (String(repeating: "[", count: depth) + String(repeating: "]", count: depth)).bytes
+            #expect(scanError(text, options: .recordDepth)?.reason == (depth > 520 ? .tooDeep : nil))
+        }
+    }
+
     @Test func depthIsGivenBackBehindEachContainer() {
         let text = "[".bytes + Array(repeatElement("[[]],{\"a\":{}},".bytes, count: 1000).joined()) + "[]]".bytes
         #expect(accepts(text))
@@ -168,7 +178,9 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
 
     // MARK: Non-finite numbers
 
-    @Test(arguments: ["NaN", "Infinity", "-Infinity", " NaN ", "[NaN,-Infinity , Infinity]", #"{"a":NaN,"b":-Infinity}"#])
+    @Test(arguments: [
+        "NaN", "Infinity", "-Infinity", " NaN ", "[NaN,-Infinity , Infinity]", #"{"a":NaN,"b":-Infinity}"#,
+    ])
     func takesNonFiniteNumbersIfAsked(text: String) {
         #expect(accepts(text.bytes, options: .nonFiniteNumbers))
         #expect(!accepts(text.bytes))
@@ -178,7 +190,8 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
     }
 
     @Test(arguments: [
-        "-NaN", "+Infinity", "+NaN", "nan", "infinity", "Inf", "-Inf", "NaNN", "InfinityInfinity", "--Infinity", "- Infinity",
+        "-NaN", "+Infinity", "+NaN", "nan", "infinity", "Inf", "-Inf", "NaNN", "InfinityInfinity", "--Infinity",
+        "- Infinity",
         "N", "I", "-I", "-", "Na", "{NaN:1}", "[NaN NaN]", "Nan", "-infinity", "1Infinity",
     ])
     func refusesWhatOnlyLooksNonFinite(text: String) {
@@ -207,7 +220,8 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
 
     @Test(arguments: [
         ("[1,2", JSONError.Reason.unexpectedEnd, 4), ("[1 2]", .unexpectedByte, 3), (#""a\x""#, .invalidEscape, 2),
-        ("\"ab\n\"", .controlCharacter, 3), ("[-]", .invalidNumber, 2), ("{} {}", .trailingBytes, 3), ("", .unexpectedEnd, 0),
+        ("\"ab\n\"", .controlCharacter, 3), ("[-]", .invalidNumber, 2), ("{} {}", .trailingBytes, 3),
+        ("", .unexpectedEnd, 0),
     ])
     func tellsWhereTheErrorIs(text: String, reason: JSONError.Reason, offset: Int) {
         #expect(scanError(text.bytes) == JSONError(reason, at: offset))

@@ -50,7 +50,8 @@ enum JSONOracle {
     }
 
     private static func startsWithMarkOrNUL(_ text: [UInt8]) -> Bool {
-        text.prefix(4).contains(0) || [[0xEF, 0xBB, 0xBF], [0xFE, 0xFF], [0xFF, 0xFE]].contains { text.starts(with: $0) }
+        text.prefix(4).contains(0)
+            || [[0xEF, 0xBB, 0xBF], [0xFE, 0xFF], [0xFF, 0xFE]].contains { text.starts(with: $0) }
     }
 
     private static func hasTrailingComma(_ text: [UInt8]) -> Bool {
@@ -93,7 +94,9 @@ enum JSONOracle {
             else { return nil }
             let digits = text[index + 2..<index + 6]
             guard digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) else { return nil }
-            return UInt16(String(decoding: digits, as: UTF8.self), radix: 16).flatMap { $0 & 0xF800 == 0xD800 ? $0 : nil }
+            return UInt16(String(decoding: digits, as: UTF8.self), radix: 16).flatMap {
+                $0 & 0xF800 == 0xD800 ? $0 : nil
+            }
         }
         var result: [UInt8] = []
         var index = 0

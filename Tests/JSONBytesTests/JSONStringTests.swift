@@ -29,7 +29,8 @@ import Testing
         (#"\ud83d\ude00"#, "😀"), (#"\uD83D\uDE00"#, "😀"), (#"\ud83d"#, "\u{FFFD}"), (#"\ude00"#, "\u{FFFD}"),
         (#"\ude00\ud83d"#, "\u{FFFD}\u{FFFD}"), (#"\ud83dx"#, "\u{FFFD}x"), (#"\ud83d\n"#, "\u{FFFD}\n"),
         (#"\ud83d\u0041"#, "\u{FFFD}A"), (#"\ud83d\ud83d\ude00"#, "\u{FFFD}😀"), (#"\ud83d\\ude00"#, "\u{FFFD}\\ude00"),
-        (#"\u0000"#, "\0"), (#"\u2028\u0085"#, "\u{2028}\u{85}"), (#"\"\\\/\b\f\n\r\t"#, "\"\\/\u{8}\u{C}\n\r\t"), ("", ""),
+        (#"\u0000"#, "\0"), (#"\u2028\u0085"#, "\u{2028}\u{85}"), (#"\"\\\/\b\f\n\r\t"#, "\"\\/\u{8}\u{C}\n\r\t"),
+        ("", ""),
         (#"\\u0041"#, #"\u0041"#), (#"\\\u0041"#, #"\A"#), (#"\uffff\udbff\udfff"#, "\u{FFFF}\u{10FFFF}"),
     ])
     func resolvesEscapes(content: String, expected: String) throws {

@@ -91,7 +91,9 @@ struct JSONTextGenerator {
                 "-0." + String(repeating: "3", count: 60),
             ]).bytes
         }
-        let integer = random.pick(["0", "-0", "7", "-1", "10", "128000", "18446744073709551616", "-9223372036854775808"])
+        let integer = random.pick([
+            "0", "-0", "7", "-1", "10", "128000", "18446744073709551616", "-9223372036854775808",
+        ])
         let fraction = random.pick(["", "", ".0", ".25", ".10", ".000001", ".12345678901234567890"])
         let exponent = random.pick(["", "", "", "e0", "E5", "e+7", "E-10"])
         return (integer + fraction + exponent).bytes
@@ -110,7 +112,8 @@ struct JSONTextGenerator {
         case 4: return escape(UInt16(random.int(0...0xD7FF)))
         case 5: return escape(UInt16(random.int(0xD800...0xDBFF))) + escape(UInt16(random.int(0xDC00...0xDFFF)))
         case 6, 7:
-            return random.pick(["é", "€", "😀", "\u{7F}", "\u{85}", "\u{2028}", "\u{2029}", "\u{FFFD}", "\u{10FFFF}"]).bytes
+            return random.pick(["é", "€", "😀", "\u{7F}", "\u{85}", "\u{2028}", "\u{2029}", "\u{FFFD}", "\u{10FFFF}"])
+                .bytes
         case 8 where extras.contains(.loneSurrogates): return escape(UInt16(random.int(0xD800...0xDFFF)))
         case 9 where extras.contains(.invalidUTF8): return random.pick(JSONTextGenerator.invalidSequences)
         default: return "/".bytes
@@ -126,6 +129,7 @@ struct JSONTextGenerator {
     static let invalidSequences: [[UInt8]] = [
         [0x80], [0xBF, 0x80], [0xC0, 0x80], [0xC1, 0xBF], [0xC3], [0xE0, 0x80, 0x80], [0xE2, 0x82], [0xE2],
         [0xED, 0xA0, 0x80], [0xF0, 0x80, 0x80, 0x80], [0xF0, 0x9F, 0x98], [0xF0, 0x9F], [0xF4, 0x90, 0x80, 0x80],
-        [0xF5, 0x80, 0x80, 0x80], [0xFE], [0xFF], [0xE2, 0x80], [0xC2], [0xC3, 0xC3, 0xA9], [0xF0, 0x9F, 0xE2, 0x82, 0xAC],
+        [0xF5, 0x80, 0x80, 0x80], [0xFE], [0xFF], [0xE2, 0x80], [0xC2], [0xC3, 0xC3, 0xA9],
+        [0xF0, 0x9F, 0xE2, 0x82, 0xAC],
     ]
 }

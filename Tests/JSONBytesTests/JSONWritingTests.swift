@@ -56,6 +56,11 @@ import Testing
 
 /// Fails if `text` holds what some reader takes for the end of a line.
 func expectOneLine(_ text: [UInt8], _ location: SourceLocation = #_sourceLocation) {
-    let breaks: Set<Unicode.Scalar> = ["\n", "\r", "\u{B}", "\u{C}", "\u{1C}", "\u{1D}", "\u{1E}", "\u{85}", "\u{2028}", "\u{2029}"]
-    #expect(!String(decoding: text, as: UTF8.self).unicodeScalars.contains(where: breaks.contains), sourceLocation: location)
+    let breaks: Set<Unicode.Scalar> = [
+        "\n", "\r", "\u{B}", "\u{C}", "\u{1C}", "\u{1D}", "\u{1E}", "\u{85}", "\u{2028}", "\u{2029}",
+    ]
+    #expect(
+        !String(decoding: text, as: UTF8.self).unicodeScalars.contains(where: breaks.contains),
+        sourceLocation: location
+    )
 }

@@ -1,13 +1,13 @@
 """The command line: exit codes, the announcement, the environment, the other subcommands."""
 
-import os
+import json
 import re
 import socket
 
 import httpx
 import pytest
 
-from harness import GREETING, TOOL_CALL, TOOLS, ask, chat, post, verbatim
+from harness import GREETING, TOOL_CALL, TOOLS, ask, chat, environment, post, verbatim
 
 FLAGS = """--upstream-url --upstream-api-key --trace --host --port --top-logprobs --request-timeout --connect-timeout
 --idle-timeout --max-tokens-cap --disable-thinking --model-override --sampling --engine --capture --trace-detail
@@ -93,7 +93,8 @@ def test_environment_and_flags(engine, start_proxy):
 
 
 def test_bad_environment(tmp_path):
-    refused = verbatim("--upstream-url", "http://127.0.0.1:1", env=os.environ | {"VERBATIM_TOP_LOGPROBS": "many"}, cwd=tmp_path)
+    changed = environment(VERBATIM_TOP_LOGPROBS="many")
+    refused = verbatim("--upstream-url", "http://127.0.0.1:1", env=changed, cwd=tmp_path)
     assert refused.returncode == 64
     assert "VERBATIM_TOP_LOGPROBS" in refused.stderr or "--top-logprobs" in refused.stderr
 
@@ -164,11 +165,13 @@ def test_trace_stats(trace):
 def test_trace_check(trace, tmp_path):
     assert verbatim("trace", "check", trace.trace).returncode == 0
     first, second, third = trace.trace.read_text().splitlines(keepends=True)
+    misaligned = json.loads(first)
+    misaligned["per_token_logps"].pop()
     faults = {
         "torn tail": first + second[:-40],
         "gap in turn numbers": first + third,
         "no JSON": first + "nonsense\n" + second,
-        "arrays of different lengths": first.replace('"per_token_logps":[', '"per_token_logps":[-1.5,'),
+        "arrays of different lengths": json.dumps(misaligned) + "\n",
     }
     for fault, text in faults.items():
         path = tmp_path / "faulty.jsonl"

@@ -4,9 +4,8 @@ import asyncio
 
 import openai
 
-from harness import GREETING, TOOL_CALL, ask
+from harness import GREETING, TOOL_CALL, ask, chat
 from replies import assembled, assert_aligned, oracle
-from harness import chat
 
 # Distinct in text and in length, so that no record can be taken for another's.
 PROMPTS = [(f"{number}: {(GREETING, TOOL_CALL)[number % 2]}", {"max_tokens": 20 + number}) for number in range(8)]

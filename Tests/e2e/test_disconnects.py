@@ -1,6 +1,7 @@
 """One side goes away, or time runs out: the other side is told at once, and the tokens until then are kept."""
 
 import signal
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -8,28 +9,33 @@ import pytest
 from harness import GREETING, LONG, SECONDS, ask, chat, eventually, post
 from replies import assert_aligned, oracle
 
+STOPS = 15  # seconds in which the engine must have stopped; left alone it works on LONG for a minute
 
-def open_stream(proxy, **fields):
+
+@contextmanager
+def stream(proxy, **fields):
+    """The pieces of a streamed reply, as they arrive; leaving the context closes the connection."""
     body = chat(GREETING, stream=True, **fields)
-    return httpx.stream("POST", f"{proxy.url}/chat/completions", json=body, timeout=SECONDS)
+    with httpx.stream("POST", f"{proxy.url}/chat/completions", json=body, timeout=SECONDS) as reply:
+        yield reply.iter_raw()
 
 
-def some_events(reply, count=10):
+def read_events(pieces, count=10):
     """Reads until `count` events have arrived and returns their bytes."""
     text = b""
-    for chunk in reply.iter_raw():
-        text += chunk
+    for piece in pieces:
+        text += piece
         if text.count(b"\n\n") >= count:
             return text
     raise AssertionError(f"the stream ended early: {text!r}")
 
 
-def read_on(reply):
+def read_until_cut(pieces):
     """Reads until the connection is cut, and returns what came until then."""
     text = b""
-    with pytest.raises(httpx.RemoteProtocolError):  # and not a clean end
-        for chunk in reply.iter_raw():
-            text += chunk
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):  # and not a clean end
+        for piece in pieces:
+            text += piece
     return text
 
 
@@ -45,9 +51,9 @@ def assert_tokens_kept(record, engine, outcome):
 
 
 def test_agent_leaves_a_stream(engine, proxy, agent):
-    with open_stream(proxy, **LONG) as reply:
-        some_events(reply)
-    eventually(engine.idle, "the engine stops when the agent has gone", within=5)
+    with stream(proxy, **LONG) as pieces:
+        read_events(pieces)
+    eventually(engine.idle, "the engine stops when the agent has gone", within=STOPS)
 
     record = eventually(proxy.records, "a record of the turn")[0]
     assert_tokens_kept(record, engine, "client_disconnected")
@@ -56,24 +62,24 @@ def test_agent_leaves_a_stream(engine, proxy, agent):
     assert [record["turn"] for record in proxy.records()] == [1, 2]
 
 
-def test_agent_leaves_before_the_head(engine, proxy, agent):
+def test_agent_leaves_before_the_head(own_engine, start_proxy):
     """The engine itself does not notice while it works on a unary reply; the proxy has its record at once."""
+    proxy = start_proxy(own_engine.origin)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{proxy.url}/chat/completions", json=chat(GREETING, **(LONG | {"max_tokens": 3000})), timeout=0.3)
+        httpx.post(f"{proxy.url}/chat/completions", json=chat(GREETING, **LONG), timeout=0.5)
 
-    record = eventually(proxy.records, "a record of the turn")[0]
+    record = eventually(proxy.records, "a record of the turn", within=STOPS)[0]
     assert (record["outcome"], record["stream"]) == ("client_disconnected", False)
     assert record["completion_token_ids"] == []
-    assert ask(agent, GREETING).choices[0].finish_reason == "stop"
-    eventually(engine.idle, "the engine is done with it")
+    assert post(proxy.url, chat(GREETING)).status_code == 200
 
 
 def test_engine_dies_in_mid_stream(engine, own_engine, start_proxy):
     proxy = start_proxy(own_engine.origin)
-    with open_stream(proxy, **LONG) as reply:
-        some_events(reply)
+    with stream(proxy, **LONG) as pieces:
+        read_events(pieces)
         own_engine.kill()
-        rest = read_on(reply)
+        rest = read_until_cut(pieces)
 
     assert b"[DONE]" not in rest
     assert_tokens_kept(proxy.record(), engine, "upstream_disconnected")
@@ -84,30 +90,29 @@ def test_engine_dies_in_mid_stream(engine, own_engine, start_proxy):
 
 def test_timeout_in_mid_stream(engine, start_proxy):
     proxy = start_proxy(engine.origin, "--request-timeout", 1)
-    with open_stream(proxy, **LONG) as reply:
-        read_on(reply)
+    with stream(proxy, **LONG) as pieces:
+        read_until_cut(pieces)
 
     assert_tokens_kept(proxy.record(), engine, "timeout")
-    eventually(engine.idle, "the engine stops when time is up", within=5)
+    eventually(engine.idle, "the engine stops when time is up", within=STOPS)
 
 
-def test_timeout_before_the_head(engine, start_proxy):
-    proxy = start_proxy(engine.origin, "--request-timeout", 1)
-    reply = post(proxy.url, chat(GREETING, **(LONG | {"max_tokens": 6000})))
+def test_timeout_before_the_head(own_engine, start_proxy):
+    proxy = start_proxy(own_engine.origin, "--request-timeout", 1)
+    reply = post(proxy.url, chat(GREETING, **LONG))
 
     assert reply.status_code == 504
     assert reply.json()["error"]["message"]
     record = proxy.record()
     assert (record["outcome"], record["status"]) == ("timeout", 504)
-    eventually(engine.idle, "the engine is done with it")
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_shutdown_lets_a_turn_finish(proxy, how):
-    with open_stream(proxy, ignore_eos=True, max_tokens=500) as reply:
-        text = some_events(reply)
+    with stream(proxy, ignore_eos=True, max_tokens=500) as pieces:
+        text = read_events(pieces)
         proxy.process.send_signal(how)
-        text += b"".join(reply.iter_raw())
+        text += b"".join(pieces)
 
     assert text.endswith(b"data: [DONE]\n\n")
     assert proxy.process.wait(SECONDS) == 0
@@ -117,25 +122,25 @@ def test_shutdown_lets_a_turn_finish(proxy, how):
 
 def test_shutdown_cuts_a_turn_off_after_its_grace(engine, start_proxy):
     proxy = start_proxy(engine.origin, "--shutdown-grace", 1)
-    with open_stream(proxy, **LONG) as reply:
-        some_events(reply)
+    with stream(proxy, **LONG) as pieces:
+        read_events(pieces)
         proxy.process.send_signal(signal.SIGTERM)
-        read_on(reply)
+        read_until_cut(pieces)
 
     assert proxy.process.wait(SECONDS) == 0
     assert_tokens_kept(proxy.record(), engine, "shutdown")
-    eventually(engine.idle, "the engine stops with the proxy", within=5)
+    eventually(engine.idle, "the engine stops with the proxy", within=STOPS)
 
 
 def test_second_signal_exits_at_once(engine, start_proxy):
     proxy = start_proxy(engine.origin, "--shutdown-grace", 600)
-    with open_stream(proxy, **LONG) as reply:
-        some_events(reply)
+    with stream(proxy, **LONG) as pieces:
+        read_events(pieces)
         proxy.process.send_signal(signal.SIGTERM)
         eventually(lambda: not accepts(proxy), "the proxy stops accepting")
         proxy.process.send_signal(signal.SIGTERM)
         proxy.process.wait(5)
-    eventually(engine.idle, "the engine stops with the proxy", within=5)
+    eventually(engine.idle, "the engine stops with the proxy", within=STOPS)
 
 
 def accepts(proxy):

@@ -2,10 +2,12 @@
 
 import json
 import socket
+from pathlib import Path
 
+import httpx
 import pytest
 
-from harness import GREETING, SECONDS, ask, chat, read_trace, verbatim
+from harness import GREETING, SECONDS, ask, chat, post, read_trace, verbatim
 
 
 def turns(path):
@@ -102,3 +104,23 @@ def test_trace_is_private_and_its_folder_is_made(engine, start_proxy, tmp_path):
         ask(client, GREETING)
     assert proxy.trace.stat().st_mode & 0o777 == 0o600
     assert turns(proxy.trace) == [1]
+
+
+def test_trace_on_disk_before_the_end(engine, start_proxy):
+    proxy = start_proxy(engine.origin, "--trace-sync", "disk")
+    with proxy.client() as client:
+        for turn in (1, 3):
+            ask(client, GREETING)
+            assert len(turns(proxy.trace)) == turn
+            list(ask(client, GREETING, stream=True))
+            assert len(turns(proxy.trace)) == turn + 1
+
+
+def test_full_disk_refuses_turns_and_nothing_else(engine, start_proxy):
+    proxy = start_proxy(engine.origin, trace=Path("/dev/full"))
+    for stream in (False, True, False):
+        reply = post(proxy.url, chat(GREETING, stream=stream))
+        assert reply.status_code == 503
+        assert reply.json()["error"]["message"]
+    assert httpx.get(f"{proxy.url}/models").status_code == 200
+    assert httpx.get(f"{proxy.origin}/healthz").status_code == 200

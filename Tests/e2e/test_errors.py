@@ -17,7 +17,7 @@ REFUSED = [
     {"temperature": "warm"},
     {"top_logprobs": 3},
     {"top_logprobs": 3, "stream": True},
-    {"messages": [], "stream": True},
+    {"messages": "none", "stream": True},
     {"messages": [{"role": "user", "content": "word " * 40_000}]},  # more than the context holds
 ]
 

@@ -31,9 +31,9 @@ def request(body, version="1.1", *headers):
 def curl(proxy, body, tmp_path, *arguments):
     path = tmp_path / "body.json"
     path.write_text(json.dumps(body))
-    command = ["curl", "--silent", "--show-error", "--data-binary", f"@{path}", "--header", "Content-Type: application/json"]
-    url = f"{proxy.url}/chat/completions"
-    return subprocess.run([*command, *arguments, url], capture_output=True, timeout=SECONDS, check=True)
+    command = ["curl", "--silent", "--show-error", "--header", "Content-Type: application/json", *arguments]
+    command += ["--data-binary", f"@{path}", f"{proxy.url}/chat/completions"]
+    return subprocess.run(command, capture_output=True, timeout=SECONDS, check=True)
 
 
 def test_keep_alive(engine, proxy):

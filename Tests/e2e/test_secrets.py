@@ -63,7 +63,8 @@ def test_no_secret_in_the_record_of_a_failure(start_proxy):
 def test_agents_other_headers_are_forwarded(start_proxy):
     with serve(Answer()) as (upstream, seen):
         proxy = start_proxy(upstream)
-        post(proxy.url, chat(GREETING), headers={"X-Session-Id": "s-1", "x-custom": "kept", "Connection": "x-hop", "x-hop": "1"})
+        headers = {"X-Session-Id": "s-1", "x-custom": "kept", "Connection": "x-hop", "x-hop": "1"}
+        post(proxy.url, chat(GREETING), headers=headers)
     turn = next(request for request in seen if request.method == "POST")
     sent = {name.lower(): value for name, value in turn.headers}
     assert (sent["x-session-id"], sent["x-custom"], sent["accept-encoding"]) == ("s-1", "kept", "identity")

@@ -177,7 +177,7 @@ package struct ChatReply: DialectReply {
             var isRemoved = false
             if isLogprobs && injection.topLogprobs != nil {
                 if profile == .generic { try recogniseByEntries(at: cursor, of: text) }
-                isRemoved = (recognised ?? profile).logprobsOffForm == .absent
+                isRemoved = (profile == .generic ? recognised ?? profile : profile).logprobsOffForm == .absent
             }
             restorer.visit(key: key, isRemoved: isRemoved, edits: &edits)
             if policy.detail == .compact { compactor.visit(key: key, isRemoved: isLogprobs, edits: &compactEdits) }

@@ -57,7 +57,10 @@ package struct ChatRequest: DialectRequest {
     }
 
     private func applyTokenLimits(_ policy: RequestPolicy, to fields: inout RequestFields) {
-        if let limit = fields.value("max_tokens"), Self.refusesMaxTokens(fields.value("model")?.string ?? "") {
+        // A null is no limit, and no engine refuses it.
+        if let limit = fields.value("max_tokens"), !limit.isNull,
+            Self.refusesMaxTokens(fields.value("model")?.string ?? "")
+        {
             fields.remove("max_tokens")
             if fields.value("max_completion_tokens")?.isNull ?? true {
                 fields.set("max_completion_tokens", to: limit.text)

@@ -1,0 +1,243 @@
+import NIOCore
+import NIOHTTP1
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// One agent's connection: takes its requests one after the other and writes the replies.
+final class AgentConnection: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = ByteBuffer
+
+    /// How long a connection that is closed while the agent still sends is drained, so that the agent can read the
+    /// reply before it is reset.
+    private static let lingerTime: TimeAmount = .seconds(2)
+
+    private let loop: LoopContext
+    private var context: ChannelHandlerContext?
+    private var exchange: (any AgentExchange)?
+    /// Whether the current request has been read to its end.
+    private var isRequestComplete = false
+    private var isReplyFinished = false
+    private var mustClose = false
+    /// Requests that arrived while one was being answered. Reading stops meanwhile, so that this is at most what one
+    /// read brought.
+    private var pipelined = CircularBuffer<HTTPServerRequestPart>(initialCapacity: 0)
+    private var isInputClosed = false
+    private var isLingering = false
+    private var isClosed = false
+
+    init(in loop: LoopContext) { self.loop = loop }
+
+    // MARK: For the exchange
+
+    var isWritable: Bool { context?.channel.isWritable ?? false }
+
+    /// Writes what stands in `output`.
+    func write(_ output: inout ReplyOutput) {
+        guard let context, !isClosed, !output.isEmpty else {
+            output.discard()
+            return
+        }
+        for segment in output.take() { context.write(wrapOutboundOut(segment), promise: nil) }
+        context.flush()
+    }
+
+    /// The reply is whole. `output` may hold its last bytes.
+    func finish(_ output: inout ReplyOutput) {
+        mustClose = mustClose || output.mustClose || loop.isDraining
+        isReplyFinished = true
+        guard let context, !isClosed else { return }
+        if !mustClose && isRequestComplete {
+            write(&output)
+            startNextRequest()
+            return
+        }
+        exchange = nil
+        let segments = output.take()
+        let written = context.eventLoop.makePromise(of: Void.self)
+        for segment in segments.dropLast() { context.write(wrapOutboundOut(segment), promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(segments.last ?? ByteBuffer()), promise: written)
+        written.futureResult.assumeIsolated().whenComplete { _ in self.closeGracefully() }
+    }
+
+    /// Cuts the connection. `resets` makes an agent notice that could otherwise take the end for a regular one.
+    func abort(resets: Bool) {
+        guard let context, !isClosed else { return }
+        exchange = nil
+        isClosed = true
+        if resets, let options = context.channel as? any SocketOptionProvider {
+            options.setSoLinger(linger(l_onoff: 1, l_linger: 0)).assumeIsolated().whenComplete { _ in
+                context.close(promise: nil)
+            }
+        } else {
+            context.close(promise: nil)
+        }
+    }
+
+    /// Reads more of the request's body, if the exchange wants it.
+    func readMore() {
+        guard let context, !isClosed else { return }
+        if isLingering || (!isRequestComplete && exchange?.wantsBody ?? true) { context.read() }
+    }
+
+    // MARK: For the server
+
+    /// Ends an idle connection; a busy one is ended behind its reply.
+    func drain() {
+        mustClose = true
+        if exchange == nil && !isLingering { abort(resets: false) }
+    }
+
+    func cutOff() {
+        if let exchange { exchange.cutOff() } else { abort(resets: false) }
+    }
+
+    /// The last resort when the server stops.
+    func closeNow() { abort(resets: false) }
+
+    // MARK: Requests
+
+    private func deliver(_ part: HTTPServerRequestPart) {
+        switch part {
+        case .head(let head):
+            isRequestComplete = false
+            isReplyFinished = false
+            let exchange = loop.exchange(for: head, on: self)
+            self.exchange = exchange
+            exchange.start()
+        case .body(let body): exchange?.receive(body: body)
+        case .end:
+            isRequestComplete = true
+            exchange?.receiveEnd()
+            if isReplyFinished && !mustClose { startNextRequest() }
+        }
+    }
+
+    private func startNextRequest() {
+        exchange = nil
+        isReplyFinished = false
+        // Requests that are answered at once come back here; the loop keeps the stack flat.
+        guard !isDelivering else { return }
+        deliverPipelined()
+    }
+
+    private var isDelivering = false
+
+    private func deliverPipelined() {
+        isDelivering = true
+        while !isClosed, !mustClose, exchange == nil || !isRequestComplete, let part = pipelined.popFirst() {
+            deliver(part)
+        }
+        isDelivering = false
+        if exchange == nil && isInputClosed && !isClosed && !isLingering {
+            abort(resets: false)
+        } else {
+            readMore()
+        }
+    }
+
+    private func closeGracefully() {
+        guard let context, !isClosed else { return }
+        if isInputClosed || (isRequestComplete && pipelined.isEmpty) {
+            isClosed = true
+            context.close(promise: nil)
+            return
+        }
+        isLingering = true
+        context.close(mode: .output, promise: nil)
+        context.read()
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.lingerTime) { [weak self] in
+            guard let self, !isClosed else { return }
+            isClosed = true
+            self.context?.close(promise: nil)
+        }
+    }
+
+    // MARK: Channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        loop.add(self)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.fireChannelActive()
+        context.read()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if isLingering || isClosed { return }
+        let part = unwrapInboundIn(data)
+        if !pipelined.isEmpty || isDelivering || (exchange != nil && isRequestComplete) {
+            pipelined.append(part)
+        } else {
+            deliver(part)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        context.fireChannelReadComplete()
+        readMore()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        exchange?.agentWritabilityChanged()
+        context.fireChannelWritabilityChanged()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed = event {
+            isInputClosed = true
+            if isLingering || exchange == nil {
+                abort(resets: false)
+            } else if isRequestComplete {
+                exchange?.agentDidHalfClose()
+            } else {
+                loseAgent()
+            }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if error is HTTPParserError, exchange == nil, !isClosed, !isInputClosed {
+            var output = ReplyOutput(request: ReplyOutput.Request(keepsAlive: false))
+            let reply = ErrorReply.badRequest("the request is not valid HTTP/1.1 (\(error))")
+            output.head(
+                status: Int(reply.status.code), reason: reply.status.reasonPhrase, headers: reply.headers,
+                framing: .contentLength)
+            output.body(ByteBuffer(bytes: reply.body))
+            output.end()
+            finish(&output)
+        } else if exchange != nil && isRequestComplete && error is HTTPParserError {
+            // What follows the request is no request; the reply is still owed.
+            mustClose = true
+        } else {
+            loseAgent()
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        isClosed = true
+        loseAgent()
+        loop.remove(self)
+        context.fireChannelInactive()
+    }
+
+    private func loseAgent() {
+        let lost = exchange
+        exchange = nil
+        lost?.agentDidClose()
+        abort(resets: false)
+    }
+}

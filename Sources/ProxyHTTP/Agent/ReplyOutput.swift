@@ -1,0 +1,147 @@
+import NIOCore
+import NIOHTTP1
+
+/// One reply on its way to the agent, framed as HTTP/1.1.
+///
+/// Written here and not by NIO's encoder because the reply must be the engine's own to the byte: its reason phrase, its
+/// order of headers, one chunk for each event, and head, events and end of one turn of the event loop in one write.
+struct ReplyOutput {
+    enum Framing {
+        case contentLength
+        case chunked
+        /// The body ends where the connection ends.
+        case untilClose
+        /// There is no body, whatever the headers say (HEAD, 204, 304).
+        case none
+    }
+
+    /// What the agent's request says about the reply to it.
+    let request: Request
+    private(set) var isHeadWritten = false
+    private(set) var isEnded = false
+    private var framing = Framing.none
+    private var segments: [ByteBuffer] = []
+    private var buffer = ByteBuffer()
+
+    struct Request {
+        var isHead = false
+        /// Whether the agent speaks HTTP/1.1, so that chunks and interim replies may be sent.
+        var takesChunks = true
+        var keepsAlive = true
+    }
+
+    init(request: Request) { self.request = request }
+
+    /// Whether the agent can tell from the framing that a reply was cut off.
+    var showsTruncation: Bool { framing == .chunked || framing == .contentLength }
+
+    /// Whether the connection must be closed behind the reply.
+    var mustClose: Bool { !request.keepsAlive || framing == .untilClose }
+
+    var isEmpty: Bool { segments.isEmpty && buffer.readableBytes == 0 }
+
+    // MARK: Writing
+
+    mutating func continueRequest() {
+        if request.takesChunks { buffer.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n") }
+    }
+
+    mutating func head(
+        status: Int, reason: String, headers: HTTPHeaders, framing: Framing, closes: Bool = false
+    ) {
+        var framing = framing
+        if framing == .chunked && !request.takesChunks { framing = .untilClose }
+        self.framing = request.isHead || status == 204 || status == 304 ? .none : framing
+        isHeadWritten = true
+        buffer.writeStaticString("HTTP/1.1 ")
+        buffer.writeString(String(status))
+        buffer.writeStaticString(" ")
+        buffer.writeString(reason)
+        buffer.writeStaticString("\r\n")
+        for (name, value) in headers {
+            buffer.writeString(name)
+            buffer.writeStaticString(": ")
+            buffer.writeString(value)
+            buffer.writeStaticString("\r\n")
+        }
+        if self.framing == .chunked { buffer.writeStaticString("Transfer-Encoding: chunked\r\n") }
+        if closes || mustClose {
+            buffer.writeStaticString("Connection: close\r\n")
+        } else if !request.takesChunks {
+            buffer.writeStaticString("Connection: keep-alive\r\n")
+        }
+        buffer.writeStaticString("\r\n")
+    }
+
+    /// A piece of the body; as a chunk of its own where there are chunks.
+    mutating func body(_ bytes: ByteBuffer) {
+        if bytes.readableBytes == 0 || framing == .none { return }
+        startChunk(of: bytes.readableBytes)
+        append(bytes)
+        endChunk()
+    }
+
+    /// A piece of the body that an edit has put together.
+    mutating func body(of length: Int, _ write: (inout ByteBuffer) -> Void) {
+        if length == 0 || framing == .none { return }
+        startChunk(of: length)
+        write(&buffer)
+        endChunk()
+    }
+
+    mutating func end() {
+        if framing == .chunked { buffer.writeStaticString("0\r\n\r\n") }
+        isEnded = true
+    }
+
+    /// Bytes that change nothing for an agent that is still there and make one that is gone answer with a reset: an
+    /// interim reply in front of the head; in front of a chunk a leading zero of its size. `false` if there are none.
+    mutating func probe() -> Bool {
+        guard request.takesChunks, !isEnded else { return false }
+        if !isHeadWritten {
+            buffer.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
+            return true
+        }
+        guard framing == .chunked else { return false }
+        buffer.writeStaticString("0")
+        return true
+    }
+
+    /// What is to be written now.
+    mutating func take() -> [ByteBuffer] {
+        defer {
+            segments.removeAll(keepingCapacity: true)
+            buffer = ByteBuffer()
+        }
+        return buffer.readableBytes == 0 ? segments : segments + [buffer]
+    }
+
+    /// Forgets what has not been taken.
+    mutating func discard() {
+        segments.removeAll()
+        buffer = ByteBuffer()
+    }
+
+    // MARK: Pieces
+
+    private mutating func startChunk(of length: Int) {
+        guard framing == .chunked else { return }
+        buffer.writeString(String(length, radix: 16))
+        buffer.writeStaticString("\r\n")
+    }
+
+    private mutating func endChunk() {
+        if framing == .chunked { buffer.writeStaticString("\r\n") }
+    }
+
+    /// Large pieces go out as they are; small ones are cheaper to copy than to write one by one.
+    private mutating func append(_ bytes: ByteBuffer) {
+        if bytes.readableBytes < 16 << 10 {
+            buffer.writeImmutableBuffer(bytes)
+            return
+        }
+        if buffer.readableBytes > 0 { segments.append(buffer) }
+        segments.append(bytes)
+        buffer = ByteBuffer()
+    }
+}

@@ -1,0 +1,170 @@
+import NIOCore
+import NIOHTTP1
+import NIOSSL
+import NIOTLS
+
+/// What an exchange hears from the engine. All calls come on the exchange's event loop.
+protocol EngineDelegate: AnyObject {
+    func engineDidSend(head: HTTPResponseHead, reason: String)
+    func engineDidSend(body: ByteBuffer)
+    func engineDidEnd()
+    /// The connection is gone, before or in the middle of the reply. Nothing else follows.
+    func engineDidFail(_ failure: EngineFailure)
+    /// All that has arrived in one go has been told.
+    func engineDidPause()
+    /// The engine takes more of the request's body, or has stopped to.
+    func engineWritabilityChanged()
+    /// Whether more of the reply can be taken.
+    var takesMore: Bool { get }
+}
+
+/// One connection to the engine, used for one exchange at a time.
+final class EngineConnection: ChannelDuplexHandler {
+    typealias InboundIn = HTTPClientResponsePart
+    typealias OutboundIn = HTTPClientRequestPart
+    typealias OutboundOut = HTTPClientRequestPart
+
+    private enum State {
+        case idle
+        /// A request is under way; whether the reply's end is still to come.
+        case active
+        case closed
+    }
+
+    private let reasonReader: ReasonPhraseReader
+    private let handshake: EventLoopPromise<Void>?
+    private var context: ChannelHandlerContext?
+    private var state = State.idle
+    private weak var delegate: (any EngineDelegate)?
+    private var error: (any Error)?
+    private var keepsAlive = false
+    private var hasSentRequest = false
+    private var isReading = false
+
+    /// Called once when an idle connection ends by itself.
+    var onIdleClose: ((EngineConnection) -> Void)?
+    /// When an idle connection is to be closed.
+    var idleDeadline = NIODeadline.distantFuture
+    /// Seconds the engine says it keeps unused connections, from its `Keep-Alive` header.
+    private(set) var advertisedKeepAlive: TimeAmount?
+
+    /// - Parameter handshake: To be completed when TLS is up; `nil` without TLS.
+    init(reasonReader: ReasonPhraseReader, handshake: EventLoopPromise<Void>?) {
+        self.reasonReader = reasonReader
+        self.handshake = handshake
+    }
+
+    var isUsable: Bool { state == .idle && (context?.channel.isActive ?? false) }
+    var isWritable: Bool { context?.channel.isWritable ?? false }
+
+    // MARK: Requests
+
+    /// Starts an exchange.
+    func start(_ head: HTTPRequestHead, for delegate: any EngineDelegate) {
+        state = .active
+        self.delegate = delegate
+        keepsAlive = false
+        hasSentRequest = false
+        reasonReader.expectReply()
+        context?.write(wrapOutboundOut(.head(head)), promise: nil)
+    }
+
+    func send(body: ByteBuffer) {
+        context?.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
+    }
+
+    /// Ends the request and starts to read the reply.
+    func endRequest() {
+        hasSentRequest = true
+        context?.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        readMore()
+    }
+
+    func flush() {
+        context?.flush()
+        // The engine may answer before it has read everything.
+        readMore()
+    }
+
+    /// Asks for more of the reply, if the exchange can take it.
+    func readMore() {
+        guard state == .active, !isReading, delegate?.takesMore ?? false else { return }
+        isReading = true
+        context?.read()
+    }
+
+    /// Cuts the connection; the delegate hears nothing more.
+    func close() {
+        guard state != .closed else { return }
+        delegate = nil
+        state = .closed
+        context?.close(promise: nil)
+    }
+
+    // MARK: Channel
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard state == .active, let delegate else { return }
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            keepsAlive = head.isKeepAlive
+            advertisedKeepAlive = Self.keepAlive(of: head)
+            delegate.engineDidSend(head: head, reason: reasonReader.reasonPhrase ?? head.status.reasonPhrase)
+        case .body(let body):
+            delegate.engineDidSend(body: body)
+        case .end:
+            let isReusable = keepsAlive && hasSentRequest
+            self.delegate = nil
+            state = isReusable ? .idle : .closed
+            if !isReusable { context.close(promise: nil) }
+            delegate.engineDidEnd()
+            delegate.engineDidPause()
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        isReading = false
+        delegate?.engineDidPause()
+        readMore()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        delegate?.engineWritabilityChanged()
+        context.fireChannelWritabilityChanged()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case TLSUserEvent.handshakeCompleted = event { handshake?.succeed() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A peer that skips TLS's farewell has ended the connection all the same.
+        if case NIOSSLError.uncleanShutdown = error {} else { self.error = self.error ?? error }
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        handshake?.fail(error ?? ChannelError.eof)
+        let wasIdle = state == .idle
+        state = .closed
+        if let delegate {
+            self.delegate = nil
+            delegate.engineDidFail(.disconnected(error))
+        } else if wasIdle {
+            onIdleClose?(self)
+        }
+        context.fireChannelInactive()
+    }
+
+    /// `Keep-Alive: timeout=5, max=100`
+    private static func keepAlive(of head: HTTPResponseHead) -> TimeAmount? {
+        for parameter in head.headers[canonicalForm: "keep-alive"] where parameter.hasPrefix("timeout=") {
+            if let seconds = Int64(parameter.dropFirst("timeout=".count)) { return .seconds(max(0, min(seconds, 3600))) }
+        }
+        return nil
+    }
+}

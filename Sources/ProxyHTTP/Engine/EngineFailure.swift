@@ -1,0 +1,55 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+
+/// Why the engine could not be reached or stopped answering.
+struct EngineFailure: Error {
+    enum Kind {
+        /// No connection came about: address, refusal, TLS.
+        case unreachable
+        case connectTimeout
+        /// The connection ended before the reply did, or what came was not HTTP.
+        case disconnected
+    }
+
+    let kind: Kind
+    /// For the agent and the log; holds no headers, paths or keys.
+    let message: String
+
+    static func unreachable(_ error: any Error, at upstream: UpstreamURL) -> EngineFailure {
+        if case ChannelError.connectTimeout = error {
+            return EngineFailure(kind: .connectTimeout, message: "connecting to \(upstream.authority) timed out")
+        }
+        return EngineFailure(
+            kind: .unreachable, message: "cannot reach the engine at \(upstream.authority): \(describe(error))")
+    }
+
+    static func disconnected(_ error: (any Error)?) -> EngineFailure {
+        let reason = error.map { ": \(describe($0))" } ?? ""
+        return EngineFailure(kind: .disconnected, message: "the engine closed the connection early\(reason)")
+    }
+
+    static func describe(_ error: any Error) -> String {
+        switch error {
+        case let error as NIOConnectionError:
+            if let attempt = error.connectionErrors.first { return describe(attempt.error) }
+            if error.dnsAError != nil || error.dnsAAAAError != nil { return "its name cannot be resolved" }
+            return "no address answered"
+        case let error as IOError:
+            return error.description
+        case let error as NIOSSLError:
+            return "TLS: \(error)"
+        case let error as BoringSSLError:
+            return "TLS: \(error)"
+        case let error as NIOSSLExtraError:
+            return "TLS: \(error.description)"
+        case let error as HTTPParserError:
+            return "it sent what is not HTTP (\(error))"
+        case ChannelError.connectTimeout:
+            return "timed out"
+        default:
+            return "\(error)"
+        }
+    }
+}

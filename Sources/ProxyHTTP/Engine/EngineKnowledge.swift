@@ -1,0 +1,83 @@
+import NIOCore
+import Synchronization
+import Wire
+
+/// What has been learned about the engine: which one it is, and what it puts up with. Shared by all event loops; asked
+/// once per turn.
+final class EngineKnowledge: Sendable {
+    /// The circumstances a verdict holds for.
+    struct Circumstances: Hashable, Sendable {
+        let dialect: Dialect
+        let model: String
+        let isStream: Bool
+        let hasTools: Bool
+    }
+
+    private struct Verdict {
+        let allowance: Allowance
+        let expiry: NIODeadline
+    }
+
+    private struct State {
+        var recognised: EngineProfile?
+        var verdicts: [Circumstances: Verdict] = [:]
+    }
+
+    /// Most verdicts that are remembered; beyond it all are forgotten, and each costs one more refused request.
+    private static let capacity = 1024
+
+    private let fixed: EngineProfile?
+    private let lifetime: TimeAmount
+    private let state: Mutex<State>
+    private let onRecognition: @Sendable (EngineProfile) -> Void
+
+    init(
+        fixed: EngineProfile?, host: String, verdictLifetime: TimeAmount,
+        onRecognition: @escaping @Sendable (EngineProfile) -> Void
+    ) {
+        self.fixed = fixed
+        lifetime = verdictLifetime
+        state = Mutex(State(recognised: EngineRecognition.profile(forHost: host)))
+        self.onRecognition = onRecognition
+    }
+
+    /// The profile in force.
+    var profile: EngineProfile { fixed ?? state.withLock { $0.recognised } ?? .generic }
+
+    /// Whether the operator has named the engine.
+    var isFixed: Bool { fixed != nil }
+
+    /// Whether a hint at the engine would still be of use.
+    var isUnrecognised: Bool { fixed == nil && state.withLock { $0.recognised == nil } }
+
+    func recognise(_ profile: EngineProfile) {
+        guard fixed == nil else { return }
+        let isNew = state.withLock { state in
+            defer { state.recognised = profile }
+            return state.recognised != profile
+        }
+        if isNew { onRecognition(profile) }
+    }
+
+    /// What the engine is known to put up with; `nil` if that has to be found out.
+    func verdict(for circumstances: Circumstances, at now: NIODeadline) -> Allowance? {
+        state.withLock { state in
+            guard let verdict = state.verdicts[circumstances] else { return nil }
+            if verdict.expiry > now { return verdict.allowance }
+            state.verdicts[circumstances] = nil
+            return nil
+        }
+    }
+
+    func settle(_ allowance: Allowance, for circumstances: Circumstances, at now: NIODeadline) {
+        state.withLock { state in
+            if state.verdicts[circumstances]?.allowance == allowance { return }
+            if state.verdicts.count >= Self.capacity { state.verdicts.removeAll() }
+            state.verdicts[circumstances] = Verdict(allowance: allowance, expiry: now + lifetime)
+        }
+    }
+
+    func forgetVerdict(for circumstances: Circumstances) {
+        state.withLock { $0.verdicts[circumstances] = nil }
+    }
+}

@@ -1,0 +1,131 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+
+/// The connections of one event loop to the engine. Used on that loop only.
+final class EnginePool {
+    private let upstream: UpstreamURL
+    private let settings: ProxySettings
+    private let tls: NIOSSLContext?
+    private let loop: any EventLoop
+    private var idle: [EngineConnection] = []
+    private var sweep: Scheduled<Void>?
+
+    init(settings: ProxySettings, tls: NIOSSLContext?, loop: any EventLoop) {
+        upstream = settings.upstream
+        self.settings = settings
+        self.tls = tls
+        self.loop = loop
+    }
+
+    /// Answers with an unused connection at once, or with a new one.
+    func connect(_ completion: @escaping (Result<EngineConnection, EngineFailure>) -> Void) {
+        while let connection = idle.popLast() {
+            if connection.isUsable, connection.idleDeadline > .now() {
+                connection.onIdleClose = nil
+                completion(.success(connection))
+                return
+            }
+            connection.close()
+        }
+        open(completion)
+    }
+
+    /// Takes back a connection whose exchange has ended.
+    func giveBack(_ connection: EngineConnection) {
+        guard connection.isUsable else { return }
+        var keepAlive = settings.engineKeepAlive
+        if let advertised = connection.advertisedKeepAlive { keepAlive = min(keepAlive, advertised - .seconds(1)) }
+        if keepAlive <= .nanoseconds(0) {
+            connection.close()
+            return
+        }
+        connection.idleDeadline = .now() + keepAlive
+        connection.onIdleClose = { [weak self] closed in self?.idle.removeAll { $0 === closed } }
+        idle.append(connection)
+        scheduleSweep()
+    }
+
+    func closeIdle() {
+        sweep?.cancel()
+        sweep = nil
+        let connections = idle
+        idle.removeAll()
+        for connection in connections { connection.close() }
+    }
+
+    private func scheduleSweep() {
+        guard sweep == nil, let first = idle.map(\.idleDeadline).min() else { return }
+        sweep = loop.assumeIsolated().scheduleTask(deadline: first) { [weak self] in
+            guard let self else { return }
+            sweep = nil
+            let now = NIODeadline.now()
+            for connection in idle where connection.idleDeadline <= now { connection.close() }
+            idle.removeAll { $0.idleDeadline <= now }
+            scheduleSweep()
+        }
+    }
+
+    private func open(_ completion: @escaping (Result<EngineConnection, EngineFailure>) -> Void) {
+        let upstream = upstream
+        let tls = tls
+        let handshake = tls.map { _ in loop.makePromise(of: Void.self) }
+        let deadline = loop.assumeIsolated().scheduleTask(in: settings.connectTimeout) {
+            handshake?.fail(ChannelError.connectTimeout(.nanoseconds(0)))
+        }
+        let connected = ClientBootstrap(group: loop)
+            .connectTimeout(settings.connectTimeout)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.autoRead, value: tls != nil)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try Self.configure(channel, upstream: upstream, tls: tls, handshake: handshake)
+                }
+            }
+            .connect(host: upstream.host, port: upstream.port)
+        connected.assumeIsolated().whenComplete { result in
+            switch result {
+            case .failure(let error):
+                deadline.cancel()
+                handshake?.fail(error)
+                completion(.failure(.unreachable(error, at: upstream)))
+            case .success(let channel):
+                let ready = handshake?.futureResult ?? channel.eventLoop.makeSucceededVoidFuture()
+                ready.assumeIsolated().whenComplete { result in
+                    deadline.cancel()
+                    do {
+                        try result.get()
+                        // During the handshake TLS reads by itself; from here on the exchange decides when to read.
+                        try channel.syncOptions?.setOption(.autoRead, value: false)
+                        let connection = try channel.pipeline.syncOperations.handler(type: EngineConnection.self)
+                        completion(.success(connection))
+                    } catch {
+                        channel.close(promise: nil)
+                        completion(.failure(.unreachable(error, at: upstream)))
+                    }
+                }
+            }
+        }
+    }
+
+    private static func configure(
+        _ channel: any Channel, upstream: UpstreamURL, tls: NIOSSLContext?, handshake: EventLoopPromise<Void>?
+    ) throws {
+        let pipeline = channel.pipeline.syncOperations
+        if let tls {
+            let isAddress = (try? SocketAddress(ipAddress: upstream.host, port: 0)) != nil
+            try pipeline.addHandler(
+                NIOSSLClientHandler(context: tls, serverHostname: isAddress ? nil : upstream.host))
+        }
+        var encoding = HTTPRequestEncoder.Configuration()
+        encoding.automaticallySetFramingHeaders = false
+        let reasonReader = ReasonPhraseReader()
+        try pipeline.addHandlers([
+            reasonReader,
+            HTTPRequestEncoder(configuration: encoding),
+            ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes)),
+            EngineConnection(reasonReader: reasonReader, handshake: handshake),
+        ])
+    }
+}

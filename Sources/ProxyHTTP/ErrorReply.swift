@@ -1,0 +1,58 @@
+import JSONBytes
+import NIOHTTP1
+
+/// An answer of the proxy's own, in the form of OpenAI's errors.
+struct ErrorReply: Sendable {
+    let status: HTTPResponseStatus
+    let message: String
+    let type: String
+    let code: String
+
+    static func badRequest(_ message: String) -> ErrorReply {
+        ErrorReply(status: .badRequest, message: message, type: "invalid_request_error", code: "invalid_request")
+    }
+
+    static func bodyTooLarge(limit: Int) -> ErrorReply {
+        ErrorReply(
+            status: .payloadTooLarge, message: "the request body is larger than \(limit) bytes (--max-body-size)",
+            type: "invalid_request_error", code: "body_too_large")
+    }
+
+    static func badGateway(_ message: String) -> ErrorReply {
+        ErrorReply(status: .badGateway, message: message, type: "upstream_error", code: "upstream_unavailable")
+    }
+
+    static func gatewayTimeout(_ message: String) -> ErrorReply {
+        ErrorReply(status: .gatewayTimeout, message: message, type: "upstream_error", code: "upstream_timeout")
+    }
+
+    static func traceUnavailable(_ reason: String) -> ErrorReply {
+        ErrorReply(
+            status: .serviceUnavailable, message: "turns cannot be recorded: \(reason)", type: "server_error",
+            code: "trace_unavailable")
+    }
+
+    static let shuttingDown = ErrorReply(
+        status: .serviceUnavailable, message: "the proxy is shutting down", type: "server_error", code: "shutting_down")
+
+    /// `{"error":{"message":…,"type":…,"param":null,"code":…}}`
+    var body: [UInt8] {
+        Array(#"{"error":"#.utf8) + object + Array("}".utf8)
+    }
+
+    /// The error object alone, as it stands in a record's `upstream_error`.
+    var object: [UInt8] {
+        var text = Array(#"{"message":"#.utf8)
+        text.appendJSONString(message)
+        text.append(contentsOf: #","type":""#.utf8)
+        text.append(contentsOf: type.utf8)
+        text.append(contentsOf: #"","param":null,"code":""#.utf8)
+        text.append(contentsOf: code.utf8)
+        text.append(contentsOf: #""}"#.utf8)
+        return text
+    }
+
+    var headers: HTTPHeaders {
+        ["Content-Type": "application/json", "Content-Length": String(body.count)]
+    }
+}

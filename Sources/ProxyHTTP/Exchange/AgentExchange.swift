@@ -1,0 +1,56 @@
+import NIOCore
+import NIOHTTP1
+
+/// What is done with one request of an agent. All calls come on the connection's event loop.
+protocol AgentExchange: AnyObject {
+    /// The request's head has been read; called once, first.
+    func start()
+    func receive(body: ByteBuffer)
+    func receiveEnd()
+    /// Whether more of the request's body is wanted now.
+    var wantsBody: Bool { get }
+    /// The agent's connection is gone; nothing can be sent any more.
+    func agentDidClose()
+    /// The agent will send nothing more; it may be gone, or wait for its reply.
+    func agentDidHalfClose()
+    func agentWritabilityChanged()
+    /// The proxy's time is up: end the exchange now.
+    func cutOff()
+}
+
+/// An agent's request as its exchange sees it.
+struct AgentRequest {
+    let head: HTTPRequestHead
+    /// Without the query.
+    let path: String
+    let query: Substring?
+
+    /// - Returns: `nil` if the target is neither a path nor a URL.
+    init?(_ head: HTTPRequestHead) {
+        self.head = head
+        var target = head.uri[...]
+        if !target.hasPrefix("/") {
+            // The absolute form, as agents send it that take the proxy for a forward proxy: only the path counts.
+            guard target.hasPrefix("http://") || target.hasPrefix("https://"),
+                let scheme = target.firstRange(of: "://")
+            else { return nil }
+            let rest = target[scheme.upperBound...]
+            target = rest.firstIndex(of: "/").map { rest[$0...] } ?? "/"
+        }
+        let mark = target.firstIndex(of: "?")
+        path = String(target[..<(mark ?? target.endIndex)])
+        query = mark.map { target[target.index(after: $0)...] }
+    }
+
+    var outputRequest: ReplyOutput.Request {
+        ReplyOutput.Request(
+            isHead: head.method == .HEAD,
+            takesChunks: head.version.major == 1 && head.version.minor >= 1,
+            keepsAlive: head.isKeepAlive && !head.headers.contains(name: "upgrade")
+        )
+    }
+
+    var expectsContinue: Bool {
+        head.headers[canonicalForm: "expect"].contains { $0.lowercased() == "100-continue" }
+    }
+}

@@ -1,0 +1,263 @@
+import NIOCore
+import NIOHTTP1
+import Trace
+import Wire
+
+/// Carries out what a ``CapturedTurn`` decides: connections, timers, the trace.
+final class CapturedExchange: AgentExchange, EngineDelegate {
+    private let loop: LoopContext
+    private let agent: AgentConnection
+    private let request: AgentRequest
+    private let dialect: Dialect
+
+    private var body = ByteBuffer()
+    /// Until the turn begins; then the turn's own counts.
+    private var output: ReplyOutput
+    private var turn: CapturedTurn?
+    private var engine: EngineConnection?
+    private let clock: ExchangeClock
+    /// Counts attempts, so that a connection that comes about too late is not taken for the current one.
+    private var attempt = 0
+    private var isOver = false
+    private var isEngineDone = false
+
+    init(loop: LoopContext, agent: AgentConnection, request: AgentRequest, dialect: Dialect) {
+        self.loop = loop
+        self.agent = agent
+        self.request = request
+        self.dialect = dialect
+        output = ReplyOutput(request: request.outputRequest)
+        clock = ExchangeClock(loop: loop.eventLoop)
+    }
+
+    // MARK: The request
+
+    var wantsBody: Bool { turn == nil && !isOver }
+
+    func start() {
+        let limit = loop.settings.maximumBodySize
+        if let length = request.head.headers.first(name: "content-length").flatMap({ Int($0) }), length > limit {
+            refuse(.bodyTooLarge(limit: limit))
+        } else if request.expectsContinue {
+            output.continueRequest()
+            agent.write(&output)
+        }
+    }
+
+    func receive(body part: ByteBuffer) {
+        if isOver { return }
+        if body.readableBytes == 0 { body = part } else { body.writeImmutableBuffer(part) }
+        if body.readableBytes > loop.settings.maximumBodySize {
+            refuse(.bodyTooLarge(limit: loop.settings.maximumBodySize))
+        }
+    }
+
+    func receiveEnd() {
+        if isOver { return }
+        if let reason = loop.recorder?.refusal {
+            loop.countRefusedTurn()
+            refuse(.traceUnavailable(reason))
+            return
+        }
+        do {
+            let parsed = try dialect.request(body: Array(body.readableBytesView))
+            begin(parsed)
+        } catch {
+            refuse(.badRequest(error.message))
+        }
+    }
+
+    /// Answers without troubling the engine. Such a request takes no turn number.
+    private func refuse(_ reply: ErrorReply) {
+        isOver = true
+        body = ByteBuffer()
+        output.head(
+            status: Int(reply.status.code), reason: reply.status.reasonPhrase, headers: reply.headers,
+            framing: .contentLength)
+        output.body(ByteBuffer(bytes: reply.body))
+        output.end()
+        agent.finish(&output)
+    }
+
+    private func begin(_ parsed: any DialectRequest) {
+        let now = NIODeadline.now()
+        body = ByteBuffer()
+        let settings = loop.settings
+        let session = "default"
+        let facts = CapturedTurn.Facts(
+            turn: loop.recorder?.nextTurn(inSession: session) ?? 0,
+            sessionID: session,
+            dialect: dialect,
+            path: request.path,
+            timestamp: WallClock.now(),
+            policy: settings.policy,
+            maximumReplySize: settings.maximumReplySize,
+            maximumEventSize: settings.maximumEventSize
+        )
+        let plan = CapturedTurn.plan(
+            parsed, policy: settings.policy, knowledge: loop.knowledge, dialect: dialect, at: now)
+        turn = CapturedTurn(
+            facts: facts, request: parsed, plan: plan, knowledge: loop.knowledge, output: output, at: now)
+        clock.start(settings) { [weak self] message in
+            self?.perform { $0.timedOut(message, at: .now()) }
+        }
+        sendAttempt()
+    }
+
+    // MARK: The engine
+
+    private func sendAttempt() {
+        attempt += 1
+        let current = attempt
+        loop.pool.connect { [weak self] result in
+            guard let self, !isOver, attempt == current, turn?.isRecording == false else {
+                if let self, case .success(let connection) = result { loop.pool.giveBack(connection) }
+                return
+            }
+            switch result {
+            case .failure(let failure): perform { $0.engineFailed(failure, at: .now()) }
+            case .success(let connection): send(on: connection)
+            }
+        }
+    }
+
+    private func send(on connection: EngineConnection) {
+        guard let prepared = turn?.prepared else { return }
+        engine = connection
+        isEngineDone = false
+        turn?.attemptWasSent(at: .now())
+        let upstream = loop.settings.upstream
+        let head = HTTPRequestHead(
+            version: .http1_1,
+            method: request.head.method,
+            uri: upstream.target(path: "/v1" + dialect.route, query: request.query),
+            headers: HeaderRules.forEngine(
+                request.head.headers, authority: upstream.authority, apiKey: loop.settings.upstreamAPIKey,
+                acceptsIdentityOnly: true, bodyLength: prepared.body.count)
+        )
+        connection.start(head, for: self)
+        connection.send(body: ByteBuffer(bytes: prepared.body))
+        connection.endRequest()
+    }
+
+    var takesMore: Bool { !isOver && agent.isWritable }
+
+    func engineDidSend(head: HTTPResponseHead, reason: String) {
+        perform(flushes: false) { $0.engineSent(head: head, reason: reason, at: .now()) }
+    }
+
+    func engineDidSend(body: ByteBuffer) {
+        perform(flushes: false) { $0.engineSent(body: body, at: .now()) }
+    }
+
+    func engineDidEnd() {
+        isEngineDone = true
+        if let engine { loop.pool.giveBack(engine) }
+        engine = nil
+        perform(flushes: false) { $0.engineEnded(at: .now()) }
+    }
+
+    func engineDidFail(_ failure: EngineFailure) {
+        engine = nil
+        perform { $0.engineFailed(failure, at: .now()) }
+    }
+
+    func engineDidPause() { flush() }
+
+    func engineWritabilityChanged() {}
+
+    // MARK: The agent
+
+    func agentDidClose() {
+        if isOver { return }
+        guard turn != nil else {
+            isOver = true
+            return
+        }
+        perform { $0.agentDisconnected(at: .now()) }
+    }
+
+    func agentDidHalfClose() {
+        guard turn?.output.probe() ?? false else { return }
+        flush()
+    }
+
+    func agentWritabilityChanged() { engine?.readMore() }
+
+    func cutOff() {
+        guard turn != nil else {
+            isOver = true
+            agent.abort(resets: false)
+            return
+        }
+        perform { $0.shutDown(at: .now()) }
+    }
+
+    // MARK: Decisions
+
+    private func perform(flushes: Bool = true, _ event: (inout CapturedTurn) -> CapturedTurn.Action) {
+        guard !isOver, let action = turn?.modify(event) else { return }
+        clock.touch(at: .now())
+        switch action {
+        case .nothing: break
+        case .retry:
+            engine?.close()
+            engine = nil
+            sendAttempt()
+        case .record(let closesEngine):
+            if closesEngine { dropEngine() }
+            clock.touch(at: .now())
+            flush()
+            keepRecord()
+            return
+        case .finish:
+            isOver = true
+            clock.cancel()
+            turn?.modify { agent.finish(&$0.output) }
+            return
+        case .abort:
+            isOver = true
+            clock.cancel()
+            dropEngine()
+            let resets = turn.map { !$0.isHeadPending && !$0.output.showsTruncation } ?? false
+            agent.abort(resets: resets)
+            return
+        }
+        if flushes { flush() }
+    }
+
+    private func flush() {
+        if isOver { return }
+        turn?.modify { agent.write(&$0.output) }
+        engine?.readMore()
+    }
+
+    private func dropEngine() {
+        attempt += 1
+        engine?.close()
+        engine = nil
+    }
+
+    private func keepRecord() {
+        guard let record = turn?.record else { return }
+        loop.logTurn(record)
+        guard let recorder = loop.recorder else {
+            perform { $0.recordWasKept(nil) }
+            return
+        }
+        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        recorder.record(record) { result in
+            bound.eventLoop.execute {
+                let failure: String? = if case .failure(let error) = result { error.message } else { nil }
+                bound.value.perform { $0.recordWasKept(failure) }
+            }
+        }
+    }
+}
+
+extension CapturedTurn {
+    /// Lets a change be made in place through optional chaining.
+    fileprivate mutating func modify<Result>(_ change: (inout CapturedTurn) -> Result) -> Result {
+        change(&self)
+    }
+}

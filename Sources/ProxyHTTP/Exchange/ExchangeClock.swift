@@ -1,0 +1,58 @@
+import NIOCore
+
+/// Tells when an exchange with the engine takes too long: as a whole, or silent.
+final class ExchangeClock {
+    private let loop: any EventLoop
+    private var request: Scheduled<Void>?
+    private var idle: Scheduled<Void>?
+    private var lastActivity = NIODeadline.now()
+    private var onTimeout: ((String) -> Void)?
+
+    init(loop: any EventLoop) { self.loop = loop }
+
+    /// Starts both clocks; `onTimeout` is called at most once, with a text for the agent.
+    func start(_ settings: ProxySettings, onTimeout: @escaping (String) -> Void) {
+        self.onTimeout = onTimeout
+        lastActivity = .now()
+        let limit = settings.requestTimeout
+        request = loop.assumeIsolated().scheduleTask(in: limit) { [weak self] in
+            self?.expire("the engine did not finish its reply within \(limit.forPeople) (--request-timeout)")
+        }
+        if let limit = settings.idleTimeout { watchSilence(limit: limit, until: .now() + limit) }
+    }
+
+    /// The engine has sent something.
+    func touch(at now: NIODeadline) { lastActivity = now }
+
+    func cancel() {
+        request?.cancel()
+        idle?.cancel()
+        onTimeout = nil
+    }
+
+    private func watchSilence(limit: TimeAmount, until deadline: NIODeadline) {
+        idle = loop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
+            guard let self else { return }
+            let deadline = lastActivity + limit
+            if deadline <= .now() {
+                expire("the engine sent nothing for \(limit.forPeople) (--idle-timeout)")
+            } else {
+                watchSilence(limit: limit, until: deadline)
+            }
+        }
+    }
+
+    private func expire(_ message: String) {
+        let onTimeout = onTimeout
+        cancel()
+        onTimeout?(message)
+    }
+}
+
+extension TimeAmount {
+    /// `600 s`, `0.25 s`
+    fileprivate var forPeople: String {
+        let milliseconds = nanoseconds / 1_000_000
+        return milliseconds % 1000 == 0 ? "\(milliseconds / 1000) s" : "\(Double(milliseconds) / 1000) s"
+    }
+}

@@ -1,0 +1,185 @@
+import JSONBytes
+import NIOCore
+import NIOHTTP1
+import Wire
+
+/// A request that passes untouched in both directions, as it comes.
+final class ForwardedExchange: AgentExchange, EngineDelegate {
+    private let loop: LoopContext
+    private let agent: AgentConnection
+    private let request: AgentRequest
+    private var output: ReplyOutput
+    private var engine: EngineConnection?
+    private let clock: ExchangeClock
+    /// Parts of the request that arrived before the connection was there.
+    private var waiting: [ByteBuffer] = []
+    private var isRequestEnded = false
+    private var isOver = false
+    /// A list of models is read along with, because it may name the engine.
+    private var models: ModelList?
+
+    init(loop: LoopContext, agent: AgentConnection, request: AgentRequest) {
+        self.loop = loop
+        self.agent = agent
+        self.request = request
+        output = ReplyOutput(request: request.outputRequest)
+        clock = ExchangeClock(loop: loop.eventLoop)
+        let isModelList = request.head.method == .GET && ["/v1/models", "/models"].contains(request.path)
+        if isModelList && loop.knowledge.isUnrecognised { models = ModelList() }
+    }
+
+    // MARK: The request
+
+    var wantsBody: Bool { !isOver && (engine?.isWritable ?? false) }
+
+    func start() {
+        if request.expectsContinue {
+            output.continueRequest()
+            agent.write(&output)
+        }
+        clock.start(loop.settings) { [weak self] message in self?.fail(with: .gatewayTimeout(message)) }
+        loop.pool.connect { [weak self] result in
+            guard let self, !isOver else {
+                if let self, case .success(let connection) = result { loop.pool.giveBack(connection) }
+                return
+            }
+            switch result {
+            case .failure(let failure): engineDidFail(failure)
+            case .success(let connection): send(on: connection)
+            }
+        }
+    }
+
+    private func send(on connection: EngineConnection) {
+        engine = connection
+        let upstream = loop.settings.upstream
+        var headers = HeaderRules.forEngine(
+            request.head.headers, authority: upstream.authority, apiKey: loop.settings.upstreamAPIKey,
+            acceptsIdentityOnly: false, bodyLength: nil)
+        if request.head.headers.contains(name: "transfer-encoding") {
+            headers.add(name: "Transfer-Encoding", value: "chunked")
+        }
+        let target = upstream.target(path: request.path, query: request.query)
+        connection.start(
+            HTTPRequestHead(version: .http1_1, method: request.head.method, uri: target, headers: headers), for: self)
+        for part in waiting { connection.send(body: part) }
+        waiting = []
+        if isRequestEnded {
+            connection.endRequest()
+        } else {
+            connection.flush()
+            agent.readMore()
+        }
+    }
+
+    func receive(body: ByteBuffer) {
+        if isOver { return }
+        if let engine { engine.send(body: body) } else { waiting.append(body) }
+        engine?.flush()
+    }
+
+    func receiveEnd() {
+        isRequestEnded = true
+        if !isOver { engine?.endRequest() }
+    }
+
+    func engineWritabilityChanged() { agent.readMore() }
+
+    // MARK: The reply
+
+    var takesMore: Bool { !isOver && agent.isWritable }
+
+    func engineDidSend(head: HTTPResponseHead, reason: String) {
+        clock.touch(at: .now())
+        let hasLength = head.headers.contains(name: "content-length")
+        let isChunked = head.headers.contains(name: "transfer-encoding")
+        output.head(
+            status: Int(head.status.code), reason: reason, headers: HeaderRules.forAgent(head.headers, length: .keep),
+            framing: hasLength && !isChunked ? .contentLength : .chunked)
+        if head.status.code != 200 || head.headers.contains(name: "content-encoding") { models = nil }
+    }
+
+    func engineDidSend(body: ByteBuffer) {
+        clock.touch(at: .now())
+        models?.append(body)
+        output.body(body)
+    }
+
+    func engineDidEnd() {
+        if let engine { loop.pool.giveBack(engine) }
+        engine = nil
+        if let profile = models?.engine { loop.knowledge.recognise(profile) }
+        isOver = true
+        clock.cancel()
+        output.end()
+        agent.finish(&output)
+    }
+
+    func engineDidFail(_ failure: EngineFailure) {
+        engine = nil
+        let isTimeout = if case .connectTimeout = failure.kind { true } else { false }
+        fail(with: isTimeout ? .gatewayTimeout(failure.message) : .badGateway(failure.message))
+    }
+
+    func engineDidPause() {
+        if !isOver { agent.write(&output) }
+    }
+
+    /// Answers with an error, or cuts the connection if a reply has begun.
+    private func fail(with reply: ErrorReply) {
+        if isOver { return }
+        end()
+        guard !output.isHeadWritten else {
+            agent.abort(resets: !output.showsTruncation)
+            return
+        }
+        output.head(
+            status: Int(reply.status.code), reason: reply.status.reasonPhrase, headers: reply.headers,
+            framing: .contentLength)
+        output.body(ByteBuffer(bytes: reply.body))
+        output.end()
+        agent.finish(&output)
+    }
+
+    private func end() {
+        isOver = true
+        clock.cancel()
+        engine?.close()
+        engine = nil
+        waiting = []
+    }
+
+    // MARK: The agent
+
+    func agentDidClose() { end() }
+
+    func agentDidHalfClose() {
+        if !isOver, output.probe() { agent.write(&output) }
+    }
+
+    func agentWritabilityChanged() { engine?.readMore() }
+
+    func cutOff() { fail(with: .shuttingDown) }
+}
+
+/// The beginning of a reply to `GET /models`, to see whose they are.
+private struct ModelList {
+    private static let limit = 256 << 10
+    private var bytes: [UInt8] = []
+
+    mutating func append(_ body: ByteBuffer) {
+        if bytes.count + body.readableBytes <= Self.limit { bytes.append(contentsOf: body.readableBytesView) }
+    }
+
+    /// The engine named by `data[0].owned_by`.
+    var engine: EngineProfile? {
+        let text = bytes.span
+        guard let list = try? JSONObject(document: text), let data = list.value("data", in: text), data.kind == .array
+        else { return nil }
+        var cursor = JSONCursor(at: data.range.lowerBound)
+        guard (try? cursor.enterArray(in: text)) != nil, (try? cursor.nextElement(in: text)) == true,
+            let model = try? JSONObject(scanning: text, at: cursor.offset)
+        else { return nil }
+        return model.value("owned_by", in: text)?.string(in: text).flatMap(EngineRecognition.profile(forOwner:))
+    }
+}

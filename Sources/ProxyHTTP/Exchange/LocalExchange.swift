@@ -1,0 +1,44 @@
+import NIOCore
+import NIOHTTP1
+
+/// A request that the proxy answers by itself, once it has been read.
+final class LocalExchange: AgentExchange {
+    private let agent: AgentConnection
+    private var output: ReplyOutput
+    private let status: HTTPResponseStatus
+    private let headers: HTTPHeaders
+    private let body: [UInt8]
+
+    init(agent: AgentConnection, request: ReplyOutput.Request, reply: ErrorReply) {
+        self.agent = agent
+        output = ReplyOutput(request: request)
+        status = reply.status
+        headers = reply.headers
+        body = reply.body
+    }
+
+    init(agent: AgentConnection, request: ReplyOutput.Request, json: String) {
+        self.agent = agent
+        output = ReplyOutput(request: request)
+        status = .ok
+        body = Array(json.utf8)
+        headers = ["Content-Type": "application/json", "Content-Length": String(body.count)]
+    }
+
+    var wantsBody: Bool { true }
+
+    func start() {}
+    func receive(body: ByteBuffer) {}
+
+    func receiveEnd() {
+        output.head(status: Int(status.code), reason: status.reasonPhrase, headers: headers, framing: .contentLength)
+        output.body(ByteBuffer(bytes: body))
+        output.end()
+        agent.finish(&output)
+    }
+
+    func agentDidClose() {}
+    func agentDidHalfClose() {}
+    func agentWritabilityChanged() {}
+    func cutOff() { agent.abort(resets: false) }
+}

@@ -1,0 +1,104 @@
+import JSONBytes
+import Trace
+import Wire
+
+/// What the trace is to say of a turn beside what was captured.
+struct RecordDraft {
+    let outcome: Outcome
+    /// The engine's status; `nil` if it never answered.
+    let engineStatus: Int?
+    /// The status sent to the agent.
+    var status: Int?
+    var isHeadSent = false
+    /// Whether `capture` holds what a stream gave.
+    var hasStream = false
+    /// A reply that no dialect has read: an error's body, or what is not JSON.
+    var unreadBody: [UInt8]?
+    /// The JSON text of an error of the proxy's own.
+    var proxyError: [UInt8]?
+    /// Why the reply went through unread.
+    var passedProblem: String?
+    var allowanceProblems: [String] = []
+    var engine: String?
+    var latency = 0.0
+    var timeToFirstToken: Double?
+
+    init(outcome: Outcome, engineStatus: Int?) {
+        self.outcome = outcome
+        self.engineStatus = engineStatus
+    }
+
+    func record(facts: CapturedTurn.Facts, prepared: PreparedRequest, capture: Capture) -> TurnRecord {
+        var capture = capture
+        let isUnread = unreadBody != nil || (!hasStream && (proxyError != nil || passedProblem != nil))
+        let isEmpty = !hasStream && unreadBody == nil && capture.choices.isEmpty && outcome != .completed
+        let isNotJSON = capture.problems.contains(Problem.replyNotJSON)
+        if isUnread || isEmpty || isNotJSON {
+            let problems = isNotJSON ? [Problem.replyNotJSON] : []
+            capture = Capture()
+            capture.problems = problems
+            capture.response = failure
+        }
+        capture.note(allowanceProblems + [passedProblem].compactMap { $0 })
+        if outcome != .completed || passedProblem != nil {
+            capture.isComplete = false
+            if hasStream && outcome != .upstreamError { capture.note([Problem.replyCutOff]) }
+        }
+        return TurnRecord(
+            turn: facts.turn,
+            sessionID: facts.sessionID,
+            dialect: facts.dialect.rawValue,
+            path: facts.path,
+            isStream: prepared.isStream,
+            engine: engine,
+            outcome: outcome,
+            status: status,
+            isHeadSent: isHeadSent,
+            request: prepared.body,
+            response: capture.response,
+            choices: capture.choices.map(ChoiceRecord.init),
+            promptTokenIDs: capture.promptTokenIDs,
+            usage: capture.usage,
+            model: capture.model,
+            responseID: capture.responseID,
+            clientFields: prepared.clientFields.map { ClientField(name: $0.name, value: $0.value) },
+            level: CaptureLevel(rawValue: capture.level.rawValue) ?? .none,
+            isComplete: capture.isComplete,
+            problems: capture.problems,
+            timestamp: facts.timestamp,
+            latency: latency,
+            timeToFirstToken: timeToFirstToken,
+            includesLogprobs: facts.policy.detail == .full
+        )
+    }
+
+    /// `{"choices":[],"usage":null,"upstream_status":…,"upstream_error":…}`
+    private var failure: [UInt8] {
+        var object = Array(#"{"choices":[],"usage":null,"upstream_status":"#.utf8)
+        object.append(contentsOf: (engineStatus.map(String.init) ?? "null").utf8)
+        object.append(contentsOf: #","upstream_error":"#.utf8)
+        object.append(contentsOf: proxyError ?? unreadBody.map(Self.errorObject) ?? Array("null".utf8))
+        object.append(UInt8(ascii: "}"))
+        return object
+    }
+
+    /// Longest part of a body that is no JSON which is kept, in bytes.
+    private static let textLimit = 64 << 10
+
+    /// The body if it is a JSON object, else an object with its text.
+    private static func errorObject(_ body: [UInt8]) -> [UInt8] {
+        if (try? JSONObject(document: body.span, options: .nonFiniteNumbers)) != nil { return body }
+        var object = Array(#"{"error":"#.utf8)
+        object.appendJSONString(String(decoding: body.prefix(textLimit), as: UTF8.self))
+        object.append(UInt8(ascii: "}"))
+        return object
+    }
+}
+
+extension ChoiceRecord {
+    init(_ choice: Capture.Choice) {
+        self.init(
+            index: choice.index, logprobs: choice.logprobs?.array, tokens: choice.tokens, tokenIDs: choice.tokenIDs,
+            logprobValues: choice.logprobValues, finishReason: choice.finishReason)
+    }
+}

@@ -1,0 +1,81 @@
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOSSL
+import Trace
+import Wire
+
+/// What the connections of one event loop share. Used on that loop only.
+final class LoopContext {
+    let eventLoop: any EventLoop
+    let settings: ProxySettings
+    let knowledge: EngineKnowledge
+    /// `nil` if nothing is captured.
+    let recorder: TraceRecorder?
+    let pool: EnginePool
+    private let log: TurnLog
+    private let connections: ConnectionCount
+    private var agents: [ObjectIdentifier: AgentConnection] = [:]
+    private(set) var isDraining = false
+
+    init(
+        eventLoop: any EventLoop, settings: ProxySettings, tls: NIOSSLContext?, knowledge: EngineKnowledge,
+        recorder: TraceRecorder?, log: TurnLog, connections: ConnectionCount
+    ) {
+        self.eventLoop = eventLoop
+        self.settings = settings
+        self.knowledge = knowledge
+        self.recorder = recorder
+        self.log = log
+        self.connections = connections
+        pool = EnginePool(settings: settings, tls: tls, loop: eventLoop)
+    }
+
+    /// Chooses what is done with a request.
+    func exchange(for head: HTTPRequestHead, on agent: AgentConnection) -> any AgentExchange {
+        guard let request = AgentRequest(head) else {
+            let request = ReplyOutput.Request(keepsAlive: false)
+            return LocalExchange(
+                agent: agent, request: request,
+                reply: .badRequest("the request target must be a path: this is a proxy for one engine"))
+        }
+        if request.path == "/healthz" && (head.method == .GET || head.method == .HEAD) {
+            return LocalExchange(agent: agent, request: request.outputRequest, json: #"{"status":"ok"}"#)
+        }
+        if recorder != nil, let dialect = Dialect.spoken(method: head.method.rawValue, path: request.path) {
+            return CapturedExchange(loop: self, agent: agent, request: request, dialect: dialect)
+        }
+        return ForwardedExchange(loop: self, agent: agent, request: request)
+    }
+
+    func logTurn(_ record: TurnRecord) { log.turn(record) }
+
+    func countRefusedTurn() { log.refusedTurn() }
+
+    // MARK: Agents
+
+    func add(_ agent: AgentConnection) {
+        agents[ObjectIdentifier(agent)] = agent
+        connections.increase()
+        if isDraining { agent.drain() }
+    }
+
+    func remove(_ agent: AgentConnection) {
+        agents[ObjectIdentifier(agent)] = nil
+        connections.decrease()
+    }
+
+    func drain() {
+        isDraining = true
+        for agent in agents.values { agent.drain() }
+    }
+
+    func cutOff() {
+        for agent in agents.values { agent.cutOff() }
+    }
+
+    func closeAll() {
+        for agent in agents.values { agent.closeNow() }
+        pool.closeIdle()
+    }
+}

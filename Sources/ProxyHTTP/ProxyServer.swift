@@ -1,0 +1,141 @@
+package import Logging
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+package import Trace
+import Wire
+
+/// The listener and everything behind it.
+package final class ProxyServer: Sendable {
+    package struct StartError: Error, CustomStringConvertible {
+        package enum Reason: Sendable {
+            /// The address cannot be listened on.
+            case address
+            /// TLS to the engine cannot be set up.
+            case tls
+        }
+        package let reason: Reason
+        package let description: String
+    }
+
+    private let settings: ProxySettings
+    private let group: MultiThreadedEventLoopGroup
+    private let loops: [NIOLoopBound<LoopContext>]
+    private let listener: any Channel
+    private let connections: ConnectionCount
+    private let logger: Logger
+
+    /// The port that is listened on.
+    package let port: Int
+
+    /// Listens. `recorder` is `nil` if nothing is to be captured; it is not closed by the server.
+    package static func start(
+        _ settings: ProxySettings, recorder: TraceRecorder?, logger: Logger
+    ) async throws(StartError) -> ProxyServer {
+        let tls: NIOSSLContext?
+        do {
+            tls = settings.upstream.isTLS ? try NIOSSLContext(configuration: .makeClientConfiguration()) : nil
+        } catch {
+            throw StartError(reason: .tls, description: "cannot set up TLS to the engine: \(error)")
+        }
+        let knowledge = EngineKnowledge(
+            fixed: settings.engine, host: settings.upstream.host, verdictLifetime: settings.verdictLifetime
+        ) { profile in
+            logger.info("recognised the engine", metadata: ["engine": "\(profile.name)"])
+        }
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? System.coreCount)
+        let connections = ConnectionCount()
+        var loops: [NIOLoopBound<LoopContext>] = []
+        do {
+            for loop in group.makeIterator() {
+                let bound = try await loop.submit {
+                    NIOLoopBound(
+                        LoopContext(
+                            eventLoop: loop, settings: settings, tls: tls, knowledge: knowledge, recorder: recorder,
+                            log: TurnLog(logger: logger), connections: connections),
+                        eventLoop: loop)
+                }.get()
+                loops.append(bound)
+            }
+            let listener = try await listen(settings, group: group, loops: loops)
+            return ProxyServer(
+                settings: settings, group: group, loops: loops, listener: listener, connections: connections,
+                logger: logger)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw StartError(
+                reason: .address,
+                description: "cannot listen on \(settings.host):\(settings.port): \(EngineFailure.describe(error))")
+        }
+    }
+
+    private init(
+        settings: ProxySettings, group: MultiThreadedEventLoopGroup, loops: [NIOLoopBound<LoopContext>],
+        listener: any Channel, connections: ConnectionCount, logger: Logger
+    ) {
+        self.settings = settings
+        self.group = group
+        self.loops = loops
+        self.listener = listener
+        self.connections = connections
+        self.logger = logger
+        port = listener.localAddress?.port ?? settings.port
+    }
+
+    private static func listen(
+        _ settings: ProxySettings, group: MultiThreadedEventLoopGroup, loops: [NIOLoopBound<LoopContext>]
+    ) async throws -> any Channel {
+        try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 4096)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }) else { return }
+                    try channel.pipeline.syncOperations.addHandlers([
+                        ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)),
+                        AgentConnection(in: loop.value),
+                    ])
+                }
+            }
+            .bind(host: settings.host, port: settings.port)
+            .get()
+    }
+
+    /// Stops accepting, lets exchanges finish for as long as `grace`, then cuts them off.
+    package func stop(grace: Duration) async {
+        try? await listener.close()
+        onEachLoop { $0.drain() }
+        if await !drains(within: grace) {
+            logger.warning("cutting off the turns that are still running")
+            onEachLoop { $0.cutOff() }
+            if await !drains(within: .seconds(2)) { onEachLoop { $0.closeAll() } }
+        }
+        onEachLoop { $0.closeAll() }
+        await connections.waitUntilNone()
+        try? await group.shutdownGracefully()
+    }
+
+    private func onEachLoop(_ action: @escaping @Sendable (LoopContext) -> Void) {
+        for loop in loops { loop.eventLoop.execute { action(loop.value) } }
+    }
+
+    /// Whether all agents are gone within `limit`.
+    private func drains(within limit: Duration) async -> Bool {
+        await withTaskGroup(of: Bool.self) { tasks in
+            tasks.addTask {
+                await self.connections.waitUntilNone()
+                return true
+            }
+            tasks.addTask {
+                try? await Task.sleep(for: limit)
+                return false
+            }
+            defer { tasks.cancelAll() }
+            return await tasks.next() ?? false
+        }
+    }
+}

@@ -1,0 +1,39 @@
+package import NIOCore
+package import Wire
+
+/// Everything a proxy server needs to know, checked and complete.
+package struct ProxySettings: Sendable {
+    package var upstream: UpstreamURL
+    /// Replaces the agent's credentials.
+    package var upstreamAPIKey: String?
+    package var host = "127.0.0.1"
+    /// 0 picks a free one.
+    package var port = 7000
+    /// Event loops; `nil` for one per core.
+    package var threads: Int?
+
+    package var policy = RequestPolicy()
+    /// `nil` recognises the engine by what it sends.
+    package var engine: EngineProfile?
+
+    /// From the first byte of a request forwarded to the end of its reply.
+    package var requestTimeout: TimeAmount = .seconds(600)
+    package var connectTimeout: TimeAmount = .seconds(10)
+    /// Longest silence of the engine within an exchange.
+    package var idleTimeout: TimeAmount?
+    /// Largest request body of a captured route, in bytes; 413 beyond it.
+    package var maximumBodySize = 64 << 20
+    /// Largest reply that is held in memory, in bytes; beyond it a reply passes through unrestored.
+    package var maximumReplySize = 64 << 20
+    /// Largest single event of a stream, in bytes; beyond it the rest of the stream passes through unrestored.
+    package var maximumEventSize = 16 << 20
+    /// How long an unused connection to the engine is kept. Shorter than the five seconds after which uvicorn and
+    /// llama.cpp close theirs, so that a request is not sent into a connection that is being closed.
+    package var engineKeepAlive: TimeAmount = .seconds(4)
+    /// How long a verdict on an injection is trusted.
+    package var verdictLifetime: TimeAmount = .minutes(10)
+
+    package init(upstream: UpstreamURL) {
+        self.upstream = upstream
+    }
+}

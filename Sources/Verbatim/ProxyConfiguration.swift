@@ -1,0 +1,92 @@
+public import Logging
+
+/// Everything that can be set of an ``InterceptionProxy``. Only the upstream URL has no default.
+public struct ProxyConfiguration: Sendable {
+    /// The engine behind the proxy.
+    public enum Engine: String, CaseIterable, Sendable {
+        /// Recognised by what it sends: its headers, the shape of its replies, the owner in its list of models.
+        case auto
+        case vllm
+        case llamacpp
+        case openai
+    }
+
+    /// What is captured of each turn.
+    public enum Capture: String, CaseIterable, Sendable {
+        /// Token ids and log-probabilities.
+        case tokens
+        /// Log-probabilities.
+        case logprobs
+        /// What the agent sees; nothing is injected.
+        case text
+        /// Nothing; requests are only forwarded and no trace is kept.
+        case off
+    }
+
+    /// How much of the log-probabilities a record repeats.
+    public enum TraceDetail: String, CaseIterable, Sendable {
+        /// The engine's own entries, alternatives included, beside the flat lists.
+        case full
+        /// The flat lists only.
+        case compact
+    }
+
+    /// When a record counts as kept.
+    public enum TraceSync: String, CaseIterable, Sendable {
+        /// When the kernel has it: it survives the end of the process, also by `kill -9`.
+        case write
+        /// When the disk has it: it survives a power cut.
+        case disk
+    }
+
+    /// Base of the engine's API: `http[s]://host[:port][/path][?query]`. A path takes the place of the `/v1` that the
+    /// agent calls; without one `/v1` is used. A query is kept.
+    public var upstreamURL: String
+    /// Replaces the agent's `Authorization` by `Bearer` and this key. Default: none, the agent's own is forwarded.
+    public var upstreamAPIKey: String?
+    /// File the trace is appended to. Default: `trace.jsonl`.
+    public var trace = "trace.jsonl"
+    /// Address to listen on. Default: `127.0.0.1`.
+    public var host = "127.0.0.1"
+    /// Port to listen on, 0…65535; 0 picks a free one. Default: 7000.
+    public var port = 7000
+    /// Alternatives per token, 0…20. Default: 5.
+    public var topLogprobs = 5
+    /// Longest time for an exchange with the engine as a whole. Default: 600 s.
+    public var requestTimeout = Duration.seconds(600)
+    /// Longest time to connect to the engine. Default: 10 s.
+    public var connectTimeout = Duration.seconds(10)
+    /// Longest silence of the engine within an exchange. Default: none.
+    public var idleTimeout: Duration?
+    /// Upper bound of `max_tokens` and `max_completion_tokens`. Default: none.
+    public var maxTokensCap: Int?
+    /// Sets `chat_template_kwargs.enable_thinking` to false unless the agent set it. Default: false.
+    public var disableThinking = false
+    /// Replaces `model` in every request. Default: none.
+    public var modelOverride: String?
+    /// A JSON object whose fields overwrite the agent's, such as `{"temperature": 1.0}`. Default: none.
+    public var sampling: String?
+    /// Default: ``Engine/auto``.
+    public var engine = Engine.auto
+    /// Default: ``Capture/tokens``.
+    public var capture = Capture.tokens
+    /// Default: ``TraceDetail/full``.
+    public var traceDetail = TraceDetail.full
+    /// Default: ``TraceSync/write``.
+    public var traceSync = TraceSync.write
+    /// Largest request body of a captured route, in bytes; 413 beyond it. Default: 64 MiB.
+    public var maxBodySize = 64 << 20
+    /// Largest reply held in memory, in bytes; beyond it a reply passes through as it is. Default: 64 MiB.
+    public var maxReplySize = 64 << 20
+    /// How long running turns may go on once the proxy is told to stop. Default: 10 s.
+    public var shutdownGrace = Duration.seconds(10)
+    /// Event loops. Default: one per core.
+    public var threads: Int?
+    /// One line per turn at level `info`. Default: silent.
+    public var logger = Logger(label: "verbatim") { _ in SwiftLogNoOpLogHandler() }
+
+    /// A configuration with the defaults.
+    public init(upstreamURL: String) {
+        self.upstreamURL = upstreamURL
+    }
+}

@@ -1,0 +1,168 @@
+import JSONBytes
+import Trace
+
+/// One record of a trace: an exchange between an agent and an engine, and what was captured of it.
+///
+/// Records of the Python proxy that Verbatim follows are read as well. Of what they do not say, ``sessionID`` is
+/// `default`, ``dialect`` is `chat.completions`, and outcome and capture level are told from what they hold.
+public struct Turn: Hashable, Sendable {
+    /// The record as it stands in the trace, without its line break.
+    public let json: [UInt8]
+
+    /// 1, 2, … in order of arrival in its session.
+    public let turn: Int
+    public let sessionID: String
+    /// The session that this one was started from.
+    public let parentSessionID: String?
+
+    /// The kind of API: `chat.completions`, `completions`, `responses`, `messages`.
+    public let dialect: String
+    /// The path the agent asked for.
+    public let path: String
+    /// Whether the reply was streamed.
+    public let isStream: Bool
+    /// The engine profile that was in force.
+    public let engine: String?
+
+    public let outcome: TurnOutcome
+    /// The HTTP status the agent was sent.
+    public let status: Int?
+    /// The model's name in the reply.
+    public let model: String?
+    /// The reply's `id`.
+    public let responseID: String?
+
+    /// The captures of each choice; at least one.
+    public let choices: [TurnChoice]
+    /// The prompt's token ids; `nil` if the engine gave none.
+    public let promptTokenIDs: [Int]?
+    /// What the engine counted.
+    public let promptTokenCount: Int?
+    /// What the engine counted, over all choices.
+    public let completionTokenCount: Int?
+
+    public let captureLevel: TurnCaptureLevel
+    /// Whether every check of the captured data that could be made held.
+    public let isCaptureComplete: Bool
+    /// Codes of what went wrong while capturing.
+    public let captureProblems: [String]
+
+    /// Unix time of arrival, in seconds.
+    public let timestamp: Double
+    /// Seconds from forwarding to the engine's last byte.
+    public let latency: Double
+    /// Seconds from forwarding to the first event that carried output.
+    public let timeToFirstToken: Double?
+
+    private let request: Range<Int>?
+    private let response: Range<Int>?
+
+    /// The tokens of the first choice.
+    public var completionTokens: [String] { firstChoice?.completionTokens ?? [] }
+    /// The token ids of the first choice; empty if the engine gave none.
+    public var completionTokenIDs: [Int] { firstChoice?.completionTokenIDs ?? [] }
+    /// The log-probabilities of the first choice's tokens; empty if the engine gave none.
+    public var perTokenLogprobs: [Double?] { firstChoice?.perTokenLogprobs ?? [] }
+    /// Why the first choice ended.
+    public var finishReason: String? { firstChoice?.finishReason }
+
+    /// The body as it was forwarded: JSON text.
+    public var requestJSON: [UInt8] { request.map { Array(json[$0]) } ?? Array("null".utf8) }
+    /// The engine's reply, or what was assembled from its events: JSON text.
+    public var responseJSON: [UInt8] { response.map { Array(json[$0]) } ?? Array("null".utf8) }
+
+    private var firstChoice: TurnChoice? { choices.first { $0.index == 0 } ?? choices.first }
+
+    /// Reads one line of a trace.
+    public init(json: [UInt8]) throws(TraceReaderError) {
+        let text = json.span
+        let record: JSONObject
+        do throws(JSONError) {
+            guard let object = try JSONObject(document: text, options: .trace) else {
+                throw JSONError(.unexpectedByte, at: 0)
+            }
+            record = object
+        } catch {
+            throw TraceReaderError(.invalidRecord, "not a JSON object: \(error)")
+        }
+        guard let turn = record.value("turn", in: text)?.int(in: text) else {
+            throw TraceReaderError(.invalidRecord, "no record of a turn: 'turn' is no integer")
+        }
+        func string(_ name: StaticString) -> String? { record.value(name, in: text)?.string(in: text) }
+        func number(_ name: StaticString) -> Double? { record.value(name, in: text)?.double(in: text) }
+        let request = record.value("request", in: text)
+        let response = record.value("response", in: text)
+        let requestObject = request?.object(in: text)
+        let responseObject = response?.object(in: text)
+        let upstreamError = responseObject?.value("upstream_error", in: text)
+        let usage = (record.value("usage", in: text) ?? responseObject?.value("usage", in: text))?.object(in: text)
+        let flatChoice = TurnChoice(record, index: 0, in: text)
+
+        self.json = json
+        self.turn = turn
+        self.request = request?.range
+        self.response = response?.range
+        sessionID = string("session_id") ?? TurnNumbers.defaultSession
+        parentSessionID = string("parent_session_id")
+        dialect = string("dialect") ?? "chat.completions"
+        path = string("path") ?? "/v1/chat/completions"
+        isStream = (record.value("stream", in: text) ?? requestObject?.value("stream", in: text))?.kind == .true
+        engine = string("engine")
+        outcome =
+            string("outcome").map { TurnOutcome(name: $0) }
+            ?? (upstreamError.map { !$0.isNull } ?? false ? .upstreamError : .completed)
+        status =
+            (record.value("status", in: text) ?? responseObject?.value("upstream_status", in: text))?.int(in: text)
+        model = string("model") ?? responseObject?.value("model", in: text)?.string(in: text)
+        responseID = string("response_id") ?? responseObject?.value("id", in: text)?.string(in: text)
+        choices = Self.choices(of: record, in: text) ?? [flatChoice]
+        promptTokenIDs = Self.integers(record.value("prompt_token_ids", in: text), in: text)
+        promptTokenCount = usage?.value("prompt_tokens", in: text)?.int(in: text)
+        completionTokenCount = usage?.value("completion_tokens", in: text)?.int(in: text)
+
+        let capture = record.value("capture", in: text)?.object(in: text)
+        captureLevel =
+            capture?.value("level", in: text)?.string(in: text).map { TurnCaptureLevel(name: $0) }
+            ?? flatChoice.captureLevel
+        isCaptureComplete =
+            capture.map { $0.value("complete", in: text)?.kind == .true } ?? flatChoice.hasAlignedTokens
+        captureProblems =
+            capture?.value("problems", in: text)?.elements(in: text)?.compactMap { $0.string(in: text) } ?? []
+        timestamp = number("timestamp") ?? 0
+        latency = number("latency_s") ?? 0
+        timeToFirstToken = number("ttft_s")
+    }
+
+    private static func choices(of record: JSONObject, in text: Span<UInt8>) -> [TurnChoice]? {
+        guard let elements = record.value("choices", in: text)?.elements(in: text), !elements.isEmpty else {
+            return nil
+        }
+        return elements.enumerated().compactMap { position, element in
+            guard let object = element.object(in: text) else { return nil }
+            return TurnChoice(object, index: object.value("index", in: text)?.int(in: text) ?? position, in: text)
+        }
+    }
+
+    private static func integers(_ array: JSONValue?, in text: Span<UInt8>) -> [Int]? {
+        guard let elements = array?.elements(in: text) else { return nil }
+        let integers = elements.compactMap { $0.int(in: text) }
+        return integers.count == elements.count ? integers : nil
+    }
+}
+
+extension TurnChoice {
+    /// What a record that does not say its capture level holds.
+    fileprivate var captureLevel: TurnCaptureLevel {
+        switch (completionTokenIDs.isEmpty, perTokenLogprobs.isEmpty) {
+        case (false, false): .tokens
+        case (false, true): .ids
+        case (true, false): .logprobs
+        case (true, true): .text
+        }
+    }
+
+    fileprivate var hasAlignedTokens: Bool {
+        !completionTokenIDs.isEmpty && completionTokenIDs.count == perTokenLogprobs.count
+            && completionTokenIDs.count == completionTokens.count
+    }
+}

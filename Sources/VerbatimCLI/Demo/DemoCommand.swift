@@ -1,0 +1,71 @@
+import ArgumentParser
+import MockEngine
+import NIOCore
+import Verbatim
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+struct DemoCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "demo",
+        abstract: "Watch a conversation being captured, with nothing needed from outside.",
+        discussion: """
+            Starts a scripted engine and a real proxy in front of it, has a small agent hold a two-turn conversation \
+            with a tool call through the proxy, and shows what the agent saw and what the trace holds.
+            """
+    )
+
+    @Option(help: ArgumentHelp("File for the trace (default: a new one in the temporary folder).", valueName: "path"))
+    var trace: String?
+
+    @Option(help: "Colour tokens by probability: auto, always or never.")
+    var color: ColorChoice = .auto
+
+    func run() async throws {
+        let trace = try trace ?? Self.temporaryTrace()
+        var model = ScriptedChat(.vllm, .demo)
+        model.pacing = .milliseconds(15)
+        let engine = try await MockEngine.start(script: model.serve)
+        var configuration = ProxyConfiguration(upstreamURL: engine.url)
+        configuration.port = 0
+        configuration.trace = trace
+        let isColored = color.isOn
+        let transcript = DemoTranscript(color: isColored)
+        do {
+            try await withInterceptionProxy(configuration: configuration) { proxy in
+                transcript.heading("An agent talks to an engine through \(proxy.url)")
+                let agent = DemoAgent(host: configuration.host, port: proxy.port)
+                for (index, request) in DemoRequests.all.enumerated() {
+                    transcript.request(number: index + 1, DemoRequests.questions[index])
+                    let status = try await agent.post("/v1/chat/completions", body: Array(request.utf8)) { body in
+                        transcript.receive(body)
+                    }
+                    transcript.endReply(status: status)
+                }
+            }
+        } catch let error as ProxyError {
+            await engine.stop()
+            throw CommandFailure(code: EX_UNAVAILABLE, message: error.message)
+        }
+        await engine.stop()
+        transcript.heading("What the trace holds of it")
+        try TurnPrinter(color: isColored, showsTokens: true).printAll(of: trace)
+        transcript.footer(trace: trace)
+    }
+
+    /// A file in a new folder that only this user can read.
+    private static func temporaryTrace() throws -> String {
+        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array("\(parent)/verbatim-demo-XXXXXX".utf8CString)
+        guard let folder = template.withUnsafeMutableBufferPointer({ mkdtemp($0.baseAddress) }) else {
+            throw CommandFailure(code: EX_CANTCREAT, message: "cannot create a folder in \(parent)")
+        }
+        return String(cString: folder) + "/trace.jsonl"
+    }
+}

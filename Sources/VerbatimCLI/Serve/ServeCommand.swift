@@ -1,0 +1,110 @@
+import ArgumentParser
+import Logging
+import ServiceLifecycle
+import Verbatim
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Forward requests to an engine and record every turn.",
+        discussion: """
+            Point the agent at the URL printed on the first line of standard output. Every flag can be given as an \
+            environment variable as well: --top-logprobs as VERBATIM_TOP_LOGPROBS.
+
+            Exit codes: 0 after SIGTERM or SIGINT, 64 wrong usage, 69 the port is taken, 73 the trace cannot be written.
+            """
+    )
+
+    @Option(name: Setting.upstreamURL.name, help: Setting.upstreamURL.help) var upstreamURL: String?
+    @Option(name: Setting.upstreamAPIKey.name, help: Setting.upstreamAPIKey.help) var upstreamAPIKey: String?
+    @Option(name: Setting.trace.name, help: Setting.trace.help) var trace: String?
+    @Option(name: Setting.host.name, help: Setting.host.help) var host: String?
+    @Option(name: Setting.port.name, help: Setting.port.help) var port: String?
+    @Option(name: Setting.topLogprobs.name, help: Setting.topLogprobs.help) var topLogprobs: String?
+    @Option(name: Setting.requestTimeout.name, help: Setting.requestTimeout.help) var requestTimeout: String?
+    @Option(name: Setting.connectTimeout.name, help: Setting.connectTimeout.help) var connectTimeout: String?
+    @Option(name: Setting.idleTimeout.name, help: Setting.idleTimeout.help) var idleTimeout: String?
+    @Option(name: Setting.maxTokensCap.name, help: Setting.maxTokensCap.help) var maxTokensCap: String?
+    @Flag(name: Setting.disableThinking.name, help: Setting.disableThinking.help) var disableThinking = false
+    @Option(name: Setting.modelOverride.name, help: Setting.modelOverride.help) var modelOverride: String?
+    @Option(name: Setting.sampling.name, help: Setting.sampling.help) var sampling: String?
+    @Option(name: Setting.engine.name, help: Setting.engine.help) var engine: String?
+    @Option(name: Setting.capture.name, help: Setting.capture.help) var capture: String?
+    @Option(name: Setting.traceDetail.name, help: Setting.traceDetail.help) var traceDetail: String?
+    @Option(name: Setting.traceSync.name, help: Setting.traceSync.help) var traceSync: String?
+    @Option(name: Setting.maxBodySize.name, help: Setting.maxBodySize.help) var maxBodySize: String?
+    @Option(name: Setting.maxReplySize.name, help: Setting.maxReplySize.help) var maxReplySize: String?
+    @Option(name: Setting.shutdownGrace.name, help: Setting.shutdownGrace.help) var shutdownGrace: String?
+    @Option(name: Setting.logLevel.name, help: Setting.logLevel.help) var logLevel: String?
+    @Flag(name: Setting.quiet.name, help: Setting.quiet.help) var quiet = false
+
+    func run() async throws {
+        let configuration = try proxyConfiguration(environment: Environment.variables)
+        let proxy = InterceptionProxy(configuration: configuration)
+        do {
+            try await proxy.start()
+        } catch {
+            switch error.reason {
+            case .invalidConfiguration: throw CommandFailure.usage(error.message)
+            case .addressUnavailable: throw CommandFailure(code: EX_UNAVAILABLE, message: error.message)
+            case .traceUnavailable: throw CommandFailure(code: EX_CANTCREAT, message: error.message)
+            }
+        }
+        ReadyLine.print(proxy)
+        let group = ServiceGroup(
+            services: [ProxyService(proxy: proxy)], gracefulShutdownSignals: [], logger: configuration.logger)
+        try await ShutdownSignals.run(group)
+    }
+
+    /// The flags, else the environment, else the defaults.
+    func proxyConfiguration(environment: [String: String]) throws -> ProxyConfiguration {
+        func value(_ setting: Setting, _ flag: String?) -> SettingValue {
+            SettingValue(setting, flag: flag, environment: environment)
+        }
+        guard let url = value(.upstreamURL, upstreamURL).text else {
+            throw CommandFailure.usage(
+                "missing --upstream-url: where is the engine? For example --upstream-url http://127.0.0.1:8000/v1")
+        }
+        var configuration = ProxyConfiguration(upstreamURL: url)
+        configuration.upstreamAPIKey = value(.upstreamAPIKey, upstreamAPIKey).text
+        if let trace = value(.trace, trace).text { configuration.trace = trace }
+        if let host = value(.host, host).text { configuration.host = host }
+        if let port = try value(.port, port).integer() { configuration.port = port }
+        if let count = try value(.topLogprobs, topLogprobs).integer() { configuration.topLogprobs = count }
+        if let time = try value(.requestTimeout, requestTimeout).seconds() { configuration.requestTimeout = time }
+        if let time = try value(.connectTimeout, connectTimeout).seconds() { configuration.connectTimeout = time }
+        configuration.idleTimeout = try value(.idleTimeout, idleTimeout).seconds()
+        configuration.maxTokensCap = try value(.maxTokensCap, maxTokensCap).integer()
+        configuration.disableThinking = try value(.disableThinking, nil).isOn(flag: disableThinking)
+        configuration.modelOverride = value(.modelOverride, modelOverride).text
+        configuration.sampling = value(.sampling, sampling).text
+        if let choice = try value(.engine, engine).choice(of: ProxyConfiguration.Engine.self) {
+            configuration.engine = choice
+        }
+        if let choice = try value(.capture, capture).choice(of: ProxyConfiguration.Capture.self) {
+            configuration.capture = choice
+        }
+        if let choice = try value(.traceDetail, traceDetail).choice(of: ProxyConfiguration.TraceDetail.self) {
+            configuration.traceDetail = choice
+        }
+        if let choice = try value(.traceSync, traceSync).choice(of: ProxyConfiguration.TraceSync.self) {
+            configuration.traceSync = choice
+        }
+        if let size = try value(.maxBodySize, maxBodySize).bytes() { configuration.maxBodySize = size }
+        if let size = try value(.maxReplySize, maxReplySize).bytes() { configuration.maxReplySize = size }
+        if let time = try value(.shutdownGrace, shutdownGrace).seconds() { configuration.shutdownGrace = time }
+        let level = try value(.logLevel, logLevel).choice(of: Logger.Level.self) ?? .info
+        var logger = Logger(label: "verbatim") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = try value(.quiet, nil).isOn(flag: quiet) ? .error : level
+        configuration.logger = logger
+        return configuration
+    }
+}

@@ -1,0 +1,91 @@
+import ArgumentParser
+
+/// One setting of `verbatim serve`: the one place that names its flag, its default and its meaning.
+struct Setting: Sendable {
+    /// Without the two dashes.
+    let flag: String
+    /// What the value is called; `nil` for a switch.
+    let value: String?
+    /// As it stands in the documentation.
+    let standard: String
+    let meaning: String
+    /// Further environment variables that are looked at, in this order.
+    var otherVariables: [String] = []
+
+    /// The environment variable that is looked at where the flag is missing.
+    var variable: String { "VERBATIM_" + flag.uppercased().split(separator: "-").joined(separator: "_") }
+
+    var help: ArgumentHelp {
+        ArgumentHelp("\(meaning) (default: \(standard))", valueName: value)
+    }
+
+    var name: NameSpecification { .customLong(flag) }
+}
+
+extension Setting {
+    static let upstreamURL = Setting(
+        flag: "upstream-url", value: "url", standard: "required",
+        meaning: "Base of the engine's API. A path takes the place of the /v1 the agent calls; a query is kept.")
+    static let upstreamAPIKey = Setting(
+        flag: "upstream-api-key", value: "key", standard: "none: the agent's own is forwarded",
+        meaning: "Replaces the agent's Authorization. Prefer the environment: arguments are visible to other users.",
+        otherVariables: ["OPENCODE_UPSTREAM_API_KEY", "UPSTREAM_API_KEY"])
+    static let trace = Setting(
+        flag: "trace", value: "path", standard: "trace.jsonl",
+        meaning: "File the turns are appended to; folders are created.")
+    static let host = Setting(
+        flag: "host", value: "address", standard: "127.0.0.1", meaning: "Address to listen on.")
+    static let port = Setting(
+        flag: "port", value: "n", standard: "7000", meaning: "Port to listen on; 0 picks a free one.")
+    static let topLogprobs = Setting(
+        flag: "top-logprobs", value: "n", standard: "5", meaning: "Alternatives per token, 0 to 20.")
+    static let requestTimeout = Setting(
+        flag: "request-timeout", value: "s", standard: "600", meaning: "Longest time for a whole exchange, in seconds.")
+    static let connectTimeout = Setting(
+        flag: "connect-timeout", value: "s", standard: "10", meaning: "Longest time to reach the engine, in seconds.")
+    static let idleTimeout = Setting(
+        flag: "idle-timeout", value: "s", standard: "none", meaning: "Longest silence of the engine, in seconds.")
+    static let maxTokensCap = Setting(
+        flag: "max-tokens-cap", value: "n", standard: "none",
+        meaning: "Upper bound of max_tokens and max_completion_tokens.")
+    static let disableThinking = Setting(
+        flag: "disable-thinking", value: nil, standard: "off",
+        meaning: "Set chat_template_kwargs.enable_thinking=false unless the agent set it.")
+    static let modelOverride = Setting(
+        flag: "model-override", value: "model", standard: "none", meaning: "Replaces model in every request.")
+    static let sampling = Setting(
+        flag: "sampling", value: "json", standard: "none",
+        meaning: "JSON object whose fields overwrite the agent's (temperature, top_p, …).")
+    static let engine = Setting(
+        flag: "engine", value: "name", standard: "auto", meaning: "auto, vllm, llamacpp or openai.")
+    static let capture = Setting(
+        flag: "capture", value: "level", standard: "tokens",
+        meaning: "tokens (ids and log-probabilities), logprobs, text (inject nothing) or off (forward only).")
+    static let traceDetail = Setting(
+        flag: "trace-detail", value: "detail", standard: "full",
+        meaning: "full, or compact: without the engine's own log-probability entries.")
+    static let traceSync = Setting(
+        flag: "trace-sync", value: "when", standard: "write",
+        meaning: "When a record counts as kept: write (the kernel has it) or disk (fdatasync).")
+    static let maxBodySize = Setting(
+        flag: "max-body-size", value: "bytes", standard: "64 MiB",
+        meaning: "Largest request body of a captured route; 413 beyond it. K, M and G are understood.")
+    static let maxReplySize = Setting(
+        flag: "max-reply-size", value: "bytes", standard: "64 MiB",
+        meaning: "Largest reply held in memory; beyond it a reply passes through as it is.")
+    static let shutdownGrace = Setting(
+        flag: "shutdown-grace", value: "s", standard: "10",
+        meaning: "How long turns may go on after SIGTERM or SIGINT, in seconds.")
+    static let logLevel = Setting(
+        flag: "log-level", value: "level", standard: "info",
+        meaning: "trace, debug, info, notice, warning, error or critical; logs go to standard error.")
+    static let quiet = Setting(
+        flag: "quiet", value: nil, standard: "off", meaning: "Log errors only.")
+
+    /// In the order of `--help`.
+    static let all: [Setting] = [
+        upstreamURL, upstreamAPIKey, trace, host, port, topLogprobs, requestTimeout, connectTimeout, idleTimeout,
+        maxTokensCap, disableThinking, modelOverride, sampling, engine, capture, traceDetail, traceSync, maxBodySize,
+        maxReplySize, shutdownGrace, logLevel, quiet,
+    ]
+}

@@ -1,0 +1,81 @@
+/// A setting's value as text, and where it came from: the flag, else the environment, else nowhere.
+struct SettingValue {
+    let setting: Setting
+    /// `nil` for the default.
+    let text: String?
+    /// `--port` or `VERBATIM_PORT`, for error messages.
+    let source: String
+
+    init(_ setting: Setting, flag: String?, environment: [String: String]) {
+        self.setting = setting
+        if let flag {
+            text = flag
+            source = "--\(setting.flag)"
+            return
+        }
+        for variable in [setting.variable] + setting.otherVariables {
+            if let value = environment[variable], !value.isEmpty {
+                text = value
+                source = variable
+                return
+            }
+        }
+        text = nil
+        source = "--\(setting.flag)"
+    }
+
+    func integer() throws -> Int? {
+        guard let text else { return nil }
+        guard let number = Int(text) else { throw wrong("a whole number") }
+        return number
+    }
+
+    /// Seconds, with decimals if wanted.
+    func seconds() throws -> Duration? {
+        guard let text else { return nil }
+        guard let number = Double(text), number.isFinite, abs(number) < 1e10 else { throw wrong("a number of seconds") }
+        return .milliseconds(Int64((number * 1000).rounded()))
+    }
+
+    /// Bytes; `K`, `M` and `G`, also with `iB` or `B` behind, multiply by 1024.
+    func bytes() throws -> Int? {
+        guard let text else { return nil }
+        var digits = text.uppercased().filter { $0 != " " }[...]
+        for suffix in ["IB", "B"] where digits.hasSuffix(suffix) {
+            digits = digits.dropLast(suffix.count)
+            break
+        }
+        var unit = 1
+        if let letter = digits.last, let index = Array("KMG").firstIndex(of: letter) {
+            unit = 1 << (10 * (index + 1))
+            digits = digits.dropLast()
+        }
+        guard let number = Int(digits) else { throw wrong("a number of bytes such as 1048576 or 64M") }
+        let (product, overflow) = number.multipliedReportingOverflow(by: unit)
+        if overflow { throw wrong("a number of bytes that fits") }
+        return product
+    }
+
+    func choice<Choice: RawRepresentable & CaseIterable>(of: Choice.Type) throws -> Choice?
+    where Choice.RawValue == String {
+        guard let text else { return nil }
+        guard let choice = Choice(rawValue: text) else {
+            throw wrong("one of " + Choice.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        return choice
+    }
+
+    /// A switch in the environment.
+    func isOn(flag: Bool) throws -> Bool {
+        if flag { return true }
+        switch text?.lowercased() {
+        case nil, "0", "false", "no", "off": return false
+        case "1", "true", "yes", "on": return true
+        default: throw wrong("1 or 0")
+        }
+    }
+
+    private func wrong(_ expected: String) -> CommandFailure {
+        .usage("\(source): expected \(expected), not \"\(text ?? "")\"")
+    }
+}

@@ -1,0 +1,85 @@
+import ArgumentParser
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+@main
+struct VerbatimCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verbatim",
+        abstract: "Records the exact tokens and log-probabilities of every model call an agent makes.",
+        discussion: """
+            A transparent proxy between an agent that speaks an OpenAI-style API and the engine behind it. \
+            The agent receives, byte for byte, what the engine would have sent without it.
+            """,
+        version: "0.1.0",
+        subcommands: [ServeCommand.self, DemoCommand.self, TraceCommand.self],
+        defaultSubcommand: ServeCommand.self
+    )
+
+    /// Runs the command line. Errors are told as `error: …` on standard error, with an exit code of `sysexits.h`.
+    static func main() async {
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as CommandFailure {
+            StandardError.print("error: \(failure.message)")
+            Process.exit(failure.code)
+        } catch {
+            let code = exitCode(for: error)
+            let message = fullMessage(for: error)
+            if code.isSuccess {
+                print(message)
+            } else if !message.isEmpty {
+                StandardError.print(
+                    message.hasPrefix("Error: ") ? "error: " + message.dropFirst("Error: ".count) : message)
+            }
+            Process.exit(code.rawValue)
+        }
+    }
+}
+
+/// Why a command cannot do its work: one line for people, and the exit code.
+struct CommandFailure: Error {
+    let code: Int32
+    let message: String
+
+    /// A flag or its value is wrong.
+    static func usage(_ message: String) -> CommandFailure { CommandFailure(code: EX_USAGE, message: message) }
+}
+
+/// Standard error, for people.
+enum StandardError {
+    static func print(_ line: String) {
+        let bytes = Array((line + "\n").utf8)
+        var start = 0
+        while start < bytes.count {
+            let written = bytes[start...].withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            if written <= 0 { return }
+            start += written
+        }
+    }
+}
+
+/// The process itself. (`exit` alone would be ArgumentParser's.)
+enum Process {
+    static func exit(_ code: Int32) -> Never {
+        #if canImport(Glibc)
+        Glibc.exit(code)
+        #elseif canImport(Musl)
+        Musl.exit(code)
+        #elseif canImport(Darwin)
+        Darwin.exit(code)
+        #endif
+    }
+}

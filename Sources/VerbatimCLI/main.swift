@@ -1,6 +1,0 @@
-import ArgumentParser
-import NIOCore
-import NIOPosix
-import NIOHTTP1
-import ServiceLifecycle
-print("hi")

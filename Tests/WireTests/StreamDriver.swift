@@ -1,0 +1,91 @@
+import EventStream
+import JSONBytes
+import Wire
+
+/// Does with a stream what a proxy does with it: splits it, reads it, and lets out what the agent gets.
+struct StreamDriver {
+    private(set) var reply: any DialectReply
+    /// What the agent has got.
+    private(set) var output: [UInt8] = []
+    /// What became of each event, in order.
+    private(set) var fates: [EventFate] = []
+    /// The errors that events carried.
+    private(set) var errors: [String] = []
+
+    private var splitter = EventSplitter()
+    /// Bytes that no unit has claimed yet.
+    private var pending: [UInt8] = []
+
+    init(_ reply: any DialectReply) { self.reply = reply }
+
+    /// Takes what the network has brought.
+    mutating func feed(_ bytes: some Sequence<UInt8>) {
+        let arrived = pending + bytes
+        var start = 0
+        while let unit = splitter.nextUnit(in: arrived.span.extracting(start...)) {
+            let bytes = Array(arrived[start..<start + unit.length])
+            start += unit.length
+            switch unit.kind {
+            case .event: pass(bytes)
+            case .filler: output += bytes
+            case .lineFeed: if !(fates.last?.isDrop ?? false) { output += bytes }
+            }
+        }
+        pending = Array(arrived[start...])
+    }
+
+    /// Ends the stream: what is left is an event that lacks its blank line.
+    mutating func finish() {
+        if !pending.isEmpty { pass(pending) }
+        pending = []
+    }
+
+    var outputText: String { String(decoding: output, as: UTF8.self) }
+
+    private mutating func pass(_ event: [UInt8]) {
+        let fate = reply.read(event: event.span)
+        fates.append(fate)
+        if let error = reply.error { errors.append(String(decoding: error, as: UTF8.self)) }
+        switch fate {
+        case .forward, .terminal: output += event
+        case .edit: output += reply.edits.applied(to: event.span)
+        case .drop: break
+        }
+    }
+}
+
+extension EventFate {
+    var isDrop: Bool { if case .drop = self { true } else { false } }
+    var isForward: Bool { if case .forward = self { true } else { false } }
+    var isEdit: Bool { if case .edit = self { true } else { false } }
+    var isTerminal: Bool { if case .terminal = self { true } else { false } }
+}
+
+extension StreamDriver {
+    /// The stream, run through in pieces that end at `cuts`.
+    static func run(_ reply: any DialectReply, _ stream: [UInt8], cuts: some Sequence<Int> = []) -> StreamDriver {
+        var driver = StreamDriver(reply)
+        var start = 0
+        for cut in cuts {
+            driver.feed(stream[start..<cut])
+            start = cut
+        }
+        driver.feed(stream[start...])
+        driver.finish()
+        return driver
+    }
+
+    static func run(_ reply: any DialectReply, _ stream: String) -> StreamDriver { run(reply, Array(stream.utf8)) }
+
+    /// A stream of events with these data, `[DONE]` behind them.
+    static func run(_ reply: any DialectReply, events: [String]) -> StreamDriver {
+        run(reply, (events + ["[DONE]"]).map { "data: \($0)\n\n" }.joined())
+    }
+}
+
+/// A reply that was not streamed, as the agent gets it, and what was captured of it.
+func readWhole(_ reply: any DialectReply, _ body: [UInt8]) -> (output: [UInt8], reply: any DialectReply) {
+    var reply = reply
+    reply.read(body: body.span)
+    return (reply.edits.isEmpty ? body : reply.edits.applied(to: body.span), reply)
+}
