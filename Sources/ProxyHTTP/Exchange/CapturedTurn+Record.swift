@@ -1,0 +1,39 @@
+import NIOCore
+import NIOHTTP1
+import Trace
+import Wire
+
+/// The record that a turn ends with.
+extension CapturedTurn {
+    mutating func conclude(outcome: Outcome, then ending: Ending, closesEngine: Bool = false) -> Action {
+        if let recognised = reader.recognised { knowledge.recognise(recognised) }
+        var draft = RecordDraft(outcome: outcome, engineStatus: headStatus)
+        draft.passedProblem = passedProblem
+        switch ending {
+        case .reply(let head, let body, _):
+            draft.status = head.status
+            if !(200..<300 ~= head.status) || !reader.hasReadBody { draft.unreadBody = Array(body.readableBytesView) }
+        case .error(let error):
+            draft.status = Int(error.status.code)
+            draft.proxyError = error.object
+        case .terminalEvent, .end, .abort, .gone:
+            draft.status = output.isHeadWritten ? headStatus : nil
+        }
+        switch phase {
+        case .waiting, .collecting, .passing: draft.hasStream = false
+        default: draft.hasStream = true
+        }
+        draft.isHeadSent = output.isHeadWritten
+        draft.latency = Self.seconds(from: forwardedAt, to: lastByteAt)
+        draft.timeToFirstToken = firstOutputAt.map { Self.seconds(from: forwardedAt, to: $0) }
+        draft.engine = reader.recognised.map { knowledge.isFixed ? knowledge.profile.name : $0.name } ?? knowledge.profile.name
+        draft.allowanceProblems = allowance.problems
+        record = draft.record(facts: facts, prepared: prepared, capture: reader.captured())
+        phase = .recording(ending)
+        return .record(closesEngine: closesEngine)
+    }
+
+    static func seconds(from start: NIODeadline, to end: NIODeadline) -> Double {
+        Double((end - start).nanoseconds) / 1e9
+    }
+}

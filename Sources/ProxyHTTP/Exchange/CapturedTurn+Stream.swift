@@ -1,0 +1,73 @@
+import NIOCore
+import Trace
+import Wire
+
+/// Replies that are streamed.
+extension CapturedTurn {
+    mutating func startStream(_ head: Head) {
+        phase = .streaming
+        // Dropped and edited events change the length, so that it cannot be kept even if the engine gave one.
+        let isEdited = !prepared.injection.isEmpty
+        let framing: ReplyOutput.Framing
+        if case .contentLength = head.framing, !isEdited { framing = .contentLength } else { framing = .chunked }
+        output.head(
+            status: head.status, reason: head.reason,
+            headers: HeaderRules.forAgent(head.headers, length: isEdited ? .remove : .keep), framing: framing)
+        output.body(held)
+        held.clear()
+    }
+
+    mutating func readStream(at now: NIODeadline) -> Action {
+        while let unit = reader.next() {
+            if case .judging(let head) = phase {
+                guard unit.isEvent else {
+                    held.writeImmutableBuffer(unit.bytes)
+                    continue
+                }
+                if let error = reader.error, prepareRetry(afterStatus: Self.status(of: error), body: error) {
+                    return .retry
+                }
+                if reader.error == nil { settleVerdict(at: now) }
+                startStream(head)
+            } else if let error = reader.error, unit.isEvent, firstOutputAt == nil,
+                nextAllowance(afterStatus: Self.status(of: error), body: error) != nil
+            {
+                // What used to be taken is refused now; find out anew with the next turn.
+                knowledge.forgetVerdict(for: circumstances)
+            }
+            if firstOutputAt == nil && reader.hasOutput { firstOutputAt = now }
+            if unit.fate == .terminal {
+                held = unit.bytes
+                return conclude(
+                    outcome: reader.hasSeenError ? .upstreamError : .completed,
+                    then: .terminalEvent(engineIsDone: false, engineFailed: false))
+            }
+            unit.write(to: &output)
+        }
+        if reader.isOverLimit {
+            passedProblem = Problem.replyTooLarge
+            output.body(reader.takeUnclaimed())
+        }
+        return .nothing
+    }
+
+    /// The stream has ended without its terminal event.
+    mutating func endStream(at now: NIODeadline) -> Action {
+        if let unit = reader.last() {
+            if case .judging(let head) = phase { startStream(head) }
+            if unit.fate == .terminal {
+                held = unit.bytes
+                return conclude(
+                    outcome: reader.hasSeenError ? .upstreamError : .completed,
+                    then: .terminalEvent(engineIsDone: true, engineFailed: false))
+            }
+            unit.write(to: &output)
+        } else if case .judging(let head) = phase {
+            startStream(head)
+        }
+        // Where a reply ends with its connection, an end in the middle looks like any other.
+        let isCutOff = engineIsUntilClose && !reader.hasFinishedChoices
+        if isCutOff { return conclude(outcome: .upstreamDisconnected, then: .abort) }
+        return conclude(outcome: reader.hasSeenError ? .upstreamError : .completed, then: .end)
+    }
+}
