@@ -51,7 +51,10 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
-            exclude: ["TurnChoice.swift","TraceReader.swift","TurnOutcome.swift","TraceContents.swift","Turn.swift","TurnUpdates.swift","TraceReaderError.swift"],
+            exclude: [
+                "TurnChoice.swift", "TraceReader.swift", "TurnOutcome.swift", "TraceContents.swift", "Turn.swift",
+                "TurnUpdates.swift", "TraceReaderError.swift",
+            ],
             swiftSettings: settings
         ),
         .target(name: "MockEngine", dependencies: nio, swiftSettings: settings),
@@ -64,7 +67,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            exclude: ["Demo","TraceCommands"],
+            exclude: ["Demo", "TraceCommands"],
             swiftSettings: settings
         ),
     ]

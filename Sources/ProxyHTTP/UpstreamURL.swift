@@ -31,7 +31,9 @@ package struct UpstreamURL: Hashable, Sendable {
         }
         let authority = rest.prefix { $0 != "/" && $0 != "?" }
         if authority.contains("@") { throw fail("the upstream URL must not hold credentials; use the API key setting") }
-        guard let (host, port) = Self.split(authority) else { throw fail("the upstream URL has no valid host and port") }
+        guard let (host, port) = Self.split(authority) else {
+            throw fail("the upstream URL has no valid host and port")
+        }
         self.host = host
         self.port = port ?? (isTLS ? 443 : 80)
         self.authority = String(authority)
@@ -56,7 +58,9 @@ package struct UpstreamURL: Hashable, Sendable {
             afterHost = authority[host.endIndex...]
         }
         if !afterHost.isEmpty {
-            guard afterHost.first == ":", let number = Int(afterHost.dropFirst()), 1...65535 ~= number else { return nil }
+            guard afterHost.first == ":", let number = Int(afterHost.dropFirst()), 1...65535 ~= number else {
+                return nil
+            }
             port = number
         }
         return host.isEmpty ? nil : (String(host), port)

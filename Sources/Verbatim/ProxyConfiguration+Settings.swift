@@ -27,7 +27,8 @@ extension ProxyConfiguration {
         }
         if let key = upstreamAPIKey, !key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) {
             throw ProxyError(
-                .invalidConfiguration, "upstream-api-key: a key must not hold spaces, line breaks or non-ASCII characters")
+                .invalidConfiguration,
+                "upstream-api-key: a key must not hold spaces, line breaks or non-ASCII characters")
         }
         settings.upstreamAPIKey = upstreamAPIKey
         settings.host = host

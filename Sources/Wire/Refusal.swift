@@ -53,7 +53,9 @@ package enum Refusal {
         for phrase in phrases {
             guard let found = text.firstRange(of: phrase) else { continue }
             speaksOfRange = true
-            let numbers = text[found.upperBound...].prefix(40).split { !$0.isASCII || !$0.isNumber }.compactMap { Int($0) }
+            let numbers = text[found.upperBound...].prefix(40).split { !$0.isASCII || !$0.isNumber }.compactMap {
+                Int($0)
+            }
             let stated = phrase == "must be between" ? numbers.dropFirst().first : numbers.first
             if let stated, stated < current { return stated }
         }

@@ -81,7 +81,7 @@ struct RequestFields {
 
     /// What the agent had sent in place of each change.
     var clientFields: [(name: String, value: [UInt8]?)] {
-        realChanges.map { change in 
+        realChanges.map { change in
             let field = nested[change.name]
             return (field?.path ?? change.name, field == nil ? original(change.name) : field?.value)
         }

@@ -163,7 +163,9 @@ final class EngineConnection: ChannelDuplexHandler {
     /// `Keep-Alive: timeout=5, max=100`
     private static func keepAlive(of head: HTTPResponseHead) -> TimeAmount? {
         for parameter in head.headers[canonicalForm: "keep-alive"] where parameter.hasPrefix("timeout=") {
-            if let seconds = Int64(parameter.dropFirst("timeout=".count)) { return .seconds(max(0, min(seconds, 3600))) }
+            if let seconds = Int64(parameter.dropFirst("timeout=".count)) {
+                return .seconds(max(0, min(seconds, 3600)))
+            }
         }
         return nil
     }

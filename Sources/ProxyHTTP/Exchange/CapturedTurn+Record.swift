@@ -26,7 +26,8 @@ extension CapturedTurn {
         draft.isHeadSent = output.isHeadWritten
         draft.latency = Self.seconds(from: forwardedAt, to: lastByteAt)
         draft.timeToFirstToken = firstOutputAt.map { Self.seconds(from: forwardedAt, to: $0) }
-        draft.engine = reader.recognised.map { knowledge.isFixed ? knowledge.profile.name : $0.name } ?? knowledge.profile.name
+        draft.engine =
+            reader.recognised.map { knowledge.isFixed ? knowledge.profile.name : $0.name } ?? knowledge.profile.name
         draft.allowanceProblems = allowance.problems
         record = draft.record(facts: facts, prepared: prepared, capture: reader.captured())
         phase = .recording(ending)

@@ -139,7 +139,8 @@ struct CapturedTurn {
         {
             recognise(recognised)
         }
-        let isEventStream = head.headers.first(name: "content-type")?.lowercased().hasPrefix("text/event-stream") ?? false
+        let isEventStream =
+            head.headers.first(name: "content-type")?.lowercased().hasPrefix("text/event-stream") ?? false
         let encoding = head.headers.first(name: "content-encoding")?.lowercased() ?? "identity"
         if encoding != "identity" && 200..<300 ~= head.status {
             pass(head, problem: Problem.replyCompressed, holdsLastByte: !isEventStream)

@@ -3,11 +3,11 @@ import UnixSignals
 import Verbatim
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// A started proxy that stops when the service group is shut down.

@@ -2,11 +2,11 @@ import JSONBytes
 import Verbatim
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// The line on standard output that says where the proxy listens: `{"url":…,"port":…,"trace":…}`.

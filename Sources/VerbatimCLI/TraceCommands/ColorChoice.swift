@@ -1,0 +1,33 @@
+import ArgumentParser
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// When to colour what goes to standard output.
+enum ColorChoice: String, CaseIterable, ExpressibleByArgument {
+    /// On a terminal that takes colours, unless `NO_COLOR` is set.
+    case auto
+    case always
+    case never
+
+    var isOn: Bool {
+        switch self {
+        case .always: true
+        case .never: false
+        case .auto: isatty(STDOUT_FILENO) == 1 && !Self.isSet("NO_COLOR") && !Self.isDumb
+        }
+    }
+
+    private static func isSet(_ variable: String) -> Bool {
+        getenv(variable).map { $0.pointee != 0 } ?? false
+    }
+
+    private static var isDumb: Bool {
+        getenv("TERM").map { String(cString: $0) == "dumb" } ?? false
+    }
+}

@@ -1,0 +1,100 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Text styles of a terminal; nothing but the text where colours are off.
+struct TerminalStyle: Sendable {
+    let isOn: Bool
+
+    func bold(_ text: String) -> String { styled(text, "1") }
+    func dim(_ text: String) -> String { styled(text, "2") }
+
+    /// With one of the 256 colours behind it.
+    func onBackground(_ color: Int, _ text: String) -> String { styled(text, "38;5;255;48;5;\(color)") }
+
+    private func styled(_ text: String, _ codes: String) -> String {
+        isOn && !text.isEmpty ? "\u{1B}[\(codes)m\(text)\u{1B}[0m" : text
+    }
+}
+
+extension String {
+    /// The text with control characters made visible, so that a model cannot command the terminal. Line breaks and tabs
+    /// stay.
+    var printable: String {
+        guard unicodeScalars.contains(where: { Self.isControl($0) }) else { return self }
+        var result = ""
+        for scalar in unicodeScalars {
+            if Self.isControl(scalar) { result += scalar.escaped } else { result.unicodeScalars.append(scalar) }
+        }
+        return result
+    }
+
+    /// The text on one line, in quotes.
+    var quoted: String {
+        var result = "\""
+        for scalar in unicodeScalars {
+            switch scalar {
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            default:
+                if Self.isControl(scalar) { result += scalar.escaped } else { result.unicodeScalars.append(scalar) }
+            }
+        }
+        return result + "\""
+    }
+
+    /// The beginning of a long text, and how much is left out.
+    func shortened(toLines maximumLines: Int, characters maximumCharacters: Int) -> String {
+        let lines = split(separator: "\n", omittingEmptySubsequences: false)
+        var result = lines.prefix(maximumLines).joined(separator: "\n")
+        if result.count > maximumCharacters { result = String(result.prefix(maximumCharacters)) }
+        let left = count - result.count
+        return left > 0 ? "\(result)… (\(left) more characters)" : result
+    }
+
+    func leftPadded(to width: Int) -> String {
+        String(repeating: " ", count: max(0, width - count)) + self
+    }
+
+    func rightPadded(to width: Int) -> String {
+        self + String(repeating: " ", count: max(0, width - count))
+    }
+
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0x0A, 0x09: false
+        // Controls, line separators, and what turns the direction of writing.
+        case 0x00...0x1F, 0x7F...0x9F, 0x2028...0x202E, 0x2066...0x2069: true
+        default: false
+        }
+    }
+}
+
+extension Unicode.Scalar {
+    fileprivate var escaped: String { "\\u{\(String(value, radix: 16))}" }
+}
+
+extension Double {
+    /// With so many decimals.
+    func fixed(_ decimals: Int) -> String {
+        guard isFinite, magnitude < 1e15 else { return "\(self)" }
+        var scale = 1.0
+        for _ in 0..<decimals { scale *= 10 }
+        let scaled = (magnitude * scale).rounded()
+        guard scaled < 9e18 else { return "\(self)" }
+        let digits = String(Int(scaled))
+        let padded = String(repeating: "0", count: max(0, decimals + 1 - digits.count)) + digits
+        let sign = self < 0 && scaled > 0 ? "-" : ""
+        return decimals == 0 ? sign + padded : sign + padded.dropLast(decimals) + "." + padded.suffix(decimals)
+    }
+
+    /// The probability of which this is the logarithm.
+    var probability: Double { exp(self) }
+}

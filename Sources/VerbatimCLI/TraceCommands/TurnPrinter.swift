@@ -1,0 +1,109 @@
+import Verbatim
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Prints turns for people.
+struct TurnPrinter: Sendable {
+    private let style: TerminalStyle
+    private let tokens: TokenRenderer
+    private let showsTokens: Bool
+
+    init(color: Bool, showsTokens: Bool) {
+        style = TerminalStyle(isOn: color)
+        tokens = TokenRenderer(color: color)
+        self.showsTokens = showsTokens
+    }
+
+    /// Prints all turns of the trace at `path`.
+    func printAll(of path: String) throws(CommandFailure) {
+        try print(path, turn: nil, session: nil)
+    }
+
+    /// Prints the turns of the trace at `path`; of one number, or one session, if given.
+    func print(_ path: String, turn number: Int?, session: String?) throws(CommandFailure) {
+        var printed = 0
+        var problems: [String] = []
+        let tornTail: TraceContents.TornTail?
+        do throws(TraceReaderError) {
+            tornTail = try TraceReader(path: path).forEachTurn { turn in
+                if let number, turn.turn != number { return }
+                if let session, turn.sessionID != session { return }
+                StandardOutput.print(printed == 0 ? text(of: turn) : "\n" + text(of: turn))
+                printed += 1
+            } onInvalidLine: { line in
+                problems.append("line \(line.number): \(line.reason)")
+            }
+        } catch {
+            throw CommandFailure(error)
+        }
+        for problem in problems { StandardError.print(problem) }
+        if let tornTail { StandardError.print("the last \(tornTail.byteCount) bytes are an unfinished line") }
+        if printed == 0, number != nil || session != nil {
+            throw CommandFailure(code: EX_DATAERR, message: "the trace '\(path)' has no such turn")
+        }
+    }
+
+    /// Some lines about the turn.
+    func text(of turn: Turn) -> String {
+        var lines = [style.bold(title(of: turn)), style.dim(figures(of: turn))]
+        if !turn.captureProblems.isEmpty {
+            lines.append(style.dim("  problems: " + turn.captureProblems.joined(separator: ", ").printable))
+        }
+        if let message = RequestExcerpt(turn.requestJSON).lastMessage {
+            lines.append(
+                text(of: Excerpt(speaker: message.speaker, text: message.text.shortened(toLines: 12, characters: 800)))
+            )
+        }
+        lines += ReplyExcerpt(turn.responseJSON).parts.map { text(of: $0) }
+        if showsTokens { lines += tokenLines(of: turn) }
+        return lines.joined(separator: "\n")
+    }
+
+    private func title(of turn: Turn) -> String {
+        var parts = ["turn \(turn.turn)", "session \(turn.sessionID)"]
+        if let model = turn.model { parts.append(model) }
+        parts.append(turn.dialect + (turn.isStream ? " stream" : ""))
+        parts.append([turn.status.map { String($0) }, turn.outcome.name].compactMap(\.self).joined(separator: " "))
+        return "── " + parts.joined(separator: " · ").printable
+    }
+
+    private func figures(of turn: Turn) -> String {
+        var parts: [String] = []
+        let count = turn.completionTokenCount ?? turn.completionTokens.count
+        parts.append(counted(count, "token") + (turn.promptTokenCount.map { " after \($0)" } ?? ""))
+        if let reason = turn.finishReason { parts.append(reason) }
+        parts.append(
+            turn.latency.fixed(3) + " s" + (turn.timeToFirstToken.map { ", first token after \($0.fixed(3)) s" } ?? "")
+        )
+        parts.append("captured: \(turn.captureLevel.name)" + (turn.isCaptureComplete ? "" : ", incomplete"))
+        return "  " + parts.joined(separator: " · ").printable
+    }
+
+    private func text(of excerpt: Excerpt) -> String {
+        let lines = excerpt.text.printable.split(separator: "\n", omittingEmptySubsequences: false)
+        return style.bold("\(excerpt.speaker.printable):") + " " + lines.joined(separator: "\n  ")
+    }
+
+    private func tokenLines(of turn: Turn) -> [String] {
+        turn.choices.flatMap { choice -> [String] in
+            let heading = turn.choices.count > 1 ? "tokens of choice \(choice.index):" : "tokens:"
+            if choice.completionTokens.isEmpty && choice.completionTokenIDs.isEmpty {
+                return ["\(heading) none captured"]
+            }
+            return [
+                style.bold(heading), tokens.render(choice.completionTokens, choice.perTokenLogprobs),
+                tokens.table(
+                    choice.completionTokens,
+                    ids: choice.completionTokenIDs,
+                    logprobs: choice.perTokenLogprobs
+                ),
+            ]
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import Foundation
+import JSONBytes
+import TestSupport
+import Testing
+import Wire
+
+/// Whatever an engine sends: lists that speak of the same tokens have the same length, and the record is JSON.
+@Suite struct AlignmentTests {
+    @Test(arguments: 0..<200)
+    func listsStayInStep(seed: Int) throws {
+        var generator = SeededGenerator(seed: UInt64(seed))
+        let events = (0..<generator.int(1...12)).map { _ in Self.event(&generator) }
+        let stream = Array(events.map { "data: \($0)\n\n" }.joined().utf8)
+        let profile = generator.pick([EngineProfile.vllm, .llamaCpp, .openAI, .generic])
+        let detail = generator.pick([TraceDetail.full, .compact])
+        let reply = try injectedReply(profile) { $0.detail = detail }
+        let capture = StreamDriver.run(reply, stream).reply.captured()
+        for choice in capture.choices {
+            #expect(choice.isAligned, "\(choice)")
+            for list in [choice.tokens, choice.tokenIDs, choice.logprobValues] {
+                #expect((try decoded(list.array) as? NSArray)?.count == list.count)
+            }
+            if let entries = choice.logprobs { #expect((try decoded(entries.array) as? NSArray)?.count == entries.count) }
+        }
+        #expect(try decoded(capture.response) is NSDictionary)
+        let cuts = (0..<8).map { _ in generator.int(0...stream.count) }.sorted()
+        let cut = StreamDriver.run(reply, stream, cuts: cuts)
+        #expect(spelled(cut.reply.captured()) == spelled(capture))
+        let untouched = StreamDriver.run(try untouchedReply(), stream, cuts: cuts)
+        #expect(untouched.output == stream)
+    }
+
+    // MARK: Events that an engine might send
+
+    private static func event(_ generator: inout SeededGenerator) -> String {
+        var members: [String] = []
+        for _ in 0..<generator.int(1...2) {
+            members.append(#""choices":[\#(list(0...3, &generator, choice))]"#)
+        }
+        if generator.chance(20) { members.append(#""prompt_token_ids":\#(ids(&generator))"#) }
+        if generator.chance(20) { members.append(#""usage":\#(generator.pick(["null", #"{"completion_tokens":3}"#, "NaN"]))"#) }
+        if generator.chance(5) { members.append(#""error":\#(generator.pick(["null", #"{"code":1}"#]))"#) }
+        if generator.chance(10) { members.append(#""system_fingerprint":"b1-a""#) }
+        members.shuffle(using: &generator)
+        let event = "{\(members.joined(separator: generator.pick([",", " , "])))}"
+        if generator.chance(85) { return event }
+        return String(decoding: Array(event.utf8).prefix(generator.int(0...event.utf8.count)), as: UTF8.self)
+    }
+
+    private static func choice(_ generator: inout SeededGenerator) -> String {
+        var members = [#""delta":\#(generator.pick(["{}", "null", #"{"content":"é"}"#, #"{"tool_calls":[{"function":{"name":"f"}}]}"#]))"#]
+        if generator.chance(90) { members.append(#""index":\#(generator.int(0...2))"#) }
+        if generator.chance(70) { members.append(#""token_ids":\#(ids(&generator))"#) }
+        if generator.chance(70) { members.append(#""logprobs":\#(logprobs(&generator))"#) }
+        if generator.chance(10) { members.append(#""logprobs":\#(logprobs(&generator))"#) }
+        if generator.chance(20) { members.append(#""finish_reason":\#(generator.pick(["null", #""stop""#]))"#) }
+        members.shuffle(using: &generator)
+        return generator.chance(95) ? "{\(members.joined(separator: ","))}" : generator.pick(["null", "[]", "7"])
+    }
+
+    private static func ids(_ generator: inout SeededGenerator) -> String {
+        if generator.chance(10) { return "null" }
+        return "[\(list(0...4, &generator) { $0.pick(["1", "22", "333", "null", "[]", #""x""#, "1.5", "NaN"]) })]"
+    }
+
+    private static func logprobs(_ generator: inout SeededGenerator) -> String {
+        if generator.chance(10) { return "null" }
+        let name = generator.pick(["content", "content", "content", "refusal"])
+        return #"{"\#(name)":[\#(list(0...4, &generator, entry))],"x":[null]}"#
+    }
+
+    private static func entry(_ generator: inout SeededGenerator) -> String {
+        var members: [String] = []
+        if generator.chance(90) { members.append(#""token":\#(generator.pick([#""a""#, #""token_id:5""#, "null", #""\ud83d""#]))"#) }
+        if generator.chance(90) { members.append(#""logprob":\#(generator.pick(["-1.0", "0", "NaN", "null", "-9999.0", "-1e-5"]))"#) }
+        if generator.chance(30) { members.append(#""id":\#(generator.int(0...9))"#) }
+        if generator.chance(30) { members.append(#""top_logprobs":[{"logprob":-Infinity}]"#) }
+        members.shuffle(using: &generator)
+        return generator.chance(95) ? "{\(members.joined(separator: ","))}" : "null"
+    }
+
+    private static func list(
+        _ count: ClosedRange<Int>, _ generator: inout SeededGenerator, _ element: (inout SeededGenerator) -> String
+    ) -> String {
+        (0..<generator.int(count)).map { _ in element(&generator) }.joined(separator: ",")
+    }
+}
