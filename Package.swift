@@ -3,11 +3,13 @@
 import PackageDescription
 
 /// Language rules of every target: Swift 6 mode, and the upcoming features that keep imports and existentials explicit.
-let settings: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-]
+/// `.ci/run` also makes warnings errors; with a compiler of tomorrow they should not keep anybody from building.
+let settings: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+    ] + (Context.environment["WARNINGS_AS_ERRORS"] == "1" ? [.treatAllWarnings(as: .error)] : [])
 
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
@@ -51,24 +53,42 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
-            exclude: [
-                "TurnChoice.swift", "TraceReader.swift", "TurnOutcome.swift", "TraceContents.swift", "Turn.swift",
-                "TurnUpdates.swift", "TraceReaderError.swift",
-            ],
             swiftSettings: settings
         ),
         .target(name: "MockEngine", dependencies: nio, swiftSettings: settings),
         .executableTarget(
             name: "VerbatimCLI",
             dependencies: [
-                "JSONBytes", "MockEngine", "Verbatim",
+                "EventStream", "JSONBytes", "MockEngine", "Verbatim",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            exclude: ["Demo", "TraceCommands"],
             swiftSettings: settings
         ),
+        .target(
+            name: "TestSupport", dependencies: nio + ["MockEngine"], path: "Tests/TestSupport", swiftSettings: settings),
+        .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "EventStreamTests", dependencies: ["EventStream", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "WireTests", dependencies: ["EventStream", "JSONBytes", "TestSupport", "Wire"],
+            swiftSettings: settings),
+        .testTarget(name: "TraceTests", dependencies: ["JSONBytes", "TestSupport", "Trace"], swiftSettings: settings),
+        .testTarget(
+            name: "ProxyHTTPTests",
+            dependencies: nio + ["JSONBytes", "MockEngine", "ProxyHTTP", "TestSupport", "Trace", "Verbatim", "Wire"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "VerbatimTests", dependencies: ["JSONBytes", "TestSupport", "Trace", "Verbatim"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "VerbatimCLITests",
+            dependencies: ["VerbatimCLI", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: settings),
+        .testTarget(name: "MockEngineTests", dependencies: ["MockEngine", "TestSupport"], swiftSettings: settings),
     ]
 )

@@ -73,6 +73,17 @@ public struct TraceReader: Sendable {
         }
     }
 
+    /// As many of these bytes as the file has.
+    func bytes(_ range: Range<Int>, of file: borrowing OpenFile) throws(TraceReaderError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        do throws(SystemError) {
+            _ = try file.read(upTo: range.count, at: range.lowerBound, into: &bytes)
+            return bytes
+        } catch {
+            throw TraceReaderError(.cannotRead, "cannot read the trace '\(path)': \(error)")
+        }
+    }
+
     func fill(_ buffer: inout LineBuffer, from file: borrowing OpenFile) throws(TraceReaderError) -> Bool {
         do throws(SystemError) {
             return try buffer.fill(from: file)

@@ -25,10 +25,8 @@ public struct TurnChoice: Hashable, Sendable {
         completionTokenIDs = Self.list("completion_token_ids", of: object, in: text) { $0.int(in: text) } ?? []
         perTokenLogprobs =
             Self.list("per_token_logps", of: object, in: text) { value -> Double?? in
-                switch value.kind {
-                case .null, .nonFinite: .some(nil)
-                default: value.double(in: text)
-                }
+                if value.isNull || value.kind == .nonFinite { return .some(nil) }
+                return value.double(in: text).map { .some($0) }
             } ?? []
         finishReason = object.value("finish_reason", in: text)?.string(in: text)
     }

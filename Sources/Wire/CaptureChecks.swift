@@ -7,6 +7,7 @@ extension Capture {
 
     mutating func note(_ losses: JSONNormalizer.Losses) {
         if losses.contains(.nonFiniteNumber) { note([Problem.nonFiniteNumber]) }
+        if losses.contains(.invalidUTF8) { note([Problem.invalidUTF8]) }
     }
 
     /// Finds the level that was reached and makes every check that can be made.
@@ -19,7 +20,7 @@ extension Capture {
         case (false, true, true): level = .tokens
         case (false, false, true): level = .logprobs
         case (false, true, false): level = .ids
-        default: level = response.isEmpty ? .none : .text
+        default: level = choices.isEmpty ? .none : .text
         }
         let isWanted = goal == .tokens || goal == .logprobs
         if level == .text && isWanted && count != 0 { note([Problem.noTokenData]) }
@@ -27,6 +28,5 @@ extension Capture {
             let captured = choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) }
             if captured != count { note([Problem.tokenCountMismatch]) }
         }
-        isComplete = problems.isEmpty
     }
 }

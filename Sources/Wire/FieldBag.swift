@@ -11,6 +11,7 @@ struct FieldBag: Sendable {
     }
 
     private var fields: [Field] = []
+    private(set) var losses: JSONNormalizer.Losses = []
     /// Where the next key is expected: instalments mostly repeat the same keys in the same order.
     private var next = 0
 
@@ -20,18 +21,19 @@ struct FieldBag: Sendable {
 
     mutating func put(_ key: JSONString, _ value: JSONValue, of text: Span<UInt8>) {
         guard let index = index(of: key.quoted, in: text) else {
-            fields.append(
-                Field(key: [UInt8](copying: text, key.quoted), value: JSONNormalizer.normalized(value.range, of: text)))
+            let value = JSONNormalizer.normalized(value.range, of: text, losses: &losses)
+            fields.append(Field(key: [UInt8](copying: text, key.quoted), value: value))
             next = fields.count
             return
         }
         next = index + 1
         if value.isNull || Self.equal(fields[index].value, value.range, in: text) { return }
-        fields[index].value = JSONNormalizer.normalized(value.range, of: text)
+        fields[index].value = JSONNormalizer.normalized(value.range, of: text, losses: &losses)
     }
 
     /// Takes over every field of `other` that is not null or not known here.
     mutating func merge(_ other: FieldBag) {
+        losses.formUnion(other.losses)
         for field in other.fields {
             if let index = fields.firstIndex(where: { $0.key == field.key }) {
                 if field.value != Array("null".utf8) && field.value != Array(#""""#.utf8) {
@@ -81,5 +83,15 @@ struct FieldBag: Sendable {
                 return true
             }
         }
+    }
+}
+
+extension JSONNormalizer {
+    /// The value in `range`, normalized; what is lost by that is added to `losses`.
+    static func normalized(_ range: Range<Int>, of text: Span<UInt8>, losses: inout Losses) -> [UInt8] {
+        var copy: [UInt8] = []
+        copy.reserveCapacity(range.count)
+        losses.formUnion(append(range, of: text, to: &copy))
+        return copy
     }
 }

@@ -18,6 +18,8 @@ package enum Problem {
     package static let logprobMissing = "logprob_missing"
     /// A `NaN` or an infinity stands as null in the record.
     package static let nonFiniteNumber = "non_finite_number"
+    /// A text was not UTF-8; U+FFFD stands in the record for what could not be read.
+    package static let invalidUTF8 = "invalid_utf8"
     /// The stream ended without its terminal event.
     package static let streamNotTerminated = "stream_not_terminated"
     /// The reply ended early; what came until then is in the record.

@@ -23,6 +23,7 @@ struct TokenCapture: Sendable {
     private var listedIDs = JSONList()
     private var hasEntries = false
     private var hasListedIDs = false
+    private var missingIDs = 0
     private var hasFillers = false
 
     /// How many tokens have come, by the side that brought most.
@@ -45,14 +46,16 @@ struct TokenCapture: Sendable {
         var last = 0
         var count = 0
         while try cursor.nextElement(in: text) {
-            if try cursor.peekKind(in: text) == .object {
-                first = first ?? cursor.offset
+            let kind = try cursor.peekKind(in: text)
+            first = first ?? cursor.offset
+            if kind == .object {
                 try readEntry(with: &cursor, of: text)
-                last = cursor.offset
-                count += 1
             } else {
                 try cursor.skipValue(in: text)
+                append(Entry(), of: text)
             }
+            last = cursor.offset
+            count += 1
         }
         guard let first else { return }
         var list = (isRefusal ? refusal : content) ?? JSONList()
@@ -61,38 +64,47 @@ struct TokenCapture: Sendable {
         if isRefusal { refusal = list } else { content = list }
     }
 
-    private mutating func readEntry(with cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) {
+    /// What an entry says of its token. An element that is no object says nothing, but stands for a token all the same.
+    private struct Entry {
         var token: JSONString?
         var value: JSONValue?
         var id: JSONValue?
+    }
+
+    private mutating func readEntry(with cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) {
+        var entry = Entry()
         try cursor.enterObject(in: text)
         while let key = try cursor.nextKey(in: text) {
             if key.equals("token", in: text), try cursor.peekKind(in: text) == .string {
-                token = try cursor.skipString(in: text)
+                entry.token = try cursor.skipString(in: text)
             } else if key.equals("logprob", in: text) {
-                value = try cursor.skipValue(in: text)
+                entry.value = try cursor.skipValue(in: text)
             } else if key.equals("id", in: text) || key.equals("token_id", in: text) {
-                id = try cursor.skipValue(in: text)
+                entry.id = try cursor.skipValue(in: text)
             } else {
                 try cursor.skipValue(in: text)
             }
         }
+        append(entry, of: text)
+    }
+
+    private mutating func append(_ entry: Entry, of text: Span<UInt8>) {
         hasEntries = true
-        if let token {
+        if let token = entry.token {
             losses.formUnion(tokens.append(token.quoted, of: text))
         } else {
             tokens.appendNull()
         }
-        if let value, value.kind == .number {
+        if let value = entry.value, value.kind == .number {
             values.append(value.range, of: text)
         } else {
-            if value?.kind == .nonFinite { losses.insert(.nonFiniteNumber) }
+            if entry.value?.kind == .nonFinite { losses.insert(.nonFiniteNumber) }
             values.appendNull()
             missingValues += 1
         }
-        if let id = id?.int(in: text) {
+        if let id = entry.id?.int(in: text) {
             appendEntryID(id)
-        } else if let token, let id = Self.idSpelledOut(in: token, of: text) {
+        } else if let token = entry.token, let id = Self.idSpelledOut(in: token, of: text) {
             spellsIDsOut = true
             appendEntryID(id)
         } else {
@@ -116,13 +128,19 @@ struct TokenCapture: Sendable {
         return spelled.hasPrefix("token_id:") ? Int(spelled.dropFirst(9)) : nil
     }
 
-    /// Reads a list of ids.
+    /// Reads a list of ids. What is no number says nothing, but stands for a token all the same.
     mutating func readIDs(_ list: JSONValue, of text: Span<UInt8>) throws(JSONError) {
         guard list.kind == .array else { return }
-        var cursor = JSONCursor(at: list.range.lowerBound)
+        var cursor = JSONCursor(at: list.range.lowerBound, options: .nonFiniteNumbers)
         try cursor.enterArray(in: text)
         while try cursor.nextElement(in: text) {
-            listedIDs.append(try cursor.skipValue(in: text).range, of: text)
+            let id = try cursor.skipValue(in: text)
+            if id.kind == .number {
+                listedIDs.append(id.range, of: text)
+            } else {
+                listedIDs.appendNull()
+                missingIDs += 1
+            }
             hasListedIDs = true
         }
     }
@@ -154,6 +172,7 @@ struct TokenCapture: Sendable {
         if hasListedIDs {
             choice.tokenIDs = listedIDs
             if hasEntries && hasFillers { problems.append(Problem.idsLogprobsMismatch) }
+            if missingIDs > 0 { problems.append(Problem.tokenIDsIncomplete) }
         } else if entryIDCount > 0 {
             choice.tokenIDs = entryIDs
             if entryIDCount < entryIDs.count { problems.append(Problem.tokenIDsIncomplete) }

@@ -71,7 +71,7 @@ import Wire
 
     private static func entry(_ generator: inout SeededGenerator) -> String {
         var members: [String] = []
-        if generator.chance(90) { members.append(#""token":\#(generator.pick([#""a""#, #""token_id:5""#, "null", #""\ud83d""#]))"#) }
+        if generator.chance(90) { members.append(#""token":\#(generator.pick([#""a""#, #""token_id:5""#, "null", #""\ud83d\ude42""#]))"#) }
         if generator.chance(90) { members.append(#""logprob":\#(generator.pick(["-1.0", "0", "NaN", "null", "-9999.0", "-1e-5"]))"#) }
         if generator.chance(30) { members.append(#""id":\#(generator.int(0...9))"#) }
         if generator.chance(30) { members.append(#""top_logprobs":[{"logprob":-Infinity}]"#) }

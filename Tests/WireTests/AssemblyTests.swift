@@ -17,7 +17,7 @@ import Wire
     }
 
     static let texts: [([String], String)] = [
-        ([], #"{"role":"assistant"}"#),
+        (["{}"], #"{"role":"assistant"}"#),
         ([#"{"role":"assistant","content":""}"#, #"{"content":"a"}"#, #"{"content":"b"}"#], #"{"role":"assistant","content":"ab"}"#),
         ([#"{"content":"a"}"#], #"{"role":"assistant","content":"a"}"#),
         ([#"{"role":"assistant","content":null}"#, #"{"content":"a"}"#], #"{"role":"assistant","content":"a"}"#),
@@ -46,7 +46,7 @@ import Wire
     ]
 
     @Test(arguments: texts)
-    func texts(deltas: [String], expected: String) throws {
+    func textsAreJoined(deltas: [String], expected: String) throws {
         #expect(try message(deltas) == expected)
     }
 

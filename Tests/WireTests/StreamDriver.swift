@@ -15,6 +15,7 @@ struct StreamDriver {
     private var splitter = EventSplitter()
     /// Bytes that no unit has claimed yet.
     private var pending: [UInt8] = []
+    private var hasDroppedLastUnit = false
 
     init(_ reply: any DialectReply) { self.reply = reply }
 
@@ -27,8 +28,10 @@ struct StreamDriver {
             start += unit.length
             switch unit.kind {
             case .event: pass(bytes)
-            case .filler: output += bytes
-            case .lineFeed: if !(fates.last?.isDrop ?? false) { output += bytes }
+            case .filler:
+                output += bytes
+                hasDroppedLastUnit = false
+            case .lineFeed: if !hasDroppedLastUnit { output += bytes }
             }
         }
         pending = Array(arrived[start...])
@@ -46,6 +49,7 @@ struct StreamDriver {
         let fate = reply.read(event: event.span)
         fates.append(fate)
         if let error = reply.error { errors.append(String(decoding: error, as: UTF8.self)) }
+        hasDroppedLastUnit = fate.isDrop
         switch fate {
         case .forward, .terminal: output += event
         case .edit: output += reply.edits.applied(to: event.span)

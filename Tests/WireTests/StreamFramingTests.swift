@@ -97,10 +97,10 @@ import Wire
 
     @Test func bytesThatAreNotUTF8Pass() throws {
         let bad: [UInt8] = [0xFF, 0xC3, 0x28]
-        let stream =
-            Array(#"data: {"choices":[{"index":0,"delta":{"content":""#.utf8) + bad + Array("\"},\"token_ids\":[7]}]}\n\n".utf8)
+        let start = Array(#"data: {"choices":[{"index":0,"delta":{"content":""#.utf8)
+        let stream = start + bad + Array("\"},\"token_ids\":[7]}]}\n\n".utf8)
         let driver = StreamDriver.run(try injectedReply(), stream)
-        #expect(driver.output.starts(with: stream.prefix(50) + bad))
+        #expect(driver.output.starts(with: start + bad))
         #expect(driver.outputText.hasSuffix("\"token_ids\":null}]}\n\n"))
         let capture = driver.reply.captured()
         #expect(capture.responseText.contains("\u{FFFD}\u{FFFD}("))

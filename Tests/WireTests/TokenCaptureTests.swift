@@ -95,7 +95,12 @@ import Wire
             Expectation(tokens: #""a","b","c""#, values: "-8.283243179321289,-0.0,1E+2", level: .logprobs)
         ),
         // Things in the list that are no entries.
-        ([choice(logprobs("null,\(a),7"))], Expectation(tokens: #""a""#, values: "-1.50", level: .logprobs)),
+        (
+            [choice("\(logprobs("null,\(a),7,\(b)")),\"token_ids\":[1,2,3,4]")],
+            Expectation(
+                tokens: #"null,"a",null,"b""#, ids: "1,2,3,4", values: "null,-1.50,null,-2e-3", level: .tokens,
+                problems: ["logprob_missing"])
+        ),
         ([choice(#""logprobs":{"content":{}}"#), choice(#""logprobs":[1],"token_ids":{}"#)], Expectation(level: .text, problems: ["no_token_data"])),
     ]
 

@@ -105,8 +105,9 @@ def test_log_probabilities_the_agent_asked_for_are_its_own(engine, proxy, stream
     assert_same(expected, reply)
     assert entries(reply)
     record = proxy.record()
-    assert record["request"] == body
-    assert record["client_fields"] == {}
+    assert record["request"]["logprobs"] is True
+    assert record["request"].get("top_logprobs") == body.get("top_logprobs")
+    assert not {"logprobs", "top_logprobs"} & record["client_fields"].keys()
     assert record["completion_token_ids"] == [entry["id"] for entry in entries(expected)]
     assert record["logprobs"] == entries(expected)
 

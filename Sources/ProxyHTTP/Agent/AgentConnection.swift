@@ -23,12 +23,14 @@ final class AgentConnection: ChannelInboundHandler {
     private var exchange: (any AgentExchange)?
     /// Whether the current request has been read to its end.
     private var isRequestComplete = false
-    private var isReplyFinished = false
     private var mustClose = false
     /// Requests that arrived while one was being answered. Reading stops meanwhile, so that this is at most what one
     /// read brought.
     private var pipelined = CircularBuffer<HTTPServerRequestPart>(initialCapacity: 0)
+    private var isDelivering = false
     private var isInputClosed = false
+    /// Whether the last reply is on its way out; what still arrives is not looked at.
+    private var isClosing = false
     private var isLingering = false
     private var isClosed = false
 
@@ -51,7 +53,6 @@ final class AgentConnection: ChannelInboundHandler {
     /// The reply is whole. `output` may hold its last bytes.
     func finish(_ output: inout ReplyOutput) {
         mustClose = mustClose || output.mustClose || loop.isDraining
-        isReplyFinished = true
         guard let context, !isClosed else { return }
         if !mustClose && isRequestComplete {
             write(&output)
@@ -59,6 +60,7 @@ final class AgentConnection: ChannelInboundHandler {
             return
         }
         exchange = nil
+        isClosing = true
         let segments = output.take()
         let written = context.eventLoop.makePromise(of: Void.self)
         for segment in segments.dropLast() { context.write(wrapOutboundOut(segment), promise: nil) }
@@ -83,7 +85,9 @@ final class AgentConnection: ChannelInboundHandler {
     /// Reads more of the request's body, if the exchange wants it.
     func readMore() {
         guard let context, !isClosed else { return }
-        if isLingering || (!isRequestComplete && exchange?.wantsBody ?? true) { context.read() }
+        if isLingering || (!isClosing && (exchange == nil || (!isRequestComplete && exchange?.wantsBody ?? true))) {
+            context.read()
+        }
     }
 
     // MARK: For the server
@@ -91,7 +95,7 @@ final class AgentConnection: ChannelInboundHandler {
     /// Ends an idle connection; a busy one is ended behind its reply.
     func drain() {
         mustClose = true
-        if exchange == nil && !isLingering { abort(resets: false) }
+        if exchange == nil && !isClosing { abort(resets: false) }
     }
 
     func cutOff() {
@@ -107,7 +111,6 @@ final class AgentConnection: ChannelInboundHandler {
         switch part {
         case .head(let head):
             isRequestComplete = false
-            isReplyFinished = false
             let exchange = loop.exchange(for: head, on: self)
             self.exchange = exchange
             exchange.start()
@@ -115,19 +118,15 @@ final class AgentConnection: ChannelInboundHandler {
         case .end:
             isRequestComplete = true
             exchange?.receiveEnd()
-            if isReplyFinished && !mustClose { startNextRequest() }
         }
     }
 
     private func startNextRequest() {
         exchange = nil
-        isReplyFinished = false
         // Requests that are answered at once come back here; the loop keeps the stack flat.
         guard !isDelivering else { return }
         deliverPipelined()
     }
-
-    private var isDelivering = false
 
     private func deliverPipelined() {
         isDelivering = true
@@ -135,7 +134,7 @@ final class AgentConnection: ChannelInboundHandler {
             deliver(part)
         }
         isDelivering = false
-        if exchange == nil && isInputClosed && !isClosed && !isLingering {
+        if exchange == nil && isInputClosed && !isClosed && !isClosing {
             abort(resets: false)
         } else {
             readMore()
@@ -176,7 +175,7 @@ final class AgentConnection: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if isLingering || isClosed { return }
+        if isClosing || isClosed { return }
         let part = unwrapInboundIn(data)
         if !pipelined.isEmpty || isDelivering || (exchange != nil && isRequestComplete) {
             pipelined.append(part)
@@ -198,8 +197,10 @@ final class AgentConnection: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed = event {
             isInputClosed = true
-            if isLingering || exchange == nil {
+            if isLingering || (exchange == nil && !isClosing) {
                 abort(resets: false)
+            } else if isClosing {
+                // The reply is still on its way out; the connection is closed behind it.
             } else if isRequestComplete {
                 exchange?.agentDidHalfClose()
             } else {

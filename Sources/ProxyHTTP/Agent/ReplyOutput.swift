@@ -47,7 +47,7 @@ struct ReplyOutput {
     }
 
     mutating func head(
-        status: Int, reason: String, headers: HTTPHeaders, framing: Framing, closes: Bool = false
+        status: Int, reason: String, headers: HTTPHeaders, framing: Framing
     ) {
         var framing = framing
         if framing == .chunked && !request.takesChunks { framing = .untilClose }
@@ -65,7 +65,7 @@ struct ReplyOutput {
             buffer.writeStaticString("\r\n")
         }
         if self.framing == .chunked { buffer.writeStaticString("Transfer-Encoding: chunked\r\n") }
-        if closes || mustClose {
+        if mustClose {
             buffer.writeStaticString("Connection: close\r\n")
         } else if !request.takesChunks {
             buffer.writeStaticString("Connection: keep-alive\r\n")

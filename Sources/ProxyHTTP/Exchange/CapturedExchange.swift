@@ -109,9 +109,10 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     private func sendAttempt() {
         attempt += 1
         let current = attempt
-        loop.pool.connect { [weak self] result in
+        let pool = loop.pool
+        pool.connect { [weak self] result in
             guard let self, !isOver, attempt == current, turn?.isRecording == false else {
-                if let self, case .success(let connection) = result { loop.pool.giveBack(connection) }
+                if case .success(let connection) = result { pool.giveBack(connection) }
                 return
             }
             switch result {

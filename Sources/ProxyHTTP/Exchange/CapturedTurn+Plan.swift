@@ -64,6 +64,7 @@ extension CapturedTurn {
         }
         if retry.injection == prepared.injection { return false }
         extraAttempts += 1
+        isVerdictKnown = false
         prepared = retry
         reader = StreamReader(reply: retry.reply, maximumEventSize: facts.maximumEventSize)
         held = ByteBuffer()

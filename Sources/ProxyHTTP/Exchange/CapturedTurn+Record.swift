@@ -20,7 +20,8 @@ extension CapturedTurn {
             draft.status = output.isHeadWritten ? headStatus : nil
         }
         switch phase {
-        case .waiting, .collecting, .passing: draft.hasStream = false
+        case .waiting, .collecting: draft.hasStream = false
+        case .passing: draft.hasStream = reader.hasSeenEvents
         default: draft.hasStream = true
         }
         draft.isHeadSent = output.isHeadWritten

@@ -44,11 +44,16 @@ extension CapturedTurn {
             }
             unit.write(to: &output)
         }
-        if reader.isOverLimit {
-            passedProblem = Problem.replyTooLarge
-            output.body(reader.takeUnclaimed())
-        }
+        if reader.isOverLimit || reader.receivedBytes > facts.maximumReplySize { stopReading() }
         return .nothing
+    }
+
+    /// Lets the rest of a stream that is too large go through as it is.
+    mutating func stopReading() {
+        if case .judging(let head) = phase { startStream(head) }
+        passedProblem = Problem.replyTooLarge
+        phase = .passing(holdsLastByte: true)
+        passBody(reader.takeUnclaimed())
     }
 
     /// The stream has ended without its terminal event.

@@ -16,7 +16,6 @@ extension CapturedTurn {
         }
         reader.read(body: body)
         settleVerdict(at: now)
-        if firstOutputAt == nil { firstOutputAt = now }
         let outcome: Outcome = reader.hasSeenError ? .upstreamError : .completed
         guard let edited = reader.editedBody(of: body) else {
             return conclude(outcome: outcome, then: .reply(head, body, isEdited: false))

@@ -38,9 +38,10 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
             agent.write(&output)
         }
         clock.start(loop.settings) { [weak self] message in self?.fail(with: .gatewayTimeout(message)) }
-        loop.pool.connect { [weak self] result in
+        let pool = loop.pool
+        pool.connect { [weak self] result in
             guard let self, !isOver else {
-                if let self, case .success(let connection) = result { loop.pool.giveBack(connection) }
+                if case .success(let connection) = result { pool.giveBack(connection) }
                 return
             }
             switch result {

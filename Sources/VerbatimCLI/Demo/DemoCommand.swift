@@ -63,9 +63,12 @@ struct DemoCommand: AsyncParsableCommand {
     private static func temporaryTrace() throws -> String {
         let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         var template = Array("\(parent)/verbatim-demo-XXXXXX".utf8CString)
-        guard let folder = template.withUnsafeMutableBufferPointer({ mkdtemp($0.baseAddress) }) else {
+        let folder = template.withUnsafeMutableBufferPointer { buffer in
+            buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
+        }
+        guard let folder else {
             throw CommandFailure(code: EX_CANTCREAT, message: "cannot create a folder in \(parent)")
         }
-        return String(cString: folder) + "/trace.jsonl"
+        return folder + "/trace.jsonl"
     }
 }

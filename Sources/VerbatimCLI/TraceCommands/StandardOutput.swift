@@ -12,16 +12,29 @@ enum StandardOutput {
     private static let exitCodeWithoutReader: Int32 = 128 + SIGPIPE
 
     /// Prints a line at once. If nobody reads any more, the process ends.
-    static func print(_ line: String) {
-        let bytes = Array((line + "\n").utf8)
+    static func print(_ line: String) { write(line + "\n") }
+
+    /// Prints `text` at once, without ending the line.
+    static func write(_ text: String) {
+        let bytes = Array(text.utf8)
         var start = 0
         while start < bytes.count {
-            let written = bytes[start...].withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            let written = bytes[start...].withUnsafeBytes { Self.write($0) }
             if written < 0 {
                 if errno == EINTR { continue }
                 Process.exit(errno == EPIPE ? exitCodeWithoutReader : EX_IOERR)
             }
             start += written
         }
+    }
+
+    private static func write(_ bytes: UnsafeRawBufferPointer) -> Int {
+        #if canImport(Glibc)
+            Glibc.write(STDOUT_FILENO, bytes.baseAddress, bytes.count)
+        #elseif canImport(Musl)
+            Musl.write(STDOUT_FILENO, bytes.baseAddress, bytes.count)
+        #elseif canImport(Darwin)
+            Darwin.write(STDOUT_FILENO, bytes.baseAddress, bytes.count)
+        #endif
     }
 }

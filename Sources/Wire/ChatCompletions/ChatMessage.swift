@@ -26,11 +26,11 @@ struct ChatMessage: Sendable {
     /// Whether a text, a list or a tool call has come that is not empty.
     private(set) var hasOutput = false
 
-    /// Reads one delta; answers whether it had no members.
+    /// Reads one delta; answers whether it is an object without members.
     mutating func read(with cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) -> Bool {
         guard try cursor.peekKind(in: text) == .object else {
             try cursor.skipValue(in: text)
-            return true
+            return false
         }
         try cursor.enterObject(in: text)
         var isEmpty = true
@@ -45,7 +45,7 @@ struct ChatMessage: Sendable {
             } else {
                 let value = try cursor.skipValue(in: text)
                 if key.equals("role", in: text) {
-                    if !value.isNull { fields[index].content = .value(normalized(value, of: text)) }
+                    if !value.isNull { fields[index].content = .value(JSONNormalizer.normalized(value.range, of: text, losses: &losses)) }
                 } else {
                     append(value, to: index, of: text)
                 }
@@ -75,7 +75,7 @@ struct ChatMessage: Sendable {
             case .call(let call): object.append(contentsOf: call.functionJSON)
             case .calls(let calls):
                 var list = JSONList()
-                for call in calls.sorted(by: { $0.index < $1.index }) { list.append(call.json) }
+                for call in calls.sorted(by: { ($0.index ?? 0) < ($1.index ?? 0) }) { list.append(call.json) }
                 object.append(contentsOf: list.array)
             }
         }
@@ -118,7 +118,7 @@ struct ChatMessage: Sendable {
             var list = JSONList()
             appendElements(of: value, to: &list, of: text)
             fields[index].content = .list(list)
-        default: fields[index].content = .value(normalized(value, of: text))
+        default: fields[index].content = .value(JSONNormalizer.normalized(value.range, of: text, losses: &losses))
         }
     }
 
@@ -139,12 +139,6 @@ struct ChatMessage: Sendable {
         }
     }
 
-    private mutating func normalized(_ value: JSONValue, of text: Span<UInt8>) -> [UInt8] {
-        var copy: [UInt8] = []
-        losses.formUnion(JSONNormalizer.append(value.range, of: text, to: &copy))
-        return copy
-    }
-
     // MARK: Tool calls
 
     private mutating func readToolCalls(
@@ -155,16 +149,15 @@ struct ChatMessage: Sendable {
         fields[index].content = .null
         defer { fields[index].content = .calls(calls) }
         try cursor.enterArray(in: text)
-        var position = 0
         while try cursor.nextElement(in: text) {
-            let fragment = try ToolCall(fragmentWith: &cursor, of: text, position: position)
-            if let known = calls.firstIndex(where: { $0.index == fragment.index }) {
-                calls[known].append(fragment)
-            } else {
-                calls.append(fragment)
+            guard try cursor.peekKind(in: text) == .object else {
+                try cursor.skipValue(in: text)
+                continue
             }
+            let fragment = try ToolCall(fragmentWith: &cursor, of: text)
+            losses.formUnion(fragment.losses)
+            fragment.join(&calls)
             hasOutput = true
-            position += 1
         }
     }
 
@@ -173,6 +166,7 @@ struct ChatMessage: Sendable {
         into index: Int, with cursor: inout JSONCursor, of text: Span<UInt8>
     ) throws(JSONError) {
         let fragment = try ToolCall(functionWith: &cursor, of: text)
+        losses.formUnion(fragment.losses)
         hasOutput = true
         if case .call(var known) = fields[index].content {
             known.append(fragment)

@@ -2,20 +2,18 @@ import JSONBytes
 
 /// A tool call, whole or a fragment of one: name and arguments are concatenated, other fields replaced.
 struct ToolCall: Sendable {
-    private(set) var index: Int
+    /// The place among the message's calls; `nil` as long as none is known.
+    private(set) var index: Int?
+    private(set) var losses: JSONNormalizer.Losses = []
     private var fields = FieldBag()
+    private var hasFunction = false
     private var function = FieldBag()
     /// What stands between the quotes.
     private var name: [UInt8]?
     private var arguments: [UInt8]?
 
-    /// Reads an element of `tool_calls`. Engines that send no index mean the element's position.
-    init(fragmentWith cursor: inout JSONCursor, of text: Span<UInt8>, position: Int) throws(JSONError) {
-        index = position
-        guard try cursor.peekKind(in: text) == .object else {
-            try cursor.skipValue(in: text)
-            return
-        }
+    /// Reads an element of `tool_calls`, which must be an object.
+    init(fragmentWith cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) {
         try cursor.enterObject(in: text)
         while let key = try cursor.nextKey(in: text) {
             if key.equals("function", in: text), try cursor.peekKind(in: text) == .object {
@@ -29,17 +27,40 @@ struct ToolCall: Sendable {
                 fields.put(key, value, of: text)
             }
         }
+        losses.formUnion(fields.losses)
     }
 
     /// Reads a `function_call`.
     init(functionWith cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) {
-        index = 0
         try readFunction(with: &cursor, of: text)
+    }
+
+    // MARK: Joining fragments
+
+    /// Goes on with the one of `calls` to which the fragment belongs, or becomes a new one.
+    ///
+    /// The index decides. Some engines send none: then a fragment that brings a new id, or a name without an id, is a
+    /// new call, and any other goes on with the call of its id or the last one.
+    func join(_ calls: inout [ToolCall]) {
+        if let known = place(among: calls) {
+            calls[known].append(self)
+        } else {
+            var call = self
+            call.index = index ?? (calls.compactMap(\.index).max() ?? -1) + 1
+            calls.append(call)
+        }
+    }
+
+    private func place(among calls: [ToolCall]) -> Int? {
+        if let index { return calls.firstIndex { $0.index == index } }
+        if let id = fields.value("id"), id != Array(#""""#.utf8) { return calls.firstIndex { $0.fields.value("id") == id } }
+        return name?.isEmpty ?? true ? calls.indices.last : nil
     }
 
     /// Takes in a further fragment.
     mutating func append(_ fragment: ToolCall) {
         fields.merge(fragment.fields)
+        hasFunction = hasFunction || fragment.hasFunction
         function.merge(fragment.function)
         if let more = fragment.name { name = (name ?? []) + more }
         if let more = fragment.arguments {
@@ -47,12 +68,15 @@ struct ToolCall: Sendable {
         }
     }
 
+    // MARK: Result
+
     var json: [UInt8] {
         var object = Array("{".utf8)
-        fields.append(to: &object)
-        if object.count > 1 { object.append(UInt8(ascii: ",")) }
-        object.append(contentsOf: #""function":"#.utf8)
-        object.append(contentsOf: functionJSON)
+        fields.append(to: &object, except: hasFunction ? ["function"] : [])
+        if hasFunction {
+            object.appendJSONKey("function")
+            object.append(contentsOf: functionJSON)
+        }
         object.append(UInt8(ascii: "}"))
         return object
     }
@@ -70,29 +94,34 @@ struct ToolCall: Sendable {
     }
 
     private mutating func readFunction(with cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) {
+        hasFunction = true
         try cursor.enterObject(in: text)
         while let key = try cursor.nextKey(in: text) {
             let value = try cursor.skipValue(in: text)
             if key.equals("name", in: text) {
-                append(value, to: &name, of: text)
+                append(value, to: \.name, of: text)
             } else if key.equals("arguments", in: text) {
-                append(value, to: &arguments, of: text)
+                append(value, to: \.arguments, of: text)
             } else {
                 function.put(key, value, of: text)
             }
         }
+        losses.formUnion(function.losses)
     }
 
     /// A string is taken as it is; any other value but null as its own text, since that is what `arguments` should be.
-    private func append(_ value: JSONValue, to field: inout [UInt8]?, of text: Span<UInt8>) {
+    private mutating func append(
+        _ value: JSONValue, to field: WritableKeyPath<ToolCall, [UInt8]?>, of text: Span<UInt8>
+    ) {
         if value.isNull { return }
         var content: [UInt8] = []
         if value.kind == .string {
-            JSONNormalizer.append(contentOf: JSONString(quoted: value.range, hasEscapes: true), of: text, to: &content)
+            let string = JSONString(quoted: value.range, hasEscapes: true)
+            losses.formUnion(JSONNormalizer.append(contentOf: string, of: text, to: &content))
         } else {
             content.appendJSONString(String(copying: text, value.range))
             content = Array(content.dropFirst().dropLast())
         }
-        field = (field ?? []) + content
+        self[keyPath: field] = (self[keyPath: field] ?? []) + content
     }
 }

@@ -16,6 +16,8 @@ package struct EngineProfile: Hashable, Sendable {
     package var minimumTopLogprobs = 0
     /// Whether log-probabilities of a stream with tools are asked for by `n_probs`.
     package var usesNProbsForToolStreams = false
+    /// Whether `usage.completion_tokens` counts the tokens of all choices, and not of one alone.
+    package var usageCoversAllChoices = true
     /// How `choices[].logprobs` looks when log-probabilities are off.
     package var logprobsOffForm: OffForm = .null
 

@@ -1,4 +1,0 @@
-import ArgumentParser
-
-struct TraceCommand: ParsableCommand { static let configuration = CommandConfiguration(commandName: "trace") }
-struct DemoCommand: ParsableCommand { static let configuration = CommandConfiguration(commandName: "demo") }

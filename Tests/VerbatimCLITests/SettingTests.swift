@@ -1,0 +1,127 @@
+import ArgumentParser
+import Foundation
+import Testing
+
+@testable import VerbatimCLI
+
+@Suite("Settings")
+struct SettingTests {
+    @Test("The README's table is the table of settings")
+    func readme() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
+        let rows = readme.split(separator: "\n").filter { $0.hasPrefix("| `--") }.map(String.init)
+        let expected = Setting.all.map { setting in
+            let value = setting.value.map { " " + $0.uppercased() } ?? ""
+            return "| `--\(setting.flag)\(value)` | \(setting.standard) | \(setting.meaning) |"
+        }
+        #expect(rows == expected)
+    }
+
+    @Test("--help names every setting, and no other", arguments: Setting.all.map(\.flag))
+    func help(flag: String) {
+        let help = ServeCommand.helpMessage(columns: 400)
+        #expect(help.contains("--\(flag) ") || help.contains("--\(flag)\n"))
+        let named = Set(help.matches(of: /^ +--([a-z-]+)/.anchorsMatchLineEndings()).map { String($0.1) })
+        #expect(named.subtracting(["version", "help"]) == Set(Setting.all.map(\.flag)))
+    }
+
+    @Test("Names of variables come from names of flags")
+    func variables() {
+        #expect(Setting.topLogprobs.variable == "VERBATIM_TOP_LOGPROBS")
+        #expect(Setting.upstreamAPIKey.otherVariables == ["OPENCODE_UPSTREAM_API_KEY", "UPSTREAM_API_KEY"])
+    }
+}
+
+@Suite("The command line of serve")
+struct ServeCommandTests {
+    private func configuration(_ arguments: String..., environment: [String: String] = [:]) throws
+        -> (port: Int, command: String)
+    {
+        let command = try ServeCommand.parse(arguments)
+        let configuration = try command.proxyConfiguration(environment: environment)
+        return (configuration.port, "\(configuration)")
+    }
+
+    private func failure(_ arguments: [String], environment: [String: String] = [:]) -> CommandFailure? {
+        do {
+            _ = try ServeCommand.parse(arguments).proxyConfiguration(environment: environment)
+            return nil
+        } catch {
+            return error as? CommandFailure
+        }
+    }
+
+    @Test("A flag wins over its variable, a variable over the default")
+    func precedence() throws {
+        let url = "--upstream-url=http://localhost:1"
+        #expect(try configuration(url).port == 7000)
+        #expect(try configuration(url, environment: ["VERBATIM_PORT": "1"]).port == 1)
+        #expect(try configuration(url, environment: ["VERBATIM_PORT": ""]).port == 7000)
+        #expect(try configuration(url, "--port", "2", environment: ["VERBATIM_PORT": "1"]).port == 2)
+    }
+
+    @Test("Every setting can come from the environment")
+    func environment() throws {
+        let environment = [
+            "VERBATIM_UPSTREAM_URL": "http://engine:8000/v1", "VERBATIM_UPSTREAM_API_KEY": "k", "VERBATIM_TRACE": "t",
+            "VERBATIM_HOST": "::1", "VERBATIM_PORT": "0", "VERBATIM_TOP_LOGPROBS": "20",
+            "VERBATIM_REQUEST_TIMEOUT": "1.5", "VERBATIM_CONNECT_TIMEOUT": "2", "VERBATIM_IDLE_TIMEOUT": "3",
+            "VERBATIM_MAX_TOKENS_CAP": "4", "VERBATIM_DISABLE_THINKING": "1", "VERBATIM_MODEL_OVERRIDE": "m",
+            "VERBATIM_SAMPLING": "{}", "VERBATIM_ENGINE": "vllm", "VERBATIM_CAPTURE": "logprobs",
+            "VERBATIM_TRACE_DETAIL": "compact", "VERBATIM_TRACE_SYNC": "disk", "VERBATIM_MAX_BODY_SIZE": "1K",
+            "VERBATIM_MAX_REPLY_SIZE": "2 MiB", "VERBATIM_SHUTDOWN_GRACE": "0", "VERBATIM_LOG_LEVEL": "debug",
+            "VERBATIM_QUIET": "no",
+        ]
+        #expect(Set(environment.keys) == Set(Setting.all.map(\.variable)))
+        let configuration = try ServeCommand.parse([]).proxyConfiguration(environment: environment)
+        #expect(configuration.upstreamURL == "http://engine:8000/v1")
+        #expect(configuration.upstreamAPIKey == "k")
+        #expect(configuration.trace == "t")
+        #expect(configuration.host == "::1")
+        #expect(configuration.port == 0)
+        #expect(configuration.topLogprobs == 20)
+        #expect(configuration.requestTimeout == .milliseconds(1500))
+        #expect(configuration.connectTimeout == .seconds(2))
+        #expect(configuration.idleTimeout == .seconds(3))
+        #expect(configuration.maxTokensCap == 4)
+        #expect(configuration.disableThinking)
+        #expect(configuration.modelOverride == "m")
+        #expect(configuration.sampling == "{}")
+        #expect(configuration.engine == .vllm)
+        #expect(configuration.capture == .logprobs)
+        #expect(configuration.traceDetail == .compact)
+        #expect(configuration.traceSync == .disk)
+        #expect(configuration.maxBodySize == 1024)
+        #expect(configuration.maxReplySize == 2 << 20)
+        #expect(configuration.shutdownGrace == .zero)
+        #expect(configuration.logger.logLevel == .debug)
+    }
+
+    @Test("The key is looked for under the old names, too")
+    func keys() throws {
+        let command = try ServeCommand.parse(["--upstream-url", "http://localhost:1"])
+        let old = ["OPENCODE_UPSTREAM_API_KEY": "b", "UPSTREAM_API_KEY": "c"]
+        #expect(try command.proxyConfiguration(environment: old).upstreamAPIKey == "b")
+        #expect(try command.proxyConfiguration(environment: ["UPSTREAM_API_KEY": "c"]).upstreamAPIKey == "c")
+        let new = old.merging(["VERBATIM_UPSTREAM_API_KEY": "a"]) { $1 }
+        #expect(try command.proxyConfiguration(environment: new).upstreamAPIKey == "a")
+    }
+
+    @Test("Bad values are named with where they came from")
+    func badValues() {
+        let url = "--upstream-url=http://localhost:1"
+        #expect(failure([])?.message.hasPrefix("missing --upstream-url") == true)
+        #expect(failure([url, "--port", "x"])?.message == #"--port: expected a whole number, not "x""#)
+        #expect(
+            failure([url], environment: ["VERBATIM_PORT": "x"])?.message
+                == #"VERBATIM_PORT: expected a whole number, not "x""#)
+        #expect(
+            failure([url, "--engine", "gpt"])?.message
+                == #"--engine: expected one of auto, vllm, llamacpp, openai, not "gpt""#)
+        #expect(failure([url, "--request-timeout", "soon"])?.code == 64)
+        #expect(failure([url, "--max-body-size", "64Q"])?.code == 64)
+        #expect(failure([url], environment: ["VERBATIM_QUIET": "maybe"])?.code == 64)
+    }
+}

@@ -1,0 +1,268 @@
+import Foundation
+import Synchronization
+import Testing
+import Trace
+import Verbatim
+
+@Suite struct TraceReaderTests {
+    private let folder: String
+    private var path: String { folder + "/trace.jsonl" }
+    private var reader: TraceReader { TraceReader(path: path) }
+
+    init() throws {
+        folder = NSTemporaryDirectory() + "/verbatim-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
+
+    private func write(_ text: String) throws {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+    }
+
+    private func append(_ text: String) throws {
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        try file.seekToEnd()
+        try file.write(contentsOf: Data(text.utf8))
+        try file.close()
+    }
+
+    private func remove() { try? FileManager.default.removeItem(atPath: folder) }
+
+    private static let own = #"""
+        {"turn":3,"request":{"model":"asked","messages":[]},"response":{"id":"c-1","choices":[]},"logprobs":null,\#
+        "completion_tokens":["Hel","lo \u2028"],"completion_token_ids":[9906,385],"per_token_logps":[-1.0,null],\#
+        "finish_reason":"stop","latency_s":1.500000,"timestamp":1750000000.250000,"schema":"verbatim.turn/1",\#
+        "session_id":"s","parent_session_id":"p","dialect":"completions","path":"/v1/completions","stream":true,\#
+        "outcome":"timeout","status":200,"client_fields":{},"prompt_token_ids":[1,2,3],\#
+        "usage":{"prompt_tokens":3,"completion_tokens":2},"model":"m","response_id":"c-1","engine":"vllm",\#
+        "ttft_s":0.250000,"capture":{"level":"tokens","complete":true,"problems":["a","b"]}}
+        """#
+
+    private static let original = #"""
+        {"turn": 1, "request": {"messages": [], "stream": true}, "response": {"id": "x", "model": "q", "choices": [],\#
+         "usage": {"prompt_tokens": 5, "completion_tokens": 1}}, "logprobs": [{"token": "a", "logprob": -0.5}],\#
+         "completion_tokens": ["a"], "completion_token_ids": [7], "per_token_logps": [-0.5],\#
+         "finish_reason": "length", "latency_s": 0.75, "timestamp": 1700000000.5}
+        """#
+
+    // MARK: Records
+
+    @Test func ownRecord() throws {
+        let turn = try Turn(json: Array(Self.own.utf8))
+        #expect(turn.turn == 3)
+        #expect((turn.sessionID, turn.parentSessionID) == ("s", "p"))
+        #expect((turn.dialect, turn.path, turn.isStream) == ("completions", "/v1/completions", true))
+        #expect((turn.outcome, turn.status) == (.timeout, 200))
+        #expect((turn.model, turn.responseID, turn.engine) == ("m", "c-1", "vllm"))
+        #expect(turn.completionTokens == ["Hel", "lo \u{2028}"])
+        #expect(turn.completionTokenIDs == [9906, 385])
+        #expect(turn.perTokenLogprobs == [-1, nil])
+        #expect(turn.promptTokenIDs == [1, 2, 3])
+        #expect((turn.promptTokenCount, turn.completionTokenCount) == (3, 2))
+        #expect(turn.finishReason == "stop")
+        #expect((turn.latency, turn.timestamp, turn.timeToFirstToken) == (1.5, 1_750_000_000.25, 0.25))
+        #expect((turn.captureLevel, turn.isCaptureComplete) == (.tokens, true))
+        #expect(turn.captureProblems == ["a", "b"])
+        #expect(turn.choices.map(\.index) == [0])
+        #expect(String(decoding: turn.json, as: UTF8.self) == Self.own)
+        #expect(String(decoding: turn.requestJSON, as: UTF8.self) == #"{"model":"asked","messages":[]}"#)
+        #expect(String(decoding: turn.responseJSON, as: UTF8.self) == #"{"id":"c-1","choices":[]}"#)
+    }
+
+    @Test func originalRecord() throws {
+        let turn = try Turn(json: Array(Self.original.utf8))
+        #expect((turn.turn, turn.sessionID, turn.dialect) == (1, "default", "chat.completions"))
+        #expect((turn.outcome, turn.status, turn.isStream) == (.completed, nil, true))
+        #expect((turn.model, turn.responseID) == ("q", "x"))
+        #expect((turn.promptTokenCount, turn.completionTokenCount) == (5, 1))
+        #expect((turn.captureLevel, turn.isCaptureComplete) == (.tokens, true))
+        #expect((turn.completionTokens, turn.completionTokenIDs, turn.perTokenLogprobs) == (["a"], [7], [-0.5]))
+        #expect((turn.finishReason, turn.latency, turn.timestamp) == ("length", 0.75, 1_700_000_000.5))
+    }
+
+    @Test func originalErrorRecord() throws {
+        let json = #"{"turn":2,"request":{},"response":{"choices":[],"upstream_status":429,"upstream_error":{"a":1}}}"#
+        let turn = try Turn(json: Array(json.utf8))
+        #expect((turn.outcome, turn.status, turn.captureLevel) == (.upstreamError, 429, .text))
+        #expect(turn.isCaptureComplete == false)
+    }
+
+    @Test func severalChoices() throws {
+        let json = #"""
+            {"turn":1,"completion_tokens":["a"],"choices":[{"index":1,"completion_tokens":["b"],"finish_reason":"length",\#
+            "completion_token_ids":[2],"per_token_logps":[-2]},{"index":0,"completion_tokens":["a"]}]}
+            """#
+        let turn = try Turn(json: Array(json.utf8))
+        #expect(turn.choices.map(\.index) == [1, 0])
+        #expect(turn.choices[0].completionTokenIDs == [2])
+        #expect(turn.choices[0].perTokenLogprobs == [-2])
+        #expect(turn.choices[0].finishReason == "length")
+        #expect(turn.completionTokens == ["a"])
+    }
+
+    @Test func theRecorderAndTheReaderAgree() throws {
+        for outcome in Outcome.allCases {
+            for level in CaptureLevel.allCases {
+                let record = TurnRecord(
+                    turn: 1, sessionID: "é\u{85}", dialect: "d", path: "/", isStream: false, outcome: outcome,
+                    status: nil,
+                    isHeadSent: false, request: Array("{}".utf8), response: Array("{}".utf8), level: level,
+                    isComplete: false, timestamp: 1, latency: 2)
+                let turn = try Turn(json: TurnRecordEncoder.encode(record).dropLast())
+                #expect(turn.outcome.name == outcome.rawValue)
+                #expect(turn.captureLevel.name == level.rawValue)
+                if case .unknown = turn.outcome { Issue.record("unknown outcome \(outcome)") }
+                if case .unknown = turn.captureLevel { Issue.record("unknown level \(level)") }
+                #expect(turn.sessionID == "é\u{85}")
+            }
+        }
+    }
+
+    @Test(arguments: ["", "{", "[]", "null", "{}", #"{"turn":"1"}"#, #"{"turn":1.5}"#, #"{"turn":1}x"#])
+    func noRecords(_ text: String) {
+        let error = #expect(throws: TraceReaderError.self) { try Turn(json: Array(text.utf8)) }
+        #expect(error?.code == .invalidRecord)
+    }
+
+    @Test func oddFieldsAreNotFatal() throws {
+        let json = #"""
+            {"turn":1,"request":7,"response":null,"completion_tokens":{},"completion_token_ids":[1,null],\#
+            "per_token_logps":[NaN,-1,"x"],"choices":[],"usage":3,"capture":[],"outcome":"later","stream":"yes"}
+            """#
+        let turn = try Turn(json: Array(json.utf8))
+        #expect(turn.completionTokens == [])
+        #expect(turn.completionTokenIDs == [], "a list with holes is no list of ids")
+        #expect(turn.perTokenLogprobs == [])
+        #expect(turn.outcome == .unknown("later"))
+        #expect(turn.isStream == false)
+        #expect(String(decoding: turn.responseJSON, as: UTF8.self) == "null")
+    }
+
+    // MARK: Files
+
+    @Test func aMissingFileHoldsNothing() throws {
+        defer { remove() }
+        let contents = try TraceReader(path: folder + "/none/trace").turns()
+        #expect(contents.turns.isEmpty)
+        #expect(contents.tornTail == nil)
+    }
+
+    @Test func turnsTornTailAndInvalidLines() throws {
+        defer { remove() }
+        let text = Self.original + "\nnonsense\n\n" + Self.own + "\r\n{}\n"
+        try write(text + #"{"turn":4,"requ"#)
+        let contents = try reader.turns()
+        #expect(contents.turns.map(\.turn) == [1, 3])
+        #expect(contents.invalidLines.map(\.number) == [2, 5])
+        #expect(contents.tornTail?.offset == text.utf8.count)
+        #expect(contents.tornTail?.byteCount == 15)
+    }
+
+    @Test func aWholeLastLineNeedsNoLineBreak() throws {
+        defer { remove() }
+        try write(Self.original + "\n" + Self.own)
+        let contents = try reader.turns()
+        #expect(contents.turns.map(\.turn) == [1, 3])
+        #expect(contents.tornTail == nil)
+    }
+
+    @Test func aFolderIsNoTrace() {
+        defer { remove() }
+        let error = #expect(throws: TraceReaderError.self) { try TraceReader(path: folder).turns() }
+        #expect(error?.code == .cannotOpen)
+        #expect(error?.message.contains("directory") == true)
+    }
+
+    // MARK: Following
+
+    private func record(_ turn: Int) -> String { #"{"turn":\#(turn),"request":{}}"# + "\n" }
+
+    /// Follows the file; what `act` does with each turn read brings about the next.
+    private func follow(
+        until last: Int, onInvalidLine: (@Sendable (TraceContents.InvalidLine) -> Void)? = nil,
+        act: @Sendable (Int) throws -> Void
+    ) async throws -> [Int] {
+        var turns: [Int] = []
+        for try await turn in reader.follow(every: .milliseconds(1), onInvalidLine: onInvalidLine) {
+            turns.append(turn.turn)
+            if turn.turn == last { break }
+            try act(turn.turn)
+        }
+        return turns
+    }
+
+    @Test func followingHandsOutTurnsAsTheyCome() async throws {
+        defer { remove() }
+        try write(record(1) + record(2))
+        let turns = try await follow(until: 5) { turn in
+            switch turn {
+            case 2: try append(record(3) + #"{"turn":4,"#)
+            case 3: try append(#""request":{}}"# + "\n" + record(5))
+            default: break
+            }
+        }
+        #expect(turns == [1, 2, 3, 4, 5])
+    }
+
+    @Test func followingGoesThroughLongFiles() async throws {
+        defer { remove() }
+        let filler = String(repeating: "x", count: 10_000)
+        try write((1...200).map { #"{"turn":\#($0),"request":"\#(filler)"}"# + "\n" }.joined())
+        #expect(try await follow(until: 200) { _ in } == Array(1...200))
+    }
+
+    @Test func followingToldOfInvalidLines() async throws {
+        defer { remove() }
+        try write(record(1) + "x\n" + record(2))
+        let numbers = Mutex<[Int]>([])
+        let turns = try await follow(
+            until: 3, onInvalidLine: { line in numbers.withLock { $0.append(line.number) } },
+            act: { if $0 == 2 { try append("y\n" + record(3)) } })
+        #expect(turns == [1, 2, 3])
+        #expect(numbers.withLock { $0 } == [2, 4])
+    }
+
+    @Test func followingAFileThatStartsOver() async throws {
+        defer { remove() }
+        try write(record(1) + record(2))
+        let turns = try await follow(until: 9) { turn in
+            switch turn {
+            case 2: try write(record(7))
+            case 7:
+                try FileManager.default.removeItem(atPath: path)
+                try write(record(8))
+                try append(record(9))
+            default: break
+            }
+        }
+        #expect(turns == [1, 2, 7, 8, 9])
+    }
+
+    @Test func followingWaitsForTheFile() async throws {
+        defer { remove() }
+        let reader = reader
+        let first = Task {
+            for try await turn in reader.follow(every: .milliseconds(1)) { return turn.turn }
+            return 0
+        }
+        await Task.yield()
+        try write(record(4))
+        #expect(try await first.value == 4)
+    }
+
+    @Test func followingEndsWithItsTask() async throws {
+        defer { remove() }
+        let reader = reader
+        let task = Task {
+            for try await _ in reader.follow(every: .seconds(3600)) {}
+        }
+        task.cancel()
+        try await task.value
+    }
+
+    @Test func followingAFolderFails() async throws {
+        defer { remove() }
+        await #expect(throws: TraceReaderError.self) {
+            for try await _ in TraceReader(path: folder).follow() {}
+        }
+    }
+}
