@@ -79,8 +79,9 @@ enum HeaderRules {
         return result
     }
 
+    /// What `Connection` names, but for what frames the message: nobody may take that away on the way.
     private static func namedByConnection(_ headers: HTTPHeaders) -> Set<String> {
         let named = headers[canonicalForm: "connection"]
-        return named.isEmpty ? [] : Set(named.map { $0.lowercased() })
+        return named.isEmpty ? [] : Set(named.map { $0.lowercased() }).subtracting(["content-length"])
     }
 }

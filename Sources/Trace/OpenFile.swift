@@ -30,6 +30,8 @@ package struct OpenFile: ~Copyable, Sendable {
         package let size: Int
         let device: UInt64
         let inode: UInt64
+        /// When it was changed last, in nanoseconds.
+        let modification: Int
 
         /// Whether both are of one file, its size aside.
         package func isSameFile(as other: Status) -> Bool {
@@ -121,11 +123,17 @@ extension OpenFile.Status {
             case S_IFCHR: .characterDevice
             default: .other
             }
+        #if canImport(Darwin)
+            let modification = status.st_mtimespec
+        #else
+            let modification = status.st_mtim
+        #endif
         self.init(
             kind: kind,
             size: Int(status.st_size),
             device: UInt64(truncatingIfNeeded: status.st_dev),
-            inode: UInt64(truncatingIfNeeded: status.st_ino)
+            inode: UInt64(truncatingIfNeeded: status.st_ino),
+            modification: Int(modification.tv_sec) &* 1_000_000_000 &+ Int(modification.tv_nsec)
         )
     }
 }

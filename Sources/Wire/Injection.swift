@@ -10,6 +10,21 @@ package struct Injection: Hashable, Sendable {
     package init() {}
 
     package var isEmpty: Bool { self == Injection() }
+
+    /// Whether an engine that took this can be expected to take `other`.
+    package func covers(_ other: Injection) -> Bool {
+        if other.tokenIDs && !tokenIDs { return false }
+        guard let top = other.topLogprobs else { return true }
+        return top <= topLogprobs ?? -1 && usesNProbs == other.usesNProbs
+    }
+
+    /// Adds what `other` turned on beyond this.
+    package mutating func formUnion(_ other: Injection) {
+        tokenIDs = tokenIDs || other.tokenIDs
+        guard let top = other.topLogprobs else { return }
+        topLogprobs = usesNProbs == other.usesNProbs ? max(top, topLogprobs ?? top) : top
+        usesNProbs = other.usesNProbs
+    }
 }
 
 /// How much an engine is known to put up with.

@@ -4,13 +4,11 @@ import JSONBytes
 package enum Refusal {
     /// What the next attempt may inject, or `nil` if the error is not about the injection.
     ///
-    /// Only 400, 403 and 422 are taken for refusals, and 500 and 501, which old llama.cpp builds used; for an error in a
-    /// stream that began with 200, its `code`. The body must name something that was injected, in whatever shape (JSON
-    /// or text).
+    /// Only 400, 403 and 422 are taken for refusals, and 500 and 501, which old llama.cpp builds used. The body must
+    /// name something that was injected, in whatever shape (JSON or text).
     package static func allowance(
         afterStatus status: Int, body: Span<UInt8>, injection: Injection, allowance: Allowance
     ) -> Allowance? {
-        let status = status == 200 ? statedStatus(in: body) : status
         guard [400, 403, 422, 500, 501].contains(status), !injection.isEmpty else { return nil }
         let text = String(copying: body, 0..<min(body.count, 64 << 10)).lowercased()
         var next = allowance
@@ -31,16 +29,6 @@ package enum Refusal {
     private static func namesLogprobs(_ text: String, _ injection: Injection) -> Bool {
         if injection.usesNProbs && text.contains("n_probs") { return true }
         return text.replacing("prompt_logprob", with: "").contains("logprob") || text.contains("top_n_tokens")
-    }
-
-    /// The status that an error in a stream would have had as a reply of its own: its `code`, else 400.
-    private static func statedStatus(in error: Span<UInt8>) -> Int {
-        guard let object = try? JSONObject(document: error) else { return 400 }
-        if let code = object.value("code", in: error)?.int(in: error) { return code }
-        guard let inner = object.value("error", in: error),
-            let object = try? JSONObject(scanning: error, at: inner.range.lowerBound)
-        else { return 400 }
-        return object.value("code", in: error)?.int(in: error) ?? 400
     }
 
     /// The most alternatives that a message about a range allows; `nil` if it is about something else.

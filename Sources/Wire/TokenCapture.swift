@@ -31,6 +31,9 @@ struct TokenCapture: Sendable {
     /// Whether entries name their ids, as llama.cpp's do.
     var entriesCarryIDs: Bool { entryIDCount > 0 }
 
+    /// The ids that came in a list of their own, as a JSON array; `nil` if there were none.
+    var idList: [UInt8]? { hasListedIDs ? listedIDs.array : nil }
+
     // MARK: Reading
 
     /// Reads the list of entries that a `logprobs` object holds under `content` or `refusal`.
@@ -57,10 +60,9 @@ struct TokenCapture: Sendable {
             last = cursor.offset
             count += 1
         }
-        guard let first else { return }
         var list = (isRefusal ? refusal : content) ?? JSONList()
         if isRefusal { refusal = nil } else { content = nil }
-        losses.formUnion(list.append(elements: first..<last, count: count, of: text))
+        if let first { losses.formUnion(list.append(elements: first..<last, count: count, of: text)) }
         if isRefusal { refusal = list } else { content = list }
     }
 

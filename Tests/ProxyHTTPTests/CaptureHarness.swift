@@ -6,6 +6,7 @@ import TestSupport
 import Testing
 import Trace
 import Verbatim
+import Wire
 
 /// A proxy in front of a scripted engine, its trace, and an agent with one connection to each.
 struct CaptureProxy: Sendable {

@@ -2,6 +2,7 @@ import MockEngine
 import ProxyHTTP
 import TestSupport
 import Testing
+import Wire
 
 /// Wherever the network cuts a stream, the agent gets the same bytes and the trace the same record.
 @Suite(.timeLimit(.minutes(5))) struct DifferentialSplitTests {
@@ -19,8 +20,8 @@ import Testing
                 // A byte order mark, comments, names, ids, data on two lines, unknown and empty events.
                 var text = "\u{FEFF}: hello\r\n\r\n"
                 for (index, event) in events.enumerated() {
-                    let lines = index % 2 == 0 ? event.replacing(",\"choices\"", with: "\r\ndata: ,\"choices\"") : event
-                    text += "event: message\nid: \(index)\ndata: \(lines)\r\n\n: keep-alive\n\n"
+                    let lines = event.replacing(",\"choices\"", with: "\r\ndata: ,\"choices\"")
+                    text += "event: message\nid: 7\ndata: \(lines)\r\n\n: keep-alive\n\n"
                     if index == 0 { text += "event: ping\n\ndata: null\n\ndata\n\n\n\n" }
                 }
                 return Array(text.utf8)
@@ -33,6 +34,14 @@ import Testing
             + .swallowed([ScriptedToken(23, "<x>", "-1e-5")]),
         stopToken: ScriptedToken(2, "</s>", "-0.25"))
     static let chat = ScriptedChat(.vllm, .always([reply]))
+    /// Nothing in it is dropped, so that the comments between its events are the same, captured or not.
+    static let visible = ScriptedChat(
+        .vllm,
+        .always([
+            ScriptedReply(
+                .content([ScriptedToken(21, "é", "-8.283243179321289"), ScriptedToken(22, "😀", "-0.0")])
+                    + .reasoning([ScriptedToken(23, "<x>", "-1e-5")]), stopToken: reply.stopToken)
+        ]))
     static let body = CaptureRequest(stream: true, usage: true).body
 
     /// Answers in the style that the request's header names, cut into pieces as another header says: at one place
@@ -52,7 +61,7 @@ import Testing
     }
 
     static func stream(to request: MockRequest, style: Style) throws -> [UInt8] {
-        guard case .stream(_, let events) = chat.answer(request) else { throw RawAgentError.malformed("no stream") }
+        guard case .stream(_, let events) = (style == .mixed ? visible : chat).answer(request) else { throw RawAgentError.malformed("no stream") }
         return style.stream(events)
     }
 
@@ -83,7 +92,7 @@ import Testing
             _ = try await exchange(agent, style, cut: "each 1000000")
             let captured = try Self.stream(to: #require(proxy.engine.requests.first), style: style)
             #expect(captured.count > plain.count)
-            for place in stride(from: 1, to: captured.count, by: style == .lf ? 1 : 2) {
+            for place in stride(from: 1, to: captured.count, by: style == .lf ? 1 : 5) {
                 let response = try await exchange(agent, style, cut: "at \(place)")
                 try #require(response.complete && response.body == plain, "cut at \(place)")
                 count += 1

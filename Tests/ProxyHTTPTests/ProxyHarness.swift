@@ -5,6 +5,7 @@ import ProxyHTTP
 import TestSupport
 import Trace
 import Verbatim
+import Wire
 
 /// A proxy in front of a scripted engine, with a trace of its own.
 final class ProxyHarness: Sendable {

@@ -20,7 +20,9 @@ import Wire
             for list in [choice.tokens, choice.tokenIDs, choice.logprobValues] {
                 #expect((try decoded(list.array) as? NSArray)?.count == list.count)
             }
-            if let entries = choice.logprobs { #expect((try decoded(entries.array) as? NSArray)?.count == entries.count) }
+            if let entries = choice.logprobs {
+                #expect((try decoded(entries.array) as? NSArray)?.count == entries.count)
+            }
         }
         #expect(try decoded(capture.response) is NSDictionary)
         let cuts = (0..<8).map { _ in generator.int(0...stream.count) }.sorted()
@@ -38,7 +40,9 @@ import Wire
             members.append(#""choices":[\#(list(0...3, &generator, choice))]"#)
         }
         if generator.chance(20) { members.append(#""prompt_token_ids":\#(ids(&generator))"#) }
-        if generator.chance(20) { members.append(#""usage":\#(generator.pick(["null", #"{"completion_tokens":3}"#, "NaN"]))"#) }
+        if generator.chance(20) {
+            members.append(#""usage":\#(generator.pick(["null", #"{"completion_tokens":3}"#, "NaN"]))"#)
+        }
         if generator.chance(5) { members.append(#""error":\#(generator.pick(["null", #"{"code":1}"#]))"#) }
         if generator.chance(10) { members.append(#""system_fingerprint":"b1-a""#) }
         members.shuffle(using: &generator)
@@ -48,7 +52,9 @@ import Wire
     }
 
     private static func choice(_ generator: inout SeededGenerator) -> String {
-        var members = [#""delta":\#(generator.pick(["{}", "null", #"{"content":"é"}"#, #"{"tool_calls":[{"function":{"name":"f"}}]}"#]))"#]
+        var members = [
+            #""delta":\#(generator.pick(["{}", "null", #"{"content":"é"}"#, #"{"tool_calls":[{"function":{"name":"f"}}]}"#]))"#
+        ]
         if generator.chance(90) { members.append(#""index":\#(generator.int(0...2))"#) }
         if generator.chance(70) { members.append(#""token_ids":\#(ids(&generator))"#) }
         if generator.chance(70) { members.append(#""logprobs":\#(logprobs(&generator))"#) }
@@ -71,8 +77,12 @@ import Wire
 
     private static func entry(_ generator: inout SeededGenerator) -> String {
         var members: [String] = []
-        if generator.chance(90) { members.append(#""token":\#(generator.pick([#""a""#, #""token_id:5""#, "null", #""\ud83d\ude42""#]))"#) }
-        if generator.chance(90) { members.append(#""logprob":\#(generator.pick(["-1.0", "0", "NaN", "null", "-9999.0", "-1e-5"]))"#) }
+        if generator.chance(90) {
+            members.append(#""token":\#(generator.pick([#""a""#, #""token_id:5""#, "null", #""\ud83d\ude42""#]))"#)
+        }
+        if generator.chance(90) {
+            members.append(#""logprob":\#(generator.pick(["-1.0", "0", "NaN", "null", "-9999.0", "-1e-5"]))"#)
+        }
         if generator.chance(30) { members.append(#""id":\#(generator.int(0...9))"#) }
         if generator.chance(30) { members.append(#""top_logprobs":[{"logprob":-Infinity}]"#) }
         members.shuffle(using: &generator)

@@ -18,7 +18,10 @@ import Wire
 
     static let texts: [([String], String)] = [
         (["{}"], #"{"role":"assistant"}"#),
-        ([#"{"role":"assistant","content":""}"#, #"{"content":"a"}"#, #"{"content":"b"}"#], #"{"role":"assistant","content":"ab"}"#),
+        (
+            [#"{"role":"assistant","content":""}"#, #"{"content":"a"}"#, #"{"content":"b"}"#],
+            #"{"role":"assistant","content":"ab"}"#
+        ),
         ([#"{"content":"a"}"#], #"{"role":"assistant","content":"a"}"#),
         ([#"{"role":"assistant","content":null}"#, #"{"content":"a"}"#], #"{"role":"assistant","content":"a"}"#),
         ([#"{"role":"assistant","content":null}"#], #"{"role":"assistant","content":null}"#),
@@ -32,10 +35,16 @@ import Wire
             [#"{"role":"assistant","reasoning":"x"}"#, #"{"reasoning":"y"}"#, #"{"content":"z"}"#],
             #"{"role":"assistant","reasoning":"xy","content":"z"}"#
         ),
-        ([#"{"reasoning_content":"x"}"#, #"{"reasoning_content":"y","content":null}"#], #"{"role":"assistant","reasoning_content":"xy","content":null}"#),
+        (
+            [#"{"reasoning_content":"x"}"#, #"{"reasoning_content":"y","content":null}"#],
+            #"{"role":"assistant","reasoning_content":"xy","content":null}"#
+        ),
         ([#"{"refusal":"N"}"#, #"{"refusal":"o"}"#], #"{"role":"assistant","refusal":"No"}"#),
         // Fields nobody knows.
-        ([#"{"x":"a","y":[1]}"#, #"{"x":"b","y":[2,{"z":[]}]}"#], #"{"role":"assistant","x":"ab","y":[1,2,{"z":[]}]}"#),
+        (
+            [#"{"x":"a","y":[1]}"#, #"{"x":"b","y":[2,{"z":[]}]}"#],
+            #"{"role":"assistant","x":"ab","y":[1,2,{"z":[]}]}"#
+        ),
         ([#"{"x":1}"#, #"{"x":2.50}"#, #"{"x":null}"#], #"{"role":"assistant","x":2.50}"#),
         ([#"{"x":{"a":1}}"#, #"{"x":{"b": 2}}"#], #"{"role":"assistant","x":{"b":2}}"#),
         ([#"{"x":[]}"#], #"{"role":"assistant","x":[]}"#),
@@ -56,7 +65,8 @@ import Wire
         (
             [
                 call(#"{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":""}}"#),
-                call(#"{"index":0,"function":{"arguments":"{\"a\""}}"#), call(#"{"index":0,"function":{"arguments":":1}"}}"#),
+                call(#"{"index":0,"function":{"arguments":"{\"a\""}}"#),
+                call(#"{"index":0,"function":{"arguments":":1}"}}"#),
             ],
             #"{"id":"c1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}"#
         ),
@@ -70,7 +80,10 @@ import Wire
             #"{"id":"c1","function":{"name":"f","arguments":"24"}},{"id":"c2","function":{"name":"g","arguments":"13"}}"#
         ),
         (
-            [call(#"{"id":"c1","function":{"name":"f"},"index":3}"#), call(#"{"function":{"arguments":"{}"},"index":3}"#)],
+            [
+                call(#"{"id":"c1","function":{"name":"f"},"index":3}"#),
+                call(#"{"function":{"arguments":"{}"},"index":3}"#),
+            ],
             #"{"id":"c1","function":{"name":"f","arguments":"{}"}}"#
         ),
         // Later fragments repeat or empty what the first one said.
@@ -85,7 +98,9 @@ import Wire
         // No index: a call that names itself is a new one, anything else goes on with the last.
         (
             [
-                call(#"{"id":"c1","function":{"name":"f","arguments":"1"}},{"id":"c2","function":{"name":"g","arguments":"2"}}"#),
+                call(
+                    #"{"id":"c1","function":{"name":"f","arguments":"1"}},{"id":"c2","function":{"name":"g","arguments":"2"}}"#
+                ),
                 call(#"{"id":"c3","function":{"name":"h","arguments":"3"}}"#), call(#"{"function":{"arguments":"4"}}"#),
                 call(#"{"id":"c2","function":{"arguments":"5"}}"#),
             ],
@@ -105,7 +120,10 @@ import Wire
             [call(#"{"index":0,"id":"c1","x":{"y":1},"function":{"name":"f","arguments":"","z":2}}"#)],
             #"{"id":"c1","x":{"y":1},"function":{"name":"f","arguments":"","z":2}}"#
         ),
-        ([call(#"{"index":0,"id":"c1","type":"custom","custom":{"name":"f"}}"#)], #"{"id":"c1","type":"custom","custom":{"name":"f"}}"#),
+        (
+            [call(#"{"index":0,"id":"c1","type":"custom","custom":{"name":"f"}}"#)],
+            #"{"id":"c1","type":"custom","custom":{"name":"f"}}"#
+        ),
         ([call(#"{"index":0,"id":"c1","function":null}"#)], #"{"id":"c1","function":null}"#),
         ([#"{"tool_calls":[]}"#], ""),
     ]
@@ -134,7 +152,8 @@ import Wire
             events: [
                 #"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}"#,
                 #"{"id":"r1","created":7,"choices":[{"index":0,"delta":{},"finish_reason":"stop","stop_reason":12}]}"#,
-                #"{"model":"m","choices":[],"usage":{"completion_tokens":1}}"#, #"{"system_fingerprint":"fp","usage":null}"#,
+                #"{"model":"m","choices":[],"usage":{"completion_tokens":1}}"#,
+                #"{"system_fingerprint":"fp","usage":null}"#,
             ])
         let capture = driver.reply.captured()
         let expected =
@@ -150,7 +169,10 @@ import Wire
     @Test func choicesThatAreNoListAreNoChoices() throws {
         let driver = StreamDriver.run(
             try untouchedReply(),
-            events: [#"{"choices":null}"#, #"{"choices":[{"index":0,"delta":{"content":"a"}}]}"#, #"{"choices":{},"id":"x"}"#])
+            events: [
+                #"{"choices":null}"#, #"{"choices":[{"index":0,"delta":{"content":"a"}}]}"#,
+                #"{"choices":{},"id":"x"}"#,
+            ])
         let response = try #require(decoded(driver.reply.captured().response) as? [String: Any])
         #expect((response["choices"] as? [Any])?.count == 1)
         #expect(driver.reply.captured().responseText.components(separatedBy: #""choices""#).count == 2)
@@ -166,8 +188,9 @@ import Wire
         let capture = driver.reply.captured()
         #expect(capture.choices.map(\.index) == [0, 1])
         #expect(capture.choices.map(\.idsText) == ["1", "2,3,4"])
-        #expect(try #require(capture.responseText.firstRange(of: #""content":"a""#)).lowerBound
-            < #require(capture.responseText.firstRange(of: #""content":"bB""#)).lowerBound)
+        #expect(
+            try #require(capture.responseText.firstRange(of: #""content":"a""#)).lowerBound
+                < #require(capture.responseText.firstRange(of: #""content":"bB""#)).lowerBound)
     }
 
     @Test(arguments: [

@@ -16,7 +16,8 @@ import Wire
     @Test(arguments: [
         "", " ", "\n", "{", "}", "{]", #"{"a"}"#, #"{"a":}"#, #"{"a":1,}"#, #"{,}"#, #"{"a":1 "b":2}"#, "{}{}", "{} x",
         #"{"a":01}"#, #"{"a":1.}"#, #"{"a":.5}"#, #"{"a":+1}"#, #"{"a":NaN}"#, #"{"a":Infinity}"#, #"{"a":-Infinity}"#,
-        #"{"a":tru}"#, #"{'a':1}"#, #"{"a":"\x"}"#, #"{"a":"\u12"}"#, "{\"a\":\"\n\"}", "{\"a\":1}//", "nope", "hello: 1",
+        #"{"a":tru}"#, #"{'a':1}"#, #"{"a":"\x"}"#, #"{"a":"\u12"}"#, "{\"a\":\"\n\"}", "{\"a\":1}//", "nope",
+        "hello: 1",
     ])
     func refusesWhatIsNotJSON(body: String) throws {
         let message = try #require(error(Array(body.utf8))?.message)
@@ -28,9 +29,10 @@ import Wire
         #expect(try #require(error(Array(body.utf8))?.message) == "the request body must be a JSON object")
     }
 
-    @Test(arguments: [
-        [0xFF], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xE2, 0x82], [0xF4, 0x90, 0x80, 0x80], [0x80], [0xC3],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0xFF], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xE2, 0x82], [0xF4, 0x90, 0x80, 0x80], [0x80], [0xC3],
+        ] as [[UInt8]])
     func refusesInvalidUTF8(sequence: [UInt8]) {
         #expect(error(Array(#"{"a":""#.utf8) + sequence + Array(#""}"#.utf8)) != nil)
         #expect(error(Array(#"{""#.utf8) + sequence + Array(#"":1}"#.utf8)) != nil)

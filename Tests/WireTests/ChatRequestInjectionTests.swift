@@ -47,7 +47,8 @@ import Wire
     @Test(arguments: [
         #"{"logprobs":true,"top_logprobs":3,"return_token_ids":true}"#,
         // The agent's own errors, which the engine itself shall answer.
-        #"{"top_logprobs":5}"#, #"{"top_logprobs":0}"#, #"{"top_logprobs":"5"}"#, #"{"logprobs":false,"top_logprobs":2}"#,
+        #"{"top_logprobs":5}"#, #"{"top_logprobs":0}"#, #"{"top_logprobs":"5"}"#,
+        #"{"logprobs":false,"top_logprobs":2}"#,
         #"{"logprobs":null,"top_logprobs":2}"#, #"{"logprobs":1}"#, #"{"logprobs":"true"}"#, #"{"logprobs":[]}"#,
         #"{"logprobs":{"a":1},"top_logprobs":5}"#,
     ])

@@ -133,7 +133,8 @@ import Wire
 
     @Test(arguments: [
         (#"{"model":"m"}"#, #"a "b"\é🙂"#, #"{"model":"a \"b\"\\é🙂"}"#), (#"{}"#, "x", #"{"model":"x"}"#),
-        (#"{"model":null}"#, "x", #"{"model":"x"}"#), (#"{"model":"a","model":"b"}"#, "x", #"{"model":"a","model":"x"}"#),
+        (#"{"model":null}"#, "x", #"{"model":"x"}"#),
+        (#"{"model":"a","model":"b"}"#, "x", #"{"model":"a","model":"x"}"#),
         (#"{"mod\u0065l":"m"}"#, "x", #"{"mod\u0065l":"x"}"#),
     ])
     func overridesTheModel(body: String, model: String, expected: String) throws {
@@ -220,8 +221,9 @@ import Wire
 
             """
         #expect(prepared.bodyText == expected)
-        #expect(prepared.clientFieldTexts == [
-            "model=-", "max_tokens=900", "logprobs=false", "top_logprobs=-", "return_token_ids=-",
-        ])
+        #expect(
+            prepared.clientFieldTexts == [
+                "model=-", "max_tokens=900", "logprobs=false", "top_logprobs=-", "return_token_ids=-",
+            ])
     }
 }

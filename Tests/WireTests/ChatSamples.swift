@@ -26,7 +26,8 @@ extension WireSample {
 
     /// The request as an agent would have sent it that did not ask for token data.
     var plainRequest: String {
-        requestText.replacing(/, ?"(logprobs|top_logprobs|return_token_ids|return_tokens_as_token_ids)": ?[a-z0-9]+/, with: "")
+        requestText.replacing(
+            /, ?"(logprobs|top_logprobs|return_token_ids|return_tokens_as_token_ids)": ?[a-z0-9]+/, with: "")
     }
 
     /// The reader of this reply for such an agent, everything that the recorder asked for having been injected.
@@ -72,7 +73,9 @@ func captured(_ sample: WireSample, _ reply: any DialectReply) -> Capture {
 /// A capture with everything that is in it spelled out, to compare two.
 func spelled(_ capture: Capture) -> [String] {
     var lines = [capture.responseText, capture.level.rawValue, "\(capture.isComplete)"] + capture.problems
-    for field in [capture.promptTokenIDs, capture.usage, capture.model, capture.responseID] { lines.append(field.text ?? "-") }
+    for field in [capture.promptTokenIDs, capture.usage, capture.model, capture.responseID] {
+        lines.append(field.text ?? "-")
+    }
     for choice in capture.choices {
         lines.append("\(choice.index) \(choice.finishReason.text ?? "-")")
         lines += [choice.tokensText, choice.idsText, choice.valuesText]

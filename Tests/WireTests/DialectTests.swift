@@ -13,9 +13,11 @@ import Wire
     }
 
     @Test(arguments: [
-        "", "/", "//", "/v1", "/v1/", "/v1/chat", "/v1/chat/completionsx", "/v1/chat/completions/x", "//v1/chat/completions",
+        "", "/", "//", "/v1", "/v1/", "/v1/chat", "/v1/chat/completionsx", "/v1/chat/completions/x",
+        "//v1/chat/completions",
         "/v1//chat/completions", "/v1/chat//completions", "/v1/chat/completions//", "/v1/v1/chat/completions",
-        "/v2/chat/completions", "/V1/chat/completions", "/v1/Chat/Completions", "v1/chat/completions", "chat/completions",
+        "/v2/chat/completions", "/V1/chat/completions", "/v1/Chat/Completions", "v1/chat/completions",
+        "chat/completions",
         "/api/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/models",
         "/v1/chat/completions?x=1", "/v1/chat/%63ompletions", "/v1chat/completions",
     ])

@@ -54,7 +54,8 @@ import Wire
         #expect(driver.fates.first?.isDrop == false)
         // With its token data off, if it is JSON.
         let isWhole = event.hasSuffix("}")
-        let expected = isWhole ? event.replacing(/"(token_ids|prompt_token_ids)":\[[0-9]\]/) { "\"\($0.1)\":null" } : event
+        let expected =
+            isWhole ? event.replacing(/"(token_ids|prompt_token_ids)":\[[0-9]\]/) { "\"\($0.1)\":null" } : event
         #expect(driver.outputText == "data: \(expected)\n\ndata: [DONE]\n\n")
     }
 

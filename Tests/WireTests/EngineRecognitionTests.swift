@@ -13,14 +13,16 @@ import Wire
     }
 
     @Test(arguments: [
-        ("llama.cpp", EngineProfile.llamaCpp), ("Llama.cpp/b4711", .llamaCpp), ("uvicorn", nil), ("", nil), ("nginx", nil),
+        ("llama.cpp", EngineProfile.llamaCpp), ("Llama.cpp/b4711", .llamaCpp), ("uvicorn", nil), ("", nil),
+        ("nginx", nil),
     ])
     func byServerHeader(server: String, expected: EngineProfile?) {
         #expect(EngineRecognition.profile(forServerHeader: server) == expected)
     }
 
     @Test(arguments: [
-        ("vllm", EngineProfile.vllm), ("llamacpp", .llamaCpp), ("openai", .openAI), ("system", .openAI), ("sglang", nil),
+        ("vllm", EngineProfile.vllm), ("llamacpp", .llamaCpp), ("openai", .openAI), ("system", .openAI),
+        ("sglang", nil),
         ("library", nil), ("", nil),
     ])
     func byOwner(owner: String, expected: EngineProfile?) {
@@ -28,7 +30,8 @@ import Wire
     }
 
     @Test(arguments: [
-        ("vllm-0.32.0-6ab2b866", EngineProfile.vllm), ("b4711-abcdef", .llamaCpp), ("b0-unknown", .llamaCpp), ("fp_44709d6fcb", nil),
+        ("vllm-0.32.0-6ab2b866", EngineProfile.vllm), ("b4711-abcdef", .llamaCpp), ("b0-unknown", .llamaCpp),
+        ("fp_44709d6fcb", nil),
         ("b-abc", nil), ("b12", nil), ("bx-1", nil), ("b1x-1", nil), ("vllm", nil), ("", nil), ("-", nil),
     ])
     func byFingerprint(fingerprint: String, expected: EngineProfile?) {
@@ -44,7 +47,8 @@ import Wire
 
     @Test func recordedListsOfModelsNameTheirOwner() throws {
         for sample in WireSample.all where sample.name == "models" {
-            let owner = try #require(String(decoding: sample.response.body, as: UTF8.self).firstMatch(of: /"owned_by":"(.*?)"/))
+            let owner = try #require(
+                String(decoding: sample.response.body, as: UTF8.self).firstMatch(of: /"owned_by":"(.*?)"/))
             let expected: EngineProfile = sample.set.hasPrefix("vllm") ? .vllm : .llamaCpp
             #expect(EngineRecognition.profile(forOwner: String(owner.1)) == expected, "\(sample)")
         }
@@ -70,8 +74,17 @@ import Wire
         #expect(StreamDriver.run(try injectedReply(.generic), events: [event]).reply.recognised == nil)
     }
 
+    @Test func theEngineMayBecomeKnownLater() throws {
+        let event = #"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[]}}]}"#
+        var reply = try injectedReply(.generic)
+        #expect(StreamDriver.run(reply, events: [event]).outputText.contains(#""logprobs":null"#))
+        reply.use(.llamaCpp)
+        #expect(!StreamDriver.run(reply, events: [event]).outputText.contains("logprobs"))
+    }
+
     @Test func aChosenProfileIsNotOverruled() throws {
-        let event = #"{"system_fingerprint":"b1-x","choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[]}}]}"#
+        let event =
+            #"{"system_fingerprint":"b1-x","choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[]}}]}"#
         let chosen = StreamDriver.run(try injectedReply(.openAI), events: [event])
         #expect(chosen.outputText.contains(#""logprobs":null"#))
         let recognised = StreamDriver.run(try injectedReply(.generic), events: [event])

@@ -20,7 +20,9 @@ struct NaiveCapture {
     init(_ sample: WireSample) throws {
         var texts = [sample.bodyText]
         if sample.response.isEventStream {
-            texts = texts[0].components(separatedBy: "\n\n").filter { $0.hasPrefix("data: {") }.map { String($0.dropFirst(6)) }
+            texts = texts[0].components(separatedBy: "\n\n").filter { $0.hasPrefix("data: {") }.map {
+                String($0.dropFirst(6))
+            }
         }
         for text in texts { try read(text) }
     }
@@ -43,7 +45,9 @@ struct NaiveCapture {
         #expect(logprobs.isEmpty)
     }
 
-    private mutating func read(_ key: String, _ value: Any, into choice: inout Choice, _ texts: inout ArraySlice<String>) {
+    private mutating func read(
+        _ key: String, _ value: Any, into choice: inout Choice, _ texts: inout ArraySlice<String>
+    ) {
         switch key {
         case "index": break
         case "delta": Self.read(delta: value as? [String: Any] ?? [:], into: &choice.message)
@@ -100,7 +104,8 @@ struct NaiveCapture {
         let string = #""(?:[^"\\]|\\.)*""#
         let alternatives = #""top_logprobs":\[(?:\{(?:\#(string)|[^"{}])*\},?)*\]"#
         let bytes = #""bytes":\[[0-9,]*\]"#
-        let pattern = #"\{(?:"id":\d+,)?"token":\#(string),(?:\#(bytes),)?"logprob":([^,}]+)(?:,\#(bytes))?,\#(alternatives)\}"#
+        let pattern =
+            #"\{(?:"id":\d+,)?"token":\#(string),(?:\#(bytes),)?"logprob":([^,}]+)(?:,\#(bytes))?,\#(alternatives)\}"#
         let expression = try NSRegularExpression(pattern: pattern)
         return expression.matches(in: text, range: NSRange(text.startIndex..., in: text)).map { match in
             Range(match.range(at: 1), in: text).map { String(text[$0]) } ?? ""

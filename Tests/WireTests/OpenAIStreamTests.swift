@@ -14,12 +14,15 @@ import Wire
         #"{"content":\#(logprobs),"refusal":\#(refusal)}"#
     }
 
-    static let hi = #"[{"token":"Hi","logprob":-0.25,"bytes":[72,105],"top_logprobs":[{"token":"Hi","logprob":-0.25,"bytes":[72,105]}]}]"#
+    static let hi =
+        #"[{"token":"Hi","logprob":-0.25,"bytes":[72,105],"top_logprobs":[{"token":"Hi","logprob":-0.25,"bytes":[72,105]}]}]"#
     static let end = #"[{"token":"!","logprob":-1e-05,"bytes":[33],"top_logprobs":[]}]"#
 
     private func events(_ role: String, _ hi: String, _ end: String) -> [String] {
         [
-            chunk(#"{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":\#(role),"finish_reason":null}"#),
+            chunk(
+                #"{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":\#(role),"finish_reason":null}"#
+            ),
             chunk(#"{"index":0,"delta":{"content":"Hi"},"logprobs":\#(hi),"finish_reason":null}"#),
             chunk(#"{"index":0,"delta":{"content":"!"},"logprobs":\#(end),"finish_reason":null}"#),
             chunk(#"{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}"#),
@@ -31,7 +34,9 @@ import Wire
     func isCapturedAndRestored(profile: EngineProfile) throws {
         let sent = events(entries("[]"), entries(Self.hi), entries(Self.end))
         let driver = StreamDriver.run(try injectedReply(profile), events: sent)
-        #expect(driver.outputText == StreamDriver.run(try untouchedReply(), events: events("null", "null", "null")).outputText)
+        #expect(
+            driver.outputText
+                == StreamDriver.run(try untouchedReply(), events: events("null", "null", "null")).outputText)
         #expect(driver.fates.map(\.isDrop).contains(true) == false)
         #expect(driver.reply.recognised == nil)
 
@@ -58,7 +63,9 @@ import Wire
             try injectedReply(.openAI),
             events: [
                 chunk(#"{"index":0,"delta":{"role":"assistant","refusal":""},"logprobs":null,"finish_reason":null}"#),
-                chunk(#"{"index":0,"delta":{"refusal":"No"},"logprobs":{"content":null,"refusal":\#(entry)},"finish_reason":null}"#),
+                chunk(
+                    #"{"index":0,"delta":{"refusal":"No"},"logprobs":{"content":null,"refusal":\#(entry)},"finish_reason":null}"#
+                ),
                 chunk(#"{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}"#),
             ])
         let capture = driver.reply.captured()
@@ -70,7 +77,8 @@ import Wire
     }
 
     @Test func alternativesAreTheEnginesOwn() throws {
-        let entry = #"{"token":"a","logprob":-9999.0,"bytes":null,"top_logprobs":[{"token":"b","logprob":-0.0,"bytes":[98]}]}"#
+        let entry =
+            #"{"token":"a","logprob":-9999.0,"bytes":null,"top_logprobs":[{"token":"b","logprob":-0.0,"bytes":[98]}]}"#
         let driver = StreamDriver.run(
             try injectedReply(.openAI),
             events: [#"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[ \#(entry) ]}}]}"#])
@@ -81,18 +89,21 @@ import Wire
 
     /// What the agent asked for stays, and no event goes, however empty.
     @Test func theAgentsOwnLogprobsStay() throws {
-        let event = #"{"choices":[{"index":0,"delta":{},"logprobs":\#(entries(Self.hi)),"finish_reason":null,"token_ids":[5]}],"prompt_token_ids":[1]}"#
+        let event =
+            #"{"choices":[{"index":0,"delta":{},"logprobs":\#(entries(Self.hi)),"finish_reason":null,"token_ids":[5]}],"prompt_token_ids":[1]}"#
         let own = try prepare(#"{"logprobs":true,"stream":true}"#)
         let driver = StreamDriver.run(own.reply, events: [event])
         #expect(driver.fates.first?.isEdit == true)
         #expect(
             driver.outputText.hasPrefix(
-                #"data: {"choices":[{"index":0,"delta":{},"logprobs":\#(entries(Self.hi)),"finish_reason":null,"token_ids":null}],"prompt_token_ids":null}"#))
+                #"data: {"choices":[{"index":0,"delta":{},"logprobs":\#(entries(Self.hi)),"finish_reason":null,"token_ids":null}],"prompt_token_ids":null}"#
+            ))
         let ids = try prepare(#"{"return_token_ids":true,"stream":true}"#)
         let other = StreamDriver.run(ids.reply, events: [event])
         #expect(
             other.outputText.hasPrefix(
-                #"data: {"choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":null,"token_ids":[5]}],"prompt_token_ids":[1]}"#))
+                #"data: {"choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":null,"token_ids":[5]}],"prompt_token_ids":[1]}"#
+            ))
         let both = try prepare(#"{"return_token_ids":true,"logprobs":true,"stream":true}"#)
         #expect(StreamDriver.run(both.reply, events: [event]).fates.first?.isForward == true)
         for driver in [driver, other] { #expect(driver.reply.captured().choices.first?.idsText == "5") }

@@ -65,7 +65,9 @@ import Wire
         expected["choices"] = choices
         #expect(try decoded(compact.response) == expected as NSDictionary)
         // What the agent gets has nothing to do with it.
-        #expect(restored(sample, try sample.injectedReply(detail: .compact)) == restored(sample, try sample.injectedReply()))
+        #expect(
+            restored(sample, try sample.injectedReply(detail: .compact)) == restored(sample, try sample.injectedReply())
+        )
     }
 
     @Test(arguments: WireSample.chats)
@@ -82,7 +84,9 @@ import Wire
         let timings = naive.envelope["timings"] as? [String: Any]
         // Of several choices, llama.cpp counts the tokens of one.
         let isCounted = sample.isVLLM || naive.choices.count == 1
-        if let count = (naive.usage?["completion_tokens"] ?? timings?["predicted_n"]) as? Int, isCounted, expected != .text {
+        if let count = (naive.usage?["completion_tokens"] ?? timings?["predicted_n"]) as? Int, isCounted,
+            expected != .text
+        {
             let found = naive.choices.values.reduce(0) { $0 + max($1.tokens.count, $1.tokenIDs.count) }
             if found != count { problems.append("token_count_mismatch") }
         }

@@ -5,7 +5,8 @@ import Wire
 
 /// Errors in a stream, and events that no reader could make sense of.
 @Suite struct StreamErrorTests {
-    static let token = #"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[{"token":"a","logprob":-1}]},"token_ids":[1]}]}"#
+    static let token =
+        #"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[{"token":"a","logprob":-1}]},"token_ids":[1]}]}"#
     static let error = #"{"error":{"message":"boom","type":"InternalServerError","param":null,"code":500}}"#
 
     @Test func anErrorMayComeFirst() throws {
@@ -38,8 +39,12 @@ import Wire
     }
 
     @Test(arguments: [
-        (#"{"error":"text"}"#, #""text""#), (#"{"error":{"a" : 1},"choices":[]}"#, #"{"a":1}"#), (#"{"error":true}"#, "true"),
-        (#"{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}],"error":{"code":502}}"#, #"{"code":502}"#),
+        (#"{"error":"text"}"#, #""text""#), (#"{"error":{"a" : 1},"choices":[]}"#, #"{"a":1}"#),
+        (#"{"error":true}"#, "true"),
+        (
+            #"{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}],"error":{"code":502}}"#,
+            #"{"code":502}"#
+        ),
         (#"{"error":[1]}"#, "[1]"), (#"{"error":7}"#, "7"), (#"{"\u0065rror":"x"}"#, #""x""#),
     ])
     func errors(event: String, expected: String) throws {
@@ -52,7 +57,8 @@ import Wire
     /// Clients take an error for one only if it says something.
     @Test(arguments: ["null", "false", #""""#, "{}", "[]", "0", "{ }"])
     func noErrors(value: String) throws {
-        let driver = StreamDriver.run(try injectedReply(), events: [String(Self.token.dropLast()) + #","error":\#(value)}"#])
+        let driver = StreamDriver.run(
+            try injectedReply(), events: [String(Self.token.dropLast()) + #","error":\#(value)}"#])
         #expect(driver.errors.isEmpty)
         #expect(driver.reply.captured().isComplete)
     }
@@ -106,17 +112,20 @@ import Wire
     }
 
     @Test func duplicateKeys() throws {
-        let event = #"{"id":"a","id":"b","choices":[{"index":0,"delta":{"content":"x"},"logprobs":null,"logprobs":{"content":[]},"token_ids":[1],"token_ids":[2]}]}"#
+        let event =
+            #"{"id":"a","id":"b","choices":[{"index":0,"delta":{"content":"x"},"logprobs":null,"logprobs":{"content":[]},"token_ids":[1],"token_ids":[2]}]}"#
         let driver = StreamDriver.run(try injectedReply(), events: [event])
         #expect(
             driver.outputText.hasPrefix(
-                #"data: {"id":"a","id":"b","choices":[{"index":0,"delta":{"content":"x"},"logprobs":null,"logprobs":null,"token_ids":null,"token_ids":null}]}"#))
+                #"data: {"id":"a","id":"b","choices":[{"index":0,"delta":{"content":"x"},"logprobs":null,"logprobs":null,"token_ids":null,"token_ids":null}]}"#
+            ))
         #expect(driver.reply.captured().responseID.text == #""b""#)
         #expect(driver.reply.captured().choices.first?.isAligned == true)
     }
 
     @Test func numbersThatAreNoneBecomeNull() throws {
-        let event = #"{"x":NaN,"choices":[{"index":0,"delta":{"content":"a","tool_calls":[{"index":0,"y":Infinity}]},"z":-Infinity}]}"#
+        let event =
+            #"{"x":NaN,"choices":[{"index":0,"delta":{"content":"a","tool_calls":[{"index":0,"y":Infinity}]},"z":-Infinity}]}"#
         let driver = StreamDriver.run(try untouchedReply(), events: [event])
         #expect(driver.outputText.hasPrefix("data: \(event)\n\n"))
         let capture = driver.reply.captured()

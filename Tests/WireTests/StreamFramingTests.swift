@@ -7,7 +7,9 @@ import Wire
     static let restored = token.replacing("[7]", with: "null")
 
     /// The stream cut nowhere and everywhere gives `expected`.
-    private func check(_ stream: String, gives expected: String, ids: String = "7", _ problems: [String] = ["stream_not_terminated"]) throws {
+    private func check(
+        _ stream: String, gives expected: String, ids: String = "7", _ problems: [String] = ["stream_not_terminated"]
+    ) throws {
         let bytes = Array(stream.utf8)
         for cuts in [[], Array(1..<bytes.count)] {
             let driver = StreamDriver.run(try injectedReply { $0.goal = .tokens }, bytes, cuts: cuts)
@@ -21,12 +23,16 @@ import Wire
     @Test(arguments: ["\n", "\r\n", "\r"])
     func lineEndings(_ end: String) throws {
         try check("data: \(Self.token)\(end)\(end)", gives: "data: \(Self.restored)\(end)\(end)")
-        try check("data: \(Self.token)\(end)\(end)data: [DONE]\(end)\(end)", gives: "data: \(Self.restored)\(end)\(end)data: [DONE]\(end)\(end)", [])
+        try check(
+            "data: \(Self.token)\(end)\(end)data: [DONE]\(end)\(end)",
+            gives: "data: \(Self.restored)\(end)\(end)data: [DONE]\(end)\(end)", [])
     }
 
     @Test(arguments: [
-        "data:@\n\n", "data:  @\n\n", "data: @ \n\n", "data:\t@\n\n", "event: message\ndata: @\n\n", "data: @\nevent: x\n\n",
-        "id: 1\nretry: 5\ndata: @\nunknown: y\n\n", ": comment\ndata: @\n\n", "data: @\n: comment\n\n", "\n\ndata: @\n\n",
+        "data:@\n\n", "data:  @\n\n", "data: @ \n\n", "data:\t@\n\n", "event: message\ndata: @\n\n",
+        "data: @\nevent: x\n\n",
+        "id: 1\nretry: 5\ndata: @\nunknown: y\n\n", ": comment\ndata: @\n\n", "data: @\n: comment\n\n",
+        "\n\ndata: @\n\n",
         ": keep-alive\n\n: OPENROUTER PROCESSING\n\n:\n\ndata: @\n\n:\n", "\u{FEFF}data: @\n\n", "data: @",
         "data: @\n", "data: @\r", "event: é🙂\ndata: @\n\n",
     ])
@@ -37,7 +43,9 @@ import Wire
     @Test func dataOnSeveralLines() throws {
         try check(
             "data: {\"choices\":\ndata:[{\"index\":0,\ndata: \"delta\":{\"content\":\"a\"},\ndata: \"token_ids\":[7]}]}\n\n",
-            gives: "data: {\"choices\":\ndata:[{\"index\":0,\ndata: \"delta\":{\"content\":\"a\"},\ndata: \"token_ids\":null}]}\n\n")
+            gives:
+                "data: {\"choices\":\ndata:[{\"index\":0,\ndata: \"delta\":{\"content\":\"a\"},\ndata: \"token_ids\":null}]}\n\n"
+        )
         // A value that goes over several lines makes room for one.
         try check(
             "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"token_ids\":[\ndata: 7\ndata: ]\ndata: }]}\n\n",
@@ -45,7 +53,8 @@ import Wire
         try check(
             "event: a\r\ndata: {\r\ndata\r\ndata:\r\ndata: \"choices\":[{\"delta\":{\"content\":\"a\"},\"token_ids\":[7]}]}\r\n\r\n",
             gives:
-                "event: a\r\ndata: {\r\ndata\r\ndata:\r\ndata: \"choices\":[{\"delta\":{\"content\":\"a\"},\"token_ids\":null}]}\r\n\r\n")
+                "event: a\r\ndata: {\r\ndata\r\ndata:\r\ndata: \"choices\":[{\"delta\":{\"content\":\"a\"},\"token_ids\":null}]}\r\n\r\n"
+        )
     }
 
     @Test func aKeyOnAnotherLineIsRemovedToo() throws {
@@ -59,7 +68,8 @@ import Wire
             """
         for cuts in [[], Array(1..<stream.utf8.count)] {
             let driver = StreamDriver.run(try injectedReply(.llamaCpp), Array(stream.utf8), cuts: cuts)
-            #expect(driver.outputText == "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}\ndata: }]}\n\n")
+            #expect(
+                driver.outputText == "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}\ndata: }]}\n\n")
             #expect(driver.reply.captured().choices.first?.idsText == "7")
         }
     }
@@ -80,7 +90,9 @@ import Wire
         try check("data:\(data)\n\ndata: \(Self.token)\n\n", gives: "data:\(data)\n\ndata: \(Self.restored)\n\n")
     }
 
-    @Test(arguments: ["hello", "{", #"{"a":1"#, "[DONE", #"{"choices":[{]}"#, "{} {}", "nul", "'a'", "{\"a\":\"\u{7}\"}"])
+    @Test(arguments: [
+        "hello", "{", #"{"a":1"#, "[DONE", #"{"choices":[{]}"#, "{} {}", "nul", "'a'", "{\"a\":\"\u{7}\"}",
+    ])
     func dataThatAreNotJSONPass(data: String) throws {
         try check(
             "data: \(data)\n\ndata: \(Self.token)\n\n", gives: "data: \(data)\n\ndata: \(Self.restored)\n\n",

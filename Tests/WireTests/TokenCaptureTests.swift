@@ -35,12 +35,16 @@ import Wire
         ([choice(logprobs(a))], Expectation(tokens: #""a""#, values: "-1.50", level: .logprobs)),
         ([choice(#""token_ids":[1,2]"#)], Expectation(ids: "1,2", level: .ids)),
         ([choice(#""logprobs":null"#)], Expectation(level: .text, problems: ["no_token_data"])),
-        ([choice(#""logprobs":{"content":null},"token_ids":null"#)], Expectation(level: .text, problems: ["no_token_data"])),
+        (
+            [choice(#""logprobs":{"content":null},"token_ids":null"#)],
+            Expectation(level: .text, problems: ["no_token_data"])
+        ),
         // Lengths that differ are filled up where they differ, so that later tokens stay in their place.
         (
             [choice("\(logprobs(a)),\"token_ids\":[1,2]"), choice("\(logprobs(b)),\"token_ids\":[3]")],
             Expectation(
-                tokens: #""a",null,"b""#, ids: "1,2,3", values: "-1.50,null,-2e-3", level: .tokens, problems: ["ids_logprobs_mismatch"])
+                tokens: #""a",null,"b""#, ids: "1,2,3", values: "-1.50,null,-2e-3", level: .tokens,
+                problems: ["ids_logprobs_mismatch"])
         ),
         (
             [choice("\(logprobs(a + "," + b)),\"token_ids\":[1]"), choice("\(logprobs(b)),\"token_ids\":[3]")],
@@ -50,11 +54,15 @@ import Wire
         ),
         (
             [choice(#""token_ids":[1]"#), choice("\(logprobs(b)),\"token_ids\":[3]")],
-            Expectation(tokens: #"null,"b""#, ids: "1,3", values: "null,-2e-3", level: .tokens, problems: ["ids_logprobs_mismatch"])
+            Expectation(
+                tokens: #"null,"b""#, ids: "1,3", values: "null,-2e-3", level: .tokens,
+                problems: ["ids_logprobs_mismatch"])
         ),
         (
             [choice(logprobs(a)), choice("\(logprobs(b)),\"token_ids\":[3]")],
-            Expectation(tokens: #""a","b""#, ids: "null,3", values: "-1.50,-2e-3", level: .tokens, problems: ["ids_logprobs_mismatch"])
+            Expectation(
+                tokens: #""a","b""#, ids: "null,3", values: "-1.50,-2e-3", level: .tokens,
+                problems: ["ids_logprobs_mismatch"])
         ),
         // Ids within the entries.
         (
@@ -67,7 +75,8 @@ import Wire
         ),
         (
             [choice(logprobs(#"{"id":7,"token":"a","logprob":-1},{"token":"b","logprob":-2}"#))],
-            Expectation(tokens: #""a","b""#, ids: "7,null", values: "-1,-2", level: .tokens, problems: ["token_ids_incomplete"])
+            Expectation(
+                tokens: #""a","b""#, ids: "7,null", values: "-1,-2", level: .tokens, problems: ["token_ids_incomplete"])
         ),
         (
             [choice(logprobs(#"{"token":"token_id:x","logprob":-1},{"token":"token_id:","logprob":-2}"#))],
@@ -77,21 +86,34 @@ import Wire
         (
             [choice(logprobs(#"{"token":"a","logprob":null},{"token":"b"},{"logprob":-1},{}"#))],
             Expectation(
-                tokens: #""a","b",null,null"#, values: "null,null,-1,null", level: .logprobs, problems: ["logprob_missing"])
+                tokens: #""a","b",null,null"#, values: "null,null,-1,null", level: .logprobs,
+                problems: ["logprob_missing"])
         ),
         (
-            [choice(logprobs(#"{"token":"a","logprob":NaN},{"token":"b","logprob":-Infinity},{"token":"c","logprob":Infinity}"#))],
+            [
+                choice(
+                    logprobs(
+                        #"{"token":"a","logprob":NaN},{"token":"b","logprob":-Infinity},{"token":"c","logprob":Infinity}"#
+                    ))
+            ],
             Expectation(
-                tokens: #""a","b","c""#, values: "null,null,null", level: .logprobs, problems: ["logprob_missing", "non_finite_number"])
+                tokens: #""a","b","c""#, values: "null,null,null", level: .logprobs,
+                problems: ["logprob_missing", "non_finite_number"])
         ),
         (
             [choice("\(logprobs(a)),\"token_ids\":[null]"), choice("\(logprobs(b)),\"token_ids\":[\"2\"]")],
             Expectation(
-                tokens: #""a","b""#, ids: "null,null", values: "-1.50,-2e-3", level: .tokens, problems: ["token_ids_incomplete"])
+                tokens: #""a","b""#, ids: "null,null", values: "-1.50,-2e-3", level: .tokens,
+                problems: ["token_ids_incomplete"])
         ),
         // Number texts are the engine's.
         (
-            [choice(logprobs(#"{"token":"a","logprob":-8.283243179321289},{"token":"b","logprob": -0.0 },{"token":"c","logprob":1E+2}"#))],
+            [
+                choice(
+                    logprobs(
+                        #"{"token":"a","logprob":-8.283243179321289},{"token":"b","logprob": -0.0 },{"token":"c","logprob":1E+2}"#
+                    ))
+            ],
             Expectation(tokens: #""a","b","c""#, values: "-8.283243179321289,-0.0,1E+2", level: .logprobs)
         ),
         // Things in the list that are no entries.
@@ -101,7 +123,10 @@ import Wire
                 tokens: #"null,"a",null,"b""#, ids: "1,2,3,4", values: "null,-1.50,null,-2e-3", level: .tokens,
                 problems: ["logprob_missing"])
         ),
-        ([choice(#""logprobs":{"content":{}}"#), choice(#""logprobs":[1],"token_ids":{}"#)], Expectation(level: .text, problems: ["no_token_data"])),
+        (
+            [choice(#""logprobs":{"content":{}}"#), choice(#""logprobs":[1],"token_ids":{}"#)],
+            Expectation(level: .text, problems: ["no_token_data"])
+        ),
     ]
 
     @Test(arguments: cases)
@@ -127,7 +152,8 @@ import Wire
         (.tokens, #""token_ids":[1,2]"#, #","usage":{"completion_tokens":null}"#, []),
         (.tokens, #""token_ids":[1,2]"#, #","usage":null"#, []),
         (.tokens, #""token_ids":[1,2]"#, #","timings":{"predicted_n":3}"#, ["token_count_mismatch"]),
-        (.tokens, #""x":1"#, #","usage":{"completion_tokens":0}"#, []), (.text, #""x":1"#, #","usage":{"completion_tokens":4}"#, []),
+        (.tokens, #""x":1"#, #","usage":{"completion_tokens":0}"#, []),
+        (.text, #""x":1"#, #","usage":{"completion_tokens":4}"#, []),
         (.logprobs, #""x":1"#, "", ["no_token_data"]), (.text, #""x":1"#, "", []),
     ])
     func counts(goal: CaptureGoal, members: String, rest: String, problems: [String]) throws {
@@ -138,18 +164,23 @@ import Wire
 
     @Test func choicesCountTogether() throws {
         let capture = try capture(
-            [#"{"index":0,"delta":{},"token_ids":[1,2]},{"index":1,"delta":{},"token_ids":[3]}"#], #","usage":{"completion_tokens":3}"#)
+            [#"{"index":0,"delta":{},"token_ids":[1,2]},{"index":1,"delta":{},"token_ids":[3]}"#],
+            #","usage":{"completion_tokens":3}"#)
         #expect(capture.isComplete && capture.level == .ids)
         let missing = try self.capture([#"{"index":0,"delta":{},"token_ids":[1]},{"index":1,"delta":{"content":"a"}}"#])
         #expect(missing.level == .text)
     }
 
-    private func capture(_ choices: [String], _ rest: String) throws -> Capture { try capture(choices, goal: .tokens, rest) }
+    private func capture(_ choices: [String], _ rest: String) throws -> Capture {
+        try capture(choices, goal: .tokens, rest)
+    }
 
     // MARK: Whole replies
 
     @Test func wholeReplies() throws {
-        let body = #"{ "choices" : [ {"index":0,"message":{"content":"x"},\#(Self.logprobs(Self.a)) ,"token_ids": [ 1 ] } ],"prompt_token_ids": [ 5, 6 ],"usage":{"completion_tokens":1}}"# + "\n"
+        let body =
+            #"{ "choices" : [ {"index":0,"message":{"content":"x"},\#(Self.logprobs(Self.a)) ,"token_ids": [ 1 ] } ],"prompt_token_ids": [ 5, 6 ],"usage":{"completion_tokens":1}}"#
+            + "\n"
         let read = readWhole(try injectedReply(), Array(body.utf8))
         let capture = read.reply.captured()
         #expect(capture.responseText == body)
@@ -157,13 +188,15 @@ import Wire
         #expect(capture.promptTokenIDs.text == "[5,6]")
         #expect(
             String(decoding: read.output, as: UTF8.self)
-                == #"{ "choices" : [ {"index":0,"message":{"content":"x"},"logprobs":null ,"token_ids": null } ],"prompt_token_ids": null,"usage":{"completion_tokens":1}}"# + "\n")
+                == #"{ "choices" : [ {"index":0,"message":{"content":"x"},"logprobs":null ,"token_ids": null } ],"prompt_token_ids": null,"usage":{"completion_tokens":1}}"#
+                + "\n")
     }
 
     @Test func aWholeReplyLosesOnlyTheKeyOfLlamaCpp() throws {
         for (members, expected) in [
             (#""logprobs":@,"message":{}"#, #""message":{}"#), (#""message":{} , "logprobs" : @ "#, #""message":{} "#),
-            (#""a":1,"logprobs":@,"b":2"#, #""a":1,"b":2"#), (#" "logprobs":@ "#, "  "), (#""log\u0070robs":@,"logprobs":@"#, ""),
+            (#""a":1,"logprobs":@,"b":2"#, #""a":1,"b":2"#), (#" "logprobs":@ "#, "  "),
+            (#""log\u0070robs":@,"logprobs":@"#, ""),
         ] {
             let entries = #"{"content":[{"id":1,"token":"a","logprob":-1}]}"#
             let body = #"{"choices":[{\#(members.replacing("@", with: entries))}],"timings":{}}"#
@@ -174,7 +207,10 @@ import Wire
         }
     }
 
-    @Test(arguments: ["", "{", "<html></html>", #"{"choices":[{"index":0,"token_ids":[1],"logprobs":{"content":[{"token":"a""#, "{} {}"])
+    @Test(arguments: [
+        "", "{", "<html></html>", #"{"choices":[{"index":0,"token_ids":[1],"logprobs":{"content":[{"token":"a""#,
+        "{} {}",
+    ])
     func aWholeReplyThatIsNotJSON(body: String) throws {
         let read = readWhole(try injectedReply(), Array(body.utf8))
         #expect(read.output == Array(body.utf8))

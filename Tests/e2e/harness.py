@@ -14,7 +14,7 @@ import httpx
 import openai
 
 MODEL = "tiny/tiny-1"
-SECONDS = 30  # more than any step takes on a slow machine; a step that needs longer has failed
+SECONDS = 60  # more than any step takes on a slow machine; a step that needs longer has failed
 
 GREETING = "say hello"  # answered with a text that has é, ☃ and 😀: characters of several tokens
 TOOL_CALL = "list the files [mini]"  # answered with a tool call; spelled out as plain ASCII if no tools are offered

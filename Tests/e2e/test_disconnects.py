@@ -1,6 +1,9 @@
 """One side goes away, or time runs out: the other side is told at once, and the tokens until then are kept."""
 
+import json
 import signal
+import socket
+import struct
 from contextlib import contextmanager
 
 import httpx
@@ -62,6 +65,31 @@ def test_agent_leaves_a_stream(engine, proxy, agent):
     assert [record["turn"] for record in proxy.records()] == [1, 2]
 
 
+@pytest.mark.parametrize("resets", [False, True], ids=["close", "reset"])
+def test_many_agents_leave_each_at_another_point(engine, proxy, resets):
+    """Whatever the proxy is just doing when an agent goes away, it lives, and has one record of every turn."""
+    agents = 60
+    content = json.dumps(chat(GREETING, stream=True, ignore_eos=True, max_tokens=200)).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: e2e\r\nContent-Length: {len(content)}\r\n\r\n"
+    for number in range(agents):
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=SECONDS) as connection:
+            connection.sendall(head.encode() + content)
+            received = 0
+            while received < number * 500:
+                piece = connection.recv(500)
+                assert piece, f"the reply ended early for agent {number}"
+                received += len(piece)
+            if resets:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert proxy.process.poll() is None, f"the proxy died of agent {number}: {proxy.stderr[-2000:]}"
+
+    eventually(lambda: len(proxy.records()) == agents, "a record of every turn")
+    assert {record["outcome"] for record in proxy.records()} <= {"client_disconnected", "completed"}
+    assert sorted(record["turn"] for record in proxy.records()) == list(range(1, agents + 1))
+    eventually(engine.idle, "the engine stops when the agents have gone", within=STOPS)
+    assert post(proxy.url, chat(GREETING)).status_code == 200
+
+
 def test_agent_leaves_before_the_head(own_engine, start_proxy):
     """The engine itself does not notice while it works on a unary reply; the proxy has its record at once."""
     proxy = start_proxy(own_engine.origin)
@@ -108,7 +136,8 @@ def test_timeout_before_the_head(own_engine, start_proxy):
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_shutdown_lets_a_turn_finish(proxy, how):
+def test_shutdown_lets_a_turn_finish(engine, start_proxy, how):
+    proxy = start_proxy(engine.origin, "--shutdown-grace", SECONDS)
     with stream(proxy, ignore_eos=True, max_tokens=500) as pieces:
         text = read_events(pieces)
         proxy.process.send_signal(how)

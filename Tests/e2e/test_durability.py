@@ -25,7 +25,7 @@ def test_numbering_goes_on_after_a_restart(engine, start_proxy):
     assert verbatim("trace", "check", proxy.trace).returncode == 0
 
 
-@pytest.mark.parametrize("tail", [b'{"turn": 2, "request": {"mess', b"\x00\xff garbage", b'{"turn": 2}'])
+@pytest.mark.parametrize("tail", [b'{"turn": 2, "request": {"mess', b"\x00\xff garbage"])
 def test_torn_tail_is_set_aside(engine, start_proxy, tail):
     first = start_proxy(engine.origin)
     with first.client() as client:

@@ -21,8 +21,8 @@ final class AgentConnection: ChannelInboundHandler {
     private let loop: LoopContext
     private var context: ChannelHandlerContext?
     private var exchange: (any AgentExchange)?
-    /// Whether the current request has been read to its end.
-    private var isRequestComplete = false
+    /// Whether the current request, if there is one, has been read to its end.
+    private var isRequestComplete = true
     private var mustClose = false
     /// Requests that arrived while one was being answered. Reading stops meanwhile, so that this is at most what one
     /// read brought.
@@ -95,7 +95,7 @@ final class AgentConnection: ChannelInboundHandler {
     /// Ends an idle connection; a busy one is ended behind its reply.
     func drain() {
         mustClose = true
-        if exchange == nil && !isClosing { abort(resets: false) }
+        if exchange == nil && !isClosing { closeBehindReplies() }
     }
 
     func cutOff() {
@@ -135,10 +135,19 @@ final class AgentConnection: ChannelInboundHandler {
         }
         isDelivering = false
         if exchange == nil && isInputClosed && !isClosed && !isClosing {
-            abort(resets: false)
+            closeBehindReplies()
         } else {
             readMore()
         }
+    }
+
+    /// Closes the connection once the replies that were written are on their way.
+    private func closeBehindReplies() {
+        guard let context, !isClosed else { return }
+        isClosing = true
+        let written = context.eventLoop.makePromise(of: Void.self)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
+        written.futureResult.assumeIsolated().whenComplete { _ in self.closeGracefully() }
     }
 
     private func closeGracefully() {
@@ -197,8 +206,10 @@ final class AgentConnection: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed = event {
             isInputClosed = true
-            if isLingering || (exchange == nil && !isClosing) {
+            if isLingering {
                 abort(resets: false)
+            } else if exchange == nil && !isClosing {
+                closeBehindReplies()
             } else if isClosing {
                 // The reply is still on its way out; the connection is closed behind it.
             } else if isRequestComplete {
@@ -211,21 +222,25 @@ final class AgentConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if error is HTTPParserError, exchange == nil, !isClosed, !isInputClosed {
-            var output = ReplyOutput(request: ReplyOutput.Request(keepsAlive: false))
-            let reply = ErrorReply.badRequest("the request is not valid HTTP/1.1 (\(error))")
-            output.head(
-                status: Int(reply.status.code), reason: reply.status.reasonPhrase, headers: reply.headers,
-                framing: .contentLength)
-            output.body(ByteBuffer(bytes: reply.body))
-            output.end()
-            finish(&output)
-        } else if exchange != nil && isRequestComplete && error is HTTPParserError {
+        guard error is HTTPParserError, !isClosed else { return loseAgent() }
+        if isClosing { return }
+        if exchange != nil && isRequestComplete {
             // What follows the request is no request; the reply is still owed.
             mustClose = true
-        } else {
-            loseAgent()
+            return
         }
+        refuse(.badRequest("the request is not valid HTTP/1.1 (\(error))"))
+    }
+
+    /// Answers what cannot be read as a request, or not to its end.
+    private func refuse(_ reply: ErrorReply) {
+        mustClose = true
+        // Whatever still arrives is read and dropped, so that the agent can read the answer.
+        isRequestComplete = false
+        if let exchange { return exchange.requestDidBreak(reply) }
+        var output = ReplyOutput(request: ReplyOutput.Request(keepsAlive: false))
+        output.reply(with: reply)
+        finish(&output)
     }
 
     func channelInactive(context: ChannelHandlerContext) {

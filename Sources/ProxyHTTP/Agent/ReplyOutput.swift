@@ -16,7 +16,7 @@ struct ReplyOutput {
     }
 
     /// What the agent's request says about the reply to it.
-    let request: Request
+    private(set) var request: Request
     private(set) var isHeadWritten = false
     private(set) var isEnded = false
     private var framing = Framing.none
@@ -71,6 +71,16 @@ struct ReplyOutput {
             buffer.writeStaticString("Connection: keep-alive\r\n")
         }
         buffer.writeStaticString("\r\n")
+    }
+
+    /// A whole answer of the proxy's own. `closes`: the agent's request is not read to its end.
+    mutating func reply(with error: ErrorReply, closes: Bool = false) {
+        if closes { request.keepsAlive = false }
+        head(
+            status: Int(error.status.code), reason: error.status.reasonPhrase, headers: error.headers,
+            framing: .contentLength)
+        body(ByteBuffer(bytes: error.body))
+        end()
     }
 
     /// A piece of the body; as a chunk of its own where there are chunks.

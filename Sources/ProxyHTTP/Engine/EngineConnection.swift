@@ -116,6 +116,9 @@ final class EngineConnection: ChannelDuplexHandler {
         case .body(let body):
             delegate.engineDidSend(body: body)
         case .end:
+            // A connection that broke ends a reply only for the parser, which takes any end for the regular one of a
+            // reply without a length; the delegate hears of the failure when the channel is closed.
+            if error != nil { return }
             let isReusable = keepsAlive && hasSentRequest
             self.delegate = nil
             state = isReusable ? .idle : .closed

@@ -13,9 +13,13 @@ final class EngineKnowledge: Sendable {
         let hasTools: Bool
     }
 
-    private struct Verdict {
+    /// What an engine has been found to put up with.
+    struct Verdict {
         let allowance: Allowance
-        let expiry: NIODeadline
+        /// What has been injected in such circumstances and taken. An agent may ask for some of it itself, so that a
+        /// single turn need not try everything that is allowed.
+        fileprivate(set) var taken: Injection
+        fileprivate let expiry: NIODeadline
     }
 
     private struct State {
@@ -60,20 +64,28 @@ final class EngineKnowledge: Sendable {
     }
 
     /// What the engine is known to put up with; `nil` if that has to be found out.
-    func verdict(for circumstances: Circumstances, at now: NIODeadline) -> Allowance? {
+    func verdict(for circumstances: Circumstances, at now: NIODeadline) -> Verdict? {
         state.withLock { state in
             guard let verdict = state.verdicts[circumstances] else { return nil }
-            if verdict.expiry > now { return verdict.allowance }
+            if verdict.expiry > now { return verdict }
             state.verdicts[circumstances] = nil
             return nil
         }
     }
 
-    func settle(_ allowance: Allowance, for circumstances: Circumstances, at now: NIODeadline) {
+    /// Notes that the engine has taken `injection` after it was found to put up with `allowance`.
+    func settle(
+        _ allowance: Allowance, taking injection: Injection, for circumstances: Circumstances, at now: NIODeadline
+    ) {
+        // Nothing was refused, and nothing tried.
+        if injection.isEmpty && allowance == Allowance() { return }
         state.withLock { state in
-            if state.verdicts[circumstances]?.allowance == allowance { return }
+            if state.verdicts[circumstances]?.allowance == allowance {
+                state.verdicts[circumstances]?.taken.formUnion(injection)
+                return
+            }
             if state.verdicts.count >= Self.capacity { state.verdicts.removeAll() }
-            state.verdicts[circumstances] = Verdict(allowance: allowance, expiry: now + lifetime)
+            state.verdicts[circumstances] = Verdict(allowance: allowance, taken: injection, expiry: now + lifetime)
         }
     }
 

@@ -7,6 +7,8 @@ protocol AgentExchange: AnyObject {
     func start()
     func receive(body: ByteBuffer)
     func receiveEnd()
+    /// The rest of the request cannot be read; `reply` says why. The connection is closed behind the answer.
+    func requestDidBreak(_ reply: ErrorReply)
     /// Whether more of the request's body is wanted now.
     var wantsBody: Bool { get }
     /// The agent's connection is gone; nothing can be sent any more.

@@ -37,7 +37,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     func start() {
         let limit = loop.settings.maximumBodySize
         if let length = request.head.headers.first(name: "content-length").flatMap({ Int($0) }), length > limit {
-            refuse(.bodyTooLarge(limit: limit))
+            refuse(.bodyTooLarge(limit: limit), closes: true)
         } else if request.expectsContinue {
             output.continueRequest()
             agent.write(&output)
@@ -48,7 +48,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         if isOver { return }
         if body.readableBytes == 0 { body = part } else { body.writeImmutableBuffer(part) }
         if body.readableBytes > loop.settings.maximumBodySize {
-            refuse(.bodyTooLarge(limit: loop.settings.maximumBodySize))
+            refuse(.bodyTooLarge(limit: loop.settings.maximumBodySize), closes: true)
         }
     }
 
@@ -67,15 +67,14 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         }
     }
 
+    func requestDidBreak(_ reply: ErrorReply) { refuse(reply, closes: true) }
+
     /// Answers without troubling the engine. Such a request takes no turn number.
-    private func refuse(_ reply: ErrorReply) {
+    private func refuse(_ reply: ErrorReply, closes: Bool = false) {
+        if isOver { return }
         isOver = true
         body = ByteBuffer()
-        output.head(
-            status: Int(reply.status.code), reason: reply.status.reasonPhrase, headers: reply.headers,
-            framing: .contentLength)
-        output.body(ByteBuffer(bytes: reply.body))
-        output.end()
+        output.reply(with: reply, closes: closes)
         agent.finish(&output)
     }
 

@@ -17,15 +17,17 @@ extension CapturedTurn {
         at now: NIODeadline
     ) -> Plan {
         let profile = knowledge.profile
-        let prepared = request.prepared(policy: policy, profile: profile, allowance: Allowance())
-        let verdict = knowledge.verdict(for: circumstances(of: prepared, dialect: dialect), at: now)
-        guard let verdict, verdict != Allowance() else {
-            return Plan(
-                prepared: prepared, allowance: Allowance(), isVerdictKnown: verdict != nil, profile: profile)
+        var prepared = request.prepared(policy: policy, profile: profile, allowance: Allowance())
+        let circumstances = circumstances(of: prepared, dialect: dialect)
+        guard let verdict = knowledge.verdict(for: circumstances, at: now) else {
+            return Plan(prepared: prepared, allowance: Allowance(), isVerdictKnown: false, profile: profile)
+        }
+        if verdict.allowance != Allowance() {
+            prepared = request.prepared(policy: policy, profile: profile, allowance: verdict.allowance)
         }
         return Plan(
-            prepared: request.prepared(policy: policy, profile: profile, allowance: verdict),
-            allowance: verdict, isVerdictKnown: true, profile: profile)
+            prepared: prepared, allowance: verdict.allowance,
+            isVerdictKnown: verdict.taken.covers(prepared.injection), profile: profile)
     }
 
     static func circumstances(
@@ -59,8 +61,11 @@ extension CapturedTurn {
         // An engine that has just been recognised may take the same under another name.
         var retry = request.prepared(policy: facts.policy, profile: profile, allowance: allowance)
         if retry.injection == prepared.injection {
-            allowance = next
-            retry = request.prepared(policy: facts.policy, profile: profile, allowance: next)
+            lesson = next
+            // The last attempt must not fail for the injection's sake, so that it has none. What may be possible still
+            // is for the next turn to try.
+            allowance = extraAttempts == 1 ? .nothing : next
+            retry = request.prepared(policy: facts.policy, profile: profile, allowance: allowance)
         }
         if retry.injection == prepared.injection { return false }
         extraAttempts += 1
@@ -78,7 +83,9 @@ extension CapturedTurn {
     }
 
     mutating func settleVerdict(at now: NIODeadline) {
-        if !isVerdictKnown { knowledge.settle(allowance, for: circumstances, at: now) }
+        if !isVerdictKnown {
+            knowledge.settle(lesson ?? allowance, taking: prepared.injection, for: circumstances, at: now)
+        }
         isVerdictKnown = true
     }
 

@@ -20,7 +20,7 @@ extension CapturedTurn {
             draft.status = output.isHeadWritten ? headStatus : nil
         }
         switch phase {
-        case .waiting, .collecting: draft.hasStream = false
+        case .waiting, .judging, .collecting: draft.hasStream = false
         case .passing: draft.hasStream = reader.hasSeenEvents
         default: draft.hasStream = true
         }

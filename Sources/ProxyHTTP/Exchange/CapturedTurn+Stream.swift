@@ -13,39 +13,54 @@ extension CapturedTurn {
         output.head(
             status: head.status, reason: head.reason,
             headers: HeaderRules.forAgent(head.headers, length: isEdited ? .remove : .keep), framing: framing)
-        output.body(held)
-        held.clear()
+        releaseHeld()
     }
 
     mutating func readStream(at now: NIODeadline) -> Action {
         while let unit = reader.next() {
-            if case .judging(let head) = phase {
-                guard unit.isEvent else {
-                    held.writeImmutableBuffer(unit.bytes)
-                    continue
-                }
-                if let error = reader.error, prepareRetry(afterStatus: Self.status(of: error), body: error) {
-                    return .retry
-                }
-                if reader.error == nil { settleVerdict(at: now) }
-                startStream(head)
-            } else if let error = reader.error, unit.isEvent, firstOutputAt == nil,
+            guard unit.isEvent else {
+                // Comments and blank lines that came together leave together.
+                if unit.fate != .drop { held.writeImmutableBuffer(unit.bytes) }
+                continue
+            }
+            if let action = pass(unit, engineIsDone: false, at: now) { return action }
+        }
+        if case .streaming = phase { releaseHeld() }
+        if reader.isOverLimit || reader.receivedBytes > facts.maximumReplySize { stopReading() }
+        return .nothing
+    }
+
+    /// Passes an event on; answers what is to be done if it is not the stream's next event that is waited for.
+    private mutating func pass(_ event: StreamReader.Unit, engineIsDone: Bool, at now: NIODeadline) -> Action? {
+        if case .judging(let head) = phase {
+            if let error = reader.error, prepareRetry(afterStatus: Self.status(of: error), body: error) {
+                return .retry
+            }
+            if reader.error == nil { settleVerdict(at: now) }
+            startStream(head)
+        } else {
+            releaseHeld()
+            if let error = reader.error, firstOutputAt == nil,
                 nextAllowance(afterStatus: Self.status(of: error), body: error) != nil
             {
                 // What used to be taken is refused now; find out anew with the next turn.
                 knowledge.forgetVerdict(for: circumstances)
             }
-            if firstOutputAt == nil && reader.hasOutput { firstOutputAt = now }
-            if unit.fate == .terminal {
-                held = unit.bytes
-                return conclude(
-                    outcome: reader.hasSeenError ? .upstreamError : .completed,
-                    then: .terminalEvent(engineIsDone: false, engineFailed: false))
-            }
-            unit.write(to: &output)
         }
-        if reader.isOverLimit || reader.receivedBytes > facts.maximumReplySize { stopReading() }
-        return .nothing
+        if firstOutputAt == nil && reader.hasOutput { firstOutputAt = now }
+        if event.fate == .terminal {
+            held = event.bytes
+            return conclude(
+                outcome: reader.hasSeenError ? .upstreamError : .completed,
+                then: .terminalEvent(engineIsDone: engineIsDone, engineFailed: false))
+        }
+        event.write(to: &output)
+        return nil
+    }
+
+    private mutating func releaseHeld() {
+        output.body(held)
+        held = ByteBuffer()
     }
 
     /// Lets the rest of a stream that is too large go through as it is.
@@ -58,15 +73,8 @@ extension CapturedTurn {
 
     /// The stream has ended without its terminal event.
     mutating func endStream(at now: NIODeadline) -> Action {
-        if let unit = reader.last() {
-            if case .judging(let head) = phase { startStream(head) }
-            if unit.fate == .terminal {
-                held = unit.bytes
-                return conclude(
-                    outcome: reader.hasSeenError ? .upstreamError : .completed,
-                    then: .terminalEvent(engineIsDone: true, engineFailed: false))
-            }
-            unit.write(to: &output)
+        if let event = reader.last() {
+            if let action = pass(event, engineIsDone: true, at: now) { return action }
         } else if case .judging(let head) = phase {
             startStream(head)
         }

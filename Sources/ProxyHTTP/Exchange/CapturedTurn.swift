@@ -73,6 +73,8 @@ struct CapturedTurn {
     var isVerdictKnown: Bool
     var profile: EngineProfile
     var extraAttempts = 0
+    /// What the engine's refusals leave to be tried.
+    var lesson: Allowance?
 
     var phase = Phase.waiting
     var reader: StreamReader
@@ -146,6 +148,7 @@ struct CapturedTurn {
             pass(head, problem: Problem.replyCompressed, holdsLastByte: !isEventStream)
         } else if isEventStream && 200..<300 ~= head.status {
             if prepared.injection.isEmpty || isVerdictKnown {
+                settleVerdict(at: now)
                 startStream(head)
             } else {
                 phase = .judging(head)
@@ -175,7 +178,7 @@ struct CapturedTurn {
                 passBody(start)
             }
         case .passing: passBody(body)
-        case .recording(.terminalEvent): held.writeImmutableBuffer(body)
+        case .recording(.terminalEvent): reader.receive(body)
         case .trailing: output.body(body)
         case .waiting, .recording, .over: break
         }
@@ -293,10 +296,8 @@ struct CapturedTurn {
     }
 
     private mutating func reply(with error: ErrorReply) -> Action {
-        output.head(
-            status: Int(error.status.code), reason: error.status.reasonPhrase, headers: error.headers,
-            framing: .contentLength)
-        output.body(ByteBuffer(bytes: error.body))
-        return finish()
+        phase = .over
+        output.reply(with: error)
+        return .finish
     }
 }

@@ -84,6 +84,8 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         if !isOver { engine?.endRequest() }
     }
 
+    func requestDidBreak(_ reply: ErrorReply) { fail(with: reply, closes: true) }
+
     func engineWritabilityChanged() { agent.readMore() }
 
     // MARK: The reply
@@ -127,18 +129,14 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
     }
 
     /// Answers with an error, or cuts the connection if a reply has begun.
-    private func fail(with reply: ErrorReply) {
+    private func fail(with reply: ErrorReply, closes: Bool = false) {
         if isOver { return }
         end()
         guard !output.isHeadWritten else {
             agent.abort(resets: !output.showsTruncation)
             return
         }
-        output.head(
-            status: Int(reply.status.code), reason: reply.status.reasonPhrase, headers: reply.headers,
-            framing: .contentLength)
-        output.body(ByteBuffer(bytes: reply.body))
-        output.end()
+        output.reply(with: reply, closes: closes)
         agent.finish(&output)
     }
 

@@ -37,6 +37,11 @@ final class LocalExchange: AgentExchange {
         agent.finish(&output)
     }
 
+    func requestDidBreak(_ reply: ErrorReply) {
+        output.reply(with: reply, closes: true)
+        agent.finish(&output)
+    }
+
     func agentDidClose() {}
     func agentDidHalfClose() {}
     func agentWritabilityChanged() {}

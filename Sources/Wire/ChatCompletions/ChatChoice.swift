@@ -18,6 +18,10 @@ struct ChatChoice: Sendable {
             object.append(contentsOf: #","logprobs":"#.utf8)
             object.append(contentsOf: logprobsJSON)
         }
+        if let ids = tokens.idList {
+            object.append(contentsOf: #","token_ids":"#.utf8)
+            object.append(contentsOf: ids)
+        }
         fields.append(to: &object)
         object.append(UInt8(ascii: "}"))
         return object

@@ -5,20 +5,24 @@ import JSONBytes
 /// Texts are concatenated, tool calls merged by index, lists appended to; of anything else the last value that is not
 /// null counts. Fields nobody has heard of are treated the same way.
 struct ChatMessage: Sendable {
-    private enum Content: Sendable {
-        case null
-        /// What stands between the quotes of the concatenated string.
-        case text([UInt8])
-        case list(JSONList)
-        case value([UInt8])
-        case calls([ToolCall])
-        case call(ToolCall)
-    }
-
+    /// One field, as far as it has come. What it holds is changed in place: it may grow with every event.
     private struct Field: Sendable {
+        enum Kind { case null, text, list, value, calls, call }
+
         /// As sent, quotes included.
         let key: [UInt8]
-        var content: Content
+        var kind = Kind.null
+        /// What stands between the quotes of a text, or the JSON text of another value.
+        var text: [UInt8] = []
+        var list = JSONList()
+        var calls: [ToolCall] = []
+
+        init(key: [UInt8]) { self.key = key }
+
+        mutating func set(_ value: [UInt8]) {
+            kind = .value
+            text = value
+        }
     }
 
     private var fields: [Field] = []
@@ -45,7 +49,7 @@ struct ChatMessage: Sendable {
             } else {
                 let value = try cursor.skipValue(in: text)
                 if key.equals("role", in: text) {
-                    if !value.isNull { fields[index].content = .value(JSONNormalizer.normalized(value.range, of: text, losses: &losses)) }
+                    if !value.isNull { fields[index].set(normalized(value, of: text)) }
                 } else {
                     append(value, to: index, of: text)
                 }
@@ -64,18 +68,18 @@ struct ChatMessage: Sendable {
             if object.count > 1 { object.append(UInt8(ascii: ",")) }
             object.append(contentsOf: field.key)
             object.append(UInt8(ascii: ":"))
-            switch field.content {
+            switch field.kind {
             case .null: object.append(contentsOf: "null".utf8)
-            case .text(let text):
+            case .text:
                 object.append(UInt8(ascii: "\""))
-                object.append(contentsOf: text)
+                object.append(contentsOf: field.text)
                 object.append(UInt8(ascii: "\""))
-            case .list(let list): object.append(contentsOf: list.array)
-            case .value(let value): object.append(contentsOf: value)
-            case .call(let call): object.append(contentsOf: call.functionJSON)
-            case .calls(let calls):
+            case .list: object.append(contentsOf: field.list.array)
+            case .value: object.append(contentsOf: field.text)
+            case .call: object.append(contentsOf: field.calls[0].functionJSON)
+            case .calls:
                 var list = JSONList()
-                for call in calls.sorted(by: { ($0.index ?? 0) < ($1.index ?? 0) }) { list.append(call.json) }
+                for call in field.calls.sorted(by: { ($0.index ?? 0) < ($1.index ?? 0) }) { list.append(call.json) }
                 object.append(contentsOf: list.array)
             }
         }
@@ -95,48 +99,38 @@ struct ChatMessage: Sendable {
             }
             if same { return index }
         }
-        fields.append(Field(key: JSONNormalizer.normalized(key.quoted, of: text), content: .null))
+        fields.append(Field(key: JSONNormalizer.normalized(key.quoted, of: text)))
         return fields.count - 1
     }
 
     private mutating func append(_ value: JSONValue, to index: Int, of text: Span<UInt8>) {
-        switch (value.kind, fields[index].content) {
+        switch (value.kind, fields[index].kind) {
         case (.null, _): break
-        case (.string, .text(var known)):
-            fields[index].content = .null
-            append(value, to: &known, of: text)
-            fields[index].content = .text(known)
-        case (.string, .null):
-            var new: [UInt8] = []
-            append(value, to: &new, of: text)
-            fields[index].content = .text(new)
-        case (.array, .list(var list)):
-            fields[index].content = .null
-            appendElements(of: value, to: &list, of: text)
-            fields[index].content = .list(list)
-        case (.array, .null):
-            var list = JSONList()
-            appendElements(of: value, to: &list, of: text)
-            fields[index].content = .list(list)
-        default: fields[index].content = .value(JSONNormalizer.normalized(value.range, of: text, losses: &losses))
+        case (.string, .null), (.string, .text):
+            let string = JSONString(quoted: value.range, hasEscapes: true)
+            if !string.content.isEmpty { hasOutput = true }
+            fields[index].kind = .text
+            losses.formUnion(JSONNormalizer.append(contentOf: string, of: text, to: &fields[index].text))
+        case (.array, .null), (.array, .list):
+            fields[index].kind = .list
+            appendElements(of: value, to: index, of: text)
+        default: fields[index].set(normalized(value, of: text))
         }
     }
 
-    private mutating func append(_ value: JSONValue, to known: inout [UInt8], of text: Span<UInt8>) {
-        let string = JSONString(quoted: value.range, hasEscapes: true)
-        if !string.content.isEmpty { hasOutput = true }
-        losses.formUnion(JSONNormalizer.append(contentOf: string, of: text, to: &known))
-    }
-
-    private mutating func appendElements(of value: JSONValue, to list: inout JSONList, of text: Span<UInt8>) {
+    private mutating func appendElements(of value: JSONValue, to index: Int, of text: Span<UInt8>) {
         var cursor = JSONCursor(at: value.range.lowerBound, options: .nonFiniteNumbers)
         // The list has been passed before, so that walking it again cannot fail.
         guard (try? cursor.enterArray(in: text)) != nil else { return }
         while (try? cursor.nextElement(in: text)) ?? false {
             guard let element = try? cursor.skipValue(in: text) else { return }
-            losses.formUnion(list.append(element.range, of: text))
+            losses.formUnion(fields[index].list.append(element.range, of: text))
             hasOutput = true
         }
+    }
+
+    private mutating func normalized(_ value: JSONValue, of text: Span<UInt8>) -> [UInt8] {
+        JSONNormalizer.normalized(value.range, of: text, losses: &losses)
     }
 
     // MARK: Tool calls
@@ -144,10 +138,7 @@ struct ChatMessage: Sendable {
     private mutating func readToolCalls(
         into index: Int, with cursor: inout JSONCursor, of text: Span<UInt8>
     ) throws(JSONError) {
-        var calls: [ToolCall] = []
-        if case .calls(let known) = fields[index].content { calls = known }
-        fields[index].content = .null
-        defer { fields[index].content = .calls(calls) }
+        fields[index].kind = .calls
         try cursor.enterArray(in: text)
         while try cursor.nextElement(in: text) {
             guard try cursor.peekKind(in: text) == .object else {
@@ -156,7 +147,7 @@ struct ChatMessage: Sendable {
             }
             let fragment = try ToolCall(fragmentWith: &cursor, of: text)
             losses.formUnion(fragment.losses)
-            fragment.join(&calls)
+            fragment.join(&fields[index].calls)
             hasOutput = true
         }
     }
@@ -168,11 +159,11 @@ struct ChatMessage: Sendable {
         let fragment = try ToolCall(functionWith: &cursor, of: text)
         losses.formUnion(fragment.losses)
         hasOutput = true
-        if case .call(var known) = fields[index].content {
-            known.append(fragment)
-            fields[index].content = .call(known)
+        fields[index].kind = .call
+        if fields[index].calls.isEmpty {
+            fields[index].calls.append(fragment)
         } else {
-            fields[index].content = .call(fragment)
+            fields[index].calls[0].append(fragment)
         }
     }
 }

@@ -67,7 +67,7 @@ extension ChatReply {
     private mutating func readChoice(
         with cursor: inout JSONCursor, of text: Span<UInt8>, position: Int
     ) throws(JSONError) -> Bool {
-        var visit = ChoiceVisit(position: position)
+        var visit = ChoiceVisit()
         var restorer = MemberRemover(objectAt: cursor.offset)
         var compactor = MemberRemover(objectAt: cursor.offset)
         let isCompacted = isWhole && policy.detail == .compact
@@ -101,12 +101,9 @@ extension ChatReply {
 
     /// What has been seen of a choice in one event.
     private struct ChoiceVisit {
-        let position: Int
         var hasEmptyDelta = false
         var isFinished = false
         var hasInjectedData = false
-
-        init(position: Int) { self.position = position }
 
         var isInjectedOnly: Bool { hasEmptyDelta && !isFinished && hasInjectedData }
     }

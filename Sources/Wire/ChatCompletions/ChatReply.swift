@@ -65,7 +65,7 @@ package struct ChatReply: DialectReply {
     private mutating func read(data: Span<UInt8>) -> EventFate {
         let content = Self.trimmed(data)
         if content.isEmpty { return .forward }
-        if String(copying: data, content) == "[DONE]" {
+        if content.count == 6 && String(copying: data, content) == "[DONE]" {
             isTerminated = true
             return .terminal
         }

@@ -53,7 +53,9 @@ struct ToolCall: Sendable {
 
     private func place(among calls: [ToolCall]) -> Int? {
         if let index { return calls.firstIndex { $0.index == index } }
-        if let id = fields.value("id"), id != Array(#""""#.utf8) { return calls.firstIndex { $0.fields.value("id") == id } }
+        if let id = fields.value("id"), id != Array(#""""#.utf8) {
+            return calls.firstIndex { $0.fields.value("id") == id }
+        }
         return name?.isEmpty ?? true ? calls.indices.last : nil
     }
 

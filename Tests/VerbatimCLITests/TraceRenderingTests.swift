@@ -1,0 +1,155 @@
+import Testing
+import Verbatim
+
+@testable import VerbatimCLI
+
+@Suite struct TraceRenderingTests {
+    // MARK: Tokens
+
+    @Test func tokensWithoutColors() {
+        let renderer = TokenRenderer(color: false)
+        #expect(renderer.render(["Hel", "lo", "!"], [0, -0.6931471805599453, nil]) == "Hello[50.0%]![?]")
+        #expect(renderer.render(["a"], []) == "a[?]")
+        #expect(renderer.render([], []) == "")
+    }
+
+    @Test func tokensWithColors() {
+        let text = TokenRenderer(color: true).render(["a\n", "b"], [-0.01, -5])
+        #expect(text.contains("\u{1B}[38;5;255;48;5;22ma\u{1B}[0m"))
+        #expect(text.contains("⏎\u{1B}[0m\n"), "no colour runs over the end of a line")
+        #expect(text.contains("48;5;124mb\u{1B}[0m"))
+        #expect(text.contains(" unknown "), "a legend is there")
+    }
+
+    @Test func tableOfTokens() {
+        let table = TokenRenderer(color: false).table(["a\n", "\"b\""], ids: [7], logprobs: [-0.1, nil])
+        let lines = table.split(separator: "\n").map { $0.split(separator: " ", omittingEmptySubsequences: true) }
+        #expect(lines.count == 3)
+        #expect(lines[1] == ["0", "7", "-0.100000", "90.5%", #""a\n""#])
+        #expect(lines[2] == ["1", "-", "-", "-", #""\"b\"""#])
+    }
+
+    @Test func aModelCannotCommandTheTerminal() {
+        let hostile = "a\u{1B}[2J\r\u{7}\u{9B}b\u{202E}\tc\nd"
+        #expect(hostile.printable == "a\\u{1b}[2J\\u{d}\\u{7}\\u{9b}b\\u{202e}\tc\nd")
+        #expect(TokenRenderer(color: false).render([hostile], [0]) == hostile.printable)
+        #expect(!hostile.quoted.contains("\u{1B}"))
+    }
+
+    // MARK: Text
+
+    @Test(arguments: [
+        (1.5, 0, "2"), (1.25, 1, "1.3"), (-0.0001, 2, "0.00"), (-1.005, 1, "-1.0"), (0.05, 3, "0.050"),
+        (12, 2, "12.00"),
+        (.nan, 2, "nan"), (1e300, 2, "1e+300"),
+    ])
+    func fixed(_ value: Double, _ decimals: Int, _ expected: String) {
+        #expect(value.fixed(decimals) == expected)
+    }
+
+    @Test func longTextsAreShortened() {
+        #expect("abc".shortened(toLines: 2, characters: 3) == "abc")
+        #expect("abcdef".shortened(toLines: 2, characters: 3) == "abc… (3 more characters)")
+        #expect("a\nb\nc".shortened(toLines: 2, characters: 9) == "a\nb… (2 more characters)")
+    }
+
+    // MARK: Requests and replies
+
+    @Test(arguments: [
+        (#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"hi"}]}"#, "user", "hi"),
+        (
+            #"{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url"}]}]}"#, "user",
+            "a\n[image_url]"
+        ),
+        (#"{"messages":[{"role":"tool","content":null}]}"#, "tool", ""),
+        (#"{"prompt":"once"}"#, "prompt", "once"), (#"{"prompt":[1,2]}"#, "prompt", "1\n2"),
+        (#"{"input":"ask"}"#, "prompt", "ask"),
+        (#"{"input":[{"type":"function_call_output","output":"42"}]}"#, "input", "42"),
+    ])
+    func lastMessages(_ request: String, _ speaker: String, _ text: String) {
+        #expect(RequestExcerpt(Array(request.utf8)).lastMessage == Excerpt(speaker: speaker, text: text))
+    }
+
+    @Test(arguments: ["", "null", "{}", #"{"messages":[]}"#, "[1]"])
+    func requestsWithoutAMessage(_ request: String) {
+        #expect(RequestExcerpt(Array(request.utf8)).lastMessage == nil)
+    }
+
+    @Test(arguments: [
+        (
+            #"""
+            {"choices":[{"message":{"content":"c","reasoning_content":"r","refusal":null,\#
+            "tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}}]}
+            """#,
+            ["assistant (reasoning): r", "assistant: c", "tool call: f({})"]
+        ),
+        (
+            #"{"choices":[{"index":0,"text":"a"},{"index":1,"message":{"refusal":"no"}}]}"#,
+            ["choice 0: a", "choice 1 (refusal): no"]
+        ),
+        (
+            #"{"choices":[],"upstream_status":404,"upstream_error":{"error":{"message":"no such model"}}}"#,
+            ["error: no such model"]
+        ),
+        (#"{"choices":[],"upstream_error":{"detail":"x"}}"#, [#"error: {"detail":"x"}"#]),
+        (
+            #"""
+            {"content":[{"type":"thinking","thinking":"t"},{"type":"text","text":"x"},\#
+            {"type":"tool_use","name":"f","input":{"a":1}}]}
+            """#,
+            ["assistant (reasoning): t", "assistant: x", #"tool call: f({"a":1})"#]
+        ),
+        (
+            #"""
+            {"output":[{"type":"reasoning","summary":[{"type":"summary_text","text":"s"}]},\#
+            {"type":"message","content":[{"type":"output_text","text":"x"}]},\#
+            {"type":"function_call","name":"f","arguments":"{}"}]}
+            """#,
+            ["assistant (reasoning): s", "assistant: x", "tool call: f({})"]
+        ),
+        ("null", []), ("{}", []),
+    ])
+    func replies(_ reply: String, _ parts: [String]) {
+        #expect(ReplyExcerpt(Array(reply.utf8)).parts.map { "\($0.speaker): \($0.text)" } == parts)
+    }
+
+    // MARK: Turns
+
+    private static let record = #"""
+        {"turn":2,"request":{"messages":[{"role":"user","content":"hi"}]},\#
+        "response":{"choices":[{"message":{"content":"Hello"}}]},"completion_tokens":["Hel","lo"],\#
+        "completion_token_ids":[1,2],"per_token_logps":[-0.1,null],"finish_reason":"stop","latency_s":1.5,"timestamp":1,\#
+        "schema":"verbatim.turn/1","session_id":"s","dialect":"chat.completions","path":"/","stream":true,\#
+        "outcome":"completed","status":200,"usage":{"prompt_tokens":3,"completion_tokens":2},"model":"m","ttft_s":0.25,\#
+        "capture":{"level":"tokens","complete":false,"problems":["logprob_missing"]}}
+        """#
+
+    @Test func aTurnAsText() throws {
+        let turn = try Turn(json: Array(Self.record.utf8))
+        #expect(
+            TurnPrinter(color: false, showsTokens: false).text(of: turn) == """
+                ── turn 2 · session s · m · chat.completions stream · 200 completed
+                  2 tokens after 3 · stop · 1.500 s, first token after 0.250 s · captured: tokens, incomplete
+                  problems: logprob_missing
+                user: hi
+                assistant: Hello
+                """)
+        let withTokens = TurnPrinter(color: false, showsTokens: true).text(of: turn)
+        #expect(withTokens.contains("tokens:\nHel[90.5%]lo[?]\n"))
+    }
+
+    @Test func summaryOfTurns() throws {
+        var summary = TraceSummary()
+        #expect(summary.table.contains("complete captures   -"))
+        for _ in 1...3 { summary.add(try Turn(json: Array(Self.record.utf8))) }
+        summary.add(try Turn(json: Array(#"{"turn":1,"latency_s":0.5,"response":{"upstream_error":{}}}"#.utf8)))
+        let lines = summary.table.split(separator: "\n").map(String.init)
+        #expect(lines.contains("turns               4"))
+        #expect(lines.contains("sessions            2"))
+        #expect(lines.contains("complete captures   0 (0.0%)"))
+        #expect(lines.contains("completion tokens   6"))
+        #expect(lines.contains { $0.hasSuffix(" 3  completed") })
+        #expect(lines.contains { $0.hasSuffix(" 1  upstream_error") })
+        #expect(lines.contains("latency, s               0.500     1.500     1.500     1.500"))
+    }
+}
