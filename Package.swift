@@ -59,7 +59,7 @@ let package = Package(
         .executableTarget(
             name: "VerbatimCLI",
             dependencies: [
-                "EventStream", "JSONBytes", "MockEngine", "Verbatim",
+                "EventStream", "JSONBytes", "MockEngine", "Trace", "Verbatim",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -87,7 +87,11 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "VerbatimCLITests",
-            dependencies: ["VerbatimCLI", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "Verbatim", "VerbatimCLI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings),
         .testTarget(name: "MockEngineTests", dependencies: ["MockEngine", "TestSupport"], swiftSettings: settings),
     ]

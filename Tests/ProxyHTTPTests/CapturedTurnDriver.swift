@@ -30,7 +30,7 @@ struct CapturedTurnDriver {
         var policy = RequestPolicy()
         policy.goal = goal
         let start = NIODeadline.uptimeNanoseconds(0)
-        knowledge = EngineKnowledge(fixed: .vllm, host: "engine", verdictLifetime: .hours(1)) { _ in }
+        let knowledge = EngineKnowledge(fixed: .vllm, host: "engine", verdictLifetime: .hours(1)) { _ in }
         let request = try ChatRequest(body: Array(#"{"model":"m","stream":\#(stream)}"#.utf8))
         func plan() -> CapturedTurn.Plan {
             CapturedTurn.plan(
@@ -45,6 +45,7 @@ struct CapturedTurnDriver {
         let facts = CapturedTurn.Facts(
             turn: 1, sessionID: "default", dialect: .chatCompletions, path: "/v1/chat/completions", timestamp: 0,
             policy: policy, maximumReplySize: maximumReplySize, maximumEventSize: maximumEventSize)
+        self.knowledge = knowledge
         turn = CapturedTurn(
             facts: facts, request: request, plan: plan(), knowledge: knowledge, output: ReplyOutput(request: agent),
             at: start)
@@ -84,6 +85,12 @@ struct CapturedTurnDriver {
 
     mutating func body(_ text: String) -> String {
         perform { $0.engineSent(body: ByteBuffer(string: text), at: $1) }
+    }
+
+    /// The attempt goes out a second after what happened last.
+    mutating func sendAttempt() {
+        time += 1
+        turn.attemptWasSent(at: now)
     }
 
     private mutating func perform(_ event: (inout CapturedTurn, NIODeadline) -> CapturedTurn.Action) -> String {

@@ -152,7 +152,28 @@ import Wire
             #expect(outcomes == (0..<4).map { asStream && $0 == 1 ? #""upstream_error""# : #""completed""# })
         }
     }
-    
+
+    /// What two refusals have taught is tried by the next turn, since the last attempt of the first has no injection.
+    @Test(arguments: [false, true]) func theNextTurnTriesWhatIsLeft(stream: Bool) async throws {
+        var chat = CaptureScript.chat(.vllm)
+        chat.refuses = .tokenIDs
+        chat.maxLogprobs = 3
+        try await CaptureProxy.run(chat.serve) { proxy in
+            let request = CaptureRequest(stream: stream)
+            let direct = try await proxy.askDirectly(request.body)
+            for _ in 1...3 { expectSame(try await proxy.ask(request.body), direct, inChunks: true, "two refusals") }
+            #expect(
+                proxy.forwarded.dropFirst().map(RefusalRetryTests.injected)
+                    == ["logprobs:5 ids", "logprobs:5", "", "logprobs:3", "logprobs:3"])
+            #expect(
+                try proxy.records().map(\.capture) == [
+                    "text no_token_data logprobs_refused",
+                    "logprobs complete token_ids_refused top_logprobs_lowered",
+                    "logprobs complete token_ids_refused top_logprobs_lowered",
+                ])
+        }
+    }
+
     /// Builds of llama.cpp before the common error form: another status, and nothing that tells who they are.
     @Test func anOldLlamaServerIsAskedByItsOwnName() async throws {
         let script: MockEngine.Script = { exchange in

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
+import Logging
 import Testing
+import Verbatim
 
 @testable import VerbatimCLI
 

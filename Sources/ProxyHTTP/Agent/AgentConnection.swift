@@ -40,28 +40,27 @@ final class AgentConnection: ChannelInboundHandler {
 
     var isWritable: Bool { context?.channel.isWritable ?? false }
 
-    /// Writes what stands in `output`.
-    func write(_ output: inout ReplyOutput) {
-        guard let context, !isClosed, !output.isEmpty else {
-            output.discard()
-            return
-        }
-        for segment in output.take() { context.write(wrapOutboundOut(segment), promise: nil) }
+    // Writing may find the agent gone, and the exchange is told so at once. What is written is therefore passed by value:
+    // the exchange is free to change meanwhile.
+
+    /// Writes a part of the reply.
+    func write(_ segments: [ByteBuffer]) {
+        guard let context, !isClosed, !segments.isEmpty else { return }
+        for segment in segments { context.write(wrapOutboundOut(segment), promise: nil) }
         context.flush()
     }
 
-    /// The reply is whole. `output` may hold its last bytes.
-    func finish(_ output: inout ReplyOutput) {
-        mustClose = mustClose || output.mustClose || loop.isDraining
+    /// Ends the reply with its last bytes; `closes` if the connection cannot serve another request.
+    func finish(_ segments: [ByteBuffer], closes: Bool) {
+        mustClose = mustClose || closes || loop.isDraining
         guard let context, !isClosed else { return }
         if !mustClose && isRequestComplete {
-            write(&output)
+            write(segments)
             startNextRequest()
             return
         }
         exchange = nil
         isClosing = true
-        let segments = output.take()
         let written = context.eventLoop.makePromise(of: Void.self)
         for segment in segments.dropLast() { context.write(wrapOutboundOut(segment), promise: nil) }
         context.writeAndFlush(wrapOutboundOut(segments.last ?? ByteBuffer()), promise: written)
@@ -240,7 +239,7 @@ final class AgentConnection: ChannelInboundHandler {
         if let exchange { return exchange.requestDidBreak(reply) }
         var output = ReplyOutput(request: ReplyOutput.Request(keepsAlive: false))
         output.reply(with: reply)
-        finish(&output)
+        finish(output.take(), closes: true)
     }
 
     func channelInactive(context: ChannelHandlerContext) {

@@ -40,7 +40,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             refuse(.bodyTooLarge(limit: limit), closes: true)
         } else if request.expectsContinue {
             output.continueRequest()
-            agent.write(&output)
+            agent.write(output.take())
         }
     }
 
@@ -75,7 +75,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         isOver = true
         body = ByteBuffer()
         output.reply(with: reply, closes: closes)
-        agent.finish(&output)
+        agent.finish(output.take(), closes: output.mustClose)
     }
 
     private func begin(_ parsed: any DialectRequest) {
@@ -213,7 +213,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         case .finish:
             isOver = true
             clock.cancel()
-            turn?.modify { agent.finish(&$0.output) }
+            let closes = turn?.output.mustClose ?? true
+            agent.finish(turn?.output.take() ?? [], closes: closes)
             return
         case .abort:
             isOver = true
@@ -228,7 +229,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     private func flush() {
         if isOver { return }
-        turn?.modify { agent.write(&$0.output) }
+        agent.write(turn?.output.take() ?? [])
         engine?.readMore()
     }
 

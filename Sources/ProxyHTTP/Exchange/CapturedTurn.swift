@@ -131,6 +131,7 @@ struct CapturedTurn {
     // MARK: The engine answers
 
     mutating func engineSent(head: HTTPResponseHead, reason: String, at now: NIODeadline) -> Action {
+        guard case .waiting = phase else { return .nothing }
         lastByteAt = now
         let head = Head(
             status: Int(head.status.code), reason: reason, headers: head.headers, framing: Self.framing(of: head))

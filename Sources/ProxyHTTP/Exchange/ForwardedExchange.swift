@@ -35,7 +35,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
     func start() {
         if request.expectsContinue {
             output.continueRequest()
-            agent.write(&output)
+            agent.write(output.take())
         }
         clock.start(loop.settings) { [weak self] message in self?.fail(with: .gatewayTimeout(message)) }
         let pool = loop.pool
@@ -115,7 +115,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         isOver = true
         clock.cancel()
         output.end()
-        agent.finish(&output)
+        agent.finish(output.take(), closes: output.mustClose)
     }
 
     func engineDidFail(_ failure: EngineFailure) {
@@ -125,7 +125,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
     }
 
     func engineDidPause() {
-        if !isOver { agent.write(&output) }
+        if !isOver { agent.write(output.take()) }
     }
 
     /// Answers with an error, or cuts the connection if a reply has begun.
@@ -137,7 +137,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
             return
         }
         output.reply(with: reply, closes: closes)
-        agent.finish(&output)
+        agent.finish(output.take(), closes: output.mustClose)
     }
 
     private func end() {
@@ -153,7 +153,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
     func agentDidClose() { end() }
 
     func agentDidHalfClose() {
-        if !isOver, output.probe() { agent.write(&output) }
+        if !isOver, output.probe() { agent.write(output.take()) }
     }
 
     func agentWritabilityChanged() { engine?.readMore() }

@@ -34,12 +34,12 @@ final class LocalExchange: AgentExchange {
         output.head(status: Int(status.code), reason: status.reasonPhrase, headers: headers, framing: .contentLength)
         output.body(ByteBuffer(bytes: body))
         output.end()
-        agent.finish(&output)
+        agent.finish(output.take(), closes: output.mustClose)
     }
 
     func requestDidBreak(_ reply: ErrorReply) {
         output.reply(with: reply, closes: true)
-        agent.finish(&output)
+        agent.finish(output.take(), closes: output.mustClose)
     }
 
     func agentDidClose() {}

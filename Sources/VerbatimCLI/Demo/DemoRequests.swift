@@ -2,7 +2,7 @@
 enum DemoRequests {
     static let questions = [
         "Which file in this directory is the largest?",
-        "(the result of `ls -lS | head -n 3`)",
+        "(the result of `ls -lS | head -3`)",
     ]
 
     static let all = [
@@ -22,11 +22,11 @@ enum DemoRequests {
 
     private static let call = """
         {"role":"assistant","content":null,"tool_calls":[{"id":"chatcmpl-tool-a9a69afc24caabd5","type":"function",\
-        "function":{"name":"bash","arguments":"{\\"command\\": \\"ls -lS | head -n 3\\"}"}}]}
+        "function":{"name":"bash","arguments":"{\\"command\\": \\"ls -lS | head -3\\"}"}}]}
         """
 
     private static let result = """
         {"role":"tool","tool_call_id":"chatcmpl-tool-a9a69afc24caabd5",\
-        "content":"total 28M\\n-rw-r--r-- 1 me me 22M model.gguf\\n-rw-r--r-- 1 me me 4.8G weights"}
+        "content":"total 8.9G\\n-rw-r--r-- 1 me me 4.8G model.safetensors\\n-rw-r--r-- 1 me me 2.1G optimizer.pt"}
         """
 }

@@ -1,0 +1,95 @@
+import MockEngine
+import TestSupport
+import Testing
+import Verbatim
+
+/// §10: an agent that half-closes after its request still gets its reply.
+@Suite(.timeLimit(.minutes(1))) struct HTTPSurfaceHalfCloseTests {
+    @Test(arguments: Stage.allCases)
+    func theReplyComesAllTheSame(stage: Stage) async throws {
+        let isHalfClosed = Monitor(false)
+        try await withProxy(
+            script: Chat.warmable { exchange in
+                try await stage.play(exchange)
+                await isHalfClosed.wait { $0 }
+                switch stage {
+                case .unaryBeforeHead, .streamBeforeHead: try await Chat.engine.serve(exchange)
+                case .unaryInBody:
+                    let rest = #""choices":[]"#
+                    try await exchange.send(rest + String(repeating: " ", count: 1000 - 11 - rest.count) + "}")
+                case .unaryInChunkedBody:
+                    try await exchange.sendChunk(#""choices":[]}"#)
+                    try await exchange.finishStream()
+                case .silentPrefill, .openPrefill, .midStream:
+                    for event in [Chat.event(3), Chat.finish, "[DONE]"] { try await exchange.sendEvent(event) }
+                    try await exchange.finishStream()
+                case .midUnframedStream:
+                    try await exchange.send("data: \(Chat.finish)\n\ndata: [DONE]\n\n")
+                    await exchange.close()
+                }
+            }
+        ) { proxy in
+            try await stage.prepare(proxy)
+            let agent = try await proxy.startChat(stage.request)
+            await proxy.engine.waitForRequests(1 + stage.recordsBefore)
+            if stage == .midStream { try await stage.readVisiblePart(agent) }
+            try await agent.halfClose()
+            isHalfClosed.update { $0 = true }
+            if stage == .midStream {
+                let rest = try await agent.readToEnd()
+                #expect(rest.text.hasSuffix("data: [DONE]\n\n\r\n0\r\n\r\n") || rest.text.hasSuffix("\r\n00\r\n\r\n"))
+            } else {
+                var response = try await agent.readResponse()
+                while response.status == 100 { response = try await agent.readResponse() }
+                #expect(response.status == 200 && response.complete)
+            }
+            #expect(await agent.waitUntilClosed() == .eof)
+            #expect(try await proxy.finalRecords().last?.outcome == "completed")
+        }
+    }
+
+    /// Everything that was asked is answered, then the connection ends.
+    @Test func behindPipelinedRequests() async throws {
+        try await withProxy(script: Chat.engine.serve) { proxy in
+            let agent = try await proxy.connect()
+            let chat = requestBytes("POST", path: Chat.path, body: Array(Chat.stream.utf8))
+            try await agent.send(chat + requestBytes("GET", path: "/v1/models") + chat)
+            try await agent.halfClose()
+            var statuses: [Int] = []
+            while statuses.count < 3 {
+                let response = try await agent.readResponse()
+                #expect(response.complete)
+                if response.status != 100 { statuses.append(response.status) }
+            }
+            #expect(statuses == [200, 200, 200])
+            #expect(await agent.waitUntilClosed() == .eof)
+            #expect(try await proxy.finalRecords().map(\.outcome) == ["completed", "completed"])
+        }
+    }
+
+    /// More than the sockets hold, to an agent that has nothing more to say and takes its time.
+    @Test(arguments: [Chat.path, "/v1/files"], [true, false])
+    func aLargeReplyIsNotCutShort(path: String, closesEarly: Bool) async throws {
+        let body = Chat.body(content: String(repeating: "x", count: 24 << 20))
+        try await withProxy(script: { exchange in
+            try await exchange.respond(headers: [("Content-Type", "application/json")], body: body)
+        }) { proxy in
+            let agent = try await proxy.connect(receiveBuffer: 16 << 10)
+            try await agent.send(requestBytes("POST", path: path, body: Array(Chat.unary.utf8)))
+            if closesEarly { try await agent.halfClose() }
+            _ = try await agent.read(until: "\r\n\r\n")
+            try await agent.stopReading()
+            if path == Chat.path { await waitForRecord(proxy) }
+            if !closesEarly { try await agent.halfClose() }
+            try await agent.resumeReading()
+            let rest = try await agent.readToEnd()
+            #expect(rest.text.hasSuffix("\"finish_reason\":\"stop\"}]}") && rest.text.utf8.count >= body.utf8.count)
+            #expect(try await proxy.finalRecords().map(\.outcome) == (path == Chat.path ? ["completed"] : []))
+        }
+    }
+
+    /// Comes back when the turn's record is in the trace, which is before the reply's end.
+    private func waitForRecord(_ proxy: ProxyHarness) async {
+        while (try? proxy.records())?.isEmpty ?? true { await Task.yield() }
+    }
+}
