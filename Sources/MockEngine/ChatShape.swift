@@ -67,8 +67,15 @@ extension ScriptedToken {
             ScriptedToken(198, "\n", "-7.8762946128845215"), ScriptedToken(266, " a", "-9.37629508972168"),
             ScriptedToken(1680, "The", "-9.47004508972168"), ScriptedToken(40, "I", "-9.56379508972168"),
         ]
-        let unlikely = (0..<90).map { ScriptedToken($0, String(UnicodeScalar(33 + UInt8($0))), impossible) }
-        return Array(([self] + (likely + unlikely).filter { $0.text != text }).prefix(count))
+        var tokens = [self]
+        for token in likely where token.text != text && tokens.count < count { tokens.append(token) }
+        var place = 0
+        while tokens.count < count && place < 90 {
+            let token = ScriptedToken(place, String(UnicodeScalar(33 + UInt8(place))), impossible)
+            if token.text != text { tokens.append(token) }
+            place += 1
+        }
+        return Array(tokens.prefix(count))
     }
 
     /// An entry of `logprobs.content` as OpenAI defines it.

@@ -92,7 +92,7 @@ import Wire
             _ = try await exchange(agent, style, cut: "each 1000000")
             let captured = try Self.stream(to: #require(proxy.engine.requests.first), style: style)
             #expect(captured.count > plain.count)
-            for place in stride(from: 1, to: captured.count, by: style == .lf ? 1 : 5) {
+            for place in stride(from: 1, to: captured.count, by: style == .lf ? 2 : 7) {
                 let response = try await exchange(agent, style, cut: "at \(place)")
                 try #require(response.complete && response.body == plain, "cut at \(place)")
                 count += 1

@@ -103,7 +103,8 @@ import Verbatim
                 #expect(response.header("Content-Length") == framing.first { $0.0 == "Content-Length" }?.1)
                 #expect(agent.availableCount == 0)
             }
-            #expect(proxy.engine.connectionCount == 1)
+            // Without any framing the parser takes the connection for used up.
+            #expect(proxy.engine.connectionCount == (framing.isEmpty ? 3 : 1))
         }
     }
 

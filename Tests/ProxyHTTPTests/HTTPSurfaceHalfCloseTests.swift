@@ -1,3 +1,4 @@
+import Foundation
 import MockEngine
 import TestSupport
 import Testing
@@ -70,7 +71,7 @@ import Verbatim
     /// More than the sockets hold, to an agent that has nothing more to say and takes its time.
     @Test(arguments: [Chat.path, "/v1/files"], [true, false])
     func aLargeReplyIsNotCutShort(path: String, closesEarly: Bool) async throws {
-        let body = Chat.body(content: String(repeating: "x", count: 24 << 20))
+        let body = Chat.body(content: String(repeating: "x", count: 8 << 20))
         try await withProxy(script: { exchange in
             try await exchange.respond(headers: [("Content-Type", "application/json")], body: body)
         }) { proxy in
@@ -78,10 +79,11 @@ import Verbatim
             try await agent.send(requestBytes("POST", path: path, body: Array(Chat.unary.utf8)))
             if closesEarly { try await agent.halfClose() }
             _ = try await agent.read(until: "\r\n\r\n")
-            try await agent.stopReading()
+            // The connection may be over by now on both sides, with everything in the agent's buffer.
+            try? await agent.stopReading()
             if path == Chat.path { await waitForRecord(proxy) }
             if !closesEarly { try await agent.halfClose() }
-            try await agent.resumeReading()
+            try? await agent.resumeReading()
             let rest = try await agent.readToEnd()
             #expect(rest.text.hasSuffix("\"finish_reason\":\"stop\"}]}") && rest.text.utf8.count >= body.utf8.count)
             #expect(try await proxy.finalRecords().map(\.outcome) == (path == Chat.path ? ["completed"] : []))
@@ -90,6 +92,6 @@ import Verbatim
 
     /// Comes back when the turn's record is in the trace, which is before the reply's end.
     private func waitForRecord(_ proxy: ProxyHarness) async {
-        while (try? proxy.records())?.isEmpty ?? true { await Task.yield() }
+        while FileManager.default.contents(atPath: proxy.tracePath)?.last != UInt8(ascii: "\n") { await Task.yield() }
     }
 }

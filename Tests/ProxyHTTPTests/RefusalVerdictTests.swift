@@ -164,7 +164,7 @@ import Wire
             for _ in 1...3 { expectSame(try await proxy.ask(request.body), direct, inChunks: true, "two refusals") }
             #expect(
                 proxy.forwarded.dropFirst().map(RefusalRetryTests.injected)
-                    == ["logprobs:5 ids", "logprobs:5", "", "logprobs:3", "logprobs:3"])
+                    == ["logprobs:5 ids", "logprobs:3 ids", "", "logprobs:3", "logprobs:3"])
             #expect(
                 try proxy.records().map(\.capture) == [
                     "text no_token_data logprobs_refused",

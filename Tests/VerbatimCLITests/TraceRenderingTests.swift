@@ -127,14 +127,14 @@ import Verbatim
     @Test func aTurnAsText() throws {
         let turn = try Turn(json: Array(Self.record.utf8))
         #expect(
-            TurnPrinter(color: false, showsTokens: false).text(of: turn) == """
+            TurnPrinter(color: false, showing: .none).text(of: turn) == """
                 ── turn 2 · session s · m · chat.completions stream · 200 completed
                   2 tokens after 3 · stop · 1.500 s, first token after 0.250 s · captured: tokens, incomplete
                   problems: logprob_missing
                 user: hi
                 assistant: Hello
                 """)
-        let withTokens = TurnPrinter(color: false, showsTokens: true).text(of: turn)
+        let withTokens = TurnPrinter(color: false, showing: .table).text(of: turn)
         #expect(withTokens.contains("tokens:\nHel[90.5%]lo[?]\n"))
     }
 

@@ -3,6 +3,14 @@ import NIOHTTP1
 import NIOPosix
 import NIOSSL
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// Why the engine could not be reached or stopped answering.
 struct EngineFailure: Error {
     enum Kind {
@@ -37,7 +45,7 @@ struct EngineFailure: Error {
             if error.dnsAError != nil || error.dnsAAAAError != nil { return "its name cannot be resolved" }
             return "no address answered"
         case let error as IOError:
-            return error.description
+            return String(cString: strerror(error.errnoCode))
         case let error as NIOSSLError:
             return "TLS: \(error)"
         case let error as BoringSSLError:

@@ -250,9 +250,11 @@ struct CapturedTurn {
         switch phase {
         case .waiting, .judging, .collecting, .streaming, .passing:
             return conclude(outcome: .clientDisconnected, then: .gone, closesEngine: true)
-        case .recording(let ending):
+        case .recording(.terminalEvent(engineIsDone: false, _)):
+            phase = .over
+            return .abort
+        case .recording:
             phase = .recording(.gone)
-            if case .terminalEvent(engineIsDone: false, _) = ending { return .abort }
             return .nothing
         case .trailing:
             phase = .over

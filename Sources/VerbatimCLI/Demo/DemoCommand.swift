@@ -55,7 +55,7 @@ struct DemoCommand: AsyncParsableCommand {
         }
         await engine.stop()
         transcript.heading("What the trace holds of it")
-        try TurnPrinter(color: isColored, showsTokens: true).printAll(of: trace)
+        try TurnPrinter(color: isColored, showing: .text).printAll(of: trace)
         transcript.footer(trace: trace)
     }
 

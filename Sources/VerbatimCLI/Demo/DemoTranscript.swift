@@ -51,8 +51,10 @@ final class DemoTranscript: Sendable {
             """
 
             \(style.bold("The trace is in")) \(trace)
-              verbatim trace show \(trace) --tokens
-              verbatim trace check \(trace)
+            Look closer with
+              swift run -c release verbatim trace show --tokens \(trace)
+              swift run -c release verbatim trace check \(trace)
+
             """)
     }
 

@@ -16,8 +16,10 @@ struct Setting: Sendable {
     var variable: String { "VERBATIM_" + flag.uppercased().split(separator: "-").joined(separator: "_") }
 
     var help: ArgumentHelp {
-        ArgumentHelp("\(meaning) (default: \(standard))", valueName: value)
+        ArgumentHelp("\(meaning) (\(isRequired ? standard : "default: \(standard)"))", valueName: value)
     }
+
+    private var isRequired: Bool { standard == "required" }
 
     var name: NameSpecification { .customLong(flag) }
 }

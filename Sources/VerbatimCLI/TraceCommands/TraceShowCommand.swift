@@ -22,6 +22,6 @@ struct TraceShowCommand: ParsableCommand {
     var color: ColorChoice = .auto
 
     func run() throws {
-        try TurnPrinter(color: color.isOn, showsTokens: tokens).print(file, turn: turn, session: session)
+        try TurnPrinter(color: color.isOn, showing: tokens ? .table : .none).print(file, turn: turn, session: session)
     }
 }

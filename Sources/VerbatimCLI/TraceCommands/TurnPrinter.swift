@@ -12,12 +12,21 @@ import Verbatim
 struct TurnPrinter: Sendable {
     private let style: TerminalStyle
     private let tokens: TokenRenderer
-    private let showsTokens: Bool
+    private let display: TokenDisplay
 
-    init(color: Bool, showsTokens: Bool) {
+    /// How a turn's tokens are shown.
+    enum TokenDisplay: Sendable {
+        case none
+        /// As the text they make up, and the first of their ids.
+        case text
+        /// Also one below the other, with ids and log-probabilities.
+        case table
+    }
+
+    init(color: Bool, showing display: TokenDisplay) {
         style = TerminalStyle(isOn: color)
         tokens = TokenRenderer(color: color)
-        self.showsTokens = showsTokens
+        self.display = display
     }
 
     /// Prints all turns of the trace at `path`.
@@ -61,7 +70,7 @@ struct TurnPrinter: Sendable {
             )
         }
         lines += ReplyExcerpt(turn.responseJSON).parts.map { text(of: $0) }
-        if showsTokens { lines += tokenLines(of: turn) }
+        if display != .none { lines += tokenLines(of: turn) }
         return lines.joined(separator: "\n")
     }
 
@@ -96,14 +105,15 @@ struct TurnPrinter: Sendable {
             if choice.completionTokens.isEmpty && choice.completionTokenIDs.isEmpty {
                 return ["\(heading) none captured"]
             }
-            return [
-                style.bold(heading), tokens.render(choice.completionTokens, choice.perTokenLogprobs),
-                tokens.table(
-                    choice.completionTokens,
-                    ids: choice.completionTokenIDs,
-                    logprobs: choice.perTokenLogprobs
-                ),
-            ]
+            let text = tokens.render(choice.completionTokens, choice.perTokenLogprobs)
+            guard display == .table else {
+                let ids = choice.completionTokenIDs
+                let first = ids.prefix(10).map(String.init).joined(separator: " ") + (ids.count > 10 ? " …" : "")
+                return [style.bold(heading), text, style.dim("\(counted(ids.count, "id")): \(first)")]
+            }
+            let table = tokens.table(
+                choice.completionTokens, ids: choice.completionTokenIDs, logprobs: choice.perTokenLogprobs)
+            return [style.bold(heading), text, table]
         }
     }
 }
