@@ -136,10 +136,12 @@ private struct CaptureCounts {
             if !(elements?.allSatisfy(isElement) ?? false) { report("'\(name)' holds something else than it should") }
             if let count = elements?.count, count > 0 { lengths.append((name, count)) }
         }
-        count("completion_tokens") { $0.kind == .string }
-        count("completion_token_ids") { $0.int(in: line) != nil }
+        // What an engine has not told of a token stands as null.
+        count("completion_tokens") { $0.kind == .string || $0.isNull }
+        count("completion_token_ids") { $0.int(in: line) != nil || $0.isNull }
         count("per_token_logps") { $0.kind == .number || $0.isNull }
-        if object.value("logprobs", in: line)?.kind == .array { count("logprobs") { _ in true } }
+        let isWhole = object.value("completion_tokens", in: line)?.elements(in: line)?.contains(where: \.isNull) == false
+        if isWhole, object.value("logprobs", in: line)?.kind == .array { count("logprobs") { _ in true } }
         tokens = lengths.first?.count ?? 0
         if lengths.contains(where: { $0.count != tokens }) {
             report("arrays differ in length: " + lengths.map { "'\($0.name)' \($0.count)" }.joined(separator: ", "))

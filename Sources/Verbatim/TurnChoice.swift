@@ -6,10 +6,10 @@ public struct TurnChoice: Hashable, Sendable {
     /// The choice's `index` in the reply.
     public let index: Int
 
-    /// The tokens' texts.
+    /// The tokens' texts; empty if the engine did not give all of them.
     public let completionTokens: [String]
 
-    /// The tokens' ids; empty if the engine gave none.
+    /// The tokens' ids; empty if the engine did not give all of them. What it gave stands in ``Turn/json``.
     public let completionTokenIDs: [Int]
 
     /// The tokens' log-probabilities, `nil` where unknown; empty if the engine gave none.

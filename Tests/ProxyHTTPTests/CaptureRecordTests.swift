@@ -18,7 +18,8 @@ import Wire
             switch flavour {
             case .vllm: return reply.tokens
             case .llamacpp where !request.stream:
-                return reply.steps.flatMap(\.tokens) + (reply.stopToken.map { [ScriptedToken($0.id, "", $0.logprob)] } ?? [])
+                return reply.steps.flatMap(\.tokens)
+                    + (reply.stopToken.map { [ScriptedToken($0.id, "", $0.logprob)] } ?? [])
             case .llamacpp:
                 return reply.steps.filter { step in
                     switch step.delta {
@@ -56,7 +57,8 @@ import Wire
                     try check(record, ["choices", String(index)], example.tokens(replies[index]), example)
                     let reason = replies[index].steps.contains { if case .toolCall = $0.delta { true } else { false } }
                     #expect(
-                        try record.string("choices", String(index), "finish_reason") == (reason ? "tool_calls" : "stop"))
+                        try record.string("choices", String(index), "finish_reason") == (reason ? "tool_calls" : "stop")
+                    )
                 }
             }
             #expect(record["finish_reason"] == (request.tools ? #""tool_calls""# : #""stop""#))
@@ -67,7 +69,9 @@ import Wire
                 let count = replies.reduce(0) { $0 + $1.tokens.count }
                 #expect(record["usage", "completion_tokens"] == String(count))
             }
-            #expect(record["engine"] == ["vllm": #""vllm""#, "llamacpp": #""llamacpp""#]["\(example.flavour)"] ?? #""generic""#)
+            #expect(
+                record["engine"] == ["vllm": #""vllm""#, "llamacpp": #""llamacpp""#]["\(example.flavour)"]
+                    ?? #""generic""#)
             #expect(record["dialect"] == #""chat.completions""# && record["path"] == #""/v1/chat/completions""#)
             #expect(record["stream"] == String(request.stream) && record["outcome"] == #""completed""#)
             #expect(record["model"] == #""mock/scripted-1""# && record["session_id"] == #""default""#)
@@ -113,11 +117,20 @@ import Wire
     // MARK: What was asked
 
     @Test(arguments: [
-        (#""logprobs": null"#, #"{"logprobs":{"value":null},"top_logprobs":{"absent":true},"return_token_ids":{"absent":true}}"#),
-        (#""logprobs": false, "return_token_ids": false"#, #"{"logprobs":{"value":false},"top_logprobs":{"absent":true},"return_token_ids":{"value":false}}"#),
+        (
+            #""logprobs": null"#,
+            #"{"logprobs":{"value":null},"top_logprobs":{"absent":true},"return_token_ids":{"absent":true}}"#
+        ),
+        (
+            #""logprobs": false, "return_token_ids": false"#,
+            #"{"logprobs":{"value":false},"top_logprobs":{"absent":true},"return_token_ids":{"value":false}}"#
+        ),
         (#""log\u0070robs": true"#, #"{"return_token_ids":{"absent":true}}"#),
         (#""logprobs": true, "top_logprobs": 3, "return_token_ids": true"#, "{}"),
-        (#""max_tokens": 7"#, #"{"logprobs":{"absent":true},"top_logprobs":{"absent":true},"return_token_ids":{"absent":true}}"#),
+        (
+            #""max_tokens": 7"#,
+            #"{"logprobs":{"absent":true},"top_logprobs":{"absent":true},"return_token_ids":{"absent":true}}"#
+        ),
     ])
     func clientFieldsTellWhatTheAgentHadSent(more: String, expected: String) async throws {
         try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) { proxy in
@@ -150,7 +163,8 @@ import Wire
         }
     }
 
-    @Test(arguments: ScriptedChat.Flavour.allCases) func aStreamIsAssembled(flavour: ScriptedChat.Flavour) async throws {
+    @Test(arguments: ScriptedChat.Flavour.allCases) func aStreamIsAssembled(flavour: ScriptedChat.Flavour) async throws
+    {
         try await CaptureProxy.run(CaptureScript.chat(flavour).serve) { proxy in
             let request = CaptureRequest(stream: true, tools: true, usage: true, n: 2)
             _ = try await proxy.ask(request.body)

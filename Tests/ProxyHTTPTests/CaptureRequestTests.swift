@@ -34,7 +34,8 @@ import Wire
             name: "sampling that changes nothing", policy: { $0.sampling = [("temperature", text("0"))] },
             body: #"{"temperature": 0}"#, forwarded: #"{"temperature": 0}"#),
         Case(
-            name: "sampling, then the cap", policy: { ($0.sampling, $0.maxTokensCap) = ([("max_tokens", text("900"))], 64) },
+            name: "sampling, then the cap",
+            policy: { ($0.sampling, $0.maxTokensCap) = ([("max_tokens", text("900"))], 64) },
             body: #"{"max_tokens": 5}"#, forwarded: #"{"max_tokens": 64}"#, fields: #"{"max_tokens":{"value":5}}"#),
         Case(
             name: "the cap on both fields", policy: { $0.maxTokensCap = 64 },
@@ -52,10 +53,12 @@ import Wire
             forwarded: #"{"model": "openai/gpt-5-mini","max_completion_tokens":7}"#,
             fields: #"{"max_tokens":{"value":7},"max_completion_tokens":{"absent":true}}"#),
         Case(
-            name: "override, then translation and cap", policy: { ($0.modelOverride, $0.maxTokensCap) = ("o3-mini", 5) },
+            name: "override, then translation and cap",
+            policy: { ($0.modelOverride, $0.maxTokensCap) = ("o3-mini", 5) },
             body: #"{"model": "local \"x\"", "max_tokens": 7}"#,
             forwarded: #"{"model": "o3-mini","max_completion_tokens":5}"#,
-            fields: #"{"model":{"value":"local \"x\""},"max_tokens":{"value":7},"max_completion_tokens":{"absent":true}}"#),
+            fields:
+                #"{"model":{"value":"local \"x\""},"max_tokens":{"value":7},"max_completion_tokens":{"absent":true}}"#),
         Case(
             name: "no translation", policy: { $0.modelOverride = "qwen" }, body: #"{"model": "o1", "max_tokens": 7}"#,
             forwarded: #"{"model": "qwen", "max_tokens": 7}"#, fields: #"{"model":{"value":"o1"}}"#),
@@ -128,7 +131,10 @@ import Wire
     // MARK: What is no request
 
     static let faulty: [[UInt8]] =
-        ["", " ", "{", "[1]", "null", "\"a\"", "{} x", #"{"a":1,}"#, #"{"a":01}"#, "{\"a\":\"\n\"}", "{'a':1}", "hello"]
+        [
+            "", " ", "{", "[1]", "null", "\"a\"", "{} x", #"{"a":1,}"#, #"{"a":01}"#, "{\"a\":\"\n\"}", "{'a':1}",
+            "hello",
+        ]
         .map { Array($0.utf8) } + [
             Array(#"{"model":"a"#.utf8) + [0xFF] + Array(#""}"#.utf8), [0xC3], Array("{\"\u{e9}\":1}".utf8.dropLast(6)),
         ]
@@ -144,7 +150,8 @@ import Wire
                 #expect(response.status == 400 && response.reason == "Bad Request", comment)
                 #expect(response.header("Content-Type") == "application/json", comment)
                 let error = CaptureRecord(line: response.body)
-                #expect(error["error", "type"] == #""invalid_request_error""# && error["error", "message"] != nil, comment)
+                #expect(
+                    error["error", "type"] == #""invalid_request_error""# && error["error", "message"] != nil, comment)
                 #expect(error["error", "param"] == "null" && error["error", "code"] != nil, comment)
             }
             #expect(proxy.forwarded.isEmpty)

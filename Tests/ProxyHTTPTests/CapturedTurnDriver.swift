@@ -19,7 +19,8 @@ struct CapturedTurnDriver {
     private(set) var recordCount = 0
 
     static let chunked: HTTPHeaders = ["Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"]
-    static let unaryBody = #"{"choices":[{"index":0,"message":{"content":"é"},"logprobs":{"content":[]},"token_ids":[7]}]}"#
+    static let unaryBody =
+        #"{"choices":[{"index":0,"message":{"content":"é"},"logprobs":{"content":[]},"token_ids":[7]}]}"#
     static let restoredBody = #"{"choices":[{"index":0,"message":{"content":"é"},"logprobs":null,"token_ids":null}]}"#
     static let refusal = #"{"error":{"message":"logprobs are not supported"}}"#
 

@@ -119,7 +119,8 @@ import Wire
         let large = "data: {\"choices\":[" + String(repeating: " ", count: 200)
         #expect(driver.body(": c\n\n" + large) == "")
         // The reply ends behind the last byte, which waits for the record.
-        #expect(driver.takeSent() == Driver.streamHead + Driver.chunk(": c\n\n") + Driver.chunk(String(large.dropLast())))
+        #expect(
+            driver.takeSent() == Driver.streamHead + Driver.chunk(": c\n\n") + Driver.chunk(String(large.dropLast())))
         #expect(driver.body("]}\n\n" + Driver.done) == "")
         #expect(driver.takeSent() == Driver.chunk(" ") + Driver.chunk(String(("]}\n\n" + Driver.done).dropLast())))
         #expect(driver.on(.end) == "record" && driver.takeSent() == "")

@@ -77,12 +77,12 @@ import Testing
                 .timeout: "record, close engine", .shutdown: "record, close engine", .agentGone: "record, close engine",
             ]
         ),
-        (.recordingReply, [.kept: "finish", .notKept: "finish", .timeout: "abort", .shutdown: "abort"]),
-        (.recordingDone, [.notKept: "abort", .agentGone: "abort", .timeout: "abort", .shutdown: "abort"]),
-        (.recordingEnd, [.kept: "finish", .notKept: "abort", .timeout: "abort", .shutdown: "abort"]),
-        (.recordingError, [.kept: "finish", .notKept: "finish", .timeout: "abort", .shutdown: "abort"]),
-        (.recordingAbort, [.kept: "abort", .notKept: "abort", .timeout: "abort", .shutdown: "abort"]),
-        (.recordingGone, [.kept: "abort", .notKept: "abort", .timeout: "abort", .shutdown: "abort"]),
+        (.recordingReply, [.kept: "finish", .notKept: "finish", .timeout: "abort"]),
+        (.recordingDone, [.notKept: "abort", .agentGone: "abort", .timeout: "abort"]),
+        (.recordingEnd, [.kept: "finish", .notKept: "abort", .timeout: "abort"]),
+        (.recordingError, [.kept: "finish", .notKept: "finish", .timeout: "abort"]),
+        (.recordingAbort, [.kept: "abort", .notKept: "abort", .timeout: "abort"]),
+        (.recordingGone, [.kept: "abort", .notKept: "abort", .timeout: "abort"]),
         (
             .trailing,
             [
@@ -140,11 +140,19 @@ import Testing
         var failures: [Failure] = []
         for phase in [Phase.waiting, .judging, .collecting] {
             failures += [
-                Failure(phase: phase, event: .unreachable, reply: "502 Bad Gateway", outcome: "upstream_error", status: "502"),
-                Failure(phase: phase, event: .connectTimeout, reply: "504 Gateway Timeout", outcome: "timeout", status: "504"),
-                Failure(phase: phase, event: .disconnect, reply: "502 Bad Gateway", outcome: "upstream_disconnected", status: "502"),
+                Failure(
+                    phase: phase, event: .unreachable, reply: "502 Bad Gateway", outcome: "upstream_error",
+                    status: "502"),
+                Failure(
+                    phase: phase, event: .connectTimeout, reply: "504 Gateway Timeout", outcome: "timeout",
+                    status: "504"),
+                Failure(
+                    phase: phase, event: .disconnect, reply: "502 Bad Gateway", outcome: "upstream_disconnected",
+                    status: "502"),
                 Failure(phase: phase, event: .timeout, reply: "504 Gateway Timeout", outcome: "timeout", status: "504"),
-                Failure(phase: phase, event: .shutdown, reply: "503 Service Unavailable", outcome: "shutdown", status: "503"),
+                Failure(
+                    phase: phase, event: .shutdown, reply: "503 Service Unavailable", outcome: "shutdown", status: "503"
+                ),
                 Failure(phase: phase, event: .agentGone, reply: "", outcome: "client_disconnected", status: "null"),
             ]
         }

@@ -45,23 +45,37 @@ import Wire
     static let body = CaptureRequest(stream: true, usage: true).body
 
     /// Answers in the style that the request's header names, cut into pieces as another header says: at one place
-    /// (`at 17`), or everywhere after so many bytes (`each 3`).
+    /// (`at 17`), or everywhere after so many bytes (`each 3`, and with the framing `raw 3`).
     @Sendable static func serve(_ exchange: MockExchange) async throws {
         let bytes = try stream(
             to: exchange.request, style: #require(exchange.request.header("X-Style").flatMap(Style.init)))
         let cut = (exchange.request.header("X-Cut") ?? "each 1000000").split(separator: " ")
         let place = try #require(Int(cut[1]))
-        try await exchange.startEventStream()
         var pieces = [Array(bytes.prefix(place)), Array(bytes.dropFirst(place))]
-        if cut[0] == "each" {
+        if cut[0] != "at" {
             pieces = stride(from: 0, to: bytes.count, by: place).map { Array(bytes[$0..<min($0 + place, bytes.count)]) }
         }
+        if cut[0] == "raw" { return try await serveRaw(pieces, of: place, on: exchange) }
+        try await exchange.startEventStream()
         for piece in pieces { try await exchange.sendChunk(piece) }
         try await exchange.finishStream()
     }
 
+    /// Sends head and framing too in writes of a few bytes.
+    private static func serveRaw(_ pieces: [[UInt8]], of size: Int, on exchange: MockExchange) async throws {
+        var bytes = Array(
+            "HTTP/1.1 200 Very  Fine\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n".utf8)
+        for piece in pieces { bytes += Array("\(String(piece.count, radix: 16))\r\n".utf8) + piece + [13, 10] }
+        bytes += Array("0\r\n\r\n".utf8)
+        for start in stride(from: 0, to: bytes.count, by: size) {
+            try await exchange.send(Array(bytes[start..<min(start + size, bytes.count)]))
+        }
+    }
+
     static func stream(to request: MockRequest, style: Style) throws -> [UInt8] {
-        guard case .stream(_, let events) = (style == .mixed ? visible : chat).answer(request) else { throw RawAgentError.malformed("no stream") }
+        guard case .stream(_, let events) = (style == .mixed ? visible : chat).answer(request) else {
+            throw RawAgentError.malformed("no stream")
+        }
         return style.stream(events)
     }
 
@@ -92,7 +106,7 @@ import Wire
             _ = try await exchange(agent, style, cut: "each 1000000")
             let captured = try Self.stream(to: #require(proxy.engine.requests.first), style: style)
             #expect(captured.count > plain.count)
-            for place in stride(from: 1, to: captured.count, by: style == .lf ? 2 : 7) {
+            for place in stride(from: 1, to: captured.count, by: style == .lf ? 3 : 11) {
                 let response = try await exchange(agent, style, cut: "at \(place)")
                 try #require(response.complete && response.body == plain, "cut at \(place)")
                 count += 1
@@ -112,6 +126,19 @@ import Wire
             }
             await agent.close()
             try expectAlike(try proxy.records(), count: 9)
+        }
+    }
+
+    @Test func everywhereOnTheWire() async throws {
+        try await CaptureProxy.run(Self.serve, settings) { proxy in
+            let agent = try await RawAgent.connect(port: proxy.server.port)
+            let plain = try Self.plainStream(.crlf)
+            for size in [1, 3, 10] {
+                let response = try await exchange(agent, .crlf, cut: "raw \(size)")
+                #expect(response.complete && response.body == plain && response.reason == "Very  Fine")
+            }
+            await agent.close()
+            try expectAlike(try proxy.records(), count: 3)
         }
     }
 

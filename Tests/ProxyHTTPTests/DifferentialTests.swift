@@ -49,6 +49,7 @@ import Wire
             try await CaptureProxy.run(to: engine) { settings in
                 settings.engine = setting.profile
                 settings.policy.goal = setting.goal
+                settings.policy.topLogprobs = 1
             } _: { proxy in
                 // The first of them meets an engine nobody knows, the others one that has given its verdict, if it has
                 // been asked for one.

@@ -8,14 +8,13 @@ import Verbatim
     enum Cause: String, CaseIterable, Sendable {
         case closedPort, unknownName, notTLS, noAnswer, noHandshake
 
-        /// `{engine}` stands for the scripted engine, which speaks no TLS.
-        func url(_ hole: UnansweringPort) -> String {
+        func url(_ hole: UnansweringPort, _ silent: SilentPort, _ plain: SilentPort) -> String {
             switch self {
             case .closedPort: "http://127.0.0.1:1"
             case .unknownName: "http://no-such-host.invalid:8000"
-            case .notTLS: "https://127.0.0.1:{port}"
+            case .notTLS: "https://127.0.0.1:\(plain.port)"
             case .noAnswer: hole.url
-            case .noHandshake: "https://127.0.0.1:{port}"
+            case .noHandshake: "https://127.0.0.1:\(silent.port)"
             }
         }
 
@@ -36,10 +35,10 @@ import Verbatim
     func theAgentIsToldWhy(cause: Cause, body: String) async throws {
         let hole = try UnansweringPort()
         let silent = try await SilentPort()
+        let plain = try await SilentPort(answer: "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
         try await withProxy(
             {
-                let port = cause == .noHandshake ? String(silent.port) : "{port}"
-                $0.upstreamURL = cause.url(hole).replacing("{port}", with: port) + "/v1?api-version=secret-in-query"
+                $0.upstreamURL = cause.url(hole, silent, plain) + "/v1?api-version=secret-in-query"
                 $0.upstreamAPIKey = "sk-secret"
                 $0.connectTimeout = .milliseconds(cause.status == 504 ? 300 : 20_000)
             }, script: Chat.engine.serve
@@ -68,6 +67,7 @@ import Verbatim
             #expect(!record.isComplete && record.tokenIDs.isEmpty)
         }
         await silent.stop()
+        await plain.stop()
     }
 
     /// The engine comes back on the same port.

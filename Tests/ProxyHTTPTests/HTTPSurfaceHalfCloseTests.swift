@@ -71,11 +71,11 @@ import Verbatim
     /// More than the sockets hold, to an agent that has nothing more to say and takes its time.
     @Test(arguments: [Chat.path, "/v1/files"], [true, false])
     func aLargeReplyIsNotCutShort(path: String, closesEarly: Bool) async throws {
-        let body = Chat.body(content: String(repeating: "x", count: 8 << 20))
+        let body = Chat.body(content: String(repeating: "x", count: 16 << 20))
         try await withProxy(script: { exchange in
             try await exchange.respond(headers: [("Content-Type", "application/json")], body: body)
         }) { proxy in
-            let agent = try await proxy.connect(receiveBuffer: 16 << 10)
+            let agent = try await proxy.connect(receiveBuffer: 256 << 10)
             try await agent.send(requestBytes("POST", path: path, body: Array(Chat.unary.utf8)))
             if closesEarly { try await agent.halfClose() }
             _ = try await agent.read(until: "\r\n\r\n")

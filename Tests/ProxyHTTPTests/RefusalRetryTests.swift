@@ -181,7 +181,8 @@ import Wire
                 try await exchange.sendEvent("[DONE]")
                 try await exchange.finishStream()
             } else {
-                try await exchange.respond(status: 422, reason: "Not So", headers: [("X-First", "1")], body: Self.refusal)
+                try await exchange.respond(
+                    status: 422, reason: "Not So", headers: [("X-First", "1")], body: Self.refusal)
             }
         }
         try await CaptureProxy.run(script) { proxy in
@@ -191,7 +192,8 @@ import Wire
             try await Task.sleep(for: .milliseconds(50))
             #expect(agent.availableCount == 0)
             mayGoOn.update { $0 = true }
-            expectSame(try await agent.readResponse(), try await proxy.askDirectly(request.body), inChunks: true, "retry")
+            expectSame(
+                try await agent.readResponse(), try await proxy.askDirectly(request.body), inChunks: true, "retry")
             await agent.close()
             let record = try #require(try proxy.records().first)
             #expect(record.capture == "text no_token_data logprobs_refused")

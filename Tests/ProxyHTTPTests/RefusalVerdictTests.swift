@@ -153,6 +153,21 @@ import Wire
         }
     }
 
+    /// An engine that has named itself is not asked for what it does not know.
+    @Test(arguments: [
+        (ScriptedChat.Flavour.vllm, "vllm", "logprobs:5 ids"), (.llamacpp, "llamacpp", "logprobs:5"),
+        (.openai, "openai", "logprobs:5"),
+    ])
+    func theListOfModelsTellsTheEngine(flavour: ScriptedChat.Flavour, name: String, injected: String) async throws {
+        try await CaptureProxy.run(CaptureScript.chat(flavour).serve) { proxy in
+            let direct = try await get(port: proxy.engine.port, path: "/v1/models")
+            expectSame(try await get(port: proxy.server.port, path: "/v1/models"), direct, inChunks: true, "models")
+            _ = try await proxy.ask(CaptureRequest().body)
+            #expect(proxy.forwarded.dropFirst(2).map(RefusalRetryTests.injected) == [injected])
+            #expect(try proxy.records().map { $0["engine"] } == ["\"\(name)\""])
+        }
+    }
+
     /// What two refusals have taught is tried by the next turn, since the last attempt of the first has no injection.
     @Test(arguments: [false, true]) func theNextTurnTriesWhatIsLeft(stream: Bool) async throws {
         var chat = CaptureScript.chat(.vllm)
@@ -181,7 +196,8 @@ import Wire
             switch answer {
             case .whole(_, _, _, let body):
                 try await exchange.respond(
-                    status: 500, reason: "Internal Server Error", body: body.replacing(#""code":400"#, with: #""code":500"#))
+                    status: 500, reason: "Internal Server Error",
+                    body: body.replacing(#""code":400"#, with: #""code":500"#))
             case .stream(_, let events):
                 try await exchange.startEventStream()
                 for event in events { try await exchange.sendEvent(event) }
@@ -192,7 +208,10 @@ import Wire
             let request = CaptureRequest(stream: true, tools: true, usage: true)
             let direct = try await proxy.askDirectly(request.body)
             for _ in 1...2 { expectSame(try await proxy.ask(request.body), direct, inChunks: true, "old llama.cpp") }
-            #expect(proxy.forwarded.dropFirst().map(RefusalRetryTests.injected) == ["logprobs:5 ids", "n_probs:5", "n_probs:5"])
+            #expect(
+                proxy.forwarded.dropFirst().map(RefusalRetryTests.injected) == [
+                    "logprobs:5 ids", "n_probs:5", "n_probs:5",
+                ])
             #expect(try proxy.records().map { $0["engine"] } == [#""llamacpp""#, #""llamacpp""#])
         }
     }

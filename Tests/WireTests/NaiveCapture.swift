@@ -8,6 +8,8 @@ struct NaiveCapture {
     struct Choice {
         var tokens: [String] = []
         var tokenIDs: [Int] = []
+        /// Those of them that came in `token_ids`.
+        var listedIDs: [Int] = []
         var logprobTexts: [String] = []
         var content: [Any]?
         var message: [String: Any] = [:]
@@ -52,7 +54,9 @@ struct NaiveCapture {
         case "index": break
         case "delta": Self.read(delta: value as? [String: Any] ?? [:], into: &choice.message)
         case "message": choice.message = value as? [String: Any] ?? [:]
-        case "token_ids": choice.tokenIDs += value as? [Int] ?? []
+        case "token_ids":
+            choice.tokenIDs += value as? [Int] ?? []
+            choice.listedIDs += value as? [Int] ?? []
         case "logprobs":
             guard let entries = (value as? [String: Any])?["content"] as? [[String: Any]] else { break }
             choice.content = (choice.content ?? []) + entries
@@ -124,6 +128,7 @@ struct NaiveCapture {
             var object = choice.fields
             object["index"] = index
             object["message"] = choice.message
+            if !choice.listedIDs.isEmpty { object["token_ids"] = choice.listedIDs }
             if withLogprobs { object["logprobs"] = choice.content.map { ["content": $0] as Any } ?? NSNull() }
             return object
         }

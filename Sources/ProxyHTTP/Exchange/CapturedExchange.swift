@@ -97,7 +97,9 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             parsed, policy: settings.policy, knowledge: loop.knowledge, dialect: dialect, at: now)
         turn = CapturedTurn(
             facts: facts, request: parsed, plan: plan, knowledge: loop.knowledge, output: output, at: now)
-        clock.start(settings) { [weak self] message in
+        clock.start(settings) { [weak self] in
+            self?.isListening ?? false
+        } onTimeout: { [weak self] message in
             self?.perform { $0.timedOut(message, at: .now()) }
         }
         sendAttempt()
@@ -140,7 +142,10 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         connection.endRequest()
     }
 
-    var takesMore: Bool { !isOver && agent.isWritable }
+    var takesMore: Bool { !isOver && agent.isWritable && turn?.takesMore ?? false }
+
+    /// Whether the engine is to speak next.
+    private var isListening: Bool { agent.isWritable && turn?.isRecording == false }
 
     func engineDidSend(head: HTTPResponseHead, reason: String) {
         perform(flushes: false) { $0.engineSent(head: head, reason: reason, at: .now()) }
@@ -182,7 +187,10 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         flush()
     }
 
-    func agentWritabilityChanged() { engine?.readMore() }
+    func agentWritabilityChanged() {
+        clock.touch(at: .now())
+        engine?.readMore()
+    }
 
     func cutOff() {
         guard turn != nil else {

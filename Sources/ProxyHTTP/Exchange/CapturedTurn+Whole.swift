@@ -63,7 +63,7 @@ extension CapturedTurn {
 
     static func framing(of head: HTTPResponseHead) -> ReplyOutput.Framing {
         if head.status.code == 204 || head.status.code == 304 { return .none }
-        if head.headers[canonicalForm: "transfer-encoding"].contains("chunked") { return .chunked }
+        if head.headers[canonicalForm: "transfer-encoding"].contains(where: { $0.lowercased() == "chunked" }) { return .chunked }
         return head.headers.contains(name: "content-length") ? .contentLength : .untilClose
     }
 }

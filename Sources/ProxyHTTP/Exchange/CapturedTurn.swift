@@ -128,6 +128,12 @@ struct CapturedTurn {
         if case .recording = phase { true } else { false }
     }
 
+    /// Most bytes that wait behind a terminal event for its record.
+    private static let waitingLimit = 64 << 10
+
+    /// Whether more of the reply can be taken.
+    var takesMore: Bool { !isRecording || reader.unclaimedBytes < Self.waitingLimit }
+
     // MARK: The engine answers
 
     mutating func engineSent(head: HTTPResponseHead, reason: String, at now: NIODeadline) -> Action {
@@ -191,7 +197,9 @@ struct CapturedTurn {
         switch phase {
         case .judging, .streaming: return endStream(at: now)
         case .collecting(let head): return endCollecting(head, at: now)
-        case .passing: return conclude(outcome: .completed, then: .end)
+        case .passing:
+            let isError = headStatus.map { !(200..<300 ~= $0) } ?? false
+            return conclude(outcome: isError || reader.hasSeenError ? .upstreamError : .completed, then: .end)
         case .recording(.terminalEvent(_, let failed)):
             phase = .recording(.terminalEvent(engineIsDone: true, engineFailed: failed))
             return .nothing
@@ -238,6 +246,11 @@ struct CapturedTurn {
         switch phase {
         case .waiting, .judging, .collecting: return conclude(outcome: outcome, then: .error(reply), closesEngine: true)
         case .streaming, .passing: return conclude(outcome: outcome, then: .abort, closesEngine: true)
+        case .recording(.terminalEvent(let isDone, _)) where outcome == .shutdown:
+            // The turn is whole; only what would still come behind it is given up.
+            phase = .recording(.terminalEvent(engineIsDone: isDone, engineFailed: true))
+            return .nothing
+        case .recording where outcome == .shutdown: return .nothing
         case .recording, .trailing:
             phase = .over
             return .abort

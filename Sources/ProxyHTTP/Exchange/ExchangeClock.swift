@@ -6,12 +6,17 @@ final class ExchangeClock {
     private var request: Scheduled<Void>?
     private var idle: Scheduled<Void>?
     private var lastActivity = NIODeadline.now()
+    private var isListening: (() -> Bool)?
     private var onTimeout: ((String) -> Void)?
 
     init(loop: any EventLoop) { self.loop = loop }
 
-    /// Starts both clocks; `onTimeout` is called at most once, with a text for the agent.
-    func start(_ settings: ProxySettings, onTimeout: @escaping (String) -> Void) {
+    /// Starts both clocks. `isListening` tells whether the engine is waited for: only then its silence counts.
+    /// `onTimeout` is called at most once, with a text for the agent.
+    func start(
+        _ settings: ProxySettings, isListening: @escaping () -> Bool, onTimeout: @escaping (String) -> Void
+    ) {
+        self.isListening = isListening
         self.onTimeout = onTimeout
         lastActivity = .now()
         let limit = settings.requestTimeout
@@ -21,18 +26,20 @@ final class ExchangeClock {
         if let limit = settings.idleTimeout { watchSilence(limit: limit, until: .now() + limit) }
     }
 
-    /// The engine has sent something.
+    /// The engine has sent something, or is waited for again.
     func touch(at now: NIODeadline) { lastActivity = now }
 
     func cancel() {
         request?.cancel()
         idle?.cancel()
+        isListening = nil
         onTimeout = nil
     }
 
     private func watchSilence(limit: TimeAmount, until deadline: NIODeadline) {
         idle = loop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
             guard let self else { return }
+            if isListening?() == false { lastActivity = .now() }
             let deadline = lastActivity + limit
             if deadline <= .now() {
                 expire("the engine sent nothing for \(limit.forPeople) (--idle-timeout)")

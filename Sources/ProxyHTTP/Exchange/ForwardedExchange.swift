@@ -37,7 +37,11 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
             output.continueRequest()
             agent.write(output.take())
         }
-        clock.start(loop.settings) { [weak self] message in self?.fail(with: .gatewayTimeout(message)) }
+        clock.start(loop.settings) { [weak self] in
+            self?.isListening ?? false
+        } onTimeout: { [weak self] message in
+            self?.fail(with: .gatewayTimeout(message))
+        }
         let pool = loop.pool
         pool.connect { [weak self] result in
             guard let self, !isOver else {
@@ -73,6 +77,9 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         }
     }
 
+    /// Whether the engine is to speak next: it has the whole request, and the agent takes what it says.
+    private var isListening: Bool { isRequestEnded && agent.isWritable }
+
     func receive(body: ByteBuffer) {
         if isOver { return }
         if let engine { engine.send(body: body) } else { waiting.append(body) }
@@ -81,6 +88,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
 
     func receiveEnd() {
         isRequestEnded = true
+        clock.touch(at: .now())
         if !isOver { engine?.endRequest() }
     }
 
@@ -156,7 +164,10 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         if !isOver, output.probe() { agent.write(output.take()) }
     }
 
-    func agentWritabilityChanged() { engine?.readMore() }
+    func agentWritabilityChanged() {
+        clock.touch(at: .now())
+        engine?.readMore()
+    }
 
     func cutOff() { fail(with: .shuttingDown) }
 }

@@ -49,8 +49,9 @@ struct StreamReader {
     var error: [UInt8]? { reply.error }
     var hasOutput: Bool { reply.hasOutput }
     var recognised: EngineProfile? { reply.recognised }
+    var unclaimedBytes: Int { unclaimed.readableBytes }
     /// Whether a single event has grown larger than it may.
-    var isOverLimit: Bool { unclaimed.readableBytes > maximumEventSize }
+    var isOverLimit: Bool { unclaimedBytes > maximumEventSize }
 
     /// Whether every choice has a finish reason.
     var hasFinishedChoices: Bool {

@@ -1,0 +1,144 @@
+import MockEngine
+import TestSupport
+import Testing
+import Verbatim
+
+/// §6: the engine takes too long.
+@Suite(.timeLimit(.minutes(1))) struct TimeoutTests {
+    enum Limit: CaseIterable, Sendable {
+        case request, idle
+
+        func set(_ configuration: inout ProxyConfiguration) {
+            switch self {
+            case .request: configuration.requestTimeout = .seconds(2)
+            case .idle: configuration.idleTimeout = .seconds(2)
+            }
+        }
+
+        var flag: String {
+            switch self {
+            case .request: "--request-timeout"
+            case .idle: "--idle-timeout"
+            }
+        }
+    }
+
+    @Test(arguments: Stage.allCases, Limit.allCases)
+    func endsTheTurn(stage: Stage, limit: Limit) async throws {
+        let isClosed = Monitor(false)
+        try await withProxy(
+            { limit.set(&$0) },
+            script: Chat.warmable { exchange in
+                try await stage.play(exchange)
+                await exchange.peerClosed()
+                isClosed.update { $0 = true }
+            }
+        ) { proxy in
+            try await stage.prepare(proxy)
+            let agent = try await proxy.startChat(stage.request)
+            if stage.agentHasHead {
+                try await stage.readVisiblePart(agent)
+                try await agent.expectAbort()
+            } else {
+                let response = try await agent.readResponse()
+                #expect(response.status == 504 && response.complete)
+                #expect(try OpenAIError(response.body).message.contains(limit.flag))
+                #expect(!agent.isClosed)
+            }
+            await isClosed.wait { $0 }
+            let records = try await proxy.finalRecords()
+            #expect(records.count == 1 + stage.recordsBefore)
+            let record = try #require(records.last)
+            #expect(record.outcome == "timeout")
+            #expect(record.status == (stage.agentHasHead ? 200 : 504))
+            #expect(record.tokenIDs == stage.tokenIDs && !record.isComplete)
+            if !stage.agentHasHead {
+                #expect(record.upstreamStatus == stage.engineStatus)
+                #expect(record.upstreamError?.contains(limit.flag) == true)
+            }
+        }
+    }
+
+    @Test(arguments: Limit.allCases)
+    func endsWhatIsForwarded(limit: Limit) async throws {
+        try await withProxy({ limit.set(&$0) }, script: { exchange in
+            if exchange.request.target == "/behind" { try await exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nstart") }
+            await exchange.peerClosed()
+        }) { proxy in
+            let before = try await get(port: proxy.port, path: "/before")
+            #expect(before.status == 504 && before.bodyText.contains(limit.flag))
+            let behind = try await get(port: proxy.port, path: "/behind")
+            #expect(behind.status == 200 && !behind.complete && behind.bodyText == "start")
+            await proxy.engine.waitForOpenConnections(atMost: 0)
+        }
+    }
+
+    /// A stream that says something now and then is not silent, however long it takes.
+    @Test func anEngineThatSpeaksIsNotSilent() async throws {
+        try await withProxy({ $0.idleTimeout = .milliseconds(900) }, script: { exchange in
+            try await exchange.startEventStream()
+            for number in 1...5 {
+                try await Task.sleep(for: .milliseconds(300))
+                try await number == 3 ? exchange.sendChunk(": still here\n\n") : exchange.sendEvent(Chat.event(number))
+            }
+            for event in [Chat.finish, "[DONE]"] { try await exchange.sendEvent(event) }
+            try await exchange.finishStream()
+        }) { proxy in
+            let response = try await proxy.chat(Chat.stream)
+            #expect(response.complete && response.bodyText.hasSuffix("data: [DONE]\n\n"))
+            #expect(try await proxy.finalRecords().map(\.outcome) == ["completed"])
+        }
+    }
+
+    /// It is the agent that keeps the engine from speaking: that is not the engine's silence.
+    @Test(arguments: [Chat.path, "/v1/files"])
+    func aSlowAgentIsNotASilentEngine(path: String) async throws {
+        let large = String(repeating: "x", count: 1 << 20)
+        let hasSent = Monitor(false)
+        try await withProxy({ $0.idleTimeout = .seconds(1) }, script: { exchange in
+            try await exchange.startEventStream()
+            for _ in 0..<32 { try await exchange.sendEvent(large) }
+            try await exchange.sendEvent("[DONE]")
+            try await exchange.finishStream()
+            hasSent.update { $0 = true }
+        }) { proxy in
+            let agent = try await proxy.connect(receiveBuffer: 1 << 20)
+            try await agent.send(requestBytes("POST", path: path, body: Array(Chat.stream.utf8)))
+            _ = try await agent.read(until: "xxx")
+            try await agent.stopReading()
+            try await Task.sleep(for: .milliseconds(2500))
+            #expect(!hasSent.state)
+            try await agent.resumeReading()
+            _ = try await agent.read(until: "data: [DONE]\n\n")
+            #expect(try await proxy.finalRecords().map(\.outcome) == (path == Chat.path ? ["completed"] : []))
+        }
+    }
+
+    /// An upload takes as long as the agent takes.
+    @Test func aSlowUploadIsNotASilentEngine() async throws {
+        try await withProxy({ $0.idleTimeout = .milliseconds(500) }, script: { exchange in
+            try await exchange.respond(body: exchange.request.body)
+        }) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n")
+            for _ in 0..<8 {
+                try await Task.sleep(for: .milliseconds(150))
+                try await agent.send("x")
+            }
+            let response = try await agent.readResponse()
+            #expect(response.status == 200 && response.bodyText == "xxxxxxxx")
+        }
+    }
+
+    /// Until the request has arrived nothing is asked of the engine.
+    @Test func aSlowRequestIsNotTheEnginesFault() async throws {
+        try await withProxy({ $0.requestTimeout = .milliseconds(400) }, script: Chat.engine.serve) { proxy in
+            let agent = try await proxy.connect()
+            let request = requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8))
+            try await agent.send(Array(request.dropLast(10)))
+            try await Task.sleep(for: .milliseconds(600))
+            try await agent.send(Array(request.suffix(10)))
+            #expect(try await agent.readResponse().status == 200)
+        }
+    }
+}
