@@ -134,7 +134,7 @@ extension MockEngine {
             guard !state.isStopped else { return }
             state.scriptsStarted += 1
             let key = state.scriptsStarted
-            state.scripts[key] = Task {
+            state.scripts[key] = Task(executorPreference: ScriptExecutor.shared) {
                 do {
                     try await self.script(exchange)
                 } catch {

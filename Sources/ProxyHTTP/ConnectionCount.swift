@@ -1,6 +1,6 @@
 import Synchronization
 
-/// How many agents are connected, for those who wait until there are none.
+/// How many agents are connected and how many records are being written, for those who wait until there are none.
 final class ConnectionCount: Sendable {
     private struct State {
         var count = 0
@@ -22,7 +22,7 @@ final class ConnectionCount: Sendable {
         for continuation in released { continuation.resume() }
     }
 
-    /// Returns when nobody is connected, or the task is cancelled.
+    /// Returns when nothing is left, or the task is cancelled.
     func waitUntilNone() async {
         let id = state.withLock { state in
             state.nextID += 1

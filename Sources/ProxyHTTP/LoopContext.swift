@@ -13,7 +13,7 @@ final class LoopContext {
     /// `nil` if nothing is captured.
     let recorder: TraceRecorder?
     let pool: EnginePool
-    private let log: TurnLog
+    let log: TurnLog
     private let connections: ConnectionCount
     private var agents: [ObjectIdentifier: AgentConnection] = [:]
     private(set) var isDraining = false
@@ -48,9 +48,10 @@ final class LoopContext {
         return ForwardedExchange(loop: self, agent: agent, request: request)
     }
 
-    func logTurn(_ record: TurnRecord) { log.turn(record) }
+    /// The loop is needed until a record has been written, even if its agent is gone.
+    func recordingDidBegin() { connections.increase() }
 
-    func countRefusedTurn() { log.refusedTurn() }
+    func recordingDidEnd() { connections.decrease() }
 
     // MARK: Agents
 

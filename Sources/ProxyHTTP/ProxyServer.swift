@@ -1,3 +1,4 @@
+import Dispatch
 package import Logging
 import NIOCore
 import NIOHTTP1
@@ -24,12 +25,13 @@ package final class ProxyServer: Sendable {
     private let loops: [NIOLoopBound<LoopContext>]
     private let listener: any Channel
     private let connections: ConnectionCount
+    private let recorder: TraceRecorder?
     private let logger: Logger
 
     /// The port that is listened on.
     package let port: Int
 
-    /// Listens. `recorder` is `nil` if nothing is to be captured; it is not closed by the server.
+    /// Listens. `recorder` is `nil` if nothing is to be captured; ``stop(grace:)`` closes it.
     package static func start(
         _ settings: ProxySettings, recorder: TraceRecorder?, logger: Logger
     ) async throws(StartError) -> ProxyServer {
@@ -61,7 +63,7 @@ package final class ProxyServer: Sendable {
             let listener = try await listen(settings, group: group, loops: loops)
             return ProxyServer(
                 settings: settings, group: group, loops: loops, listener: listener, connections: connections,
-                logger: logger)
+                recorder: recorder, logger: logger)
         } catch {
             try? await group.shutdownGracefully()
             throw StartError(
@@ -72,13 +74,14 @@ package final class ProxyServer: Sendable {
 
     private init(
         settings: ProxySettings, group: MultiThreadedEventLoopGroup, loops: [NIOLoopBound<LoopContext>],
-        listener: any Channel, connections: ConnectionCount, logger: Logger
+        listener: any Channel, connections: ConnectionCount, recorder: TraceRecorder?, logger: Logger
     ) {
         self.settings = settings
         self.group = group
         self.loops = loops
         self.listener = listener
         self.connections = connections
+        self.recorder = recorder
         self.logger = logger
         port = listener.localAddress?.port ?? settings.port
     }
@@ -105,7 +108,7 @@ package final class ProxyServer: Sendable {
             .get()
     }
 
-    /// Stops accepting, lets exchanges finish for as long as `grace`, then cuts them off.
+    /// Stops accepting, lets exchanges finish for as long as `grace`, then cuts them off. Closes the recorder.
     package func stop(grace: Duration) async {
         try? await listener.close()
         onEachLoop { $0.drain() }
@@ -115,8 +118,21 @@ package final class ProxyServer: Sendable {
             if await !drains(within: .seconds(2)) { onEachLoop { $0.closeAll() } }
         }
         onEachLoop { $0.closeAll() }
-        await connections.waitUntilNone()
+        _ = await drains(within: .seconds(2))
+        await closeRecorder()
         try? await group.shutdownGracefully()
+    }
+
+    /// Waits, on a thread that may wait, until the last records are written: their turns are told so on the event loops,
+    /// which must still be there.
+    private func closeRecorder() async {
+        guard let recorder else { return }
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                recorder.close()
+                continuation.resume()
+            }
+        }
     }
 
     private func onEachLoop(_ action: @escaping @Sendable (LoopContext) -> Void) {

@@ -6,13 +6,17 @@ import Trace
 struct TurnLog: Sendable {
     let logger: Logger
 
-    func turn(_ record: TurnRecord) {
-        logger.info(
-            "turn",
+    /// - Parameter isKept: Whether the record was in the trace before the agent's reply ended.
+    func turn(_ record: TurnRecord, isKept: Bool) {
+        guard logger.logLevel <= .info || !isKept else { return }
+        var record = record
+        if !isKept { record.markWriteFailed() }
+        logger.log(
+            level: isKept ? .info : .error, "turn",
             metadata: [
                 "turn": "\(record.turn)",
                 "session": "\(record.sessionID)",
-                "model": "\(record.model.map { String(decoding: $0, as: UTF8.self) } ?? "-")",
+                "model": "\(Self.model(of: record))",
                 "status": "\(record.status.map(String.init) ?? "-")",
                 "outcome": "\(record.outcome.rawValue)",
                 "tokens": "\(record.choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) })",
@@ -29,8 +33,22 @@ struct TurnLog: Sendable {
         logger.warning("refused a turn: the trace cannot be written")
     }
 
+    /// The model as the engine names it, else as the request does.
+    private static func model(of record: TurnRecord) -> String {
+        if let model = record.model.flatMap({ string($0) }) { return model }
+        let request = record.request.span
+        let object = try? JSONObject(document: request)
+        return object?.value("model", in: request)?.string(in: request) ?? "-"
+    }
+
+    private static func string(_ json: [UInt8]) -> String? {
+        var cursor = JSONCursor()
+        let value = try? cursor.skipValue(in: json.span)
+        return value?.string(in: json.span)
+    }
+
     private static func milliseconds(_ seconds: Double) -> String {
-        let milliseconds = Int((seconds * 1000).rounded())
+        let milliseconds = max(0, Int((seconds * 1000).rounded()))
         let fraction = String(milliseconds % 1000)
         return "\(milliseconds / 1000)." + String(repeating: "0", count: 3 - fraction.count) + fraction
     }

@@ -157,7 +157,7 @@ extension TurnRecord {
     }
 
     /// Notes that the record could not be written when its turn ended, and what the agent was told then.
-    mutating func markWriteFailed() {
+    package mutating func markWriteFailed() {
         isComplete = false
         if !problems.contains(ProblemCode.traceWriteFailed) { problems.append(ProblemCode.traceWriteFailed) }
         if !isHeadSent { status = 503 }

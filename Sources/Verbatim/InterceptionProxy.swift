@@ -12,16 +12,12 @@ import Trace
 ///     }
 ///     let turns = try TraceReader(path: configuration.trace).turns().turns
 public final class InterceptionProxy: Sendable {
-    private struct Running {
-        let server: ProxyServer
-        let recorder: TraceRecorder?
-    }
-
     private enum State {
         case created
         case starting
-        case running(Running)
-        case stopped
+        case running(ProxyServer)
+        case stopping(Task<Void, Never>, port: Int)
+        case failed
     }
 
     public let configuration: ProxyConfiguration
@@ -37,14 +33,20 @@ public final class InterceptionProxy: Sendable {
         return "http://\(host):\(port)/v1"
     }
 
-    /// The port that is listened on; before ``start()`` the configured one.
+    /// The port that is listened on, or was; before ``start()`` the configured one.
     public var port: Int {
-        state.withLock { if case .running(let running) = $0 { running.server.port } else { configuration.port } }
+        state.withLock { state in
+            switch state {
+            case .running(let server): server.port
+            case .stopping(_, let port): port
+            case .created, .starting, .failed: configuration.port
+            }
+        }
     }
 
     /// Opens the trace and listens. Returns when connections are accepted.
     ///
-    /// - Throws: ``ProxyError``. A proxy can be started once.
+    /// - Throws: ``ProxyError``. A proxy can be started once, and stopped once it runs.
     public func start() async throws(ProxyError) {
         let mayStart = state.withLock { state in
             guard case .created = state else { return false }
@@ -55,20 +57,19 @@ public final class InterceptionProxy: Sendable {
             throw ProxyError(.invalidConfiguration, "a proxy can be started once; make a new one to start again")
         }
         do {
-            let running = try await startServer()
-            state.withLock { $0 = .running(running) }
+            let server = try await startServer()
+            state.withLock { $0 = .running(server) }
         } catch {
-            state.withLock { $0 = .stopped }
+            state.withLock { $0 = .failed }
             throw error
         }
     }
 
-    private func startServer() async throws(ProxyError) -> Running {
+    private func startServer() async throws(ProxyError) -> ProxyServer {
         let settings = try configuration.settings()
         let recorder = try openTrace()
         do {
-            let server = try await ProxyServer.start(settings, recorder: recorder, logger: configuration.logger)
-            return Running(server: server, recorder: recorder)
+            return try await ProxyServer.start(settings, recorder: recorder, logger: configuration.logger)
         } catch {
             recorder?.close()
             switch error.reason {
@@ -99,16 +100,22 @@ public final class InterceptionProxy: Sendable {
     }
 
     /// Stops accepting, lets running turns finish for as long as ``ProxyConfiguration/shutdownGrace``, cuts off and
-    /// records those that have not, and closes the trace. Does nothing if the proxy is not running.
+    /// records those that have not, and closes the trace. Returns when all that is done, whoever began it; does nothing
+    /// if the proxy is not running.
     public func stop() async {
-        let running = state.withLock { state -> Running? in
-            guard case .running(let running) = state else { return nil }
-            state = .stopped
-            return running
+        let stopping = state.withLock { state -> Task<Void, Never>? in
+            switch state {
+            case .created, .starting: return nil
+            case .stopping(let task, _): return task
+            case .running(let server):
+                let grace = configuration.shutdownGrace
+                let task = Task { await server.stop(grace: grace) }
+                state = .stopping(task, port: server.port)
+                return task
+            case .failed: return nil
+            }
         }
-        guard let running else { return }
-        await running.server.stop(grace: configuration.shutdownGrace)
-        running.recorder?.close()
+        await stopping?.value
     }
 }
 

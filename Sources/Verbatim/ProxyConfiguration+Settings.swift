@@ -89,12 +89,7 @@ extension ProxyConfiguration {
     }
 
     private static func profile(of engine: Engine) -> EngineProfile? {
-        switch engine {
-        case .auto: nil
-        case .vllm: .vllm
-        case .llamacpp: .llamaCpp
-        case .openai: .openAI
-        }
+        engine == .auto ? nil : EngineProfile.all.first { $0.name == engine.rawValue }
     }
 
     private func check(_ value: Int, named name: String, in range: ClosedRange<Int>) throws(ProxyError) {

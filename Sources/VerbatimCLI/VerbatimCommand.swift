@@ -48,38 +48,3 @@ struct VerbatimCommand: AsyncParsableCommand {
         }
     }
 }
-
-/// Why a command cannot do its work: one line for people, and the exit code.
-struct CommandFailure: Error {
-    let code: Int32
-    let message: String
-
-    /// A flag or its value is wrong.
-    static func usage(_ message: String) -> CommandFailure { CommandFailure(code: EX_USAGE, message: message) }
-}
-
-/// Standard error, for people.
-enum StandardError {
-    static func print(_ line: String) {
-        let bytes = Array((line + "\n").utf8)
-        var start = 0
-        while start < bytes.count {
-            let written = bytes[start...].withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-            if written <= 0 { return }
-            start += written
-        }
-    }
-}
-
-/// The process itself. (`exit` alone would be ArgumentParser's.)
-enum Process {
-    static func exit(_ code: Int32) -> Never {
-        #if canImport(Glibc)
-            Glibc.exit(code)
-        #elseif canImport(Musl)
-            Musl.exit(code)
-        #elseif canImport(Darwin)
-            Darwin.exit(code)
-        #endif
-    }
-}

@@ -13,7 +13,8 @@ extension Capture {
     /// Finds the level that was reached and makes every check that can be made.
     ///
     /// - Parameter count: How many tokens the engine says it generated, over all choices.
-    mutating func judge(goal: CaptureGoal, countedByEngine count: Int?) {
+    /// - Parameter omitsEndToken: Whether the engine counts the token that ends a turn, but does not send it.
+    mutating func judge(goal: CaptureGoal, countedByEngine count: Int?, omitsEndToken: Bool = false) {
         let withIDs = choices.allSatisfy { !$0.tokenIDs.isEmpty }
         let withLogprobs = choices.allSatisfy { !$0.logprobValues.isEmpty }
         switch (choices.isEmpty, withIDs, withLogprobs) {
@@ -26,7 +27,14 @@ extension Capture {
         if level == .text && isWanted && count != 0 { note([Problem.noTokenData]) }
         if level == .tokens || level == .logprobs || level == .ids, let count {
             let captured = choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) }
-            if captured != count { note([Problem.tokenCountMismatch]) }
+            let endsByItself = choices.allSatisfy { choice in
+                choice.finishReason == Array(#""stop""#.utf8) || choice.finishReason == Array(#""tool_calls""#.utf8)
+            }
+            if omitsEndToken && endsByItself && captured + choices.count == count {
+                note([Problem.endTokenMissing])
+            } else if captured != count {
+                note([Problem.tokenCountMismatch])
+            }
         }
     }
 }

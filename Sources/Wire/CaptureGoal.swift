@@ -26,6 +26,9 @@ package struct RequestPolicy: Sendable {
     package var sampling: [(name: String, value: [UInt8])] = []
 
     package init() {}
+
+    /// Whether log-probabilities or token ids are asked for.
+    package var wantsTokenData: Bool { goal == .tokens || goal == .logprobs }
 }
 
 /// How much of the log-probabilities a record repeats (`--trace-detail`).

@@ -80,6 +80,8 @@ package protocol DialectReply: Sendable {
 
     /// The profile in force may become known as late as with the reply's head.
     mutating func use(_ profile: EngineProfile)
+    /// Whether an event ends the stream.
+    func isTerminal(event: Span<UInt8>) -> Bool
     /// Reads one event of a stream, blank line included.
     mutating func read(event: Span<UInt8>) -> EventFate
     /// Reads a whole reply that was not streamed.

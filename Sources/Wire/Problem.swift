@@ -14,6 +14,8 @@ package enum Problem {
     package static let tokenIDsIncomplete = "token_ids_incomplete"
     /// The number of captured tokens differs from the engine's own count.
     package static let tokenCountMismatch = "token_count_mismatch"
+    /// The token that ends the turn was counted by the engine, but not sent; all others were captured.
+    package static let endTokenMissing = "end_token_missing"
     /// A log-probability was null, NaN or infinite.
     package static let logprobMissing = "logprob_missing"
     /// A `NaN` or an infinity stands as null in the record.

@@ -5,7 +5,7 @@ import Testing
 import Verbatim
 
 /// The library's reader sees turns as the proxy writes them.
-@Suite(.timeLimit(.minutes(1))) struct CaptureFollowTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct CaptureFollowTests {
     @Test func turnsAreSeenAsTheyCome() async throws {
         try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) { proxy in
             let reader = TraceReader(path: proxy.trace)

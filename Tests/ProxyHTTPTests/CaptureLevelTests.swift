@@ -5,7 +5,7 @@ import Testing
 import Wire
 
 /// What is said of a capture that is not all it could be. The agent gets the reply as it came, restored.
-@Suite(.timeLimit(.minutes(1))) struct CaptureLevelTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct CaptureLevelTests {
     /// A reply of a vLLM, and what the record must say of it.
     struct Case: Sendable, CustomStringConvertible {
         let name: String

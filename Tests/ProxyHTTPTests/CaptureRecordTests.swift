@@ -6,7 +6,7 @@ import Testing
 import Wire
 
 /// The record tells what the engine's script said, token by token.
-@Suite(.timeLimit(.minutes(2))) struct CaptureRecordTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct CaptureRecordTests {
     struct Case: Sendable, CustomStringConvertible {
         let flavour: ScriptedChat.Flavour
         let request: CaptureRequest

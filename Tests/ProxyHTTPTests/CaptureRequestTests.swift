@@ -6,7 +6,7 @@ import Testing
 import Wire
 
 /// What becomes of a request on its way through the whole proxy.
-@Suite(.timeLimit(.minutes(1))) struct CaptureRequestTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct CaptureRequestTests {
     struct Case: Sendable, CustomStringConvertible {
         let name: String
         let policy: @Sendable (inout RequestPolicy) -> Void

@@ -5,7 +5,7 @@ import Testing
 import Wire
 
 /// Nothing waits that need not wait: each event leaves as soon as its last byte has come.
-@Suite(.timeLimit(.minutes(1))) struct CaptureTimingTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct CaptureTimingTests {
     /// The events of a captured stream, and of the same without capture.
     struct Events {
         let captured: [String]

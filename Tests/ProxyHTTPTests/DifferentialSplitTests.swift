@@ -5,7 +5,7 @@ import Testing
 import Wire
 
 /// Wherever the network cuts a stream, the agent gets the same bytes and the trace the same record.
-@Suite(.timeLimit(.minutes(5))) struct DifferentialSplitTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(5))) struct DifferentialSplitTests {
     /// How the engine writes its events.
     enum Style: String, CaseIterable, Sendable {
         case lf, crlf, cr, mixed

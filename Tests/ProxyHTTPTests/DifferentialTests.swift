@@ -5,7 +5,7 @@ import Testing
 import Wire
 
 /// What the agent gets through the proxy is what the engine would have sent it.
-@Suite(.timeLimit(.minutes(5))) struct DifferentialTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(5))) struct DifferentialTests {
     struct Setting: Sendable, CustomStringConvertible {
         let flavour: ScriptedChat.Flavour
         let isExplicit: Bool

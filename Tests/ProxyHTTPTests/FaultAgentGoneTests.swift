@@ -4,7 +4,7 @@ import Testing
 import Verbatim
 
 /// §6: the agent disconnects.
-@Suite(.timeLimit(.minutes(1))) struct FaultAgentGoneTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct FaultAgentGoneTests {
     enum Leaving: CaseIterable, Sendable {
         case close, reset
 
@@ -69,10 +69,12 @@ import Verbatim
     @Test(arguments: Leaving.allCases)
     func whileConnecting(how: Leaving) async throws {
         let hole = try UnansweringPort()
-        try await withProxy({
-            $0.upstreamURL = hole.url
-            $0.threads = 1
-        }, script: Chat.engine.serve) { proxy in
+        try await withProxy(
+            {
+                $0.upstreamURL = hole.url
+                $0.threads = 1
+            }, script: Chat.engine.serve
+        ) { proxy in
             let agent = try await proxy.startChat()
             // The only loop answers this behind what came before it.
             #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
@@ -83,7 +85,7 @@ import Verbatim
     }
 
     /// What is forwarded without being captured ends as promptly.
-    @Test(arguments: Leaving.allCases, ["before", "behind"])
+    @Test(arguments: Leaving.allCases, ["before", "behind", "inside"])
     func onAForwardedRoute(how: Leaving, place: String) async throws {
         let end = Monitor(false)
         try await withProxy(script: { exchange in
@@ -95,11 +97,18 @@ import Verbatim
             end.update { $0 = true }
         }) { proxy in
             let agent = try await proxy.connect()
-            try await agent.send(requestBytes("GET", path: "/v1/events"))
-            await proxy.engine.waitForRequests(1)
-            if place == "behind" { _ = try await agent.read(until: "one") }
-            await how.perform(on: agent)
-            await end.wait { $0 }
+            if place == "inside" {
+                try await agent.send("POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nstart")
+                while proxy.engine.connectionCount == 0 { await Task.yield() }
+                await how.perform(on: agent)
+                await proxy.engine.waitForOpenConnections(atMost: 0)
+            } else {
+                try await agent.send(requestBytes("GET", path: "/v1/events"))
+                await proxy.engine.waitForRequests(1)
+                if place == "behind" { _ = try await agent.read(until: "one") }
+                await how.perform(on: agent)
+                await end.wait { $0 }
+            }
             #expect(try await proxy.finalRecords().isEmpty)
         }
     }

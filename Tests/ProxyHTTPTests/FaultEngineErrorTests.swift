@@ -4,7 +4,7 @@ import Testing
 import Verbatim
 
 /// §6: the engine says no.
-@Suite(.timeLimit(.minutes(1))) struct FaultEngineErrorTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct FaultEngineErrorTests {
     struct Refusal: Sendable, CustomTestStringConvertible {
         let status: Int
         let reason: String

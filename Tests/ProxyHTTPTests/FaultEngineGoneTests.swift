@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// §6: the engine closes or resets its connection.
-@Suite(.timeLimit(.minutes(1))) struct FaultEngineGoneTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct FaultEngineGoneTests {
     enum Break: CaseIterable, Sendable {
         case close, reset
 
@@ -95,6 +95,49 @@ import Testing
         }
     }
 
+    /// A stream whose head promises more than comes.
+    @Test func aStreamWithALengthIsCutOff() async throws {
+        try await withProxy(script: { exchange in
+            try await exchange.send(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 100000\r\n\r\n"
+                    + "data: \(Chat.event(1))\n\n")
+            await exchange.close()
+        }) { proxy in
+            for _ in 1...2 {
+                let agent = try await proxy.startChat(Chat.stream)
+                _ = try await agent.read(until: "t1 ")
+                try await agent.expectAbort()
+            }
+            let records = try await proxy.finalRecords()
+            #expect(records.map(\.outcome) == ["upstream_disconnected", "upstream_disconnected"])
+            #expect(records.allSatisfy { $0.tokenIDs == [1] })
+        }
+    }
+
+    /// The attempt that follows a refusal of what was injected fails: still one turn, one record.
+    @Test(arguments: Break.allCases, [Chat.unary, Chat.stream])
+    func inASecondAttempt(how: Break, body: String) async throws {
+        let attempts = Monitor(0)
+        try await withProxy(script: { exchange in
+            let attempt = attempts.update { count in
+                count += 1
+                return count
+            }
+            if attempt == 1 {
+                try await exchange.respond(
+                    status: 400, body: #"{"error":{"message":"logprobs are not supported"}}"#)
+            } else {
+                await how.perform(on: exchange)
+            }
+        }) { proxy in
+            let response = try await proxy.chat(body)
+            #expect(response.status == 502 && response.complete)
+            let record = try #require(try await proxy.finalRecords().only)
+            #expect(record.outcome == "upstream_disconnected" && record.status == 502 && record.upstreamStatus == nil)
+            #expect(attempts.state >= 2)
+        }
+    }
+
     /// The end of the connection is the end of the reply, and the reply is whole.
     @Test func aStreamFramedByItsConnectionEndsWell() async throws {
         try await withProxy(script: { exchange in
@@ -138,7 +181,8 @@ import Testing
                 isVisible.update { $0 = true }
                 try await agent.expectAbort()
             }
-            #expect(try await proxy.finalRecords().map(\.outcome) == (kind == "forwarded" ? [] : ["upstream_disconnected"]))
+            #expect(
+                try await proxy.finalRecords().map(\.outcome) == (kind == "forwarded" ? [] : ["upstream_disconnected"]))
         }
     }
 

@@ -4,7 +4,7 @@ import Testing
 import Verbatim
 
 /// §6: no connection to the engine comes about.
-@Suite(.timeLimit(.minutes(1))) struct FaultUnreachableTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct FaultUnreachableTests {
     enum Cause: String, CaseIterable, Sendable {
         case closedPort, unknownName, notTLS, noAnswer, noHandshake
 

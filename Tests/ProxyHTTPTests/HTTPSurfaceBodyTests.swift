@@ -4,7 +4,7 @@ import Testing
 import Verbatim
 
 /// §3: requests' bodies, however they are sent.
-@Suite(.timeLimit(.minutes(1))) struct HTTPSurfaceBodyTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct HTTPSurfaceBodyTests {
     private static func chunked(_ path: String, headers: String = "", pieces: [String]) -> String {
         "POST \(path) HTTP/1.1\r\nHost: x\r\n\(headers)Transfer-Encoding: chunked\r\n\r\n"
             + pieces.map { "\(String($0.utf8.count, radix: 16))\r\n\($0)\r\n" }.joined() + "0\r\nX-Sum: 1\r\n\r\n"
@@ -41,9 +41,13 @@ import Verbatim
     /// Larger than any buffer, and larger than captured routes allow.
     @Test(arguments: [true, false])
     func aLargeUploadStreamsThrough(isChunked: Bool) async throws {
-        try await withProxy({ $0.maxBodySize = 1000 }, script: { exchange in
-            try await exchange.respond(body: "\(exchange.request.body.count) \(exchange.request.body.allSatisfy { $0 == 120 })")
-        }) { proxy in
+        try await withProxy(
+            { $0.maxBodySize = 1000 },
+            script: { exchange in
+                try await exchange.respond(
+                    body: "\(exchange.request.body.count) \(exchange.request.body.allSatisfy { $0 == 120 })")
+            }
+        ) { proxy in
             let body = String(repeating: "x", count: 1 << 20)
             let agent = try await proxy.connect()
             if isChunked {
@@ -54,6 +58,20 @@ import Verbatim
             }
             #expect(try await agent.readResponse().bodyText == "\(5 << 20) true")
         }
+    }
+
+    /// An engine that has seen enough: its answer reaches an agent that is still sending.
+    @Test func anEarlyAnswerIsPassedOn() async throws {
+        let port = try await SilentPort(answer: "HTTP/1.1 413 Enough\r\nContent-Length: 2\r\n\r\nno")
+        try await withProxy({ $0.upstreamURL = "http://127.0.0.1:\(port.port)" }, script: { _ in }) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nstart")
+            let response = try await agent.readResponse()
+            #expect(response.status == 413 && response.reason == "Enough" && response.bodyText == "no")
+            try await agent.send(String(repeating: "x", count: 100_000))
+            #expect(await agent.waitUntilClosed() == .eof)
+        }
+        await port.stop()
     }
 
     // MARK: Expect: 100-continue
@@ -85,7 +103,8 @@ import Verbatim
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             let length = Chat.unary.utf8.count
-            try await agent.send("POST \(Chat.path) HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: \(length)\r\n\r\n")
+            try await agent.send(
+                "POST \(Chat.path) HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: \(length)\r\n\r\n")
             try await agent.send(Chat.unary)
             #expect(try await agent.readResponse().status == 200)
         }

@@ -4,7 +4,7 @@ import Testing
 import Verbatim
 
 /// §3: connections are kept, requests pipelined, and old versions of HTTP spoken.
-@Suite(.timeLimit(.minutes(1))) struct HTTPSurfaceConnectionTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct HTTPSurfaceConnectionTests {
     private static let chat = requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8))
     private static let chatStream = requestBytes("POST", path: Chat.path, body: Array(Chat.stream.utf8))
 
@@ -30,9 +30,12 @@ import Verbatim
     /// `Keep-Alive: timeout=1` leaves no time to use the connection again.
     @Test(arguments: [("Keep-Alive", "timeout=1"), ("Connection", "close")])
     func theEnginesWishIsHeeded(header: (String, String)) async throws {
-        try await withProxy({ $0.threads = 1 }, script: { exchange in
-            try await exchange.respond(headers: [header, ("Content-Type", "application/json")], body: Chat.body())
-        }) { proxy in
+        try await withProxy(
+            { $0.threads = 1 },
+            script: { exchange in
+                try await exchange.respond(headers: [header, ("Content-Type", "application/json")], body: Chat.body())
+            }
+        ) { proxy in
             let agent = try await proxy.connect()
             for _ in 1...3 {
                 try await agent.send(Self.chat)
@@ -183,8 +186,10 @@ import Verbatim
         try await withProxy(script: Chat.engine.serve) { proxy in
             for path in [Chat.path, "/v1/models", "/healthz"] {
                 let agent = try await proxy.connect()
-                try await agent.send(requestBytes(path == Chat.path ? "POST" : "GET", path: path,
-                    headers: [("Connection", "close")], body: path == Chat.path ? Array(Chat.unary.utf8) : nil))
+                try await agent.send(
+                    requestBytes(
+                        path == Chat.path ? "POST" : "GET", path: path,
+                        headers: [("Connection", "close")], body: path == Chat.path ? Array(Chat.unary.utf8) : nil))
                 let response = try await agent.readResponse()
                 #expect(response.status == 200 && response.header("Connection") == "close")
                 #expect(await agent.waitUntilClosed() == .eof)
@@ -197,9 +202,13 @@ import Verbatim
     func anUpgradeIsNotTaken(path: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
-            try await agent.send(requestBytes("POST", path: path, headers: [
-                ("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "AAEAAEAAAAIAAAAB"), ("Upgrade", "h2c"),
-            ], body: Array(Chat.unary.utf8)))
+            try await agent.send(
+                requestBytes(
+                    "POST", path: path,
+                    headers: [
+                        ("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "AAEAAEAAAAIAAAAB"),
+                        ("Upgrade", "h2c"),
+                    ], body: Array(Chat.unary.utf8)))
             let response = try await agent.readResponse()
             #expect(response.status == (path == Chat.path ? 200 : 404) && response.complete)
             let request = try #require(proxy.engine.requests.only)

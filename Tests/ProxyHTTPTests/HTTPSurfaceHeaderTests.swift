@@ -4,7 +4,7 @@ import Testing
 import Verbatim
 
 /// §3: which headers cross the proxy, and how.
-@Suite(.timeLimit(.minutes(1))) struct HTTPSurfaceHeaderTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct HTTPSurfaceHeaderTests {
     static let routes = [Chat.path, "/v1/embeddings"]
 
     /// The header lines of a request or reply, without the first line.
@@ -50,7 +50,8 @@ import Verbatim
             let agent = try await proxy.connect()
             let named = ("Connection", "Content-Length, Host, Content-Type")
             let type = ("Content-Type", "application/json")
-            try await agent.send(requestBytes("POST", path: path, headers: [named, type], body: Array(Chat.unary.utf8)))
+            try await agent.send(
+                requestBytes("POST", path: path, headers: [named, type], body: Array(Chat.unary.utf8)))
             _ = try await agent.readResponse()
             #expect(proxy.engine.problems.isEmpty)
             let request = try #require(proxy.engine.requests.only)
@@ -62,7 +63,9 @@ import Verbatim
 
     @Test func theReplysConnectionCannotNameTheFramingEither() async throws {
         try await withProxy(script: { exchange in
-            let headers = [("Connection", "content-length, x-hop"), ("X-Hop", "1"), ("Content-Type", "application/json")]
+            let headers = [
+                ("Connection", "content-length, x-hop"), ("X-Hop", "1"), ("Content-Type", "application/json"),
+            ]
             try await exchange.respond(headers: headers, body: Chat.body())
         }) { proxy in
             for path in Self.routes {
@@ -82,7 +85,10 @@ import Verbatim
             for headers in [[("AUTHORIZATION", "Bearer agent"), ("authorization", "Basic eDp5"), ("X", "y")], []] {
                 _ = try await post(port: proxy.port, path: path, headers: headers, body: Chat.unary)
             }
-            #expect(proxy.engine.requests.map { $0.headerValues("authorization") } == [["Bearer sk-upstream"], ["Bearer sk-upstream"]])
+            #expect(
+                proxy.engine.requests.map { $0.headerValues("authorization") } == [
+                    ["Bearer sk-upstream"], ["Bearer sk-upstream"],
+                ])
             #expect(proxy.engine.requests[0].headers.first { $0.value.hasPrefix("Bearer") }?.name == "AUTHORIZATION")
             for record in try await proxy.finalRecords() {
                 #expect(!record.line.contains("sk-upstream") && !record.line.contains("eDp5"))
@@ -103,7 +109,8 @@ import Verbatim
         let body = Chat.body()
         try await withProxy(script: { exchange in
             let hops = [
-                ("Keep-Alive", "timeout=5, max=100"), ("Connection", "X-Hop"), ("x-hop", "1"), ("Proxy-Connection", "x"),
+                ("Keep-Alive", "timeout=5, max=100"), ("Connection", "X-Hop"), ("x-hop", "1"),
+                ("Proxy-Connection", "x"),
                 ("Proxy-Authenticate", "Basic"), ("Upgrade", "h2c"), ("TE", "x"),
             ]
             try await exchange.respond(
@@ -119,9 +126,10 @@ import Verbatim
 
     @Test func streamHeadersComeAsSent() async throws {
         try await withProxy(script: { exchange in
-            try await exchange.startEventStream(headers: Self.replyHeaders.filter { $0.0 != "Content-Type" } + [
-                ("Content-Type", "text/event-stream; charset=utf-8")
-            ])
+            try await exchange.startEventStream(
+                headers: Self.replyHeaders.filter { $0.0 != "Content-Type" } + [
+                    ("Content-Type", "text/event-stream; charset=utf-8")
+                ])
             for event in [Chat.event(1), Chat.finish, "[DONE]"] { try await exchange.sendEvent(event) }
             try await exchange.finishStream()
         }) { proxy in

@@ -4,7 +4,7 @@ import Testing
 import Verbatim
 
 /// §3: which requests are captured, and where the others go.
-@Suite(.timeLimit(.minutes(1))) struct HTTPSurfaceRouteTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct HTTPSurfaceRouteTests {
     @Test func healthDoesNotAskTheEngine() async throws {
         try await withProxy({ $0.upstreamURL = "http://127.0.0.1:1" }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
@@ -113,7 +113,8 @@ import Verbatim
         "GARBAGE\r\n\r\n", "GET / HTTP/1.1\r\nBad Header: x\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
         "POST /x HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
         "POST /x HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        "POST /x HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n",
+        "POST /x HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n",
         "GET relative HTTP/1.1\r\nHost: x\r\n\r\n",
     ])
     func whatIsNotHTTPIsRefused(bytes: String) async throws {

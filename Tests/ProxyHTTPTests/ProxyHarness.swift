@@ -96,7 +96,14 @@ func withServer(
     configure(&settings)
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let server = try await ProxyServer.start(settings, recorder: recorder, logger: logger)
+    let isStopped = Monitor(false)
     let harness = ProxyHarness(engine: engine, folder: folder, port: server.port) {
+        if isStopped.update({ isStopped in
+            defer { isStopped = true }
+            return isStopped
+        }) {
+            return
+        }
         await server.stop(grace: .seconds(2))
         recorder.close()
     }

@@ -6,7 +6,7 @@ import Testing
 import Wire
 
 /// What an engine refuses of the injection is left out before the agent has seen a byte.
-@Suite(.timeLimit(.minutes(2))) struct RefusalRetryTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct RefusalRetryTests {
     /// What a scripted engine refuses, and what comes of it.
     struct Case: Sendable, CustomStringConvertible {
         let name: String

@@ -6,7 +6,7 @@ import Testing
 import Wire
 
 /// What is no refusal is not repeated, and what has been found out holds for as long and as far as it can.
-@Suite(.timeLimit(.minutes(2))) struct RefusalVerdictTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct RefusalVerdictTests {
     private static func error(_ message: String) -> String { #"{"error":{"message":"\#(message)","code":null}}"# }
 
     static let notRefusals: [(Int, String)] =

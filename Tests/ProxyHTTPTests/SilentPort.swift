@@ -1,13 +1,14 @@
 import NIOCore
 import NIOPosix
 
-/// A port that takes connections and says one thing to whatever it is sent, or never anything.
+/// A port that takes connections and says one thing to whatever it is sent, or never anything. It need not even read.
 final class SilentPort: Sendable {
     let port: Int
     private let listener: any Channel
 
-    init(answer: String? = nil) async throws {
+    init(answer: String? = nil, reads: Bool = true) async throws {
         listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelOption(.autoRead, value: reads)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let answer { try channel.pipeline.syncOperations.addHandler(Answering(answer: answer)) }

@@ -78,6 +78,25 @@ enum Stage: String, CaseIterable, Sendable, CustomTestStringConvertible {
         }
     }
 
+    /// Ends the reply as it should end.
+    func finish(_ exchange: MockExchange) async throws {
+        switch self {
+        case .unaryBeforeHead, .streamBeforeHead: try await Chat.engine.serve(exchange)
+        case .unaryInBody:
+            let rest = #""choices":[]}"#
+            try await exchange.send(String(repeating: " ", count: 990 - rest.utf8.count) + rest)
+        case .unaryInChunkedBody:
+            try await exchange.sendChunk(#""choices":[]}"#)
+            try await exchange.finishStream()
+        case .silentPrefill, .openPrefill, .midStream:
+            for event in [Chat.event(3), Chat.finish, "[DONE]"] { try await exchange.sendEvent(event) }
+            try await exchange.finishStream()
+        case .midUnframedStream:
+            try await exchange.send("data: \(Chat.finish)\n\ndata: [DONE]\n\n")
+            await exchange.close()
+        }
+    }
+
     /// Reads what the agent gets until then.
     func readVisiblePart(_ agent: RawAgent) async throws {
         if agentHasHead {

@@ -4,14 +4,14 @@ import Testing
 import Verbatim
 
 /// §6: the engine takes too long.
-@Suite(.timeLimit(.minutes(1))) struct TimeoutTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct TimeoutTests {
     enum Limit: CaseIterable, Sendable {
         case request, idle
 
         func set(_ configuration: inout ProxyConfiguration) {
             switch self {
-            case .request: configuration.requestTimeout = .seconds(2)
-            case .idle: configuration.idleTimeout = .seconds(2)
+            case .request: configuration.requestTimeout = .seconds(5)
+            case .idle: configuration.idleTimeout = .seconds(5)
             }
         }
 
@@ -61,10 +61,15 @@ import Verbatim
 
     @Test(arguments: Limit.allCases)
     func endsWhatIsForwarded(limit: Limit) async throws {
-        try await withProxy({ limit.set(&$0) }, script: { exchange in
-            if exchange.request.target == "/behind" { try await exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nstart") }
-            await exchange.peerClosed()
-        }) { proxy in
+        try await withProxy(
+            { limit.set(&$0) },
+            script: { exchange in
+                if exchange.request.target == "/behind" {
+                    try await exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nstart")
+                }
+                await exchange.peerClosed()
+            }
+        ) { proxy in
             let before = try await get(port: proxy.port, path: "/before")
             #expect(before.status == 504 && before.bodyText.contains(limit.flag))
             let behind = try await get(port: proxy.port, path: "/behind")
@@ -75,15 +80,20 @@ import Verbatim
 
     /// A stream that says something now and then is not silent, however long it takes.
     @Test func anEngineThatSpeaksIsNotSilent() async throws {
-        try await withProxy({ $0.idleTimeout = .milliseconds(900) }, script: { exchange in
-            try await exchange.startEventStream()
-            for number in 1...5 {
-                try await Task.sleep(for: .milliseconds(300))
-                try await number == 3 ? exchange.sendChunk(": still here\n\n") : exchange.sendEvent(Chat.event(number))
+        try await withProxy(
+            { $0.idleTimeout = .seconds(5) },
+            script: { exchange in
+                try await exchange.startEventStream()
+                // Longer than the limit in all, each pause far shorter.
+                for number in 1...10 {
+                    try await Task.sleep(for: .milliseconds(600))
+                    try await number == 3
+                        ? exchange.sendChunk(": still here\n\n") : exchange.sendEvent(Chat.event(number))
+                }
+                for event in [Chat.finish, "[DONE]"] { try await exchange.sendEvent(event) }
+                try await exchange.finishStream()
             }
-            for event in [Chat.finish, "[DONE]"] { try await exchange.sendEvent(event) }
-            try await exchange.finishStream()
-        }) { proxy in
+        ) { proxy in
             let response = try await proxy.chat(Chat.stream)
             #expect(response.complete && response.bodyText.hasSuffix("data: [DONE]\n\n"))
             #expect(try await proxy.finalRecords().map(\.outcome) == ["completed"])
@@ -93,36 +103,44 @@ import Verbatim
     /// It is the agent that keeps the engine from speaking: that is not the engine's silence.
     @Test(arguments: [Chat.path, "/v1/files"])
     func aSlowAgentIsNotASilentEngine(path: String) async throws {
-        let large = String(repeating: "x", count: 1 << 20)
+        let large = Array(("data: " + String(repeating: "x", count: (1 << 20) - 8) + "\n\n").utf8)
         let hasSent = Monitor(false)
-        try await withProxy({ $0.idleTimeout = .seconds(1) }, script: { exchange in
-            try await exchange.startEventStream()
-            for _ in 0..<32 { try await exchange.sendEvent(large) }
-            try await exchange.sendEvent("[DONE]")
-            try await exchange.finishStream()
-            hasSent.update { $0 = true }
-        }) { proxy in
+        try await withProxy(
+            {
+                $0.idleTimeout = .seconds(3)
+                $0.capture = .text
+            },
+            script: { exchange in
+                try await exchange.send(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: \(32 << 20)\r\n\r\n")
+                for _ in 0..<32 { try await exchange.send(large) }
+                hasSent.update { $0 = true }
+            }
+        ) { proxy in
             let agent = try await proxy.connect(receiveBuffer: 1 << 20)
             try await agent.send(requestBytes("POST", path: path, body: Array(Chat.stream.utf8)))
-            _ = try await agent.read(until: "xxx")
+            _ = try await agent.read(until: "\r\n\r\n")
             try await agent.stopReading()
-            try await Task.sleep(for: .milliseconds(2500))
-            #expect(!hasSent.state)
+            try await Task.sleep(for: .milliseconds(4500))
+            #expect(!hasSent.state, "the engine's silence is not of its own making")
             try await agent.resumeReading()
-            _ = try await agent.read(until: "data: [DONE]\n\n")
+            #expect(try await agent.read(count: 32 << 20).count == 32 << 20)
             #expect(try await proxy.finalRecords().map(\.outcome) == (path == Chat.path ? ["completed"] : []))
         }
     }
 
     /// An upload takes as long as the agent takes.
     @Test func aSlowUploadIsNotASilentEngine() async throws {
-        try await withProxy({ $0.idleTimeout = .milliseconds(500) }, script: { exchange in
-            try await exchange.respond(body: exchange.request.body)
-        }) { proxy in
+        try await withProxy(
+            { $0.idleTimeout = .seconds(4) },
+            script: { exchange in
+                try await exchange.respond(body: exchange.request.body)
+            }
+        ) { proxy in
             let agent = try await proxy.connect()
             try await agent.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n")
             for _ in 0..<8 {
-                try await Task.sleep(for: .milliseconds(150))
+                try await Task.sleep(for: .milliseconds(600))
                 try await agent.send("x")
             }
             let response = try await agent.readResponse()
@@ -132,11 +150,11 @@ import Verbatim
 
     /// Until the request has arrived nothing is asked of the engine.
     @Test func aSlowRequestIsNotTheEnginesFault() async throws {
-        try await withProxy({ $0.requestTimeout = .milliseconds(400) }, script: Chat.engine.serve) { proxy in
+        try await withProxy({ $0.requestTimeout = .seconds(4) }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             let request = requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8))
             try await agent.send(Array(request.dropLast(10)))
-            try await Task.sleep(for: .milliseconds(600))
+            try await Task.sleep(for: .milliseconds(4500))
             try await agent.send(Array(request.suffix(10)))
             #expect(try await agent.readResponse().status == 200)
         }

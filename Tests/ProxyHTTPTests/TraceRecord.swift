@@ -57,7 +57,8 @@ struct TraceRecord: Sendable {
         content = (choice?["message"] as? [String: Any])?["content"] as? String
         upstreamStatus = response?["upstream_status"] as? Int
         if let error = response?["upstream_error"], !(error is NSNull) {
-            let text = try JSONSerialization.data(withJSONObject: error, options: [.sortedKeys, .withoutEscapingSlashes])
+            let text = try JSONSerialization.data(
+                withJSONObject: error, options: [.sortedKeys, .withoutEscapingSlashes])
             upstreamError = String(decoding: text, as: UTF8.self)
         }
         if !tokenIDs.isEmpty && !logprobs.isEmpty { #expect(tokenIDs.count == logprobs.count) }

@@ -32,7 +32,7 @@ struct SettingTests {
     @Test("Names of variables come from names of flags")
     func variables() {
         #expect(Setting.topLogprobs.variable == "VERBATIM_TOP_LOGPROBS")
-        #expect(Setting.upstreamAPIKey.otherVariables == ["OPENCODE_UPSTREAM_API_KEY", "UPSTREAM_API_KEY"])
+        #expect(Setting.upstreamAPIKey.otherVariables == ["OPENCODE_UPSTREAM_API_KEY"])
     }
 }
 
@@ -101,12 +101,12 @@ struct ServeCommandTests {
         #expect(configuration.logger.logLevel == .debug)
     }
 
-    @Test("The key is looked for under the old names, too")
+    @Test("The key is looked for under its old name, too")
     func keys() throws {
         let command = try ServeCommand.parse(["--upstream-url", "http://localhost:1"])
-        let old = ["OPENCODE_UPSTREAM_API_KEY": "b", "UPSTREAM_API_KEY": "c"]
+        let old = ["OPENCODE_UPSTREAM_API_KEY": "b"]
         #expect(try command.proxyConfiguration(environment: old).upstreamAPIKey == "b")
-        #expect(try command.proxyConfiguration(environment: ["UPSTREAM_API_KEY": "c"]).upstreamAPIKey == "c")
+        #expect(try command.proxyConfiguration(environment: [:]).upstreamAPIKey == nil)
         let new = old.merging(["VERBATIM_UPSTREAM_API_KEY": "a"]) { $1 }
         #expect(try command.proxyConfiguration(environment: new).upstreamAPIKey == "a")
     }

@@ -94,6 +94,7 @@ final class AgentConnection: ChannelInboundHandler {
     /// Ends an idle connection; a busy one is ended behind its reply.
     func drain() {
         mustClose = true
+        exchange?.willClose()
         if exchange == nil && !isClosing { closeBehindReplies() }
     }
 
@@ -112,6 +113,7 @@ final class AgentConnection: ChannelInboundHandler {
             isRequestComplete = false
             let exchange = loop.exchange(for: head, on: self)
             self.exchange = exchange
+            if mustClose || loop.isDraining { exchange.willClose() }
             exchange.start()
         case .body(let body): exchange?.receive(body: body)
         case .end:
@@ -175,6 +177,7 @@ final class AgentConnection: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        loop.remove(self)
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -245,7 +248,6 @@ final class AgentConnection: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         isClosed = true
         loseAgent()
-        loop.remove(self)
         context.fireChannelInactive()
     }
 

@@ -13,6 +13,18 @@ struct ReplyOutput {
         case untilClose
         /// There is no body, whatever the headers say (HEAD, 204, 304).
         case none
+
+        /// How the engine framed a reply.
+        init(of head: HTTPResponseHead) {
+            if head.status.code == 204 || head.status.code == 304 {
+                self = .none
+            } else if head.headers[canonicalForm: "transfer-encoding"].contains(where: { $0.lowercased() == "chunked" })
+            {
+                self = .chunked
+            } else {
+                self = head.headers.contains(name: "content-length") ? .contentLength : .untilClose
+            }
+        }
     }
 
     /// What the agent's request says about the reply to it.
@@ -31,6 +43,9 @@ struct ReplyOutput {
     }
 
     init(request: Request) { self.request = request }
+
+    /// Has the connection closed behind the reply, and the agent told so if its head is still to come.
+    mutating func closeBehind() { request.keepsAlive = false }
 
     /// Whether the agent can tell from the framing that a reply was cut off.
     var showsTruncation: Bool { framing == .chunked || framing == .contentLength }

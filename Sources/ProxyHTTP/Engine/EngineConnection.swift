@@ -26,7 +26,7 @@ final class EngineConnection: ChannelDuplexHandler {
 
     private enum State {
         case idle
-        /// A request is under way; whether the reply's end is still to come.
+        /// A request is under way, and the end of its reply still to come.
         case active
         case closed
     }
@@ -40,6 +40,9 @@ final class EngineConnection: ChannelDuplexHandler {
     private var keepsAlive = false
     private var hasSentRequest = false
     private var isReading = false
+    private var exchanges = 0
+    /// Whether anything of the current reply has come.
+    private var hasHeard = false
 
     /// Called once when an idle connection ends by itself.
     var onIdleClose: ((EngineConnection) -> Void)?
@@ -65,6 +68,8 @@ final class EngineConnection: ChannelDuplexHandler {
         self.delegate = delegate
         keepsAlive = false
         hasSentRequest = false
+        hasHeard = false
+        exchanges += 1
         reasonReader.expectReply()
         context?.write(wrapOutboundOut(.head(head)), promise: nil)
     }
@@ -108,6 +113,7 @@ final class EngineConnection: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard state == .active, let delegate else { return }
+        hasHeard = true
         switch unwrapInboundIn(data) {
         case .head(let head):
             keepsAlive = head.isKeepAlive
@@ -156,7 +162,7 @@ final class EngineConnection: ChannelDuplexHandler {
         state = .closed
         if let delegate {
             self.delegate = nil
-            delegate.engineDidFail(.disconnected(error))
+            delegate.engineDidFail(.disconnected(error, isStale: exchanges > 1 && !hasHeard))
         } else if wasIdle {
             onIdleClose?(self)
         }

@@ -24,6 +24,9 @@ struct EngineFailure: Error {
     let kind: Kind
     /// For the agent and the log; holds no headers, paths or keys.
     let message: String
+    /// Whether the connection had served before and ended without a byte of this reply: most likely the engine was
+    /// closing it while the request was on its way.
+    var isStale = false
 
     static func unreachable(_ error: any Error, at upstream: UpstreamURL) -> EngineFailure {
         if case ChannelError.connectTimeout = error {
@@ -33,9 +36,10 @@ struct EngineFailure: Error {
             kind: .unreachable, message: "cannot reach the engine at \(upstream.authority): \(describe(error))")
     }
 
-    static func disconnected(_ error: (any Error)?) -> EngineFailure {
+    static func disconnected(_ error: (any Error)?, isStale: Bool) -> EngineFailure {
         let reason = error.map { ": \(describe($0))" } ?? ""
-        return EngineFailure(kind: .disconnected, message: "the engine closed the connection early\(reason)")
+        return EngineFailure(
+            kind: .disconnected, message: "the engine closed the connection early\(reason)", isStale: isStale)
     }
 
     static func describe(_ error: any Error) -> String {

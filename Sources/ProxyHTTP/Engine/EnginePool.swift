@@ -19,9 +19,11 @@ final class EnginePool {
         self.loop = loop
     }
 
-    /// Answers with an unused connection at once, or with a new one.
-    func connect(_ completion: @escaping (Result<EngineConnection, EngineFailure>) -> Void) {
-        while let connection = idle.popLast() {
+    /// Answers with an unused connection at once, or with a new one; with `fresh` always with a new one.
+    func connect(
+        fresh: Bool = false, _ completion: @escaping (Result<EngineConnection, EngineFailure>) -> Void
+    ) {
+        while !fresh, let connection = idle.popLast() {
             if connection.isUsable, connection.idleDeadline > .now() {
                 connection.onIdleClose = nil
                 completion(.success(connection))

@@ -16,6 +16,8 @@ protocol AgentExchange: AnyObject {
     /// The agent will send nothing more; it may be gone, or wait for its reply.
     func agentDidHalfClose()
     func agentWritabilityChanged()
+    /// The connection will be closed behind the reply.
+    func willClose()
     /// The proxy's time is up: end the exchange now.
     func cutOff()
 }

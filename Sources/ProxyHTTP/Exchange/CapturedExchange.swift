@@ -19,7 +19,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     /// Counts attempts, so that a connection that comes about too late is not taken for the current one.
     private var attempt = 0
     private var isOver = false
-    private var isEngineDone = false
+    /// Whether an attempt has been repeated because the connection for it turned out to be stale.
+    private var hasRepeated = false
 
     init(loop: LoopContext, agent: AgentConnection, request: AgentRequest, dialect: Dialect) {
         self.loop = loop
@@ -55,7 +56,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     func receiveEnd() {
         if isOver { return }
         if let reason = loop.recorder?.refusal {
-            loop.countRefusedTurn()
+            loop.log.refusedTurn()
             refuse(.traceUnavailable(reason))
             return
         }
@@ -107,11 +108,11 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     // MARK: The engine
 
-    private func sendAttempt() {
+    private func sendAttempt(fresh: Bool = false) {
         attempt += 1
         let current = attempt
         let pool = loop.pool
-        pool.connect { [weak self] result in
+        pool.connect(fresh: fresh) { [weak self] result in
             guard let self, !isOver, attempt == current, turn?.isRecording == false else {
                 if case .success(let connection) = result { pool.giveBack(connection) }
                 return
@@ -126,7 +127,6 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     private func send(on connection: EngineConnection) {
         guard let prepared = turn?.prepared else { return }
         engine = connection
-        isEngineDone = false
         turn?.attemptWasSent(at: .now())
         let upstream = loop.settings.upstream
         let head = HTTPRequestHead(
@@ -156,7 +156,6 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     }
 
     func engineDidEnd() {
-        isEngineDone = true
         if let engine { loop.pool.giveBack(engine) }
         engine = nil
         perform(flushes: false) { $0.engineEnded(at: .now()) }
@@ -164,7 +163,12 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     func engineDidFail(_ failure: EngineFailure) {
         engine = nil
-        perform { $0.engineFailed(failure, at: .now()) }
+        if failure.isStale && !hasRepeated && turn?.isWaiting ?? false {
+            hasRepeated = true
+            sendAttempt(fresh: true)
+        } else {
+            perform { $0.engineFailed(failure, at: .now()) }
+        }
     }
 
     func engineDidPause() { flush() }
@@ -199,6 +203,11 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             return
         }
         perform { $0.shutDown(at: .now()) }
+    }
+
+    func willClose() {
+        output.closeBehind()
+        turn?.output.closeBehind()
     }
 
     // MARK: Decisions
@@ -249,16 +258,16 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     private func keepRecord() {
         guard let record = turn?.record else { return }
-        loop.logTurn(record)
-        guard let recorder = loop.recorder else {
-            perform { $0.recordWasKept(nil) }
-            return
-        }
+        guard let recorder = loop.recorder else { return }
+        loop.recordingDidBegin()
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
         recorder.record(record) { result in
             bound.eventLoop.execute {
+                let exchange = bound.value
                 let failure: String? = if case .failure(let error) = result { error.message } else { nil }
-                bound.value.perform { $0.recordWasKept(failure) }
+                exchange.loop.log.turn(record, isKept: failure == nil)
+                exchange.perform { $0.recordWasKept(failure) }
+                exchange.loop.recordingDidEnd()
             }
         }
     }

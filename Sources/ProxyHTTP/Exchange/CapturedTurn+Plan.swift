@@ -80,6 +80,7 @@ extension CapturedTurn {
 
     mutating func attemptWasSent(at now: NIODeadline) {
         forwardedAt = now
+        lastByteAt = now
     }
 
     mutating func settleVerdict(at now: NIODeadline) {

@@ -12,7 +12,8 @@ extension CapturedTurn {
         switch ending {
         case .reply(let head, let body, _):
             draft.status = head.status
-            if !(200..<300 ~= head.status) || !reader.hasReadBody { draft.unreadBody = Array(body.readableBytesView) }
+            draft.replyBody = body
+            draft.isReplyRead = reader.hasReadBody && !reader.hasSeenError
         case .error(let error):
             draft.status = Int(error.status.code)
             draft.proxyError = error.object

@@ -26,7 +26,12 @@ extension CapturedTurn {
             if let action = pass(unit, engineIsDone: false, at: now) { return action }
         }
         if case .streaming = phase { releaseHeld() }
-        if reader.isOverLimit || reader.receivedBytes > facts.maximumReplySize { stopReading() }
+        if reader.isOverLimit {
+            passUnread()
+        } else if reader.receivedBytes > facts.maximumReplySize {
+            passedProblem = Problem.replyTooLarge
+            reader.stopReading()
+        }
         return .nothing
     }
 
@@ -63,8 +68,8 @@ extension CapturedTurn {
         held = ByteBuffer()
     }
 
-    /// Lets the rest of a stream that is too large go through as it is.
-    mutating func stopReading() {
+    /// Lets the rest of a stream go through as it is, once an event has grown too large to be waited for.
+    private mutating func passUnread() {
         if case .judging(let head) = phase { startStream(head) }
         passedProblem = Problem.replyTooLarge
         phase = .passing(holdsLastByte: true)

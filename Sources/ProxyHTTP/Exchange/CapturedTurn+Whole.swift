@@ -60,10 +60,4 @@ extension CapturedTurn {
         if let most = body.readSlice(length: body.readableBytes - 1) { output.body(most) }
         held = body
     }
-
-    static func framing(of head: HTTPResponseHead) -> ReplyOutput.Framing {
-        if head.status.code == 204 || head.status.code == 304 { return .none }
-        if head.headers[canonicalForm: "transfer-encoding"].contains(where: { $0.lowercased() == "chunked" }) { return .chunked }
-        return head.headers.contains(name: "content-length") ? .contentLength : .untilClose
-    }
 }

@@ -102,7 +102,7 @@ struct CapturedTurn {
         var maximumEventSize: Int
     }
 
-    /// - Parameter prepared: What ``CapturedTurn/prepare(_:policy:knowledge:dialect:at:)`` made of `request`.
+    /// - Parameter plan: What ``CapturedTurn/plan(_:policy:knowledge:dialect:at:)`` made of `request`.
     init(
         facts: Facts, request: any DialectRequest, plan: Plan, knowledge: EngineKnowledge, output: ReplyOutput,
         at now: NIODeadline
@@ -134,13 +134,18 @@ struct CapturedTurn {
     /// Whether more of the reply can be taken.
     var takesMore: Bool { !isRecording || reader.unclaimedBytes < Self.waitingLimit }
 
+    /// Whether nothing has been heard of the engine since the last attempt.
+    var isWaiting: Bool {
+        if case .waiting = phase { true } else { false }
+    }
+
     // MARK: The engine answers
 
     mutating func engineSent(head: HTTPResponseHead, reason: String, at now: NIODeadline) -> Action {
         guard case .waiting = phase else { return .nothing }
         lastByteAt = now
         let head = Head(
-            status: Int(head.status.code), reason: reason, headers: head.headers, framing: Self.framing(of: head))
+            status: Int(head.status.code), reason: reason, headers: head.headers, framing: .init(of: head))
         if case .untilClose = head.framing { engineIsUntilClose = true }
         headStatus = head.status
         if let server = head.headers.first(name: "server"),
@@ -150,8 +155,9 @@ struct CapturedTurn {
         }
         let isEventStream =
             head.headers.first(name: "content-type")?.lowercased().hasPrefix("text/event-stream") ?? false
-        let encoding = head.headers.first(name: "content-encoding")?.lowercased() ?? "identity"
-        if encoding != "identity" && 200..<300 ~= head.status {
+        let isCompressed = (head.headers.first(name: "content-encoding")?.lowercased() ?? "identity") != "identity"
+        if isCompressed && !(200..<300 ~= head.status) { passedProblem = Problem.replyCompressed }
+        if isCompressed && 200..<300 ~= head.status {
             pass(head, problem: Problem.replyCompressed, holdsLastByte: !isEventStream)
         } else if isEventStream && 200..<300 ~= head.status {
             if prepared.injection.isEmpty || isVerdictKnown {
@@ -221,7 +227,7 @@ struct CapturedTurn {
                 return conclude(outcome: .upstreamDisconnected, then: .error(.badGateway(failure.message)))
             }
         case .streaming, .passing:
-            return conclude(outcome: .upstreamDisconnected, then: .abort)
+            return conclude(outcome: reader.hasSeenError ? .upstreamError : .upstreamDisconnected, then: .abort)
         case .recording(.terminalEvent(let isDone, _)):
             phase = .recording(.terminalEvent(engineIsDone: isDone, engineFailed: true))
             return .nothing
@@ -243,6 +249,7 @@ struct CapturedTurn {
     }
 
     private mutating func cut(outcome: Outcome, reply: ErrorReply, at now: NIODeadline) -> Action {
+        if headStatus == nil { lastByteAt = now }
         switch phase {
         case .waiting, .judging, .collecting: return conclude(outcome: outcome, then: .error(reply), closesEngine: true)
         case .streaming, .passing: return conclude(outcome: outcome, then: .abort, closesEngine: true)
@@ -260,6 +267,7 @@ struct CapturedTurn {
 
     mutating func agentDisconnected(at now: NIODeadline) -> Action {
         output.discard()
+        if headStatus == nil { lastByteAt = now }
         switch phase {
         case .waiting, .judging, .collecting, .streaming, .passing:
             return conclude(outcome: .clientDisconnected, then: .gone, closesEngine: true)

@@ -14,6 +14,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
     /// Parts of the request that arrived before the connection was there.
     private var waiting: [ByteBuffer] = []
     private var isRequestEnded = false
+    private var hasBody = false
     private var isOver = false
     /// A list of models is read along with, because it may name the engine.
     private var models: ModelList?
@@ -42,8 +43,12 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         } onTimeout: { [weak self] message in
             self?.fail(with: .gatewayTimeout(message))
         }
+        connect(fresh: false)
+    }
+
+    private func connect(fresh: Bool) {
         let pool = loop.pool
-        pool.connect { [weak self] result in
+        pool.connect(fresh: fresh) { [weak self] result in
             guard let self, !isOver else {
                 if case .success(let connection) = result { pool.giveBack(connection) }
                 return
@@ -82,6 +87,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
 
     func receive(body: ByteBuffer) {
         if isOver { return }
+        hasBody = true
         if let engine { engine.send(body: body) } else { waiting.append(body) }
         engine?.flush()
     }
@@ -102,11 +108,11 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
 
     func engineDidSend(head: HTTPResponseHead, reason: String) {
         clock.touch(at: .now())
-        let hasLength = head.headers.contains(name: "content-length")
-        let isChunked = head.headers.contains(name: "transfer-encoding")
+        var framing = ReplyOutput.Framing(of: head)
+        if case .untilClose = framing { framing = .chunked }
         output.head(
             status: Int(head.status.code), reason: reason, headers: HeaderRules.forAgent(head.headers, length: .keep),
-            framing: hasLength && !isChunked ? .contentLength : .chunked)
+            framing: framing)
         if head.status.code != 200 || head.headers.contains(name: "content-encoding") { models = nil }
     }
 
@@ -128,6 +134,11 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
 
     func engineDidFail(_ failure: EngineFailure) {
         engine = nil
+        if failure.isStale && !hasBody && isRequestEnded && !isOver {
+            // Nothing is lost by asking once more, on a connection that cannot be stale.
+            connect(fresh: true)
+            return
+        }
         let isTimeout = if case .connectTimeout = failure.kind { true } else { false }
         fail(with: isTimeout ? .gatewayTimeout(failure.message) : .badGateway(failure.message))
     }
@@ -168,6 +179,8 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         clock.touch(at: .now())
         engine?.readMore()
     }
+
+    func willClose() { output.closeBehind() }
 
     func cutOff() { fail(with: .shuttingDown) }
 }

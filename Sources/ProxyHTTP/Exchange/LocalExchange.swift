@@ -45,5 +45,6 @@ final class LocalExchange: AgentExchange {
     func agentDidClose() {}
     func agentDidHalfClose() {}
     func agentWritabilityChanged() {}
+    func willClose() { output.closeBehind() }
     func cutOff() { agent.abort(resets: false) }
 }

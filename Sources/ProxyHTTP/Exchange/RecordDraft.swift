@@ -1,4 +1,5 @@
 import JSONBytes
+import NIOCore
 import Trace
 import Wire
 
@@ -12,8 +13,10 @@ struct RecordDraft {
     var isHeadSent = false
     /// Whether `capture` holds what a stream gave.
     var hasStream = false
-    /// A reply that no dialect has read: an error's body, or what is not JSON.
-    var unreadBody: [UInt8]?
+    /// A reply that was not streamed.
+    var replyBody: ByteBuffer?
+    /// Whether the dialect has read it, and it is no error.
+    var isReplyRead = false
     /// The JSON text of an error of the proxy's own.
     var proxyError: [UInt8]?
     /// Why the reply went through unread.
@@ -30,10 +33,11 @@ struct RecordDraft {
 
     func record(facts: CapturedTurn.Facts, prepared: PreparedRequest, capture: Capture) -> TurnRecord {
         var capture = capture
-        let isUnread = unreadBody != nil || (!hasStream && (proxyError != nil || passedProblem != nil))
-        let isEmpty = !hasStream && unreadBody == nil && capture.choices.isEmpty && outcome != .completed
         let isNotJSON = capture.problems.contains(Problem.replyNotJSON)
-        if isUnread || isEmpty || isNotJSON {
+        let isFailure = replyBody != nil && (!isReplyRead || isNotJSON)
+        let isUnread = !hasStream && (proxyError != nil || passedProblem != nil)
+        let isEmpty = !hasStream && replyBody == nil && capture.choices.isEmpty && outcome != .completed
+        if isFailure || isUnread || isEmpty {
             let problems = isNotJSON ? [Problem.replyNotJSON] : []
             capture = Capture()
             capture.problems = problems
@@ -42,7 +46,11 @@ struct RecordDraft {
         capture.note(allowanceProblems + [passedProblem].compactMap { $0 })
         if outcome != .completed || passedProblem != nil {
             capture.isComplete = false
-            if hasStream && outcome != .upstreamError { capture.note([Problem.replyCutOff]) }
+            if hasStream && outcome != .upstreamError && outcome != .completed { capture.note([Problem.replyCutOff]) }
+        }
+        if hasStream && passedProblem != nil && outcome == .completed {
+            // Its end came, but was not read.
+            capture.problems.removeAll { $0 == Problem.streamNotTerminated || $0 == Problem.replyCutOff }
         }
         return TurnRecord(
             turn: facts.turn,
@@ -77,7 +85,7 @@ struct RecordDraft {
         var object = Array(#"{"choices":[],"usage":null,"upstream_status":"#.utf8)
         object.append(contentsOf: (engineStatus.map(String.init) ?? "null").utf8)
         object.append(contentsOf: #","upstream_error":"#.utf8)
-        object.append(contentsOf: proxyError ?? unreadBody.map(Self.errorObject) ?? Array("null".utf8))
+        object.append(contentsOf: proxyError ?? replyBody.flatMap(errorObject) ?? Array("null".utf8))
         object.append(UInt8(ascii: "}"))
         return object
     }
@@ -85,11 +93,13 @@ struct RecordDraft {
     /// Longest part of a body that is no JSON which is kept, in bytes.
     private static let textLimit = 64 << 10
 
-    /// The body if it is a JSON object, else an object with its text.
-    private static func errorObject(_ body: [UInt8]) -> [UInt8] {
+    /// The body if it is a JSON object, else an object with its text; `nil` for a body that cannot be read.
+    private func errorObject(_ body: ByteBuffer) -> [UInt8]? {
+        if passedProblem == Problem.replyCompressed { return nil }
+        let body = Array(body.readableBytesView)
         if (try? JSONObject(document: body.span, options: .nonFiniteNumbers)) != nil { return body }
         var object = Array(#"{"error":"#.utf8)
-        object.appendJSONString(String(decoding: body.prefix(textLimit), as: UTF8.self))
+        object.appendJSONString(String(decoding: body.prefix(Self.textLimit), as: UTF8.self))
         object.append(UInt8(ascii: "}"))
         return object
     }

@@ -39,6 +39,7 @@ struct StreamReader {
     /// Whether a whole body has been read.
     private(set) var hasReadBody = false
     private(set) var receivedBytes = 0
+    private var hasStopped = false
 
     init(reply: any DialectReply, maximumEventSize: Int) {
         self.reply = reply
@@ -88,6 +89,9 @@ struct StreamReader {
         }
     }
 
+    /// Captures and restores no more; events are only told apart.
+    mutating func stopReading() { hasStopped = true }
+
     /// What is left when the stream has ended: an event without its blank line.
     mutating func last() -> Unit? {
         let rest = takeUnclaimed()
@@ -101,6 +105,10 @@ struct StreamReader {
 
     private mutating func read(_ event: ByteBuffer) -> Unit {
         hasSeenEvents = true
+        if hasStopped {
+            let isLast = reply.isTerminal(event: event.readableBytesUInt8Span)
+            return Unit(bytes: event, isEvent: true, fate: isLast ? .terminal : .forward, edits: JSONEdits())
+        }
         let fate = reply.read(event: event.readableBytesUInt8Span)
         if reply.error != nil { hasSeenError = true }
         lastFate = fate

@@ -22,13 +22,18 @@ struct ProxyService: Service {
 
 /// The first SIGTERM or SIGINT lets running turns finish; a second one ends the process at once.
 enum ShutdownSignals {
-    static func run(_ group: ServiceGroup) async throws {
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    /// From here on the signals do not end the process by themselves.
+    static func trap() async -> UnixSignalsSequence {
+        await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    }
+
+    /// Runs the group until the first signal, and while it shuts down.
+    static func run(_ group: ServiceGroup, until signals: UnixSignalsSequence) async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 var isStopping = false
                 for await signal in signals {
-                    if isStopping { exit(128 + (signal == .sigint ? SIGINT : SIGTERM)) }
+                    if isStopping { Process.exit(128 + (signal == .sigint ? SIGINT : SIGTERM)) }
                     isStopping = true
                     await group.triggerGracefulShutdown()
                 }

@@ -1,14 +1,6 @@
 import JSONBytes
 import Verbatim
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 /// The line on standard output that says where the proxy listens: `{"url":…,"port":…,"trace":…}`.
 enum ReadyLine {
     static func print(_ proxy: InterceptionProxy) {
@@ -20,7 +12,7 @@ enum ReadyLine {
         } else {
             line.appendJSONString(proxy.configuration.trace)
         }
-        line.append(contentsOf: "}\n".utf8)
-        _ = line.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+        line.append(contentsOf: "}".utf8)
+        StandardOutput.print(String(decoding: line, as: UTF8.self))
     }
 }

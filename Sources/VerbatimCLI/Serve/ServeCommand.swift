@@ -19,7 +19,8 @@ struct ServeCommand: AsyncParsableCommand {
             Point the agent at the URL printed on the first line of standard output. Every flag can be given as an \
             environment variable as well: --top-logprobs as VERBATIM_TOP_LOGPROBS.
 
-            Exit codes: 0 after SIGTERM or SIGINT, 64 wrong usage, 69 the port is taken, 73 the trace cannot be written.
+            Exit codes: 0 after SIGTERM or SIGINT, 128 and its number after a second signal, 64 wrong usage, \
+            69 the port is taken, 73 the trace cannot be written.
             """
     )
 
@@ -47,7 +48,12 @@ struct ServeCommand: AsyncParsableCommand {
     @Flag(name: Setting.quiet.name, help: Setting.quiet.help) var quiet = false
 
     func run() async throws {
-        let configuration = try proxyConfiguration(environment: Environment.variables)
+        let log = LogWriter()
+        let configuration = try proxyConfiguration(environment: Environment.variables, log: log)
+        defer { log.flush() }
+        Process.raiseFileLimit()
+        // Before anybody can know that the proxy runs, so that a signal never ends it the hard way.
+        let signals = await ShutdownSignals.trap()
         let proxy = InterceptionProxy(configuration: configuration)
         do {
             try await proxy.start()
@@ -61,11 +67,13 @@ struct ServeCommand: AsyncParsableCommand {
         ReadyLine.print(proxy)
         let group = ServiceGroup(
             services: [ProxyService(proxy: proxy)], gracefulShutdownSignals: [], logger: configuration.logger)
-        try await ShutdownSignals.run(group)
+        try await ShutdownSignals.run(group, until: signals)
     }
 
     /// The flags, else the environment, else the defaults.
-    func proxyConfiguration(environment: [String: String]) throws -> ProxyConfiguration {
+    func proxyConfiguration(
+        environment: [String: String], log: LogWriter = LogWriter()
+    ) throws -> ProxyConfiguration {
         func value(_ setting: Setting, _ flag: String?) -> SettingValue {
             SettingValue(setting, flag: flag, environment: environment)
         }
@@ -102,7 +110,7 @@ struct ServeCommand: AsyncParsableCommand {
         if let size = try value(.maxReplySize, maxReplySize).bytes() { configuration.maxReplySize = size }
         if let time = try value(.shutdownGrace, shutdownGrace).seconds() { configuration.shutdownGrace = time }
         let level = try value(.logLevel, logLevel).choice(of: Logger.Level.self) ?? .info
-        var logger = Logger(label: "verbatim") { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "verbatim") { _ in LineLogHandler(writer: log) }
         logger.logLevel = try value(.quiet, nil).isOn(flag: quiet) ? .error : level
         configuration.logger = logger
         return configuration

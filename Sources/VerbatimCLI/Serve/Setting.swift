@@ -31,7 +31,7 @@ extension Setting {
     static let upstreamAPIKey = Setting(
         flag: "upstream-api-key", value: "key", standard: "none: the agent's own is forwarded",
         meaning: "Replaces the agent's Authorization. Prefer the environment: arguments are visible to other users.",
-        otherVariables: ["OPENCODE_UPSTREAM_API_KEY", "UPSTREAM_API_KEY"])
+        otherVariables: ["OPENCODE_UPSTREAM_API_KEY"])
     static let trace = Setting(
         flag: "trace", value: "path", standard: "trace.jsonl",
         meaning: "File the turns are appended to; folders are created.")

@@ -21,7 +21,12 @@ extension ChatReply {
         capture.model = envelope.value("model")
         capture.responseID = envelope.value("id")
         capture.response = wholeReply ?? assembled(choices)
-        capture.judge(goal: policy.goal, countedByEngine: countByEngine)
+        capture.judge(
+            goal: policy.goal, countedByEngine: countByEngine,
+            omitsEndToken: !isWhole && engine.streamsOmitEndToken)
+        if isWhole && choices.isEmpty && replyError == nil && problems.isEmpty && policy.wantsTokenData {
+            capture.note([Problem.noTokenData])
+        }
         if !isTerminated && replyError == nil { capture.note([Problem.streamNotTerminated]) }
         if !isWhole && replyError != nil { capture.note([Problem.replyCutOff]) }
         capture.isComplete = capture.problems.isEmpty && replyError == nil
@@ -59,6 +64,8 @@ extension ChatReply {
         object.append(contentsOf: envelope.value("usage") ?? Array("null".utf8))
         envelope.append(to: &object, except: ["id", "object", "created", "model", "usage"])
         if let replyError {
+            object.appendJSONKey("upstream_status")
+            object.append(contentsOf: (Self.number("code", in: replyError).map(String.init) ?? "null").utf8)
             object.appendJSONKey("upstream_error")
             object.append(contentsOf: replyError)
         }

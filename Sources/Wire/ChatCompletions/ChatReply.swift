@@ -65,7 +65,7 @@ package struct ChatReply: DialectReply {
     private mutating func read(data: Span<UInt8>) -> EventFate {
         let content = Self.trimmed(data)
         if content.isEmpty { return .forward }
-        if content.count == 6 && String(copying: data, content) == "[DONE]" {
+        if Self.isDone(data, content) {
             isTerminated = true
             return .terminal
         }
@@ -78,6 +78,18 @@ package struct ChatReply: DialectReply {
         }
         if chunk.isInjectedOnly && error == nil { return .drop }
         return edits.isEmpty ? .forward : .edit
+    }
+
+    package func isTerminal(event: Span<UInt8>) -> Bool {
+        let fields = EventFields(of: event)
+        guard let data = fields.data, fields.furtherData.isEmpty else { return false }
+        let content = event.extracting(data)
+        return Self.isDone(content, Self.trimmed(content))
+    }
+
+    private static func isDone(_ data: Span<UInt8>, _ content: Range<Int>) -> Bool {
+        content.count == 6 && data[content.lowerBound] == UInt8(ascii: "[")
+            && String(copying: data, content) == "[DONE]"
     }
 
     /// What is left of the data without white space around them.

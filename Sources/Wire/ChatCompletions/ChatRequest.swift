@@ -31,7 +31,7 @@ package struct ChatRequest: DialectRequest {
         let isStream = fields.value("stream") == .word("true")
         let hasTools = fields.value("tools")?.isNonEmptyArray ?? false
         var injection = Injection()
-        if policy.goal == .tokens || policy.goal == .logprobs {
+        if policy.wantsTokenData {
             injection = turnOn(
                 Situation(asked: asked, isStream: isStream, hasTools: hasTools),
                 policy: policy, profile: profile, allowance: allowance, in: &fields)

@@ -18,6 +18,8 @@ package struct EngineProfile: Hashable, Sendable {
     package var usesNProbsForToolStreams = false
     /// Whether `usage.completion_tokens` counts the tokens of all choices, and not of one alone.
     package var usageCoversAllChoices = true
+    /// Whether streams leave out the token that ends a turn.
+    package var streamsOmitEndToken = false
     /// How `choices[].logprobs` looks when log-probabilities are off.
     package var logprobsOffForm: OffForm = .null
 

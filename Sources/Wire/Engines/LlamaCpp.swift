@@ -7,6 +7,8 @@ extension EngineProfile {
         profile.minimumTopLogprobs = 1
         profile.usesNProbsForToolStreams = true
         profile.logprobsOffForm = .absent
+        // A stream carries log-probabilities on deltas only, and the end token has none.
+        profile.streamsOmitEndToken = true
         // Recorded: n=2 of 12 tokens each gives 12.
         profile.usageCoversAllChoices = false
         return profile

@@ -1,0 +1,16 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Why a command cannot do its work: one line for people, and the exit code.
+struct CommandFailure: Error {
+    let code: Int32
+    let message: String
+
+    /// A flag or its value is wrong.
+    static func usage(_ message: String) -> CommandFailure { CommandFailure(code: EX_USAGE, message: message) }
+}

@@ -1,0 +1,102 @@
+import Dispatch
+import Logging
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Writes log lines to standard error on a thread of its own.
+///
+/// Whoever started the proxy may never read its standard error. A full pipe must not stop the event loops, so that lines
+/// wait in a bounded queue; what does not fit is dropped, and the number of dropped lines is told when there is room.
+final class LogWriter: Sendable {
+    private struct State {
+        var waiting: [UInt8] = []
+        var dropped = 0
+        var isWriting = false
+    }
+
+    /// Most bytes that wait.
+    private static let capacity = 1 << 20
+
+    private let state = Mutex(State())
+    private let queue = DispatchQueue(label: "verbatim.log")
+
+    func write(_ line: String) {
+        let starts = state.withLock { state in
+            if state.waiting.count + line.utf8.count > Self.capacity {
+                state.dropped += 1
+            } else {
+                state.waiting.append(contentsOf: line.utf8)
+            }
+            defer { state.isWriting = true }
+            return !state.isWriting
+        }
+        if starts { queue.async { self.drain() } }
+    }
+
+    /// Waits until all lines are written, but not for a reader that does not read.
+    func flush() {
+        let done = DispatchSemaphore(value: 0)
+        queue.async { done.signal() }
+        _ = done.wait(timeout: .now() + .milliseconds(500))
+    }
+
+    private func drain() {
+        while true {
+            let lines = state.withLock { state in
+                if state.dropped > 0 {
+                    state.waiting.append(contentsOf: "… \(state.dropped) log lines were dropped\n".utf8)
+                    state.dropped = 0
+                }
+                if state.waiting.isEmpty { state.isWriting = false }
+                defer { state.waiting = [] }
+                return state.waiting
+            }
+            if lines.isEmpty { return }
+            StandardError.write(lines)
+        }
+    }
+}
+
+/// A line for each message: time, level, message, and its metadata in order of their names.
+struct LineLogHandler: LogHandler {
+    let writer: LogWriter
+    var logLevel = Logger.Level.info
+    var metadata: Logger.Metadata = [:]
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: Logging.LogEvent) {
+        let metadata = metadata.merging(event.metadata ?? [:]) { $1 }
+        let fields = metadata.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.printable("\($0.value)"))" }.joined()
+        writer.write("\(Self.timestamp()) \(event.level) \(event.message)\(fields)\n")
+    }
+
+    /// Nothing in a value can end the line or look like another field.
+    private static func printable(_ value: String) -> String {
+        if value.isEmpty { return "-" }
+        let isPlain = value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7F }
+        return isPlain ? value : value.debugDescription
+    }
+
+    /// `2026-11-22T09:56:00Z`
+    private static func timestamp() -> String {
+        var now = time(nil)
+        var fields = tm()
+        gmtime_r(&now, &fields)
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 32) { text in
+            guard let start = text.baseAddress else { return "" }
+            strftime(start, 32, "%Y-%m-%dT%H:%M:%SZ", &fields)
+            return String(cString: start)
+        }
+    }
+}
