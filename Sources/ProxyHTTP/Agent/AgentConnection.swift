@@ -14,9 +14,11 @@ final class AgentConnection: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = ByteBuffer
 
-    /// How long a connection that is closed while the agent still sends is drained, so that the agent can read the
-    /// reply before it is reset.
-    private static let lingerTime: TimeAmount = .seconds(2)
+    /// A connection that is closed while the agent still sends is drained, so that the agent can read the reply before
+    /// it is reset: until the agent has been silent for this long …
+    private static let lingerSilence: TimeAmount = .seconds(2)
+    /// … or has gone on for this long.
+    private static let lingerTime: TimeAmount = .seconds(30)
 
     private let loop: LoopContext
     private var context: ChannelHandlerContext?
@@ -32,6 +34,8 @@ final class AgentConnection: ChannelInboundHandler {
     /// Whether the last reply is on its way out; what still arrives is not looked at.
     private var isClosing = false
     private var isLingering = false
+    /// When the agent last sent something while the connection was drained.
+    private var lastArrival = NIODeadline.now()
     private var isClosed = false
 
     init(in loop: LoopContext) { self.loop = loop }
@@ -161,8 +165,16 @@ final class AgentConnection: ChannelInboundHandler {
         isLingering = true
         context.close(mode: .output, promise: nil)
         context.read()
-        context.eventLoop.assumeIsolated().scheduleTask(in: Self.lingerTime) { [weak self] in
+        lastArrival = .now()
+        drainInput(until: .now() + Self.lingerTime)
+    }
+
+    private func drainInput(until end: NIODeadline) {
+        guard let context else { return }
+        let deadline = min(lastArrival + Self.lingerSilence, end)
+        context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
             guard let self, !isClosed else { return }
+            if NIODeadline.now() < min(lastArrival + Self.lingerSilence, end) { return drainInput(until: end) }
             isClosed = true
             self.context?.close(promise: nil)
         }
@@ -197,6 +209,7 @@ final class AgentConnection: ChannelInboundHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         context.fireChannelReadComplete()
+        if isLingering { lastArrival = .now() }
         readMore()
     }
 

@@ -1,0 +1,44 @@
+"""The process as whoever starts it sees it: signals, and a standard error that nobody reads."""
+
+import json
+import os
+import signal
+import subprocess
+
+import httpx
+import pytest
+
+import upstreams
+from harness import SECONDS, environment
+
+REQUEST = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def start(upstream, trace, **streams):
+    command = [os.environ["VERBATIM"], "serve", "--upstream-url", upstream, "--trace", str(trace), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), **streams)
+    return process, json.loads(process.stdout.readline())["url"]
+
+
+def test_nobody_reads_standard_error(tmp_path):
+    """Its pipe fills up after some hundred turns; the proxy goes on, and ends when told to."""
+    with upstreams.serve(upstreams.Answer()) as (upstream, _):
+        process, url = start(upstream, tmp_path / "trace.jsonl", stderr=subprocess.PIPE)
+        try:
+            with httpx.Client(timeout=SECONDS) as client:
+                for _ in range(800):
+                    assert client.post(f"{url}/chat/completions", json=REQUEST).status_code == 200
+                assert client.get(url.removesuffix("/v1") + "/healthz").json() == {"status": "ok"}
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(SECONDS) == 0
+        finally:
+            process.kill()
+    assert len((tmp_path / "trace.jsonl").read_text().splitlines()) == 800
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_right_after_the_ready_line(tmp_path, signal_number):
+    for attempt in range(10):
+        process, _ = start("http://127.0.0.1:1", tmp_path / f"{attempt}.jsonl", stderr=subprocess.DEVNULL)
+        process.send_signal(signal_number)
+        assert process.wait(SECONDS) == 0
