@@ -42,10 +42,14 @@ final class LoopContext {
         if request.path == "/healthz" && (head.method == .GET || head.method == .HEAD) {
             return LocalExchange(agent: agent, request: request.outputRequest, json: #"{"status":"ok"}"#)
         }
-        if recorder != nil, let dialect = Dialect.spoken(method: head.method.rawValue, path: request.path) {
-            return CapturedExchange(loop: self, agent: agent, request: request, dialect: dialect)
+        guard let dialect = Dialect.spoken(method: head.method.rawValue, path: request.path) else {
+            return ForwardedExchange(loop: self, agent: agent, request: request, path: request.path)
         }
-        return ForwardedExchange(loop: self, agent: agent, request: request)
+        if recorder == nil {
+            // With or without capture, such a request goes to the same place.
+            return ForwardedExchange(loop: self, agent: agent, request: request, path: "/v1" + dialect.route)
+        }
+        return CapturedExchange(loop: self, agent: agent, request: request, dialect: dialect)
     }
 
     /// The loop is needed until a record has been written, even if its agent is gone.

@@ -47,12 +47,23 @@ import Verbatim
         }
     }
 
+    /// Without capture they go to the same place.
+    @Test(arguments: ["/v1/chat/completions", "/chat/completions", "/chat/completions/"])
+    func theSameRoutesWithoutCapture(target: String) async throws {
+        try await withProxy({ $0.capture = .off }, script: Chat.engine.serve) { proxy in
+            let response = try await post(port: proxy.port, path: target, body: Chat.unary)
+            #expect(response.status == 200)
+            let request = try #require(proxy.engine.requests.only)
+            #expect(request.target == "/v1/chat/completions" && request.bodyText == Chat.unary)
+        }
+    }
+
     @Test(arguments: [
         ("GET", "/v1/chat/completions"), ("PUT", "/v1/chat/completions"), ("OPTIONS", "/v1/chat/completions"),
         ("POST", "/v1/chat/completions/x"), ("POST", "/v1/Chat/Completions"), ("POST", "/v2/chat/completions"),
         ("POST", "/v1/embeddings"), ("POST", "/tokenize"), ("GET", "/v1/models?limit=2&limit=3"), ("GET", "/"),
         ("DELETE", "/v1/files/a%2Fb"), ("PATCH", "/x"), ("PROPFIND", "/dav"), ("POST", "//v1//chat/completions"),
-        ("POST", "/v1chat/completions"), ("GET", "/v1"), ("GET", "/v1?x"), ("GET", "/a?b=/v1/c?d"),
+        ("POST", "/v1chat/completions"), ("GET", "/v1"), ("GET", "/v1?x"), ("GET", "/a?b=/v1/c?d"), ("OPTIONS", "*"),
     ])
     func everythingElsePasses(method: String, target: String) async throws {
         try await withProxy(script: { exchange in

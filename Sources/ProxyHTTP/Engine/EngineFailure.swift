@@ -50,10 +50,8 @@ struct EngineFailure: Error {
             return "no address answered"
         case let error as IOError:
             return String(cString: strerror(error.errnoCode))
-        case let error as NIOSSLError:
-            return "TLS: \(error)"
-        case let error as BoringSSLError:
-            return "TLS: \(error)"
+        case is NIOSSLError, is BoringSSLError:
+            return describeTLS("\(error)")
         case let error as NIOSSLExtraError:
             return "TLS: \(error.description)"
         case let error as HTTPParserError:
@@ -63,5 +61,16 @@ struct EngineFailure: Error {
         default:
             return "\(error)"
         }
+    }
+
+    /// The reason within BoringSSL's description, which otherwise tells where it was compiled.
+    private static func describeTLS(_ description: String) -> String {
+        if description.contains("CERTIFICATE_VERIFY_FAILED") {
+            return "TLS: its certificate is not trusted (expired, self-signed, or of an unknown issuer)"
+        }
+        if description.contains("WRONG_VERSION_NUMBER") { return "TLS: it does not speak TLS" }
+        guard let marker = description.firstRange(of: "OPENSSL_internal:") else { return "TLS: the handshake failed" }
+        let reason = description[marker.upperBound...].prefix { $0 != " " && $0 != "]" }
+        return "TLS: the handshake failed (\(reason))"
     }
 }

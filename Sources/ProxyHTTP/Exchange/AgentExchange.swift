@@ -33,7 +33,7 @@ struct AgentRequest {
     init?(_ head: HTTPRequestHead) {
         self.head = head
         var target = head.uri[...]
-        if !target.hasPrefix("/") {
+        if !target.hasPrefix("/") && !(target == "*" && head.method == .OPTIONS) {
             // The absolute form, as agents send it that take the proxy for a forward proxy: only the path counts.
             guard target.hasPrefix("http://") || target.hasPrefix("https://"),
                 let scheme = target.firstRange(of: "://")

@@ -8,6 +8,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
     private let loop: LoopContext
     private let agent: AgentConnection
     private let request: AgentRequest
+    private let path: String
     private var output: ReplyOutput
     private var engine: EngineConnection?
     private let clock: ExchangeClock
@@ -19,7 +20,9 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
     /// A list of models is read along with, because it may name the engine.
     private var models: ModelList?
 
-    init(loop: LoopContext, agent: AgentConnection, request: AgentRequest) {
+    /// - Parameter path: The path to ask the engine for, before it goes below the base path.
+    init(loop: LoopContext, agent: AgentConnection, request: AgentRequest, path: String) {
+        self.path = path
         self.loop = loop
         self.agent = agent
         self.request = request
@@ -69,7 +72,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         if request.head.headers.contains(name: "transfer-encoding") {
             headers.add(name: "Transfer-Encoding", value: "chunked")
         }
-        let target = upstream.target(path: request.path, query: request.query)
+        let target = upstream.target(path: path, query: request.query)
         connection.start(
             HTTPRequestHead(version: .http1_1, method: request.head.method, uri: target, headers: headers), for: self)
         for part in waiting { connection.send(body: part) }
