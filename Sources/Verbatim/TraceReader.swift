@@ -3,7 +3,7 @@ package import Trace
 /// Reads a trace: all of it, or turn by turn as it grows.
 ///
 ///     for turn in try TraceReader(path: "trace.jsonl").turns().turns {
-///         print(turn.turn, turn.completionTokenIDs, turn.perTokenLogprobs)
+///         print(turn.number, turn.completionTokenIDs, turn.perTokenLogprobs)
 ///     }
 public struct TraceReader: Sendable {
     /// The trace's file.

@@ -10,7 +10,7 @@ public struct Turn: Hashable, Sendable {
     public let json: [UInt8]
 
     /// 1, 2, … in order of arrival in its session.
-    public let turn: Int
+    public let number: Int
     public let sessionID: String
     /// The session that this one was started from.
     public let parentSessionID: String?
@@ -99,7 +99,7 @@ public struct Turn: Hashable, Sendable {
         let flatChoice = TurnChoice(record, index: 0, in: text)
 
         self.json = json
-        self.turn = turn
+        self.number = turn
         self.request = request?.range
         self.response = response?.range
         sessionID = string("session_id") ?? TurnNumbers.defaultSession

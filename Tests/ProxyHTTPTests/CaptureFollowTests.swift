@@ -14,7 +14,7 @@ import Verbatim
                 let request = CaptureRequest(stream: number % 2 == 0, tools: number == 3, n: number == 4 ? 2 : 1)
                 _ = try await proxy.ask(request.body)
                 let turn = try #require(try await turns.next())
-                #expect(turn.turn == number && turn.outcome == .completed && turn.status == 200)
+                #expect(turn.number == number && turn.outcome == .completed && turn.status == 200)
                 let replies = CaptureScript.replies(to: request)
                 #expect(turn.completionTokenIDs == replies[0].tokens.map(\.id))
                 #expect(turn.completionTokens == replies[0].tokens.map(\.text))
@@ -26,7 +26,7 @@ import Verbatim
             }
             // Whoever comes later reads the same.
             let contents = try reader.turns()
-            #expect(contents.turns.map(\.turn) == [1, 2, 3, 4, 5])
+            #expect(contents.turns.map(\.number) == [1, 2, 3, 4, 5])
             #expect(contents.tornTail == nil && contents.invalidLines.isEmpty)
         }
     }

@@ -48,7 +48,7 @@ import Verbatim
 
     @Test func ownRecord() throws {
         let turn = try Turn(json: Array(Self.own.utf8))
-        #expect(turn.turn == 3)
+        #expect(turn.number == 3)
         #expect((turn.sessionID, turn.parentSessionID) == ("s", "p"))
         #expect((turn.dialect, turn.path, turn.isStream) == ("completions", "/v1/completions", true))
         #expect((turn.outcome, turn.status) == (.timeout, 200))
@@ -70,7 +70,7 @@ import Verbatim
 
     @Test func originalRecord() throws {
         let turn = try Turn(json: Array(Self.original.utf8))
-        #expect((turn.turn, turn.sessionID, turn.dialect) == (1, "default", "chat.completions"))
+        #expect((turn.number, turn.sessionID, turn.dialect) == (1, "default", "chat.completions"))
         #expect((turn.outcome, turn.status, turn.isStream) == (.completed, nil, true))
         #expect((turn.model, turn.responseID) == ("q", "x"))
         #expect((turn.promptTokenCount, turn.completionTokenCount) == (5, 1))
@@ -151,7 +151,7 @@ import Verbatim
         let text = Self.original + "\nnonsense\n\n" + Self.own + "\r\n{}\n"
         try write(text + #"{"turn":4,"requ"#)
         let contents = try reader.turns()
-        #expect(contents.turns.map(\.turn) == [1, 3])
+        #expect(contents.turns.map(\.number) == [1, 3])
         #expect(contents.invalidLines.map(\.number) == [2, 5])
         #expect(contents.tornTail?.offset == text.utf8.count)
         #expect(contents.tornTail?.byteCount == 15)
@@ -161,7 +161,7 @@ import Verbatim
         defer { remove() }
         try write(Self.original + "\n" + Self.own)
         let contents = try reader.turns()
-        #expect(contents.turns.map(\.turn) == [1, 3])
+        #expect(contents.turns.map(\.number) == [1, 3])
         #expect(contents.tornTail == nil)
     }
 
@@ -183,9 +183,9 @@ import Verbatim
     ) async throws -> [Int] {
         var turns: [Int] = []
         for try await turn in reader.follow(every: .milliseconds(1), onInvalidLine: onInvalidLine) {
-            turns.append(turn.turn)
-            if turn.turn == last { break }
-            try act(turn.turn)
+            turns.append(turn.number)
+            if turn.number == last { break }
+            try act(turn.number)
         }
         return turns
     }
@@ -241,7 +241,7 @@ import Verbatim
         defer { remove() }
         let reader = reader
         let first = Task {
-            for try await turn in reader.follow(every: .milliseconds(1)) { return turn.turn }
+            for try await turn in reader.follow(every: .milliseconds(1)) { return turn.number }
             return 0
         }
         await Task.yield()

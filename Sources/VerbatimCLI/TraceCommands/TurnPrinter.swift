@@ -41,7 +41,7 @@ struct TurnPrinter: Sendable {
         let tornTail: TraceContents.TornTail?
         do throws(TraceReaderError) {
             tornTail = try TraceReader(path: path).forEachTurn { turn in
-                if let number, turn.turn != number { return }
+                if let number, turn.number != number { return }
                 if let session, turn.sessionID != session { return }
                 StandardOutput.print(printed == 0 ? text(of: turn) : "\n" + text(of: turn))
                 printed += 1
@@ -75,7 +75,7 @@ struct TurnPrinter: Sendable {
     }
 
     private func title(of turn: Turn) -> String {
-        var parts = ["turn \(turn.turn)", "session \(turn.sessionID)"]
+        var parts = ["turn \(turn.number)", "session \(turn.sessionID)"]
         if let model = turn.model { parts.append(model) }
         parts.append(turn.dialect + (turn.isStream ? " stream" : ""))
         parts.append([turn.status.map { String($0) }, turn.outcome.name].compactMap(\.self).joined(separator: " "))

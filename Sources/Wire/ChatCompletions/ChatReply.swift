@@ -144,7 +144,8 @@ package struct ChatReply: DialectReply {
 
     /// Entries that carry the token's `id` are llama.cpp's.
     mutating func recogniseByEntries(at cursor: JSONCursor, of text: Span<UInt8>) throws(JSONError) {
-        if recognised != nil { return }
+        // The first entries tell.
+        if recognised != nil || choices.contains(where: { $0.tokens.count > 0 }) { return }
         var ahead = cursor
         var probe = TokenCapture()
         guard try ahead.peekKind(in: text) == .object else { return }
