@@ -10,10 +10,10 @@ private func marks(of byte: UInt8, in word: UInt64) -> UInt64 {
     return (difference &- lowBits) & ~difference & highBits
 }
 
-/// The high bit of each byte below 0x20 (and, above the first such byte, perhaps of others).
+/// The high bit of each byte below `limit` (and, above the first such byte, perhaps of others).
 @inline(__always)
-private func marksOfControls(in word: UInt64) -> UInt64 {
-    (word &- lowBits &* 0x20) & ~word & highBits
+private func marks(below limit: UInt64, in word: UInt64) -> UInt64 {
+    (word &- lowBits &* limit) & ~word & highBits
 }
 
 /// The first offset at or behind `start` where a string needs a look: quote, backslash, control character or, if
@@ -27,7 +27,7 @@ func nextStringBreak(in text: Span<UInt8>, from start: Int, stopAtNonASCII: Bool
         let word = UInt64(littleEndian: words.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
         var found =
             marks(of: UInt8(ascii: "\""), in: word) | marks(of: UInt8(ascii: "\\"), in: word)
-            | marksOfControls(in: word)
+            | marks(below: 0x20, in: word)
         if stopAtNonASCII { found |= word & highBits }
         if found != 0 { return index + found.trailingZeroBitCount / 8 }
         index += 8
@@ -38,6 +38,30 @@ func nextStringBreak(in text: Span<UInt8>, from start: Int, stopAtNonASCII: Bool
             return index
         }
         index += 1
+    }
+    return index
+}
+
+/// The first offset at or behind `start` where a copy outside of strings needs a look: a quote, white space, or the
+/// beginning of `NaN` or `Infinity`. `text.count` if there is none.
+@inline(__always)
+func nextTokenBreak(in text: Span<UInt8>, from start: Int) -> Int {
+    var index = start
+    let words = text.bytes
+    let lastWord = text.count - 8
+    while index <= lastWord {
+        let word = UInt64(littleEndian: words.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
+        let found =
+            marks(of: UInt8(ascii: "\""), in: word) | marks(below: 0x21, in: word)
+            | marks(of: UInt8(ascii: "N"), in: word) | marks(of: UInt8(ascii: "I"), in: word)
+        if found != 0 { return index + found.trailingZeroBitCount / 8 }
+        index += 8
+    }
+    while index < text.count {
+        switch text[index] {
+        case UInt8(ascii: "\""), UInt8(ascii: "N"), UInt8(ascii: "I"), ...0x20: return index
+        default: index += 1
+        }
     }
     return index
 }

@@ -21,27 +21,31 @@ package enum JSONNormalizer {
         of text: Span<UInt8>,
         to line: inout [UInt8]
     ) -> Losses {
-        var losses: Losses = []
         let text = text.extracting(range)
+        var copy = Copy()
         var index = 0
-        while index < text.count {
+        while true {
+            index = nextTokenBreak(in: text, from: index)
+            guard index < text.count else { break }
             switch text[index] {
             case UInt8(ascii: "\""):
-                index = appendString(at: index, of: text, to: &line, losses: &losses)
-            case 0x20, 0x0A, 0x0D, 0x09:
-                index += 1
-            case UInt8(ascii: "-") where index + 1 < text.count && text[index + 1] == UInt8(ascii: "I"):
-                index += 1
-            case UInt8(ascii: "N"), UInt8(ascii: "I"):
-                line.append(contentsOf: "null".utf8)
-                index += text[index] == UInt8(ascii: "N") ? 3 : 8
-                losses.insert(.nonFiniteNumber)
-            case let byte:
-                line.append(byte)
+                index = copy.passContent(from: index + 1, of: text, to: &line) + 1
+            case UInt8(ascii: "N"):
+                copy.replace(index..<index + 3, by: "null", of: text, in: &line)
+                copy.losses.insert(.nonFiniteNumber)
+                index += 3
+            case UInt8(ascii: "I"):
+                let isNegative = index > 0 && text[index - 1] == UInt8(ascii: "-")
+                copy.replace((isNegative ? index - 1 : index)..<index + 8, by: "null", of: text, in: &line)
+                copy.losses.insert(.nonFiniteNumber)
+                index += 8
+            default:
+                copy.replace(index..<index + 1, by: "", of: text, in: &line)
                 index += 1
             }
         }
-        return losses
+        copy.finish(at: text.count, of: text, in: &line)
+        return copy.losses
     }
 
     /// Appends what stands between a string's quotes.
@@ -51,14 +55,11 @@ package enum JSONNormalizer {
         of text: Span<UInt8>,
         to line: inout [UInt8]
     ) -> Losses {
-        var losses: Losses = []
-        appendContent(
-            string.content.lowerBound,
-            of: text.extracting(..<string.quoted.upperBound),
-            to: &line,
-            losses: &losses
-        )
-        return losses
+        var copy = Copy(from: string.content.lowerBound)
+        let text = text.extracting(..<string.quoted.upperBound)
+        let end = copy.passContent(from: string.content.lowerBound, of: text, to: &line)
+        copy.finish(at: min(end, text.count), of: text, in: &line)
+        return copy.losses
     }
 
     /// The value in `range` as a line of its own.
@@ -68,55 +69,51 @@ package enum JSONNormalizer {
         append(range, of: text, to: &line)
         return line
     }
+}
 
-    /// Answers the offset behind the string.
-    private static func appendString(
-        at start: Int,
-        of text: Span<UInt8>,
-        to line: inout [UInt8],
-        losses: inout Losses
-    ) -> Int {
-        line.append(UInt8(ascii: "\""))
-        let end = appendContent(start + 1, of: text, to: &line, losses: &losses)
-        line.append(UInt8(ascii: "\""))
-        return end + 1
+/// A copy under way: what need not change is copied in stretches as long as can be.
+private struct Copy {
+    var losses: JSONNormalizer.Losses = []
+    /// Up to where the text has been copied.
+    private var copied: Int
+
+    init(from start: Int = 0) { copied = start }
+
+    /// Copies up to `range`, and `replacement` instead of what stands there.
+    @inline(__always)
+    mutating func replace(
+        _ range: Range<Int>, by replacement: StaticString, of text: Span<UInt8>, in line: inout [UInt8]
+    ) {
+        if copied < range.lowerBound { line.append(copying: text, copied..<range.lowerBound) }
+        replacement.withUTF8Buffer { line.append(contentsOf: $0) }
+        copied = range.upperBound
     }
 
-    /// Answers the offset of the closing quote.
-    @discardableResult
-    private static func appendContent(
-        _ start: Int,
-        of text: Span<UInt8>,
-        to line: inout [UInt8],
-        losses: inout Losses
-    ) -> Int {
-        var copied = start
+    /// Copies what is left in front of `end`.
+    mutating func finish(at end: Int, of text: Span<UInt8>, in line: inout [UInt8]) {
+        if copied < end { line.append(copying: text, copied..<end) }
+    }
+
+    /// Goes through a string from behind its opening quote; answers the offset of the closing one.
+    mutating func passContent(from start: Int, of text: Span<UInt8>, to line: inout [UInt8]) -> Int {
         var index = start
         while true {
             index = nextStringBreak(in: text, from: index, stopAtNonASCII: true)
-            guard index < text.count, text[index] != UInt8(ascii: "\"") else { break }
+            guard index < text.count, text[index] != UInt8(ascii: "\"") else { return index }
             if text[index] == UInt8(ascii: "\\") {
                 index += 2
                 continue
             }
             let (length, isValid) = scalar(in: text, at: index)
-            let lineBreak = lineBreak(in: text, at: index)
-            if isValid && lineBreak == nil {
-                index += length
-                continue
-            }
-            line.append(copying: text, copied..<index)
-            if let lineBreak {
-                line.appendUnicodeEscape(lineBreak)
-            } else {
-                line.append(contentsOf: [0xEF, 0xBF, 0xBD])
+            if let unit = Self.lineBreak(in: text, at: index) {
+                replace(index..<index + length, by: "", of: text, in: &line)
+                line.appendUnicodeEscape(unit)
+            } else if !isValid {
+                replace(index..<index + length, by: "\u{FFFD}", of: text, in: &line)
                 losses.insert(.invalidUTF8)
             }
             index += length
-            copied = index
         }
-        line.append(copying: text, copied..<min(index, text.count))
-        return index
     }
 
     /// U+0085, U+2028 or U+2029, if one of them stands at `index`.
