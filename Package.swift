@@ -19,7 +19,7 @@ let nio: [Target.Dependency] = [
 
 let package = Package(
     name: "Verbatim",
-    platforms: [.macOS(.v26)],
+    platforms: [.macOS(.v15)],
     products: [
         .library(name: "Verbatim", targets: ["Verbatim"]),
         .executable(name: "verbatim", targets: ["VerbatimCLI"]),
