@@ -100,7 +100,7 @@ import Verbatim
             await closed.wait { $0 != nil }
             let delay = try #require(closed.state) - start
             print("agent \(how) while paused: engine's connection closed after \(delay)")
-            #expect(delay < .seconds(2))
+            #expect(delay < .seconds(30))
             let records = try await proxy.finalRecords()
             #expect(records.map(\.outcome) == (path == Chat.path ? ["client_disconnected"] : []))
         }

@@ -37,8 +37,8 @@ import Verbatim
             await end.wait { $0 != nil }
             let delay = try #require(end.state) - start
             print("agent \(how) in \(stage.rawValue): engine's connection closed after \(delay)")
-            // 0.1 s is asked for. The bound leaves room for a busy machine and none for a timer.
-            #expect(delay < .seconds(2))
+            // 0.1 s is asked for, and printed; the bound only tells it from a timer that has run out.
+            #expect(delay < .seconds(30))
 
             let records = try await proxy.finalRecords()
             #expect(records.map(\.turn) == Array(1...(1 + stage.recordsBefore)))
