@@ -118,12 +118,12 @@ import Verbatim
             }
         ) { proxy in
             let agent = try await proxy.connect(receiveBuffer: 1 << 20)
-            try await agent.send(requestBytes("POST", path: path, body: Array(Chat.stream.utf8)))
-            _ = try await agent.read(until: "\r\n\r\n")
             try await agent.stopReading()
+            try await agent.send(requestBytes("POST", path: path, body: Array(Chat.stream.utf8)))
             try await Task.sleep(for: .milliseconds(4500))
             #expect(!hasSent.state, "the engine's silence is not of its own making")
             try await agent.resumeReading()
+            _ = try await agent.read(until: "\r\n\r\n")
             #expect(try await agent.read(count: 32 << 20).count == 32 << 20)
             #expect(try await proxy.finalRecords().map(\.outcome) == (path == Chat.path ? ["completed"] : []))
         }
