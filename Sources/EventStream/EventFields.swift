@@ -11,24 +11,11 @@ package struct EventFields: Sendable {
     package init(of event: Span<UInt8>) {
         var start = 0
         while start < event.count {
-            var end = start
-            while end < event.count, event[end] != 0x0A, event[end] != 0x0D { end += 1 }
+            var end = nextLineBreak(in: event, from: start)
             readLine(start..<end, of: event)
             if end + 1 < event.count, event[end] == 0x0D, event[end + 1] == 0x0A { end += 1 }
             start = end + 1
         }
-    }
-
-    /// Whether the event's name is `expected`.
-    package func isNamed(_ expected: StaticString, in event: Span<UInt8>) -> Bool {
-        guard let name else { return false }
-        return Self.equals(name, expected, in: event)
-    }
-
-    /// Whether the data are exactly `expected`.
-    package func dataEquals(_ expected: StaticString, in event: Span<UInt8>) -> Bool {
-        guard let data, furtherData.isEmpty else { return false }
-        return Self.equals(data, expected, in: event)
     }
 
     private mutating func readLine(_ line: Range<Int>, of event: Span<UInt8>) {

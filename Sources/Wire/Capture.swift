@@ -15,7 +15,7 @@ package struct Capture: Sendable {
         package init(index: Int) { self.index = index }
     }
 
-    package enum Level: String, Sendable {
+    package enum Level: Sendable {
         case tokens, logprobs, ids, text, none
     }
 

@@ -14,7 +14,7 @@ extension Capture {
     ///
     /// - Parameter count: How many tokens the engine says it generated, over all choices.
     /// - Parameter omitsEndToken: Whether the engine counts the token that ends a turn, but does not send it.
-    mutating func judge(goal: CaptureGoal, countedByEngine count: Int?, omitsEndToken: Bool = false) {
+    mutating func judge(wantsTokenData: Bool, countedByEngine count: Int?, omitsEndToken: Bool) {
         let withIDs = choices.allSatisfy { !$0.tokenIDs.isEmpty }
         let withLogprobs = choices.allSatisfy { !$0.logprobValues.isEmpty }
         switch (choices.isEmpty, withIDs, withLogprobs) {
@@ -23,8 +23,7 @@ extension Capture {
         case (false, true, false): level = .ids
         default: level = choices.isEmpty ? .none : .text
         }
-        let isWanted = goal == .tokens || goal == .logprobs
-        if level == .text && isWanted && count != 0 { note([Problem.noTokenData]) }
+        if level == .text && wantsTokenData && count != 0 { note([Problem.noTokenData]) }
         if level == .tokens || level == .logprobs || level == .ids, let count {
             let captured = choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) }
             let endsByItself = choices.allSatisfy { choice in

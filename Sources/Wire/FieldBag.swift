@@ -15,8 +15,6 @@ struct FieldBag: Sendable {
     /// Where the next key is expected: instalments mostly repeat the same keys in the same order.
     private var next = 0
 
-    var isEmpty: Bool { fields.isEmpty }
-
     mutating func restart() { next = 0 }
 
     mutating func put(_ key: JSONString, _ value: JSONValue, of text: Span<UInt8>) {

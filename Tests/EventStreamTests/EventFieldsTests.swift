@@ -41,26 +41,4 @@ import Testing
         let fields = EventFields(of: bytes.span)
         #expect(fields.name.map { String(decoding: bytes[$0], as: UTF8.self) } == name)
     }
-
-    @Test func comparesNameAndData() {
-        func isNamed(_ event: String, _ name: StaticString) -> Bool {
-            let bytes = Array(event.utf8)
-            return EventFields(of: bytes.span).isNamed(name, in: bytes.span)
-        }
-        func dataEquals(_ event: String, _ data: StaticString) -> Bool {
-            let bytes = Array(event.utf8)
-            return EventFields(of: bytes.span).dataEquals(data, in: bytes.span)
-        }
-        #expect(isNamed("event: error\r\ndata: x\r\n\r\n", "error"))
-        #expect(!isNamed("event: errors\n\n", "error"))
-        #expect(!isNamed("event: erroR\n\n", "error"))
-        #expect(!isNamed("data: error\n\n", "error"))
-        #expect(dataEquals("data: [DONE]\n\n", "[DONE]"))
-        #expect(dataEquals("data:[DONE]\r\r", "[DONE]"))
-        #expect(dataEquals("data: [DONE]", "[DONE]"), "also unfinished, at the end of a stream")
-        #expect(!dataEquals("data:  [DONE]\n\n", "[DONE]"))
-        #expect(!dataEquals("data: [DONE]\ndata: \n\n", "[DONE]"))
-        #expect(!dataEquals("data: [DONE\n\n", "[DONE]"))
-        #expect(!dataEquals("event: [DONE]\n\n", "[DONE]"))
-    }
 }

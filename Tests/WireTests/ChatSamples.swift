@@ -72,7 +72,7 @@ func captured(_ sample: WireSample, _ reply: any DialectReply) -> Capture {
 
 /// A capture with everything that is in it spelled out, to compare two.
 func spelled(_ capture: Capture) -> [String] {
-    var lines = [capture.responseText, capture.level.rawValue, "\(capture.isComplete)"] + capture.problems
+    var lines = [capture.responseText, "\(capture.level)", "\(capture.isComplete)"] + capture.problems
     for field in [capture.promptTokenIDs, capture.usage, capture.model, capture.responseID] {
         lines.append(field.text ?? "-")
     }

@@ -53,8 +53,6 @@ struct ReplyOutput {
     /// Whether the connection must be closed behind the reply.
     var mustClose: Bool { !request.keepsAlive || framing == .untilClose }
 
-    var isEmpty: Bool { segments.isEmpty && buffer.readableBytes == 0 }
-
     // MARK: Writing
 
     mutating func continueRequest() {

@@ -223,7 +223,6 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             sendAttempt()
         case .record(let closesEngine):
             if closesEngine { dropEngine() }
-            clock.touch(at: .now())
             flush()
             keepRecord()
             return
@@ -257,8 +256,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     }
 
     private func keepRecord() {
-        guard let record = turn?.record else { return }
-        guard let recorder = loop.recorder else { return }
+        guard let record = turn?.record, let recorder = loop.recorder else { return }
         loop.recordingDidBegin()
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
         recorder.record(record) { result in

@@ -70,7 +70,7 @@ struct RecordDraft {
             model: capture.model,
             responseID: capture.responseID,
             clientFields: prepared.clientFields.map { ClientField(name: $0.name, value: $0.value) },
-            level: CaptureLevel(rawValue: capture.level.rawValue) ?? .none,
+            level: CaptureLevel(capture.level),
             isComplete: capture.isComplete,
             problems: capture.problems,
             timestamp: facts.timestamp,
@@ -110,5 +110,17 @@ extension ChoiceRecord {
         self.init(
             index: choice.index, logprobs: choice.logprobs?.array, tokens: choice.tokens, tokenIDs: choice.tokenIDs,
             logprobValues: choice.logprobValues, finishReason: choice.finishReason)
+    }
+}
+
+extension CaptureLevel {
+    init(_ level: Capture.Level) {
+        switch level {
+        case .tokens: self = .tokens
+        case .logprobs: self = .logprobs
+        case .ids: self = .ids
+        case .text: self = .text
+        case .none: self = .none
+        }
     }
 }

@@ -22,7 +22,7 @@ extension ChatReply {
         capture.responseID = envelope.value("id")
         capture.response = wholeReply ?? assembled(choices)
         capture.judge(
-            goal: policy.goal, countedByEngine: countByEngine,
+            wantsTokenData: policy.wantsTokenData, countedByEngine: countByEngine,
             omitsEndToken: !isWhole && engine.streamsOmitEndToken)
         if isWhole && choices.isEmpty && replyError == nil && problems.isEmpty && policy.wantsTokenData {
             capture.note([Problem.noTokenData])
