@@ -6,6 +6,48 @@ package struct JSONList: Hashable, Sendable {
 
     package init() {}
 
+    /// A list of `count` nulls.
+    package init(nulls count: Int) {
+        for _ in 0..<count { appendNull() }
+    }
+
+    /// The elements of a JSON array; `nil` if `text` is none.
+    package init?(array text: Span<UInt8>) {
+        var cursor = JSONCursor(options: .nonFiniteNumbers)
+        guard (try? cursor.peekKind(in: text)) == .array, (try? cursor.enterArray(in: text)) != nil else { return nil }
+        do throws(JSONError) {
+            while try cursor.nextElement(in: text) { append(try cursor.skipValue(in: text).range, of: text) }
+        } catch {
+            return nil
+        }
+    }
+
+    /// Removes the first elements, at most all; answers how many of them were null.
+    @discardableResult
+    package mutating func removeFirst(_ number: Int) -> Int {
+        let text = array
+        var cursor = JSONCursor()
+        var rest = JSONList()
+        var position = 0
+        var nulls = 0
+        do throws(JSONError) {
+            try cursor.enterArray(in: text.span)
+            while try cursor.nextElement(in: text.span) {
+                let element = try cursor.skipValue(in: text.span)
+                if position >= number {
+                    rest.append(element.range, of: text.span)
+                } else if element.isNull {
+                    nulls += 1
+                }
+                position += 1
+            }
+        } catch {
+            // What a list holds is JSON already.
+        }
+        self = rest
+        return nulls
+    }
+
     package var isEmpty: Bool { count == 0 }
 
     /// Appends the value in `range`, normalized.

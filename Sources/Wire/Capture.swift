@@ -11,6 +11,15 @@ package struct Capture: Sendable {
         package var tokenIDs = JSONList()
         package var logprobValues = JSONList()
         package var finishReason: [UInt8]?
+        /// The prompt's ids, from engines that send them with each choice.
+        package var promptTokenIDs: [UInt8]?
+
+        /// Whether ids and log-probabilities came, but not for the same tokens.
+        var isUnpaired = false
+        /// How many tokens came in instalments that repeated the one before.
+        var repeatedTokens = 0
+        /// Whether more was generated than the tokens show.
+        var hidesTokens = false
 
         package init(index: Int) { self.index = index }
     }

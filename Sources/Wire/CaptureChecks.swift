@@ -10,30 +10,41 @@ extension Capture {
         if losses.contains(.invalidUTF8) { note([Problem.invalidUTF8]) }
     }
 
-    /// Finds the level that was reached and makes every check that can be made.
+    /// Finds the level that was reached and makes every check that can be made of the tokens.
     ///
     /// - Parameter count: How many tokens the engine says it generated, over all choices.
     /// - Parameter omitsEndToken: Whether the engine counts the token that ends a turn, but does not send it.
-    mutating func judge(wantsTokenData: Bool, countedByEngine count: Int?, omitsEndToken: Bool) {
+    mutating func judge(_ state: ReplyState, countedByEngine count: Int?, omitsEndToken: Bool) {
         let withIDs = choices.allSatisfy { !$0.tokenIDs.isEmpty }
-        let withLogprobs = choices.allSatisfy { !$0.logprobValues.isEmpty }
+        let withLogprobs = choices.allSatisfy { !$0.logprobValues.isEmpty && !$0.isUnpaired }
         switch (choices.isEmpty, withIDs, withLogprobs) {
         case (false, true, true): level = .tokens
         case (false, false, true): level = .logprobs
         case (false, true, false): level = .ids
         default: level = choices.isEmpty ? .none : .text
         }
-        if level == .text && wantsTokenData && count != 0 { note([Problem.noTokenData]) }
-        if level == .tokens || level == .logprobs || level == .ids, let count {
-            let captured = choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) }
-            let endsByItself = choices.allSatisfy { choice in
-                choice.finishReason == Array(#""stop""#.utf8) || choice.finishReason == Array(#""tool_calls""#.utf8)
-            }
-            if omitsEndToken && endsByItself && captured + choices.count == count {
-                note([Problem.endTokenMissing])
-            } else if captured != count {
-                note([Problem.tokenCountMismatch])
-            }
+        if level == .text && state.policy.wantsTokenData && count != 0 { note([Problem.noTokenData]) }
+        guard level == .tokens || level == .logprobs || level == .ids else { return }
+        if choices.contains(where: \.hidesTokens) { note([Problem.hiddenTokensMissing]) }
+        compare(with: count, omitsEndToken: omitsEndToken)
+    }
+
+    private mutating func compare(with count: Int?, omitsEndToken: Bool) {
+        let captured = choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) }
+        guard captured != count else { return }
+        if choices.contains(where: { $0.repeatedTokens > 0 }) { note([Problem.duplicateEvent]) }
+        guard let count else { return }
+        let endsByItself = choices.allSatisfy { choice in
+            choice.finishReason == Array(#""stop""#.utf8) || choice.finishReason == Array(#""tool_calls""#.utf8)
         }
+        let lacksEndToken = omitsEndToken && endsByItself && captured + choices.count == count
+        note([lacksEndToken ? Problem.endTokenMissing : Problem.tokenCountMismatch])
+    }
+
+    /// Notes how the reply ended; all else must have been noted.
+    mutating func conclude(_ state: ReplyState) {
+        if !state.isTerminated && state.replyError == nil { note([Problem.streamNotTerminated]) }
+        if !state.isWhole && state.replyError != nil { note([Problem.replyCutOff]) }
+        isComplete = problems.isEmpty && state.replyError == nil
     }
 }

@@ -2,28 +2,28 @@
 package struct Injection: Hashable, Sendable {
     /// Log-probabilities, with this many alternatives per token.
     package var topLogprobs: Int?
-    /// Token ids.
-    package var tokenIDs = false
-    /// llama.cpp's own name for log-probabilities, where it refuses the common one.
-    package var usesNProbs = false
+    /// By what field they were asked for.
+    package var logprobs = EngineProfile.Asking.Logprobs.flag
+    /// The fields that ask for token ids, in the order they were set.
+    package var ids: [EngineProfile.IDRequest] = []
 
     package init() {}
 
-    package var isEmpty: Bool { self == Injection() }
+    package var isEmpty: Bool { topLogprobs == nil && ids.isEmpty }
 
     /// Whether an engine that took this can be expected to take `other`.
     package func covers(_ other: Injection) -> Bool {
-        if other.tokenIDs && !tokenIDs { return false }
+        if !other.ids.allSatisfy(ids.contains) { return false }
         guard let top = other.topLogprobs else { return true }
-        return top <= topLogprobs ?? -1 && usesNProbs == other.usesNProbs
+        return top <= topLogprobs ?? -1 && logprobs == other.logprobs
     }
 
     /// Adds what `other` turned on beyond this.
     package mutating func formUnion(_ other: Injection) {
-        tokenIDs = tokenIDs || other.tokenIDs
+        for id in other.ids where !ids.contains(id) { ids.append(id) }
         guard let top = other.topLogprobs else { return }
-        topLogprobs = usesNProbs == other.usesNProbs ? max(top, topLogprobs ?? top) : top
-        usesNProbs = other.usesNProbs
+        topLogprobs = logprobs == other.logprobs ? max(top, topLogprobs ?? top) : top
+        logprobs = other.logprobs
     }
 }
 

@@ -1,5 +1,17 @@
+import JSONBytes
+
 /// Maps places in data that came on several `data:` lines back to the event they came in.
 enum JoinedLines {
+    /// The lines, joined by a line feed each.
+    static func joined(_ lines: [Range<Int>], of event: Span<UInt8>) -> [UInt8] {
+        var joined: [UInt8] = []
+        for (number, line) in lines.enumerated() {
+            if number > 0 { joined.append(UInt8(ascii: "\n")) }
+            joined.append(copying: event, line)
+        }
+        return joined
+    }
+
     /// Where `range` of the lines, joined by one byte each, stands in the event.
     static func place(_ range: Range<Int>, lines: [Range<Int>]) -> Range<Int> {
         let lower = place(range.lowerBound, lines: lines, asEnd: false)

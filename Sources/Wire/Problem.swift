@@ -18,6 +18,16 @@ package enum Problem {
     package static let endTokenMissing = "end_token_missing"
     /// A log-probability was null, NaN or infinite.
     package static let logprobMissing = "logprob_missing"
+    /// A log-probability was -9999 or less, which engines write for what they do not know; it stands as null.
+    package static let logprobFiller = "logprob_filler"
+    /// Every log-probability was 0, which engines write that do not compute them.
+    package static let logprobsAllZero = "logprobs_all_zero"
+    /// An event with tokens came twice; they stand in the record twice.
+    package static let duplicateEvent = "duplicate_event"
+    /// Tool calls or reasoning were streamed, but only the tokens of the visible text were sent.
+    package static let hiddenTokensMissing = "hidden_tokens_missing"
+    /// The prompt was echoed, and its tokens cannot be told from the completion's.
+    package static let echoNotSeparated = "echo_not_separated"
     /// A `NaN` or an infinity stands as null in the record.
     package static let nonFiniteNumber = "non_finite_number"
     /// A text was not UTF-8; U+FFFD stands in the record for what could not be read.

@@ -12,7 +12,7 @@ package enum Refusal {
         guard [400, 403, 422, 500, 501].contains(status), !injection.isEmpty else { return nil }
         let text = String(copying: body, 0..<min(body.count, 64 << 10)).lowercased()
         var next = allowance
-        if injection.tokenIDs && text.contains("return_token_ids") {
+        if injection.ids.contains(where: { id in id.names.contains { text.contains($0) } }) {
             next.tokenIDs = false
             return next
         }
@@ -27,8 +27,14 @@ package enum Refusal {
     /// Whether a message speaks of log-probabilities as they were asked for. `prompt_logprobs` are never injected;
     /// `top_n_tokens` is what TGI calls `top_logprobs`.
     private static func namesLogprobs(_ text: String, _ injection: Injection) -> Bool {
-        if injection.usesNProbs && text.contains("n_probs") { return true }
+        if injection.logprobs == .nProbs && text.contains("n_probs") { return true }
+        if injection.logprobs == .included && namesInclude(text) { return true }
         return text.replacing("prompt_logprob", with: "").contains("logprob") || text.contains("top_n_tokens")
+    }
+
+    /// Whether an error says that it is about the parameter `include`.
+    private static func namesInclude(_ text: String) -> Bool {
+        text.filter { !$0.isWhitespace }.contains(#""param":"include"#)
     }
 
     /// The most alternatives that a message about a range allows; `nil` if it is about something else.
@@ -48,5 +54,16 @@ package enum Refusal {
             if let stated, stated < current { return stated }
         }
         return speaksOfRange && current > 1 ? 1 : nil
+    }
+}
+
+extension EngineProfile.IDRequest {
+    /// Names in lower case that a message about the field can be told by.
+    fileprivate var names: [String] {
+        switch self {
+        case .flag(let name) where name.contains("sglext"): ["sglext"]
+        case .flag(let name): [name]
+        case .member(let member, _, let parent): [member, parent]
+        }
     }
 }

@@ -34,7 +34,94 @@ struct TokenCapture: Sendable {
     /// The ids that came in a list of their own, as a JSON array; `nil` if there were none.
     var idList: [UInt8]? { hasListedIDs ? listedIDs.array : nil }
 
+    /// Lists of a completion's `logprobs` beside the tokens and their values, as sent.
+    private var textOffsets: JSONList?
+    private var alternatives: JSONList?
+    /// Ids of all tokens, from engines that send them at the end.
+    private var wholeIDs: JSONList?
+    /// How many tokens the echoed prompt has, if the engine tells.
+    private(set) var promptLength: Int?
+    /// Whether the first token has no log-probability: then a prompt is echoed.
+    private(set) var beginsWithPrompt = false
+    private var fillerValues = 0
+    /// How many log-probabilities were 0, as long as none was anything else; `nil` then.
+    private var zeros: Int? = 0
+    private var repetition = Repetition()
+
+    /// The length of the tokens' texts, in bytes of their JSON form.
+    var textLength: Int { tokens.bytes.count - 3 * tokens.count }
+
     // MARK: Reading
+
+    /// Reads the object `logprobs` of a choice.
+    mutating func readLogprobs(with cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) {
+        try cursor.enterObject(in: text)
+        var tokens: JSONValue?
+        var values: JSONValue?
+        while let key = try cursor.nextKey(in: text) {
+            let isRefusal = key.equals("refusal", in: text)
+            if isRefusal || key.equals("content", in: text) {
+                try readEntries(with: &cursor, of: text, isRefusal: isRefusal)
+                continue
+            }
+            let value = try cursor.skipValue(in: text)
+            if value.kind != .array { continue }
+            if key.equals("tokens", in: text) {
+                tokens = value
+            } else if key.equals("token_logprobs", in: text) {
+                values = value
+            } else if key.equals("text_offset", in: text) {
+                try Self.append(elementsOf: value, of: text, to: &textOffsets)
+            } else if key.equals("top_logprobs", in: text) {
+                try Self.append(elementsOf: value, of: text, to: &alternatives)
+            }
+        }
+        if let tokens { try readLists(tokens, values, of: text) }
+    }
+
+    /// Reads the lists in which completions have their tokens and log-probabilities.
+    private mutating func readLists(
+        _ tokens: JSONValue, _ values: JSONValue?, of text: Span<UInt8>
+    ) throws(JSONError) {
+        repetition.begin()
+        var cursor = JSONCursor(at: tokens.range.lowerBound, options: .nonFiniteNumbers)
+        try cursor.enterArray(in: text)
+        var valueCursor: JSONCursor?
+        if let values {
+            valueCursor = JSONCursor(at: values.range.lowerBound, options: .nonFiniteNumbers)
+            try valueCursor?.enterArray(in: text)
+        }
+        while try cursor.nextElement(in: text) {
+            var entry = Entry()
+            if try cursor.peekKind(in: text) == .string {
+                entry.token = try cursor.skipString(in: text)
+            } else {
+                try cursor.skipValue(in: text)
+            }
+            if var ahead = valueCursor {
+                if try ahead.nextElement(in: text) {
+                    entry.value = try ahead.skipValue(in: text)
+                    valueCursor = ahead
+                } else {
+                    valueCursor = nil
+                }
+            }
+            if self.tokens.isEmpty, entry.value?.isNull ?? false { beginsWithPrompt = true }
+            append(entry, of: text)
+        }
+        repetition.end()
+    }
+
+    private static func append(
+        elementsOf array: JSONValue, of text: Span<UInt8>, to list: inout JSONList?
+    ) throws(JSONError) {
+        var cursor = JSONCursor(at: array.range.lowerBound, options: .nonFiniteNumbers)
+        var all = list ?? JSONList()
+        list = nil
+        try cursor.enterArray(in: text)
+        while try cursor.nextElement(in: text) { all.append(try cursor.skipValue(in: text).range, of: text) }
+        list = all
+    }
 
     /// Reads the list of entries that a `logprobs` object holds under `content` or `refusal`.
     mutating func readEntries(
@@ -45,6 +132,7 @@ struct TokenCapture: Sendable {
             return
         }
         try cursor.enterArray(in: text)
+        repetition.begin()
         var first: Int?
         var last = 0
         var count = 0
@@ -62,6 +150,7 @@ struct TokenCapture: Sendable {
         }
         var list = (isRefusal ? refusal : content) ?? JSONList()
         if isRefusal { refusal = nil } else { content = nil }
+        repetition.end()
         if let first { losses.formUnion(list.append(elements: first..<last, count: count, of: text)) }
         if isRefusal { refusal = list } else { content = list }
     }
@@ -98,7 +187,14 @@ struct TokenCapture: Sendable {
             tokens.appendNull()
         }
         if let value = entry.value, value.kind == .number {
-            values.append(value.range, of: text)
+            if Self.isFiller(value, in: text) {
+                fillerValues += 1
+                values.appendNull()
+            } else {
+                values.append(value.range, of: text)
+            }
+            if let count = zeros { zeros = Self.isZero(value, in: text) ? count + 1 : nil }
+            repetition.append(value, entry.token, of: text)
         } else {
             if entry.value?.kind == .nonFinite { losses.insert(.nonFiniteNumber) }
             values.appendNull()
@@ -112,6 +208,35 @@ struct TokenCapture: Sendable {
         } else {
             appendEntryID(nil)
         }
+    }
+
+    /// vLLM writes -9999 for what is minus infinity and for what is missing, llama.cpp the least number it knows.
+    private static func isFiller(_ value: JSONValue, in text: Span<UInt8>) -> Bool {
+        guard value.range.count > 4, text[value.range.lowerBound] == UInt8(ascii: "-") else { return false }
+        var digits = 0
+        var index = value.range.lowerBound + 1
+        while index < value.range.upperBound, (0x30...0x39).contains(text[index]) {
+            digits += 1
+            index += 1
+        }
+        var hasExponent = false
+        while index < value.range.upperBound, !hasExponent {
+            hasExponent = text[index] | 0x20 == UInt8(ascii: "e")
+            index += 1
+        }
+        guard digits >= 4 || hasExponent else { return false }
+        return (value.double(in: text) ?? 0) <= -9999
+    }
+
+    private static func isZero(_ value: JSONValue, in text: Span<UInt8>) -> Bool {
+        for index in value.range {
+            switch text[index] {
+            case UInt8(ascii: "-"), UInt8(ascii: "0"), UInt8(ascii: "."): continue
+            case UInt8(ascii: "e"), UInt8(ascii: "E"): return true
+            default: return false
+            }
+        }
+        return true
     }
 
     private mutating func appendEntryID(_ id: Int?) {
@@ -147,6 +272,17 @@ struct TokenCapture: Sendable {
         }
     }
 
+    /// Reads the ids of all tokens of the choice.
+    mutating func readWholeIDs(_ list: JSONValue, of text: Span<UInt8>) throws(JSONError) {
+        guard list.kind == .array else { return }
+        try Self.append(elementsOf: list, of: text, to: &wholeIDs)
+    }
+
+    /// Takes the ids of all tokens of the choice, as a JSON array.
+    mutating func takeWholeIDs(_ array: [UInt8]) { wholeIDs = JSONList(array: array.span) ?? wholeIDs }
+
+    mutating func notePrompt(length: Int) { promptLength = length }
+
     /// Evens out what one event or body has brought.
     mutating func endInstalment() {
         while tokens.count < listedIDs.count {
@@ -164,14 +300,19 @@ struct TokenCapture: Sendable {
     // MARK: Result
 
     /// The lists for the record, and what is wrong with them.
-    func fill(_ choice: inout Capture.Choice) -> [String] {
+    ///
+    /// - Parameter promptLength: How many of the first tokens are an echoed prompt's.
+    func fill(_ choice: inout Capture.Choice, promptLength: Int? = nil) -> [String] {
         var problems: [String] = []
         choice.logprobs = content
+        choice.repeatedTokens = repetition.count
         if hasEntries {
             choice.tokens = tokens
             choice.logprobValues = values
         }
-        if hasListedIDs {
+        if let wholeIDs {
+            problems += fill(&choice, withWholeIDs: wholeIDs)
+        } else if hasListedIDs {
             choice.tokenIDs = listedIDs
             if hasEntries && hasFillers { problems.append(Problem.idsLogprobsMismatch) }
             if missingIDs > 0 { problems.append(Problem.tokenIDsIncomplete) }
@@ -179,7 +320,98 @@ struct TokenCapture: Sendable {
             choice.tokenIDs = entryIDs
             if entryIDCount < entryIDs.count { problems.append(Problem.tokenIDsIncomplete) }
         }
-        if missingValues > 0 { problems.append(Problem.logprobMissing) }
+        var missing = missingValues
+        if beginsWithPrompt {
+            if let promptLength, promptLength <= tokens.count {
+                missing -= choice.removePrompt(length: promptLength)
+            } else {
+                problems.append(Problem.echoNotSeparated)
+            }
+        }
+        if missing > 0 { problems.append(Problem.logprobMissing) }
+        if fillerValues > 0 { problems.append(Problem.logprobFiller) }
+        if let zeros, zeros >= Self.suspiciousZeros { problems.append(Problem.logprobsAllZero) }
         return problems
+    }
+
+    /// So many tokens of probability 1 in a row are taken for values nobody computed.
+    private static let suspiciousZeros = 4
+
+    /// Ids that come at the end belong to the entries only if there are as many of them. If not, nobody can say which
+    /// belongs to which, and only the ids stand.
+    private func fill(_ choice: inout Capture.Choice, withWholeIDs ids: JSONList) -> [String] {
+        choice.tokenIDs = ids
+        if !hasEntries || ids.count == tokens.count { return [] }
+        choice.tokens = JSONList(nulls: ids.count)
+        choice.logprobValues = JSONList(nulls: ids.count)
+        choice.isUnpaired = true
+        return [Problem.idsLogprobsMismatch]
+    }
+
+    /// The object `logprobs` as a unary reply would have it.
+    var logprobsJSON: [UInt8] {
+        var object = Array("{".utf8)
+        if content != nil || refusal != nil {
+            object.appendJSONKey("content")
+            object.append(contentsOf: content?.array ?? Array("null".utf8))
+            if let refusal {
+                object.appendJSONKey("refusal")
+                object.append(contentsOf: refusal.array)
+            }
+        } else if hasEntries {
+            if let textOffsets {
+                object.appendJSONKey("text_offset")
+                object.append(contentsOf: textOffsets.array)
+            }
+            object.appendJSONKey("token_logprobs")
+            object.append(contentsOf: values.array)
+            object.appendJSONKey("tokens")
+            object.append(contentsOf: tokens.array)
+            if let alternatives {
+                object.appendJSONKey("top_logprobs")
+                object.append(contentsOf: alternatives.array)
+            }
+        } else {
+            return Array("null".utf8)
+        }
+        object.append(UInt8(ascii: "}"))
+        return object
+    }
+}
+
+/// Whether instalments repeat the one before, as those of an event that was sent twice do.
+private struct Repetition: Sendable {
+    /// How many tokens came in such instalments.
+    private(set) var count = 0
+    private var previous: [UInt8] = []
+    private var current: [UInt8] = []
+    private var entries = 0
+
+    mutating func begin() {
+        swap(&previous, &current)
+        current.removeAll(keepingCapacity: true)
+        entries = 0
+    }
+
+    mutating func append(_ value: JSONValue, _ token: JSONString?, of text: Span<UInt8>) {
+        entries += 1
+        // A probability of 1 comes again and again; few other numbers do.
+        guard value.range.count > 6 else { return }
+        current.append(copying: text, value.range)
+        if let token { current.append(copying: text, token.quoted) }
+    }
+
+    mutating func end() {
+        if !current.isEmpty && current == previous { count += entries }
+    }
+}
+
+extension Capture.Choice {
+    /// Takes an echoed prompt's tokens away; answers how many of them had no log-probability.
+    fileprivate mutating func removePrompt(length: Int) -> Int {
+        let prompt = logprobValues.removeFirst(length)
+        tokens.removeFirst(length)
+        if tokenIDs.count > logprobValues.count { tokenIDs.removeFirst(tokenIDs.count - logprobValues.count) }
+        return prompt
     }
 }

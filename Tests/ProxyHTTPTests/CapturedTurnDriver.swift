@@ -32,7 +32,7 @@ struct CapturedTurnDriver {
         policy.goal = goal
         let start = NIODeadline.uptimeNanoseconds(0)
         let knowledge = EngineKnowledge(fixed: .vllm, host: "engine", verdictLifetime: .hours(1)) { _ in }
-        let request = try ChatRequest(body: Array(#"{"model":"m","stream":\#(stream)}"#.utf8))
+        let request = try Dialect.chatCompletions.request(body: Array(#"{"model":"m","stream":\#(stream)}"#.utf8))
         func plan() -> CapturedTurn.Plan {
             CapturedTurn.plan(
                 request, policy: policy, knowledge: knowledge, dialect: .chatCompletions, at: start)

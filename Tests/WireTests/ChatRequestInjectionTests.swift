@@ -95,7 +95,7 @@ import Wire
     func llamaCppToolStreamsUseNProbs(fields: String, added: String) throws {
         let prepared = try prepare("{\(fields)}", profile: .llamaCpp)
         #expect(prepared.bodyText == "{\(fields),\(added)}")
-        #expect(prepared.injection.usesNProbs == added.contains("n_probs"))
+        #expect((prepared.injection.logprobs == .nProbs) == added.contains("n_probs"))
         #expect(prepared.injection.topLogprobs == 5)
         #expect(prepared.hasTools == fields.contains(#"[{}]"#) || fields.contains("[ 1 ]"))
         // Other engines have no such name.

@@ -2,9 +2,10 @@ import Testing
 import Wire
 
 @Suite struct DialectTests {
-    @Test(arguments: ["/v1/chat/completions", "/chat/completions", "/v1/chat/completions/", "/chat/completions/"])
-    func knowsTheRoute(path: String) {
-        #expect(Dialect.spoken(method: "POST", path: path) == .chatCompletions)
+    @Test(arguments: Dialect.allCases, ["/v1%", "%", "/v1%/", "%/"])
+    func knowsTheRoute(dialect: Dialect, form: String) {
+        let path = form.replacing("%", with: dialect.route)
+        #expect(Dialect.spoken(method: "POST", path: path) == dialect)
     }
 
     @Test(arguments: ["GET", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH", "post", ""])
@@ -18,7 +19,9 @@ import Wire
         "/v1//chat/completions", "/v1/chat//completions", "/v1/chat/completions//", "/v1/v1/chat/completions",
         "/v2/chat/completions", "/V1/chat/completions", "/v1/Chat/Completions", "v1/chat/completions",
         "chat/completions",
-        "/api/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/models",
+        "/api/v1/chat/completions", "/v1/models", "/v1/messages/count_tokens", "/v1/messages/batches",
+        "/v1/responses/compact",
+        "/v1/responses/resp_1", "/v1/responses/resp_1/cancel", "/v1/responses/resp_1/input_items", "/v1/completion",
         "/v1/chat/completions?x=1", "/v1/chat/%63ompletions", "/v1chat/completions",
     ])
     func knowsNoOther(path: String) {
@@ -26,6 +29,6 @@ import Wire
     }
 
     @Test func namesAreThoseOfTheTrace() {
-        #expect(Dialect.chatCompletions.rawValue == "chat.completions")
+        #expect(Dialect.allCases.map(\.rawValue) == ["chat.completions", "completions", "responses", "messages"])
     }
 }

@@ -6,7 +6,7 @@ import Wire
 @Suite struct DroppedEventTests {
     static let entry = #"{"content":[{"token":"a","logprob":-1,"bytes":[97],"top_logprobs":[]}]}"#
 
-    private func fate(_ event: String, _ reply: any DialectReply) -> EventFate? {
+    private func fate(_ event: String, _ reply: any DialectReply) -> SeenFate? {
         StreamDriver.run(reply, events: [event]).fates.first
     }
 

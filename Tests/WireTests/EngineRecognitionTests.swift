@@ -17,7 +17,7 @@ import Wire
         ("nginx", nil),
     ])
     func byServerHeader(server: String, expected: EngineProfile?) {
-        #expect(EngineRecognition.profile(forServerHeader: server) == expected)
+        #expect(EngineRecognition.profile(forHeader: "Server", value: server) == expected)
     }
 
     @Test(arguments: [
@@ -68,7 +68,7 @@ import Wire
         #"{"choices":[{"index":0,"delta":{"content":"a"}}],"system_fingerprint":"fp_1"}"#,
         #"{"choices":[{"index":0,"delta":{},"logprobs":{"content":[{"token":"a","logprob":-1,"bytes":[97]}]}}]}"#,
         #"{"choices":[{"index":0,"delta":{},"logprobs":{"content":[{"token":"token_id:5","logprob":-1}]}}]}"#,
-        #"{"timings":null,"system_fingerprint":null}"#, #"{"system_fingerprint":7}"#, "[]", "null",
+        #"{"system_fingerprint":null}"#, #"{"system_fingerprint":7}"#, "[]", "null",
     ])
     func othersAreNotRecognised(event: String) throws {
         #expect(StreamDriver.run(try injectedReply(.generic), events: [event]).reply.recognised == nil)

@@ -84,7 +84,9 @@ import Wire
             events: [#"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[ \#(entry) ]}}]}"#])
         let choice = try #require(driver.reply.captured().choices.first)
         #expect(choice.logprobs.map { String(decoding: $0.array, as: UTF8.self) } == "[\(entry)]")
-        #expect(choice.valuesText == "-9999.0")
+        // OpenAI's documentation: -9999.0 stands for what is not among the likely tokens.
+        #expect(choice.valuesText == "null")
+        #expect(driver.reply.captured().problems.contains("logprob_filler"))
     }
 
     /// What the agent asked for stays, and no event goes, however empty.

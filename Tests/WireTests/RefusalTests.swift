@@ -13,7 +13,7 @@ import Wire
     static func injection(_ top: Int? = 5, ids: Bool = true) -> Injection {
         var injection = Injection()
         injection.topLogprobs = top
-        injection.tokenIDs = ids
+        if ids { injection.ids = [.flag("return_token_ids")] }
         return injection
     }
 
@@ -152,7 +152,7 @@ import Wire
         #expect(try next(400, logprobs, Injection()) == .giveUp)
         #expect(try next(400, Self.nested("n_probs must be a number")) == .giveUp)
         var nProbs = Self.injection(ids: false)
-        nProbs.usesNProbs = true
+        nProbs.logprobs = .nProbs
         #expect(try next(400, Self.nested("n_probs must be a number"), nProbs) == .nothing)
     }
 

@@ -8,7 +8,7 @@ struct StreamDriver {
     /// What the agent has got.
     private(set) var output: [UInt8] = []
     /// What became of each event, in order.
-    private(set) var fates: [EventFate] = []
+    private(set) var fates: [SeenFate] = []
     /// The errors that events carried.
     private(set) var errors: [String] = []
 
@@ -47,22 +47,29 @@ struct StreamDriver {
 
     private mutating func pass(_ event: [UInt8]) {
         let fate = reply.read(event: event.span)
-        fates.append(fate)
+        fates.append(SeenFate(fate: fate, isEdited: !reply.edits.isEmpty))
         if let error = reply.error { errors.append(String(decoding: error, as: UTF8.self)) }
-        hasDroppedLastUnit = fate.isDrop
-        switch fate {
-        case .forward, .terminal: output += event
-        case .edit: output += reply.edits.applied(to: event.span)
-        case .drop: break
-        }
+        hasDroppedLastUnit = fate == .drop
+        if fate == .drop { return }
+        output += edited(event, by: reply)
     }
 }
 
-extension EventFate {
-    var isDrop: Bool { if case .drop = self { true } else { false } }
-    var isForward: Bool { if case .forward = self { true } else { false } }
-    var isEdit: Bool { if case .edit = self { true } else { false } }
-    var isTerminal: Bool { if case .terminal = self { true } else { false } }
+/// What became of an event.
+struct SeenFate {
+    let fate: EventFate
+    let isEdited: Bool
+
+    var isDrop: Bool { fate == .drop }
+    var isForward: Bool { fate == .forward && !isEdited }
+    var isEdit: Bool { fate == .forward && isEdited }
+    var isTerminal: Bool { fate == .terminal }
+}
+
+/// What was read last, as the agent gets it.
+private func edited(_ bytes: [UInt8], by reply: any DialectReply) -> [UInt8] {
+    var edits = reply.edits
+    return edits.isEmpty ? bytes : edits.applied(to: bytes.span)
 }
 
 extension StreamDriver {
@@ -91,5 +98,5 @@ extension StreamDriver {
 func readWhole(_ reply: any DialectReply, _ body: [UInt8]) -> (output: [UInt8], reply: any DialectReply) {
     var reply = reply
     reply.read(body: body.span)
-    return (reply.edits.isEmpty ? body : reply.edits.applied(to: body.span), reply)
+    return (edited(body, by: reply), reply)
 }

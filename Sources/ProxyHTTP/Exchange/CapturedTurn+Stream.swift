@@ -54,7 +54,7 @@ extension CapturedTurn {
         }
         if firstOutputAt == nil && reader.hasOutput { firstOutputAt = now }
         if event.fate == .terminal {
-            held = event.bytes
+            held = event.edited
             return conclude(
                 outcome: reader.hasSeenError ? .upstreamError : .completed,
                 then: .terminalEvent(engineIsDone: engineIsDone, engineFailed: false))

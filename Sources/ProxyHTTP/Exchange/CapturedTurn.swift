@@ -148,10 +148,12 @@ struct CapturedTurn {
             status: Int(head.status.code), reason: reason, headers: head.headers, framing: .init(of: head))
         if case .untilClose = head.framing { engineIsUntilClose = true }
         headStatus = head.status
-        if let server = head.headers.first(name: "server"),
-            let recognised = EngineRecognition.profile(forServerHeader: server)
-        {
-            recognise(recognised)
+        if !knowledge.isFixed {
+            for (name, value) in head.headers {
+                guard let recognised = EngineRecognition.profile(forHeader: name, value: value) else { continue }
+                recognise(recognised)
+                break
+            }
         }
         let isEventStream =
             head.headers.first(name: "content-type")?.lowercased().hasPrefix("text/event-stream") ?? false

@@ -10,21 +10,32 @@ struct StreamReader {
         let bytes: ByteBuffer
         let isEvent: Bool
         let fate: EventFate
-        /// Splices, if the fate is to be edited.
+        /// Splices to be made.
         let edits: JSONEdits
 
         /// Puts out what the agent is to get of it.
         func write(to output: inout ReplyOutput) {
-            switch fate {
-            case .forward, .terminal: output.body(bytes)
-            case .drop: break
-            case .edit:
-                let event = bytes.readableBytesUInt8Span
-                var edits = edits
-                output.body(of: edits.editedLength(of: event.count)) { buffer in
-                    buffer.write(event, with: &edits)
-                }
+            if fate == .drop { return }
+            if edits.isEmpty {
+                output.body(bytes)
+                return
             }
+            let event = bytes.readableBytesUInt8Span
+            var edits = edits
+            output.body(of: edits.editedLength(of: event.count)) { buffer in
+                buffer.write(event, with: &edits)
+            }
+        }
+
+        /// What the agent is to get of it, for later.
+        var edited: ByteBuffer {
+            if edits.isEmpty { return bytes }
+            let event = bytes.readableBytesUInt8Span
+            var edits = edits
+            var buffer = ByteBuffer()
+            buffer.reserveCapacity(edits.editedLength(of: event.count))
+            buffer.write(event, with: &edits)
+            return buffer
         }
     }
 

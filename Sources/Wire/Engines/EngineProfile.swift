@@ -1,39 +1,141 @@
-/// What an engine takes, and what its replies look like: data, so that someone who knows an engine can add it.
+/// What an engine takes, what its replies look like, and what gives it away: data, so that someone who knows an engine
+/// can add it with one file and one line in ``all``.
 package struct EngineProfile: Hashable, Sendable {
+    /// What a request is, as far as an engine treats it differently.
+    package struct Situation: Hashable, Sendable {
+        package let dialect: Dialect
+        package let isStream: Bool
+        package let hasTools: Bool
+
+        package init(_ dialect: Dialect, isStream: Bool, hasTools: Bool) {
+            self.dialect = dialect
+            self.isStream = isStream
+            self.hasTools = hasTools
+        }
+    }
+
+    /// By what fields an engine is asked for token data.
+    package struct Asking: Hashable, Sendable {
+        package enum Logprobs: Hashable, Sendable {
+            /// There is no way.
+            case never
+            /// `logprobs: true` and `top_logprobs: N`.
+            case flag
+            /// `logprobs: N`.
+            case count
+            /// `n_probs: N`.
+            case nProbs
+            /// `message.output_text.logprobs` among `include`, and `top_logprobs: N`.
+            case included
+        }
+
+        package var logprobs: Logprobs
+        package var ids: [IDRequest]
+
+        package init(logprobs: Logprobs, ids: [IDRequest] = []) {
+            self.logprobs = logprobs
+            self.ids = ids
+        }
+    }
+
+    /// A field that asks for token ids.
+    package enum IDRequest: Hashable, Sendable {
+        /// `name: true`
+        case flag(String)
+        /// `parent: {list: [member]}`
+        case member(String, list: String, parent: String)
+    }
+
+    /// What to ask for in some situations; the first rule that fits a situation counts.
+    package struct Rule: Hashable, Sendable {
+        let dialect: Dialect
+        /// `nil`: streamed or not.
+        var isStream: Bool?
+        /// `nil`: with tools or without.
+        var hasTools: Bool?
+        let asking: Asking
+
+        func fits(_ situation: Situation) -> Bool {
+            dialect == situation.dialect && isStream ?? situation.isStream == situation.isStream
+                && hasTools ?? situation.hasTools == situation.hasTools
+        }
+
+        static func asks(
+            _ dialect: Dialect, isStream: Bool? = nil, hasTools: Bool? = nil, logprobs: Asking.Logprobs? = nil,
+            ids: [IDRequest] = []
+        ) -> Rule {
+            Rule(
+                dialect: dialect, isStream: isStream, hasTools: hasTools,
+                asking: Asking(logprobs: logprobs ?? dialect.usualLogprobs, ids: ids))
+        }
+    }
+
     /// How a field looks in a reply when its feature is off.
     package enum OffForm: Hashable, Sendable {
         /// The key stands there with the value `null`.
         case null
+        /// The key stands there with the value `[]`.
+        case emptyArray
         /// The key is absent.
         case absent
     }
 
     /// The value of `--engine` and of a record's `engine`.
     package let name: String
-    /// Whether `return_token_ids` is worth asking for.
-    package var takesReturnTokenIDs = false
+
+    // MARK: Requests
+
+    /// Where nothing fits, log-probabilities are asked for in the dialect's usual way, and no ids.
+    package var rules: [Rule] = []
     /// Fewer alternatives than this give no log-probabilities at all.
     package var minimumTopLogprobs = 0
-    /// Whether log-probabilities of a stream with tools are asked for by `n_probs`.
-    package var usesNProbsForToolStreams = false
+    /// More alternatives than this are refused.
+    package var maximumTopLogprobs: Int?
+
+    // MARK: Replies
+
+    /// How `logprobs` of a choice looks when it is off, where it is not `null`.
+    package var logprobsOffForms: [Dialect: OffForm] = [:]
+    /// How `token_ids` and `prompt_token_ids` look when they are off.
+    package var idsOffForm = OffForm.null
+    /// How `top_logprobs` of a response (dialect `responses`) reads when the agent did not set it.
+    package var unsetTopLogprobs = "null"
+    /// Whether token data make events whose delta brings nothing: its members are null or empty.
+    package var sendsBlankDeltas = false
+    /// Whether such deltas repeat the role.
+    package var repeatsRole = false
+
+    // MARK: Capture
+
     /// Whether `usage.completion_tokens` counts the tokens of all choices, and not of one alone.
     package var usageCoversAllChoices = true
     /// Whether streams leave out the token that ends a turn.
     package var streamsOmitEndToken = false
-    /// How `choices[].logprobs` looks when log-probabilities are off.
-    package var logprobsOffForm: OffForm = .null
+    /// Whether entries of log-probabilities carry ids, so that none need to be asked for.
+    package var entriesCarryIDs = false
+
+    package var marks = EngineMarks()
 
     package init(name: String) { self.name = name }
+
+    package func asking(in situation: Situation) -> Asking {
+        rules.first { $0.fits(situation) }?.asking ?? Asking(logprobs: situation.dialect.usualLogprobs)
+    }
+
+    package func logprobsOffForm(in dialect: Dialect) -> OffForm { logprobsOffForms[dialect] ?? .null }
 
     /// Every profile that can be chosen by name.
     package static let all: [EngineProfile] = [.vllm, .llamaCpp, .openAI]
 }
 
-extension EngineProfile {
-    /// An engine that has not been recognised: asked for everything, restored as most engines look.
-    package static let generic: EngineProfile = {
-        var profile = EngineProfile(name: "generic")
-        profile.takesReturnTokenIDs = true
-        return profile
-    }()
+extension Dialect {
+    /// How log-probabilities are asked for.
+    var usualLogprobs: EngineProfile.Asking.Logprobs {
+        switch self {
+        case .chatCompletions: .flag
+        case .completions: .count
+        case .responses: .included
+        case .messages: .never
+        }
+    }
 }

@@ -1,38 +1,74 @@
+import JSONBytes
+
 /// Recognises an engine by what it sends anyway; nothing is asked of it for this.
 package enum EngineRecognition {
     /// By the host it is reached at.
     package static func profile(forHost host: String) -> EngineProfile? {
         let host = host.lowercased()
-        return host == "api.openai.com" || host.hasSuffix(".openai.azure.com") ? .openAI : nil
+        return EngineProfile.all.first { profile in
+            profile.marks.hosts.contains { $0.first == "." ? host.hasSuffix($0) : host == $0 }
+        }
     }
 
-    /// By a reply's `Server` header. llama.cpp names itself there; vLLM only names uvicorn.
-    package static func profile(forServerHeader server: String) -> EngineProfile? {
-        server.lowercased().hasPrefix("llama.cpp") ? .llamaCpp : nil
+    /// By a header of a reply.
+    package static func profile(forHeader name: String, value: String) -> EngineProfile? {
+        let name = name.lowercased()
+        if name == "server" {
+            let value = value.lowercased()
+            return EngineProfile.all.first { $0.marks.server.map(value.hasPrefix) ?? false }
+        }
+        return EngineProfile.all.first { $0.marks.headers.contains(name) }
     }
 
     /// By `owned_by` in a list of models.
     package static func profile(forOwner owner: String) -> EngineProfile? {
-        switch owner {
-        case "vllm": .vllm
-        case "llamacpp": .llamaCpp
-        case "openai", "system", "openai-internal": .openAI
-        default: nil
-        }
+        EngineProfile.all.first { $0.marks.owners.contains(owner) }
     }
 
-    /// By `system_fingerprint`: `vllm-0.32.0-…`, or llama.cpp's build, `b4711-abcdef`.
+    /// By `system_fingerprint`.
     package static func profile(forFingerprint fingerprint: String) -> EngineProfile? {
-        if fingerprint.hasPrefix("vllm-") { return .vllm }
-        let parts = fingerprint.split(separator: "-", maxSplits: 1)
-        if parts.count == 2, parts[0].first == "b", parts[0].count > 1, parts[0].dropFirst().allSatisfy(\.isNumber) {
-            return .llamaCpp
-        }
-        return nil
+        EngineProfile.all.first { $0.marks.matches(fingerprint: fingerprint) }
     }
 
     /// By the wording of a refusal that only one engine uses.
     package static func profile(forRefusal message: String) -> EngineProfile? {
-        message.contains("logprobs is not supported with tools + stream") ? .llamaCpp : nil
+        EngineProfile.all.first { $0.marks.refusals.contains { message.contains($0) } }
+    }
+
+    /// By the fields of a reply, or of an event of one: its fingerprint first, then its own fields, those of its
+    /// choices, and those of their entries of log-probabilities.
+    package static func profile(forReply document: Span<UInt8>) -> EngineProfile? {
+        guard let reply = try? JSONObject(scanning: document, options: .nonFiniteNumbers) else { return nil }
+        if let fingerprint = reply.value("system_fingerprint", in: document)?.string(in: document),
+            let profile = profile(forFingerprint: fingerprint)
+        {
+            return profile
+        }
+        if let profile = profile(forMembers: reply, of: document, keys: \.replyKeys) { return profile }
+        guard let choice = first(of: reply.value("choices", in: document), in: document) else { return nil }
+        if let profile = profile(forMembers: choice, of: document, keys: \.choiceKeys) { return profile }
+        guard let value = choice.value("logprobs", in: document),
+            let logprobs = try? JSONObject(
+                scanning: document, at: value.range.lowerBound, options: .nonFiniteNumbers),
+            let entry = first(of: logprobs.value("content", in: document), in: document)
+        else { return nil }
+        return profile(forMembers: entry, of: document, keys: \.entryKeys)
+    }
+
+    private static func profile(
+        forMembers object: JSONObject, of text: Span<UInt8>, keys: KeyPath<EngineMarks, [String]>
+    ) -> EngineProfile? {
+        for profile in EngineProfile.all {
+            for key in profile.marks[keyPath: keys] where object.member(named: key, in: text) != nil { return profile }
+        }
+        return nil
+    }
+
+    /// The first element of an array, if it is an object.
+    private static func first(of array: JSONValue?, in text: Span<UInt8>) -> JSONObject? {
+        guard let array, array.kind == .array else { return nil }
+        var cursor = JSONCursor(at: array.range.lowerBound, options: .nonFiniteNumbers)
+        guard (try? cursor.enterArray(in: text)) != nil, (try? cursor.nextElement(in: text)) == true else { return nil }
+        return try? JSONObject(scanning: text, at: cursor.offset, options: .nonFiniteNumbers)
     }
 }

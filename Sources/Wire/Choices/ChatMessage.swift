@@ -19,6 +19,10 @@ struct ChatMessage: Sendable {
 
         init(key: [UInt8]) { self.key = key }
 
+        func isNamed(_ names: String...) -> Bool {
+            names.contains { key.dropFirst().dropLast().elementsEqual($0.utf8) }
+        }
+
         mutating func set(_ value: [UInt8]) {
             kind = .value
             text = value
@@ -30,32 +34,63 @@ struct ChatMessage: Sendable {
     /// Whether a text, a list or a tool call has come that is not empty.
     private(set) var hasOutput = false
 
-    /// Reads one delta; answers whether it is an object without members.
-    mutating func read(with cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) -> Bool {
+    /// What a delta brings.
+    struct Delta {
+        /// It is an object without members.
+        var isEmpty = false
+        /// Every member but the role is null or an empty text.
+        var isBlank = false
+        var hasRole = false
+    }
+
+    /// Reads one delta.
+    mutating func read(with cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) -> Delta {
+        var delta = Delta()
         guard try cursor.peekKind(in: text) == .object else {
             try cursor.skipValue(in: text)
-            return false
+            return delta
         }
         try cursor.enterObject(in: text)
-        var isEmpty = true
+        delta.isEmpty = true
+        delta.isBlank = true
         while let key = try cursor.nextKey(in: text) {
-            isEmpty = false
+            delta.isEmpty = false
             let index = index(of: key, in: text)
             let isArray = try cursor.peekKind(in: text) == .array
             if isArray && key.equals("tool_calls", in: text) {
+                delta.isBlank = false
                 try readToolCalls(into: index, with: &cursor, of: text)
             } else if key.equals("function_call", in: text), try cursor.peekKind(in: text) == .object {
+                delta.isBlank = false
                 try readFunctionCall(into: index, with: &cursor, of: text)
             } else {
                 let value = try cursor.skipValue(in: text)
                 if key.equals("role", in: text) {
                     if !value.isNull { fields[index].set(normalized(value, of: text)) }
+                    if !value.isNull { delta.hasRole = true }
                 } else {
+                    if !value.isNull && value.range.count > 2 { delta.isBlank = false }
                     append(value, to: index, of: text)
                 }
             }
         }
-        return isEmpty
+        return delta
+    }
+
+    /// Whether more was generated than the visible text: reasoning or tool calls.
+    var hasHiddenParts: Bool {
+        fields.contains { field in
+            switch field.kind {
+            case .call, .calls: true
+            case .text: field.isNamed("reasoning", "reasoning_content") && !field.text.isEmpty
+            case .null, .list, .value: false
+            }
+        }
+    }
+
+    /// The length of the visible text, in bytes of its JSON form.
+    var visibleLength: Int {
+        fields.reduce(0) { $0 + ($1.isNamed("content", "refusal") ? $1.text.count : 0) }
     }
 
     /// The message as a JSON object.

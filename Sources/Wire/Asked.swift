@@ -1,0 +1,66 @@
+/// What the agent itself asked for, in whatever way its dialect has.
+struct Asked: Hashable, Sendable {
+    var logprobs = false
+    /// The fields that ask for token ids.
+    var ids: [EngineProfile.IDRequest] = []
+    /// The request is one that the engine itself must answer for, so that nothing may be injected.
+    var isFaulty = false
+}
+
+extension EngineProfile {
+    /// What is to be turned on in a request, and in how many alternatives.
+    func injection(
+        in situation: Situation, asked: Asked, policy: RequestPolicy, allowance: Allowance
+    ) -> Injection {
+        var injection = Injection()
+        guard policy.wantsTokenData, !asked.isFaulty else { return injection }
+        let asking = asking(in: situation)
+        if asking.logprobs != .never && !asked.logprobs && allowance.logprobs {
+            var top = max(policy.topLogprobs, minimumTopLogprobs)
+            for maximum in [maximumTopLogprobs, allowance.maximumTopLogprobs] {
+                if let maximum { top = min(top, maximum) }
+            }
+            injection.topLogprobs = top
+            injection.logprobs = asking.logprobs
+        }
+        if policy.goal == .tokens && allowance.tokenIDs {
+            injection.ids = asking.ids.filter { !asked.ids.contains($0) }
+        }
+        return injection
+    }
+}
+
+extension RequestFields {
+    /// The fields among `ids` that the agent has set itself.
+    func asked(for ids: [EngineProfile.IDRequest]) -> [EngineProfile.IDRequest] {
+        ids.filter { id in
+            switch id {
+            case .flag(let name): value(name) == .word("true")
+            case .member(let member, let list, let parent): value(list, in: parent)?.holds(member) ?? false
+            }
+        }
+    }
+
+    /// Turns on what `injection` says.
+    mutating func apply(_ injection: Injection) {
+        if let top = injection.topLogprobs {
+            switch injection.logprobs {
+            case .never: break
+            case .flag:
+                turnOn("logprobs")
+                set("top_logprobs", to: top)
+            case .count: set("logprobs", to: top)
+            case .nProbs: set("n_probs", to: top)
+            case .included:
+                append("message.output_text.logprobs", toList: "include")
+                if value("top_logprobs")?.isNull ?? true { set("top_logprobs", to: top) }
+            }
+        }
+        for id in injection.ids {
+            switch id {
+            case .flag(let name): turnOn(name)
+            case .member(let member, let list, let parent): append(member, toList: list, of: parent)
+            }
+        }
+    }
+}

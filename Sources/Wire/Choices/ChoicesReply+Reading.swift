@@ -1,0 +1,277 @@
+import JSONBytes
+
+// How a chunk of a stream, or a whole reply, is walked through: captured and restored on the same way.
+
+extension ChoicesReply {
+    package mutating func read(document text: Span<UInt8>) throws(JSONError) -> EventFate {
+        var cursor = JSONCursor(options: .nonFiniteNumbers)
+        guard try cursor.peekKind(in: text) == .object else { return .forward }
+        var chunk = Chunk()
+        var remover = MemberRemover(objectAt: cursor.offset)
+        envelope.restart()
+        try cursor.enterObject(in: text)
+        while let key = try cursor.nextKey(in: text) {
+            let isExtension = ExtensionFields.reads(key, in: text)
+            if isExtension {
+                try readExtension(key, with: &cursor, of: text, remover: &remover, chunk: &chunk)
+            } else {
+                remover.visit(key: key, isRemoved: false, edits: &state.edits)
+                try readMember(key, with: &cursor, of: text, chunk: &chunk)
+            }
+            remover.endValue(at: cursor.offset)
+        }
+        remover.endObject(at: cursor.offset, edits: &state.edits)
+        return chunk.isInjectedOnly && state.error == nil ? .drop : .forward
+    }
+
+    /// What has been seen of a chunk or body.
+    private struct Chunk {
+        var hasChoices = false
+        /// Each choice is there only because of the injection.
+        var hasInjectedChoicesOnly = false
+        var hasUsage = false
+        var hasInjectedExtension = false
+
+        var isInjectedOnly: Bool {
+            hasChoices ? hasInjectedChoicesOnly : hasInjectedExtension && !hasUsage
+        }
+    }
+
+    private mutating func readMember(
+        _ key: JSONString, with cursor: inout JSONCursor, of text: Span<UInt8>, chunk: inout Chunk
+    ) throws(JSONError) {
+        if key.equals("choices", in: text) {
+            if try cursor.peekKind(in: text) == .array {
+                try readChoices(with: &cursor, of: text, chunk: &chunk)
+            } else {
+                try cursor.skipValue(in: text)
+            }
+            return
+        }
+        let value = try cursor.skipValue(in: text)
+        if key.equals("error", in: text) {
+            state.noteError(value, of: text)
+            return
+        }
+        envelope.put(key, value, of: text)
+        if key.equals("usage", in: text) { chunk.hasUsage = !value.isNull }
+        if key.equals("prompt_token_ids", in: text) && !state.injection.ids.isEmpty && !value.isNull {
+            state.edits.replace(value.range, with: .null)
+        }
+    }
+
+    /// Reads what an engine has added to the API for token data; what was injected is taken out.
+    private mutating func readExtension(
+        _ key: JSONString, with cursor: inout JSONCursor, of text: Span<UInt8>, remover: inout MemberRemover,
+        chunk: inout Chunk
+    ) throws(JSONError) {
+        var ahead = cursor
+        let value = try ahead.skipValue(in: text)
+        let object = try JSONObject(scanning: text, at: value.range.lowerBound, options: .nonFiniteNumbers)
+        if let object { try extensions.read(object, of: text) }
+        let injected = object.map { state.injection.members(of: key, $0, in: text) } ?? []
+        let isRemoved = !injected.isEmpty && injected.count == object?.members.count
+        remover.visit(key: key, isRemoved: isRemoved, edits: &state.edits)
+        if !isRemoved, !injected.isEmpty, let object {
+            state.edits.remove(from: object) { injected.contains($0.key) }
+        }
+        if !injected.isEmpty { chunk.hasInjectedExtension = true }
+        cursor = ahead
+    }
+
+    private mutating func readChoices(
+        with cursor: inout JSONCursor, of text: Span<UInt8>, chunk: inout Chunk
+    ) throws(JSONError) {
+        try cursor.enterArray(in: text)
+        var position = 0
+        var areInjectedOnly = true
+        while try cursor.nextElement(in: text) {
+            if try cursor.peekKind(in: text) == .object {
+                let isInjectedOnly = try readChoice(with: &cursor, of: text, position: position)
+                areInjectedOnly = areInjectedOnly && isInjectedOnly
+            } else {
+                try cursor.skipValue(in: text)
+                areInjectedOnly = false
+            }
+            position += 1
+        }
+        chunk.hasChoices = position > 0
+        chunk.hasInjectedChoicesOnly = position > 0 && areInjectedOnly
+    }
+
+    /// Answers whether the choice is there only because of the injection.
+    private mutating func readChoice(
+        with cursor: inout JSONCursor, of text: Span<UInt8>, position: Int
+    ) throws(JSONError) -> Bool {
+        var visit = ChoiceVisit()
+        var restorer = MemberRemover(objectAt: cursor.offset)
+        var compactor = MemberRemover(objectAt: cursor.offset)
+        let isCompacted = state.isWhole && state.policy.detail == .compact
+        // `index` tells which choice the rest belongs to. Engines put it in front; if not, look ahead for it.
+        let slot = try slot(of: cursor, in: text, position: position)
+        choices[slot].fields.restart()
+        try cursor.enterObject(in: text)
+        while let key = try cursor.nextKey(in: text) {
+            let field = TokenField(key, in: text, dialect: dialect)
+            let isRemoved = isInjected(field) && offForm(of: field) == .absent
+            restorer.visit(key: key, isRemoved: isRemoved, edits: &state.edits)
+            if isCompacted { compactor.visit(key: key, isRemoved: field == .logprobs, edits: &state.compactEdits) }
+            if let field {
+                try read(field, into: slot, with: &cursor, of: text, isRemoved: isRemoved, visit: &visit)
+            } else {
+                try readMember(key, into: slot, with: &cursor, of: text, visit: &visit)
+            }
+            restorer.endValue(at: cursor.offset)
+            compactor.endValue(at: cursor.offset)
+        }
+        restorer.endObject(at: cursor.offset, edits: &state.edits)
+        if isCompacted { compactor.endObject(at: cursor.offset, edits: &state.compactEdits) }
+        choices[slot].tokens.endInstalment()
+        if !state.hasOutput && choices[slot].hasOutput { state.hasOutput = true }
+        return visit.isInjectedOnly && !asked.logprobs && asked.ids.isEmpty
+    }
+
+    /// What has been seen of a choice in one event.
+    private struct ChoiceVisit {
+        /// The delta is an object without members, or brings nothing from an engine that sends such deltas.
+        var bringsNothing = false
+        var isFinished = false
+        var hasInjectedData = false
+
+        var isInjectedOnly: Bool { bringsNothing && !isFinished && hasInjectedData }
+    }
+
+    private mutating func readMember(
+        _ key: JSONString, into slot: Int, with cursor: inout JSONCursor, of text: Span<UInt8>,
+        visit: inout ChoiceVisit
+    ) throws(JSONError) {
+        if key.equals("delta", in: text) {
+            let delta = try choices[slot].message.read(with: &cursor, of: text)
+            let engine = state.engine
+            visit.bringsNothing =
+                delta.isEmpty || (engine.sendsBlankDeltas && delta.isBlank && (!delta.hasRole || engine.repeatsRole))
+            return
+        }
+        let value = try cursor.skipValue(in: text)
+        if key.equals("index", in: text) || key.equals("message", in: text) { return }
+        if dialect == .completions && key.equals("text", in: text) && value.kind == .string {
+            choices[slot].append(text: value, of: text)
+            visit.bringsNothing = state.engine.sendsBlankDeltas && value.range.count == 2
+            return
+        }
+        if key.equals("finish_reason", in: text) { visit.isFinished = !value.isNull }
+        choices[slot].fields.put(key, value, of: text)
+    }
+
+    // MARK: Token data
+
+    /// A field of a choice that holds token data.
+    private enum TokenField {
+        case logprobs
+        /// Instalments of ids.
+        case tokenIDs
+        /// SGLang's name for the ids of a whole chat completion.
+        case responseTokenIDs
+        case promptTokenIDs
+        /// vLLM's, which come with log-probabilities of an echoed prompt.
+        case promptLogprobs
+
+        init?(_ key: JSONString, in text: Span<UInt8>, dialect: Dialect) {
+            if key.equals("logprobs", in: text) {
+                self = .logprobs
+            } else if key.equals("token_ids", in: text) {
+                self = .tokenIDs
+            } else if key.equals("prompt_token_ids", in: text) {
+                self = .promptTokenIDs
+            } else if key.equals("response_token_ids", in: text) {
+                self = .responseTokenIDs
+            } else if key.equals("prompt_logprobs", in: text) {
+                self = .promptLogprobs
+            } else {
+                return nil
+            }
+        }
+    }
+
+    /// Whether a field's value is there because of the injection.
+    private func isInjected(_ field: TokenField?) -> Bool {
+        guard let field else { return false }
+        let injection = state.injection
+        switch field {
+        case .logprobs: return injection.topLogprobs != nil
+        case .promptLogprobs: return injection.topLogprobs != nil && echo != nil
+        case .tokenIDs, .responseTokenIDs, .promptTokenIDs: return !injection.ids.isEmpty
+        }
+    }
+
+    private func offForm(of field: TokenField?) -> EngineProfile.OffForm {
+        switch field {
+        case .logprobs: state.engine.logprobsOffForm(in: dialect)
+        case .responseTokenIDs: .absent
+        // Only SGLang sends these in the choices of a chat completion.
+        case .promptTokenIDs where dialect == .chatCompletions: .absent
+        case .tokenIDs, .promptTokenIDs: state.engine.idsOffForm
+        case .promptLogprobs, nil: .null
+        }
+    }
+
+    private mutating func read(
+        _ field: TokenField, into slot: Int, with cursor: inout JSONCursor, of text: Span<UInt8>, isRemoved: Bool,
+        visit: inout ChoiceVisit
+    ) throws(JSONError) {
+        let kind = try cursor.peekKind(in: text)
+        let start = cursor.offset
+        if field == .logprobs {
+            guard kind == .object else {
+                try cursor.skipValue(in: text)
+                return
+            }
+            try choices[slot].tokens.readLogprobs(with: &cursor, of: text)
+        } else {
+            let value = try cursor.skipValue(in: text)
+            switch field {
+            case .tokenIDs: try choices[slot].tokens.readIDs(value, of: text)
+            case .responseTokenIDs: try choices[slot].tokens.readWholeIDs(value, of: text)
+            case .promptTokenIDs where value.kind == .array:
+                choices[slot].promptTokenIDs = JSONNormalizer.normalized(value.range, of: text)
+            case .promptLogprobs where value.kind == .array:
+                choices[slot].tokens.notePrompt(length: try count(of: value, in: text))
+            case .logprobs, .promptTokenIDs, .promptLogprobs: break
+            }
+        }
+        guard isInjected(field), kind != .null else { return }
+        if field != .promptTokenIDs { visit.hasInjectedData = true }
+        if !isRemoved { state.edits.replace(start..<cursor.offset, with: .null) }
+    }
+
+    private func count(of array: JSONValue, in text: Span<UInt8>) throws(JSONError) -> Int {
+        var cursor = JSONCursor(at: array.range.lowerBound, options: .nonFiniteNumbers)
+        var count = 0
+        try cursor.enterArray(in: text)
+        while try cursor.nextElement(in: text) {
+            try cursor.skipValue(in: text)
+            count += 1
+        }
+        return count
+    }
+
+    /// The slot of the choice whose `{` the cursor stands at.
+    private mutating func slot(
+        of cursor: JSONCursor, in text: Span<UInt8>, position: Int
+    ) throws(JSONError) -> Int {
+        var index = position
+        var ahead = cursor
+        try ahead.enterObject(in: text)
+        while let key = try ahead.nextKey(in: text) {
+            let isIndex = key.equals("index", in: text)
+            let value = try ahead.skipValue(in: text)
+            if isIndex {
+                index = value.int(in: text) ?? position
+                break
+            }
+        }
+        if let slot = choices.firstIndex(where: { $0.index == index }) { return slot }
+        choices.append(ReplyChoice(index: index))
+        return choices.count - 1
+    }
+}

@@ -1,0 +1,105 @@
+import JSONBytes
+
+// What has been captured, put together for the record.
+
+extension ChoicesReply {
+    package func captured() -> Capture {
+        var capture = Capture()
+        capture.problems = state.problems
+        let choices = choicesWithExtensions.sorted { $0.index < $1.index }
+        for choice in choices {
+            var captured = Capture.Choice(index: choice.index)
+            let found = choice.tokens.fill(&captured, promptLength: echoedLength(in: choice))
+            captured.finishReason = choice.fields.value("finish_reason")
+            captured.promptTokenIDs = choice.promptTokenIDs
+            captured.hidesTokens = hidesTokens(choice)
+            capture.choices.append(captured)
+            capture.note(found)
+            capture.note(choice.tokens.losses.union(choice.message.losses).union(choice.fields.losses))
+            capture.note(choice.textLosses)
+        }
+        capture.note(envelope.losses)
+        capture.promptTokenIDs =
+            [envelope.value("prompt_token_ids"), extensions.promptTokenIDs, choices.first?.promptTokenIDs]
+            .compactMap { $0 }.first { $0.first == UInt8(ascii: "[") }
+        capture.usage = envelope.value("usage")
+        capture.model = envelope.value("model")
+        capture.responseID = envelope.value("id")
+        capture.response = state.wholeReply ?? assembled(choices)
+        capture.judge(
+            state, countedByEngine: countByEngine,
+            omitsEndToken: !state.isWhole && state.engine.streamsOmitEndToken)
+        if state.isWhole && choices.isEmpty && state.replyError == nil && state.problems.isEmpty
+            && state.policy.wantsTokenData
+        {
+            capture.note([Problem.noTokenData])
+        }
+        capture.conclude(state)
+        return capture
+    }
+
+    /// The choices with the ids that came beside them.
+    private var choicesWithExtensions: [ReplyChoice] {
+        var choices = choices
+        for (index, ids) in extensions.completionTokenIDs.enumerated() {
+            guard let slot = choices.firstIndex(where: { $0.index == index }) else { continue }
+            choices[slot].tokens.takeWholeIDs(ids)
+        }
+        return choices
+    }
+
+    /// How many tokens of a choice are the echoed prompt's; `nil` if there is none, or if it cannot be told.
+    private func echoedLength(in choice: ReplyChoice) -> Int? {
+        guard let echo, choice.tokens.beginsWithPrompt else { return nil }
+        if let length = choice.tokens.promptLength ?? echo.tokenCount { return length }
+        if let ids = choice.promptTokenIDs { return JSONList(array: ids.span)?.count }
+        guard echo.isSingle, let usage = envelope.value("usage") else { return nil }
+        return Self.number("prompt_tokens", in: usage)
+    }
+
+    /// Whether the engine sent tokens of the visible text only, although more was generated: tool calls or reasoning.
+    private func hidesTokens(_ choice: ReplyChoice) -> Bool {
+        guard dialect == .chatCompletions, choice.tokens.idList == nil else { return false }
+        return choice.message.hasHiddenParts && choice.tokens.textLength <= choice.message.visibleLength
+    }
+
+    /// How many tokens the engine says it generated; `nil` if it does not say so of all choices.
+    private var countByEngine: Int? {
+        guard choices.count == 1 || state.engine.usageCoversAllChoices else { return nil }
+        if let usage = envelope.value("usage"), let count = Self.number("completion_tokens", in: usage) { return count }
+        // llama.cpp counts the tokens of a stream in `timings`, also when no usage was asked for.
+        guard choices.count == 1, let timings = envelope.value("timings") else { return nil }
+        return Self.number("predicted_n", in: timings)
+    }
+
+    private static func number(_ name: StaticString, in object: [UInt8]) -> Int? {
+        let text = object.span
+        guard let object = try? JSONObject(document: text) else { return nil }
+        return object.value(name, in: text)?.int(in: text)
+    }
+
+    private func assembled(_ choices: [ReplyChoice]) -> [UInt8] {
+        var object = Array("{".utf8)
+        let kind = dialect == .chatCompletions ? #""chat.completion""# : #""text_completion""#
+        for name in ["id", "object", "created", "model"] as [StaticString] {
+            guard let value = name.description == "object" ? Array(kind.utf8) : envelope.value(name) else { continue }
+            object.appendJSONKey(name)
+            object.append(contentsOf: value)
+        }
+        var list = JSONList()
+        for choice in choices { list.append(choice.json(dialect: dialect, detail: state.policy.detail)) }
+        object.appendJSONKey("choices")
+        object.append(contentsOf: list.array)
+        object.appendJSONKey("usage")
+        object.append(contentsOf: envelope.value("usage") ?? Array("null".utf8))
+        envelope.append(to: &object, except: ["id", "object", "created", "model", "usage"])
+        if let error = state.replyError {
+            object.appendJSONKey("upstream_status")
+            object.append(contentsOf: (Self.number("code", in: error).map(String.init) ?? "null").utf8)
+            object.appendJSONKey("upstream_error")
+            object.append(contentsOf: error)
+        }
+        object.append(UInt8(ascii: "}"))
+        return object
+    }
+}

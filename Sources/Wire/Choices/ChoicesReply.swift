@@ -1,0 +1,26 @@
+import JSONBytes
+
+/// Reads the reply to a chat completion or a completion, streamed or not: what has `choices`.
+struct ChoicesReply: DialectReply {
+    var state: ReplyState
+    let asked: Asked
+    /// What is known of a prompt that the reply repeats; `nil` if it does not.
+    let echo: EchoedPrompt?
+
+    var choices: [ReplyChoice] = []
+    /// The reply's fields beside `choices`.
+    var envelope = FieldBag()
+    /// Token data that an engine sends beside the choices.
+    var extensions = ExtensionFields()
+
+    init(_ state: ReplyState, asked: Asked, echo: EchoedPrompt? = nil) {
+        self.state = state
+        self.asked = asked
+        self.echo = echo
+    }
+
+    var dialect: Dialect { state.situation.dialect }
+
+    /// Only `[DONE]` ends a stream.
+    func isTerminal(document: Span<UInt8>) -> Bool { false }
+}

@@ -1,0 +1,56 @@
+import JSONBytes
+
+/// A request to `/completions`.
+struct CompletionRequest: DialectRequest {
+    private let document: RequestDocument
+
+    init(_ document: RequestDocument) { self.document = document }
+
+    package func prepared(policy: RequestPolicy, profile: EngineProfile, allowance: Allowance) -> PreparedRequest {
+        var fields = RequestFields(document)
+        if policy.goal != .off {
+            fields.apply(policy)
+            fields.cap(["max_tokens"], by: policy)
+        }
+        let situation = EngineProfile.Situation(.completions, isStream: fields.isStream, hasTools: false)
+        let asked = Self.asked(by: fields, ids: profile.asking(in: situation).ids)
+        var injection = profile.injection(in: situation, asked: asked, policy: policy, allowance: allowance)
+        let echo = fields.value("echo") == .word("true") ? Self.echoedPrompt(in: fields) : nil
+        // vLLM leaves the echoed prompt out of the text if ids are asked for.
+        if echo != nil { injection.ids = [] }
+        fields.apply(injection)
+        let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
+        return PreparedRequest(
+            fields, injection: injection, situation: situation, reply: ChoicesReply(state, asked: asked, echo: echo))
+    }
+
+    /// `logprobs` is a number here; anything else is for the engine to refuse.
+    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> Asked {
+        var asked = Asked()
+        if let logprobs = fields.value("logprobs"), !logprobs.isNull {
+            if logprobs.number == nil { asked.isFaulty = true } else { asked.logprobs = true }
+        }
+        asked.ids = fields.asked(for: ids)
+        return asked
+    }
+
+    private static func echoedPrompt(in fields: RequestFields) -> EchoedPrompt {
+        var prompt = EchoedPrompt()
+        guard let text = fields.value("prompt")?.text, let list = JSONList(array: text.span) else { return prompt }
+        if (try? JSONCursor.firstKind(inArray: text.span)) == .number {
+            prompt.tokenCount = list.count
+        } else {
+            prompt.isSingle = list.count <= 1
+        }
+        return prompt
+    }
+}
+
+extension JSONCursor {
+    /// The kind of an array's first element; `nil` if it is empty.
+    fileprivate static func firstKind(inArray text: Span<UInt8>) throws(JSONError) -> JSONKind? {
+        var cursor = JSONCursor()
+        try cursor.enterArray(in: text)
+        return try cursor.nextElement(in: text) ? try cursor.peekKind(in: text) : nil
+    }
+}

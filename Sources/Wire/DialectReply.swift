@@ -1,0 +1,197 @@
+import EventStream
+package import JSONBytes
+
+/// What becomes of a streamed event.
+package enum EventFate: Sendable {
+    /// It goes out, with ``DialectReply/edits`` made.
+    case forward
+    /// It exists only because of the injection.
+    case drop
+    /// It goes out with the edits made, and ends the stream; the record must be kept before.
+    case terminal
+}
+
+/// Reads a reply while it passes: captures it, and undoes in it what the injection caused.
+///
+/// A dialect says what a JSON document of its replies means; how documents come in events is the same for all.
+package protocol DialectReply: Sendable {
+    var state: ReplyState { get set }
+
+    /// Reads the document of one event, or the whole reply if ``ReplyState/isWhole``. It is known to be valid JSON;
+    /// edits are noted in ``ReplyState/edits``.
+    mutating func read(document: Span<UInt8>) throws(JSONError) -> EventFate
+    /// Whether an event with this document, of a stream that is not read any more, ends it.
+    func isTerminal(document: Span<UInt8>) -> Bool
+    /// What has been captured.
+    func captured() -> Capture
+}
+
+/// What is known of a reply in every dialect.
+package struct ReplyState: Sendable {
+    let injection: Injection
+    let policy: RequestPolicy
+    let situation: EngineProfile.Situation
+    /// The profile in force.
+    var profile: EngineProfile
+    /// The engine, once its replies give it away.
+    var recognised: EngineProfile?
+    /// Splices to be made in the event or body read last.
+    var edits = JSONEdits()
+    /// Splices that take log-probabilities out of a whole reply for the record.
+    var compactEdits = JSONEdits()
+    /// The JSON text of an error that the last event carried.
+    var error: [UInt8]?
+    /// The error of the reply, from whichever event.
+    var replyError: [UInt8]?
+    /// Whether something generated has been seen.
+    var hasOutput = false
+    var problems: [String] = []
+    /// Whether the stream has ended as it must; always of a reply that was not streamed.
+    var isTerminated = false
+    /// Whether the reply was not streamed.
+    var isWhole = false
+    /// A reply that was not streamed, as it shall stand in the record.
+    var wholeReply: [UInt8]?
+    /// How many documents may still give the engine away.
+    private var recognitionAttempts = 16
+
+    init(
+        injection: Injection, policy: RequestPolicy, situation: EngineProfile.Situation, profile: EngineProfile
+    ) {
+        self.injection = injection
+        self.policy = policy
+        self.situation = situation
+        self.profile = profile
+    }
+
+    /// The engine as far as it is known: a profile that was chosen is not overruled.
+    var engine: EngineProfile { profile == .generic ? recognised ?? profile : profile }
+
+    mutating func note(_ problem: String) {
+        if !problems.contains(problem) { problems.append(problem) }
+    }
+
+    /// Notes the value of `error`, unless it says nothing: clients raise only what is true in Python or JavaScript.
+    mutating func noteError(_ value: JSONValue, of text: Span<UInt8>) {
+        let message = JSONNormalizer.normalized(value.range, of: text)
+        if ["null", "false", "0", "\"\"", "{}", "[]"].contains(where: { message.elementsEqual($0.utf8) }) { return }
+        error = message
+        replyError = message
+    }
+
+    /// Looks for what gives the engine away, as long as nobody has named it and there is hope.
+    fileprivate mutating func recognise(by document: Span<UInt8>) {
+        guard profile == .generic, recognised == nil, recognitionAttempts > 0 else { return }
+        recognitionAttempts -= 1
+        recognised = EngineRecognition.profile(forReply: document)
+    }
+}
+
+extension DialectReply {
+    package var edits: JSONEdits { state.edits }
+    package var recognised: EngineProfile? { state.recognised }
+    package var error: [UInt8]? { state.error }
+    package var hasOutput: Bool { state.hasOutput }
+
+    /// The profile in force may become known as late as with the reply's head.
+    package mutating func use(_ profile: EngineProfile) { state.profile = profile }
+
+    // MARK: Events
+
+    /// Reads one event of a stream, blank line included.
+    package mutating func read(event: Span<UInt8>) -> EventFate {
+        state.edits.removeAll()
+        state.error = nil
+        let fields = EventFields(of: event)
+        guard let data = fields.data else { return .forward }
+        if fields.furtherData.isEmpty {
+            let fate = read(data: event.extracting(data))
+            if !state.edits.isEmpty {
+                state.edits.relocate { $0.lowerBound + data.lowerBound..<$0.upperBound + data.lowerBound }
+            }
+            return fate
+        }
+        let lines = [data] + fields.furtherData
+        let fate = read(data: JoinedLines.joined(lines, of: event).span)
+        state.edits.relocate { JoinedLines.place($0, lines: lines) }
+        return fate
+    }
+
+    private mutating func read(data: Span<UInt8>) -> EventFate {
+        switch EventData(data) {
+        case .nothing: return .forward
+        case .done:
+            state.isTerminated = true
+            return .terminal
+        case .document: break
+        }
+        do {
+            return try readChecked(data)
+        } catch {
+            state.note(Problem.unparsedEvent)
+            return .forward
+        }
+    }
+
+    /// What is not JSON leaves no trace, so that what follows it stays in step.
+    private mutating func readChecked(_ text: Span<UInt8>) throws(JSONError) -> EventFate {
+        var check = JSONCursor(options: .nonFiniteNumbers)
+        try check.skipValue(in: text)
+        try check.expectEnd(in: text)
+        state.recognise(by: text)
+        return try read(document: text)
+    }
+
+    /// Whether an event ends the stream.
+    package func isTerminal(event: Span<UInt8>) -> Bool {
+        let fields = EventFields(of: event)
+        guard let data = fields.data, fields.furtherData.isEmpty else { return false }
+        let content = event.extracting(data)
+        return switch EventData(content) {
+        case .nothing: false
+        case .done: true
+        case .document: isTerminal(document: content)
+        }
+    }
+
+    // MARK: Whole replies
+
+    /// Reads a whole reply that was not streamed.
+    package mutating func read(body: Span<UInt8>) {
+        state.edits.removeAll()
+        state.isWhole = true
+        state.isTerminated = true
+        var cursor = JSONCursor(options: .nonFiniteNumbers)
+        guard (try? cursor.peekKind(in: body)) == .object, (try? readChecked(body)) != nil else {
+            state.note(Problem.replyNotJSON)
+            return
+        }
+        state.wholeReply =
+            state.compactEdits.isEmpty
+            ? [UInt8](copying: body, 0..<body.count) : state.compactEdits.applied(to: body)
+    }
+}
+
+/// What kind of data an event carries.
+private enum EventData {
+    case nothing
+    /// `[DONE]`
+    case done
+    case document
+
+    init(_ data: Span<UInt8>) {
+        func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+        var range = 0..<data.count
+        while let first = range.first, isBlank(data[first]) { range.removeFirst() }
+        while let last = range.last, isBlank(data[last]) { range.removeLast() }
+        if range.isEmpty {
+            self = .nothing
+        } else if range.count == 6, data[range.lowerBound] == UInt8(ascii: "["),
+            String(copying: data, range) == "[DONE]"
+        {
+            self = .done
+        } else {
+            self = .document
+        }
+    }
+}

@@ -1,0 +1,41 @@
+/// What an engine sends anyway that gives it away.
+package struct EngineMarks: Hashable, Sendable {
+    /// Names of hosts; those that begin with a dot stand for every host that ends so.
+    var hosts: [String] = []
+    /// How the header `Server` begins, in lower case.
+    var server: String?
+    /// Names of headers of replies, in lower case.
+    var headers: [String] = []
+    /// Values of `owned_by` in a list of models.
+    var owners: [String] = []
+    /// Forms of `system_fingerprint`: `#` stands for digits, a final `*` for anything.
+    var fingerprints: [String] = []
+    /// Whether `system_fingerprint` names the engine's version, so that another value tells of an upgrade.
+    var fingerprintIsVersion = false
+    /// Fields of a reply or of an event.
+    var replyKeys: [String] = []
+    /// Fields of a choice.
+    var choiceKeys: [String] = []
+    /// Fields of an entry of log-probabilities.
+    var entryKeys: [String] = []
+    /// Parts of the wording of a refusal that only this engine uses.
+    var refusals: [String] = []
+
+    func matches(fingerprint: String) -> Bool { fingerprints.contains { Self.matches(fingerprint, $0) } }
+
+    private static func matches(_ text: String, _ form: String) -> Bool {
+        var rest = text[...]
+        for (index, symbol) in form.enumerated() {
+            if symbol == "*" && index == form.count - 1 { return true }
+            if symbol == "#" {
+                let digits = rest.prefix { $0.isASCII && $0.isNumber }
+                if digits.isEmpty { return false }
+                rest = rest.dropFirst(digits.count)
+            } else {
+                guard rest.first == symbol else { return false }
+                rest.removeFirst()
+            }
+        }
+        return rest.isEmpty
+    }
+}

@@ -1,0 +1,15 @@
+/// A request to `/messages`.
+struct MessageRequest: DialectRequest {
+    private let document: RequestDocument
+
+    init(_ document: RequestDocument) { self.document = document }
+
+    package func prepared(policy: RequestPolicy, profile: EngineProfile, allowance: Allowance) -> PreparedRequest {
+        let fields = RequestFields(document)
+        let situation = EngineProfile.Situation(.messages, isStream: fields.isStream, hasTools: fields.hasTools)
+        let injection = Injection()
+        let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
+        return PreparedRequest(
+            fields, injection: injection, situation: situation, reply: ChoicesReply(state, asked: Asked()))
+    }
+}
