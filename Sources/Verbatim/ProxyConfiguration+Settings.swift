@@ -89,7 +89,7 @@ extension ProxyConfiguration {
     }
 
     private static func profile(of engine: Engine) -> EngineProfile? {
-        engine == .auto ? nil : EngineProfile.all.first { $0.name == engine.rawValue }
+        engine == .auto ? nil : (EngineProfile.all + [.generic]).first { $0.name == engine.rawValue }
     }
 
     private func check(_ value: Int, named name: String, in range: ClosedRange<Int>) throws(ProxyError) {

@@ -7,8 +7,19 @@ public struct ProxyConfiguration: Sendable {
         /// Recognised by what it sends: its headers, the shape of its replies, the owner in its list of models.
         case auto
         case vllm
+        case sglang
         case llamacpp
+        case tensorRTLLM = "tensorrt-llm"
+        case dynamo
+        case tgi
+        case ollama
+        case lmstudio
         case openai
+        case azure
+        case openrouter
+        case huggingFaceRouter = "hf-router"
+        /// An engine that none of these is: asked for what most give, restored as most look.
+        case generic
     }
 
     /// What is captured of each turn.

@@ -121,7 +121,8 @@ struct ServeCommandTests {
                 == #"VERBATIM_PORT: expected a whole number, not "x""#)
         #expect(
             failure([url, "--engine", "gpt"])?.message
-                == #"--engine: expected one of auto, vllm, llamacpp, openai, not "gpt""#)
+                == #"--engine: expected one of auto, vllm, sglang, llamacpp, tensorrt-llm, dynamo, tgi, ollama, lmstudio, openai, azure, openrouter, hf-router, generic, not "gpt""#
+        )
         #expect(failure([url, "--request-timeout", "soon"])?.code == 64)
         #expect(failure([url, "--max-body-size", "64Q"])?.code == 64)
         #expect(failure([url], environment: ["VERBATIM_QUIET": "maybe"])?.code == 64)

@@ -59,7 +59,10 @@ extension Setting {
         flag: "sampling", value: "json", standard: "none",
         meaning: "JSON object whose fields overwrite the agent's (temperature, top_p, …).")
     static let engine = Setting(
-        flag: "engine", value: "name", standard: "auto", meaning: "auto, vllm, llamacpp or openai.")
+        flag: "engine", value: "name", standard: "auto",
+        meaning:
+            "auto, vllm, sglang, llamacpp, tensorrt-llm, dynamo, tgi, ollama, lmstudio, openai, azure, openrouter, "
+            + "hf-router or generic.")
     static let capture = Setting(
         flag: "capture", value: "level", standard: "tokens",
         meaning: "tokens (ids and log-probabilities), logprobs, text (inject nothing) or off (forward only).")
