@@ -1,5 +1,6 @@
 import JSONBytes
 import NIOHTTP1
+import Wire
 
 /// An answer of the proxy's own, in the form of OpenAI's errors.
 struct ErrorReply: Sendable {
@@ -30,6 +31,15 @@ struct ErrorReply: Sendable {
         ErrorReply(
             status: .serviceUnavailable, message: "turns cannot be recorded: \(reason)", type: "server_error",
             code: "trace_unavailable")
+    }
+
+    /// 422: a client library does not try that again.
+    static func captureUnavailable(required: String, engine: String, dialect: Dialect) -> ErrorReply {
+        ErrorReply(
+            status: .unprocessableEntity,
+            message: "this turn cannot be captured at level \(required), which --require-capture demands: "
+                + "the engine (\(engine)) does not give that for \(dialect.rawValue) requests like this one",
+            type: "invalid_request_error", code: "capture_unavailable")
     }
 
     static let shuttingDown = ErrorReply(

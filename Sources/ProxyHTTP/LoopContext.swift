@@ -14,19 +14,21 @@ final class LoopContext {
     let recorder: TraceRecorder?
     let pool: EnginePool
     let log: TurnLog
+    let health: CaptureHealth
     private let connections: ConnectionCount
     private var agents: [ObjectIdentifier: AgentConnection] = [:]
     private(set) var isDraining = false
 
     init(
         eventLoop: any EventLoop, settings: ProxySettings, tls: NIOSSLContext?, knowledge: EngineKnowledge,
-        recorder: TraceRecorder?, log: TurnLog, connections: ConnectionCount
+        recorder: TraceRecorder?, log: TurnLog, health: CaptureHealth, connections: ConnectionCount
     ) {
         self.eventLoop = eventLoop
         self.settings = settings
         self.knowledge = knowledge
         self.recorder = recorder
         self.log = log
+        self.health = health
         self.connections = connections
         pool = EnginePool(settings: settings, tls: tls, loop: eventLoop)
     }
@@ -40,7 +42,7 @@ final class LoopContext {
                 reply: .badRequest("the request target must be a path: this is a proxy for one engine"))
         }
         if request.path == "/healthz" && (head.method == .GET || head.method == .HEAD) {
-            return LocalExchange(agent: agent, request: request.outputRequest, json: #"{"status":"ok"}"#)
+            return LocalExchange(agent: agent, request: request.outputRequest, json: health.json)
         }
         guard let dialect = Dialect.spoken(method: head.method.rawValue, path: request.path) else {
             return ForwardedExchange(loop: self, agent: agent, request: request, path: request.path)

@@ -34,6 +34,14 @@ public struct ProxyConfiguration: Sendable {
         case off
     }
 
+    /// The least that each turn must give.
+    public enum Requirement: String, CaseIterable, Sendable {
+        /// Token ids and log-probabilities.
+        case tokens
+        /// Log-probabilities.
+        case logprobs
+    }
+
     /// How much of the log-probabilities a record repeats.
     public enum TraceDetail: String, CaseIterable, Sendable {
         /// The engine's own entries, alternatives included, beside the flat lists.
@@ -81,6 +89,9 @@ public struct ProxyConfiguration: Sendable {
     public var engine = Engine.auto
     /// Default: ``Capture/tokens``.
     public var capture = Capture.tokens
+    /// A turn that would be captured below this is refused: before generation where that is knowable, else it is recorded
+    /// as a violation, and the proxy's health is `degraded`. Default: none.
+    public var requireCapture: Requirement?
     /// Default: ``TraceDetail/full``.
     public var traceDetail = TraceDetail.full
     /// Default: ``TraceSync/write``.

@@ -22,16 +22,23 @@ package struct PreparedRequest: Sendable {
     package var hasTools: Bool
     /// The final model name; empty if there is none.
     package var model: String
+    /// The most that it can give.
+    package var reach: Capture.Level
     /// Reads the reply.
     package var reply: any DialectReply
 
-    init(_ fields: RequestFields, injection: Injection, situation: EngineProfile.Situation, reply: any DialectReply) {
+    /// - Parameter fields: With everything injected.
+    init(_ fields: RequestFields, asked: Asked, reply: any DialectReply) {
+        let state = reply.state
+        let injection = state.injection
+        let situation = state.situation
         body = fields.edited()
         self.injection = injection
         clientFields = fields.clientFields
         isStream = situation.isStream
         hasTools = situation.hasTools
         model = fields.model
+        reach = state.profile.reach(in: situation, asked: asked, injection: injection)
         self.reply = reply
     }
 }

@@ -8,6 +8,8 @@ package enum Problem {
     package static let topLogprobsLowered = "top_logprobs_lowered"
     /// Token data were asked for and none came.
     package static let noTokenData = "no_token_data"
+    /// The turn was captured below `--require-capture`.
+    package static let belowRequirement = "below_requirement"
     /// Ids and log-probabilities of a choice differ in number.
     package static let idsLogprobsMismatch = "ids_logprobs_mismatch"
     /// Some tokens came without an id, others with one.

@@ -19,6 +19,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     /// Counts attempts, so that a connection that comes about too late is not taken for the current one.
     private var attempt = 0
     private var isOver = false
+    /// Whether another turn is waited for.
+    private var isWaiting = false
     /// Whether an attempt has been repeated because the connection for it turned out to be stale.
     private var hasRepeated = false
 
@@ -103,7 +105,36 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         } onTimeout: { [weak self] message in
             self?.perform { $0.timedOut(message, at: .now()) }
         }
-        sendAttempt()
+        if let refusal = turn?.refuseIfUnsatisfying() { return perform { _ in refusal } }
+        enter(at: now)
+    }
+
+    /// Sends the first attempt, or waits for what another turn finds out about the engine.
+    private func enter(at now: NIODeadline) {
+        guard let turn, turn.needsTrial else { return sendAttempt() }
+        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        let admission = loop.knowledge.trials.admit(turn.circumstances, at: now) {
+            bound.eventLoop.execute { bound.value.stopWaiting() }
+        }
+        switch admission {
+        case .go: sendAttempt()
+        case .first:
+            self.turn?.isTrial = true
+            sendAttempt()
+        case .wait(let end):
+            isWaiting = true
+            loop.eventLoop.assumeIsolated().scheduleTask(deadline: end) { [weak self] in self?.stopWaiting() }
+        }
+    }
+
+    private func stopWaiting() {
+        guard isWaiting else { return }
+        isWaiting = false
+        guard !isOver, turn?.isRecording == false else { return }
+        let now = NIODeadline.now()
+        turn?.planAgain(at: now)
+        if let refusal = turn?.refuseIfUnsatisfying() { return perform { _ in refusal } }
+        enter(at: now)
     }
 
     // MARK: The engine
@@ -258,6 +289,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     private func keepRecord() {
         guard let record = turn?.record, let recorder = loop.recorder else { return }
         loop.recordingDidBegin()
+        loop.health.note(record)
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
         recorder.record(record) { result in
             bound.eventLoop.execute {

@@ -75,6 +75,10 @@ struct CapturedTurn {
     var extraAttempts = 0
     /// What the engine's refusals leave to be tried.
     var lesson: Allowance?
+    /// Whether others wait for what this turn finds out about the engine.
+    var isTrial = false
+    /// Whether the engine has taken what was injected last.
+    var hasSettled = false
 
     var phase = Phase.waiting
     var reader: StreamReader

@@ -10,6 +10,6 @@ struct ResponseRequest: DialectRequest {
         let injection = Injection()
         let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
         return PreparedRequest(
-            fields, injection: injection, situation: situation, reply: ChoicesReply(state, asked: Asked()))
+            fields, asked: Asked(), reply: ChoicesReply(state, asked: Asked()))
     }
 }
