@@ -8,6 +8,9 @@ enum HeaderRules {
         "transfer-encoding", "upgrade",
     ]
 
+    /// What ends here: the expectation has been answered, and the session's name is for the proxy alone.
+    private static let ownToProxy: Set<String> = ["expect", AgentHeaders.named.lowercased()]
+
     /// The agent's headers as the engine gets them: in their order and case, with `Host`, credentials, encoding and
     /// framing replaced in place.
     static func forEngine(
@@ -23,7 +26,9 @@ enum HeaderRules {
         result.reserveCapacity(headers.count + replacements.count)
         for (name, value) in headers {
             let lowercased = name.lowercased()
-            if hopByHop.contains(lowercased) || named.contains(lowercased) || lowercased == "expect" { continue }
+            if hopByHop.contains(lowercased) || named.contains(lowercased) || ownToProxy.contains(lowercased) {
+                continue
+            }
             if let index = replacements.firstIndex(where: { $0.name.lowercased() == lowercased }) {
                 let replacement = replacements.remove(at: index)
                 result.add(name: name, value: replacement.value)

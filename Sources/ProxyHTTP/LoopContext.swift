@@ -13,6 +13,7 @@ final class LoopContext {
     /// `nil` if nothing is captured.
     let recorder: TraceRecorder?
     let pool: EnginePool
+    let attempts: FirstAttempts
     let log: TurnLog
     private let connections: ConnectionCount
     private var agents: [ObjectIdentifier: AgentConnection] = [:]
@@ -20,12 +21,13 @@ final class LoopContext {
 
     init(
         eventLoop: any EventLoop, settings: ProxySettings, tls: NIOSSLContext?, knowledge: EngineKnowledge,
-        recorder: TraceRecorder?, log: TurnLog, connections: ConnectionCount
+        recorder: TraceRecorder?, attempts: FirstAttempts, log: TurnLog, connections: ConnectionCount
     ) {
         self.eventLoop = eventLoop
         self.settings = settings
         self.knowledge = knowledge
         self.recorder = recorder
+        self.attempts = attempts
         self.log = log
         self.connections = connections
         pool = EnginePool(settings: settings, tls: tls, loop: eventLoop)
@@ -41,6 +43,11 @@ final class LoopContext {
         }
         if request.path == "/healthz" && (head.method == .GET || head.method == .HEAD) {
             return LocalExchange(agent: agent, request: request.outputRequest, json: #"{"status":"ok"}"#)
+        }
+        if let session = request.namedSession, !SessionID.isValid(session) {
+            return LocalExchange(
+                agent: agent, request: request.outputRequest, reply: .badRequest(SessionID.rule),
+                isAwaited: request.expectsContinue)
         }
         guard let dialect = Dialect.spoken(method: head.method.rawValue, path: request.path) else {
             return ForwardedExchange(loop: self, agent: agent, request: request, path: request.path)

@@ -48,6 +48,7 @@ package final class ProxyServer: Sendable {
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? System.coreCount)
         let connections = ConnectionCount()
+        let attempts = FirstAttempts()
         var loops: [NIOLoopBound<LoopContext>] = []
         do {
             for loop in group.makeIterator() {
@@ -55,7 +56,7 @@ package final class ProxyServer: Sendable {
                     NIOLoopBound(
                         LoopContext(
                             eventLoop: loop, settings: settings, tls: tls, knowledge: knowledge, recorder: recorder,
-                            log: TurnLog(logger: logger), connections: connections),
+                            attempts: attempts, log: TurnLog(logger: logger), connections: connections),
                         eventLoop: loop)
                 }.get()
                 loops.append(bound)

@@ -25,9 +25,13 @@ protocol AgentExchange: AnyObject {
 /// An agent's request as its exchange sees it.
 struct AgentRequest {
     let head: HTTPRequestHead
-    /// Without the query.
+    /// As it came, without the query.
+    let receivedPath: String
+    /// The path without what names a session.
     let path: String
     let query: Substring?
+    /// The session that is named by the path or else by ``AgentHeaders/named``, unchecked.
+    let namedSession: String?
 
     /// - Returns: `nil` if the target is neither a path nor a URL.
     init?(_ head: HTTPRequestHead) {
@@ -42,8 +46,13 @@ struct AgentRequest {
             target = rest.firstIndex(of: "/").map { rest[$0...] } ?? "/"
         }
         let mark = target.firstIndex(of: "?")
-        path = String(target[..<(mark ?? target.endIndex)])
+        receivedPath = String(target[..<(mark ?? target.endIndex)])
         query = mark.map { target[target.index(after: $0)...] }
+        let sessionPath = SessionPath(receivedPath)
+        path = sessionPath.path
+        let names = head.headers[AgentHeaders.named]
+        // Several names are no name; together they break the rule.
+        namedSession = sessionPath.id ?? (names.isEmpty ? nil : names.joined(separator: ", "))
     }
 
     var outputRequest: ReplyOutput.Request {

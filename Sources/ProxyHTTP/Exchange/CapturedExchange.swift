@@ -61,8 +61,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             return
         }
         do {
-            let parsed = try dialect.request(body: Array(body.readableBytesView))
-            begin(parsed)
+            let body = Array(body.readableBytesView)
+            begin(try dialect.request(body: body), body: body)
         } catch {
             refuse(.badRequest(error.message))
         }
@@ -79,16 +79,21 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         agent.finish(output.take(), closes: output.mustClose)
     }
 
-    private func begin(_ parsed: any DialectRequest) {
+    private func begin(_ parsed: any DialectRequest, body bytes: [UInt8]) {
         let now = NIODeadline.now()
         body = ByteBuffer()
         let settings = loop.settings
-        let session = "default"
+        let headers = request.head.headers
+        let identity = SessionIdentity(
+            named: request.namedSession, headers: headers, fields: SessionFields(body: bytes.span))
+        let turn = loop.recorder?.nextTurn(inSession: identity.session) ?? 0
         let facts = CapturedTurn.Facts(
-            turn: loop.recorder?.nextTurn(inSession: session) ?? 0,
-            sessionID: session,
+            turn: turn,
+            identity: identity,
+            retryOf: loop.attempts.firstAttempt(
+                ofTurn: turn, inSession: identity.session, body: FirstAttempts.BodyDigest(bytes), headers: headers),
             dialect: dialect,
-            path: request.path,
+            path: request.receivedPath,
             timestamp: WallClock.now(),
             policy: settings.policy,
             maximumReplySize: settings.maximumReplySize,
@@ -96,7 +101,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         )
         let plan = CapturedTurn.plan(
             parsed, policy: settings.policy, knowledge: loop.knowledge, dialect: dialect, at: now)
-        turn = CapturedTurn(
+        self.turn = CapturedTurn(
             facts: facts, request: parsed, plan: plan, knowledge: loop.knowledge, output: output, at: now)
         clock.start(settings) { [weak self] in
             self?.isListening ?? false

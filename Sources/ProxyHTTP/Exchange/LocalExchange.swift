@@ -8,9 +8,13 @@ final class LocalExchange: AgentExchange {
     private let status: HTTPResponseStatus
     private let headers: HTTPHeaders
     private let body: [UInt8]
+    /// Whether the agent waits for an answer before it sends its body.
+    private let isAwaited: Bool
 
-    init(agent: AgentConnection, request: ReplyOutput.Request, reply: ErrorReply) {
+    /// - Parameter isAwaited: Whether the agent waits for an answer before it sends its body.
+    init(agent: AgentConnection, request: ReplyOutput.Request, reply: ErrorReply, isAwaited: Bool = false) {
         self.agent = agent
+        self.isAwaited = isAwaited
         output = ReplyOutput(request: request)
         status = reply.status
         headers = reply.headers
@@ -19,6 +23,7 @@ final class LocalExchange: AgentExchange {
 
     init(agent: AgentConnection, request: ReplyOutput.Request, json: String) {
         self.agent = agent
+        isAwaited = false
         output = ReplyOutput(request: request)
         status = .ok
         body = Array(json.utf8)
@@ -27,10 +32,17 @@ final class LocalExchange: AgentExchange {
 
     var wantsBody: Bool { true }
 
-    func start() {}
+    func start() {
+        guard isAwaited else { return }
+        output.closeBehind()
+        answer()
+    }
+
     func receive(body: ByteBuffer) {}
 
-    func receiveEnd() {
+    func receiveEnd() { answer() }
+
+    private func answer() {
         output.head(status: Int(status.code), reason: status.reasonPhrase, headers: headers, framing: .contentLength)
         output.body(ByteBuffer(bytes: body))
         output.end()
