@@ -55,6 +55,12 @@ struct AgentRequest {
         namedSession = sessionPath.id ?? (names.isEmpty ? nil : names.joined(separator: ", "))
     }
 
+    /// Whether the request is one of Anthropic's API: `/v1/messages` and below, with or without `/v1`.
+    var isAnthropic: Bool {
+        let route = path.hasPrefix("/v1/") ? path.dropFirst(3) : path[...]
+        return route == "/messages" || route.hasPrefix("/messages/")
+    }
+
     var outputRequest: ReplyOutput.Request {
         ReplyOutput.Request(
             isHead: head.method == .HEAD,

@@ -140,7 +140,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             uri: upstream.target(path: "/v1" + dialect.route, query: request.query),
             headers: HeaderRules.forEngine(
                 request.head.headers, authority: upstream.authority, apiKey: loop.settings.upstreamAPIKey,
-                acceptsIdentityOnly: true, bodyLength: prepared.body.count)
+                isAnthropic: request.isAnthropic, acceptsIdentityOnly: true, bodyLength: prepared.body.count)
         )
         connection.start(head, for: self)
         connection.send(body: ByteBuffer(bytes: prepared.body))
