@@ -65,7 +65,8 @@ struct AgentRequest {
         ReplyOutput.Request(
             isHead: head.method == .HEAD,
             takesChunks: head.version.major == 1 && head.version.minor >= 1,
-            keepsAlive: head.isKeepAlive && !head.headers.contains(name: "upgrade")
+            keepsAlive: head.isKeepAlive && !head.headers.contains(name: "upgrade"),
+            errorForm: isAnthropic ? .anthropic : .openAI
         )
     }
 

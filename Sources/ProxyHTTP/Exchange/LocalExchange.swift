@@ -6,9 +6,7 @@ final class LocalExchange: AgentExchange {
     private let agent: AgentConnection
     private var output: ReplyOutput
     private let status: HTTPResponseStatus
-    private let headers: HTTPHeaders
-    private let body: [UInt8]
-    /// Whether the agent waits for an answer before it sends its body.
+    private let json: [UInt8]
     private let isAwaited: Bool
 
     /// - Parameter isAwaited: Whether the agent waits for an answer before it sends its body.
@@ -17,8 +15,7 @@ final class LocalExchange: AgentExchange {
         self.isAwaited = isAwaited
         output = ReplyOutput(request: request)
         status = reply.status
-        headers = reply.headers
-        body = reply.body
+        json = reply.body(in: request.errorForm)
     }
 
     init(agent: AgentConnection, request: ReplyOutput.Request, json: String) {
@@ -26,8 +23,7 @@ final class LocalExchange: AgentExchange {
         isAwaited = false
         output = ReplyOutput(request: request)
         status = .ok
-        body = Array(json.utf8)
-        headers = ["Content-Type": "application/json", "Content-Length": String(body.count)]
+        self.json = Array(json.utf8)
     }
 
     var wantsBody: Bool { true }
@@ -43,9 +39,7 @@ final class LocalExchange: AgentExchange {
     func receiveEnd() { answer() }
 
     private func answer() {
-        output.head(status: Int(status.code), reason: status.reasonPhrase, headers: headers, framing: .contentLength)
-        output.body(ByteBuffer(bytes: body))
-        output.end()
+        output.reply(status: status, json: json)
         agent.finish(output.take(), closes: output.mustClose)
     }
 
