@@ -61,7 +61,9 @@ public struct ProxyConfiguration: Sendable {
     /// Base of the engine's API: `http[s]://host[:port][/path][?query]`. A path takes the place of the `/v1` that the
     /// agent calls; without one `/v1` is used. A query is kept.
     public var upstreamURL: String
-    /// Replaces the agent's `Authorization` by `Bearer` and this key. Default: none, the agent's own is forwarded.
+    /// Replaces the agent's own key in the header where it was sent: `Authorization: Bearer …`, `x-api-key` or `api-key`.
+    /// If there is none it is sent in `Authorization`, or in `x-api-key` to `/v1/messages`. Default: none, the agent's own
+    /// is forwarded.
     public var upstreamAPIKey: String?
     /// File the trace is appended to. Default: `trace.jsonl`.
     public var trace = "trace.jsonl"

@@ -1,4 +1,4 @@
-import JSONBytes
+package import JSONBytes
 
 /// Why a request cannot be forwarded.
 package struct RequestError: Error, Sendable {
@@ -7,6 +7,8 @@ package struct RequestError: Error, Sendable {
 
 /// A request of a captured route, scanned once.
 package protocol DialectRequest: Sendable {
+    var document: RequestDocument { get }
+
     /// Applies the policy and turns on what the engine takes. May be called again for a further attempt.
     func prepared(policy: RequestPolicy, profile: EngineProfile, allowance: Allowance) -> PreparedRequest
 }
@@ -44,11 +46,11 @@ package struct PreparedRequest: Sendable {
 }
 
 /// A request's body, its top level located.
-struct RequestDocument: Sendable {
-    let body: [UInt8]
-    let object: JSONObject
+package struct RequestDocument: Sendable {
+    package let body: [UInt8]
+    package let object: JSONObject
 
-    init(body: [UInt8]) throws(RequestError) {
+    package init(body: [UInt8]) throws(RequestError) {
         let object: JSONObject?
         do {
             object = try JSONObject(document: body.span, options: .validUTF8)

@@ -63,8 +63,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             return
         }
         do {
-            let parsed = try dialect.request(body: Array(body.readableBytesView))
-            begin(parsed)
+            begin(try dialect.request(body: Array(body.readableBytesView)))
         } catch {
             refuse(.badRequest(error.message))
         }
@@ -85,12 +84,18 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         let now = NIODeadline.now()
         body = ByteBuffer()
         let settings = loop.settings
-        let session = "default"
+        let headers = request.head.headers
+        let identity = SessionIdentity(
+            named: request.namedSession, headers: headers, fields: SessionFields(parsed.document))
+        let number = loop.recorder?.nextTurn(inSession: identity.session) ?? 0
         let facts = CapturedTurn.Facts(
-            turn: loop.recorder?.nextTurn(inSession: session) ?? 0,
-            sessionID: session,
+            turn: number,
+            identity: identity,
+            retryOf: loop.server.attempts.firstAttempt(
+                ofTurn: number, inSession: identity.session, body: FirstAttempts.BodyDigest(parsed.document.body),
+                headers: headers),
             dialect: dialect,
-            path: request.path,
+            path: request.receivedPath,
             timestamp: WallClock.now(),
             policy: settings.policy,
             maximumReplySize: settings.maximumReplySize,
@@ -166,7 +171,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             uri: upstream.target(path: "/v1" + dialect.route, query: request.query),
             headers: HeaderRules.forEngine(
                 request.head.headers, authority: upstream.authority, apiKey: loop.settings.upstreamAPIKey,
-                acceptsIdentityOnly: true, bodyLength: prepared.body.count)
+                isAnthropic: request.isAnthropic, acceptsIdentityOnly: true, bodyLength: prepared.body.count)
         )
         connection.start(head, for: self)
         connection.send(body: ByteBuffer(bytes: prepared.body))
@@ -289,7 +294,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     private func keepRecord() {
         guard let record = turn?.record, let recorder = loop.recorder else { return }
         loop.recordingDidBegin()
-        loop.health.note(record)
+        loop.server.health.note(record)
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
         recorder.record(record) { result in
             bound.eventLoop.execute {

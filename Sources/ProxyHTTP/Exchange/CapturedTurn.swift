@@ -96,7 +96,9 @@ struct CapturedTurn {
     /// What does not change while the turn lasts.
     struct Facts {
         var turn: Int
-        var sessionID: String
+        var identity: SessionIdentity
+        /// The turn that this one repeats.
+        var retryOf: Int?
         var dialect: Dialect
         var path: String
         /// Unix time of arrival, in seconds.

@@ -30,7 +30,9 @@ extension Setting {
         meaning: "Base of the engine's API. A path takes the place of the /v1 the agent calls; a query is kept.")
     static let upstreamAPIKey = Setting(
         flag: "upstream-api-key", value: "key", standard: "none: the agent's own is forwarded",
-        meaning: "Replaces the agent's Authorization. Prefer the environment: arguments are visible to other users.",
+        meaning:
+            "Replaces the agent's key, in the header the agent used. Prefer the environment: arguments are visible to "
+            + "other users.",
         otherVariables: ["OPENCODE_UPSTREAM_API_KEY"])
     static let trace = Setting(
         flag: "trace", value: "path", standard: "trace.jsonl",

@@ -1,6 +1,6 @@
 /// A request to `/chat/completions`.
 struct ChatRequest: DialectRequest {
-    private let document: RequestDocument
+    package let document: RequestDocument
 
     init(_ document: RequestDocument) { self.document = document }
 

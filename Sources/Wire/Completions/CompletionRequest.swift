@@ -2,7 +2,7 @@ import JSONBytes
 
 /// A request to `/completions`.
 struct CompletionRequest: DialectRequest {
-    private let document: RequestDocument
+    package let document: RequestDocument
 
     init(_ document: RequestDocument) { self.document = document }
 
