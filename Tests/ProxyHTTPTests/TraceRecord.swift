@@ -37,7 +37,7 @@ struct TraceRecord: Sendable {
     init(line: Data) throws {
         let record = try #require(try JSONSerialization.jsonObject(with: line) as? [String: Any])
         #expect(record["schema"] as? String == "verbatim.turn/1")
-        #expect(record["dialect"] as? String == "chat.completions")
+        #expect((record["dialect"] as? String).flatMap(Dialect.init(rawValue:)) != nil)
         self.line = String(decoding: line, as: UTF8.self)
         turn = try #require(record["turn"] as? Int)
         session = try #require(record["session_id"] as? String)
