@@ -7,7 +7,7 @@ import Wire
 extension CapturedTurn {
     mutating func conclude(outcome: Outcome, then ending: Ending, closesEngine: Bool = false) -> Action {
         if let recognised = reader.recognised { knowledge.recognise(recognised) }
-        if extraAttempts > 0 && !hasSettled { knowledge.forgetPresumption(for: circumstances) }
+        if outcome != .refused && extraAttempts > 0 && !hasSettled { knowledge.forgetPresumption(for: circumstances) }
         endTrial()
         var draft = RecordDraft(outcome: outcome, engineStatus: headStatus)
         draft.passedProblem = passedProblem
