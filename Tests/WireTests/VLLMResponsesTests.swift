@@ -155,6 +155,18 @@ import Wire
                 == Self.response(false, status: "completed", output: Self.message("null")))
     }
 
+    /// Only what ends a reply has the last word; what is there before is undone all the same.
+    @Test func byHand_messagesInEarlierEvents() throws {
+        let early = Self.response(
+            true, status: "in_progress", messages: ("[\(Self.raw("9"))]", "[\(Self.raw("9"))]"))
+        let event = #"{"response":\#(early),"sequence_number":0,"type":"response.created"}"#
+        let driver = StreamDriver.run(try injectedResponse(), responseStream([event]))
+        let plain = Self.response(false, status: "in_progress")
+        #expect(driver.outputText == responseStream([event.replacing(early, with: plain)]))
+        let capture = driver.reply.captured()
+        #expect(capture.promptTokenIDs == nil && capture.choices.first?.tokenIDs.isEmpty == true)
+    }
+
     // MARK: Reasoning and tools
 
     static let call =
@@ -194,6 +206,10 @@ import Wire
         #expect(counted.reply.captured().level == .logprobs)
         let uncounted = StreamDriver.run(try injectedResponse(), Self.toolStream(true, withIDs: false, usage: "null"))
         #expect(uncounted.reply.captured().problems == ["hidden_tokens_missing"])
+        // More than the visible text: an engine that sends them all.
+        let all = Self.toolStream(true, withIDs: false, usage: "null").replacing(
+            #""token":"Hi!","logprob":-0.5,"top"#, with: #""token":"{\"a\":1}Hi!","logprob":-0.5,"top"#)
+        #expect(StreamDriver.run(try injectedResponse(), all).reply.captured().problems == [])
     }
 
     /// A call and nothing else: ids, and no entries that could contradict them.
