@@ -32,9 +32,11 @@ package struct ReplyState: Sendable {
     let policy: RequestPolicy
     let situation: EngineProfile.Situation
     /// The profile in force.
-    var profile: EngineProfile
+    var profile: EngineProfile { didSet { findEngine() } }
     /// The engine, once its replies give it away.
-    var recognised: EngineProfile?
+    private(set) var recognised: EngineProfile? { didSet { findEngine() } }
+    /// The engine as far as it is known: a profile that was chosen is not overruled.
+    private(set) var engine: EngineProfile
     /// Splices to be made in the event or body read last.
     var edits = JSONEdits()
     /// Splices that take log-probabilities out of a whole reply for the record.
@@ -62,10 +64,10 @@ package struct ReplyState: Sendable {
         self.policy = policy
         self.situation = situation
         self.profile = profile
+        engine = profile
     }
 
-    /// The engine as far as it is known: a profile that was chosen is not overruled.
-    var engine: EngineProfile { profile == .generic ? recognised ?? profile : profile }
+    private mutating func findEngine() { engine = profile == .generic ? recognised ?? profile : profile }
 
     mutating func note(_ problem: String) {
         if !problems.contains(problem) { problems.append(problem) }

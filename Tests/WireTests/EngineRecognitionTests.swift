@@ -5,7 +5,7 @@ import Wire
 /// An engine is recognised by what it sends anyway.
 @Suite struct EngineRecognitionTests {
     @Test(arguments: [
-        ("api.openai.com", EngineProfile.openAI), ("API.OpenAI.com", .openAI), ("me.openai.azure.com", .openAI),
+        ("api.openai.com", EngineProfile.openAI), ("API.OpenAI.com", .openAI), ("me.openai.azure.com", .azure),
         ("openai.com.evil.net", nil), ("notopenai.azure.com", nil), ("localhost", nil), ("127.0.0.1", nil), ("", nil),
     ])
     func byHost(host: String, expected: EngineProfile?) {
@@ -22,8 +22,8 @@ import Wire
 
     @Test(arguments: [
         ("vllm", EngineProfile.vllm), ("llamacpp", .llamaCpp), ("openai", .openAI), ("system", .openAI),
-        ("sglang", nil),
-        ("library", nil), ("", nil),
+        ("sglang", .sglang),
+        ("library", .ollama), ("", nil),
     ])
     func byOwner(owner: String, expected: EngineProfile?) {
         #expect(EngineRecognition.profile(forOwner: owner) == expected)

@@ -53,6 +53,22 @@ import Wire
         }
     }
 
+    @Test(arguments: [EngineProfile.sglang, .openRouter, .huggingFaceRouter, .tgi])
+    func gptOSSGivesNothing(profile: EngineProfile) throws {
+        let body = #"{"model":"openai/gpt-oss-120b"}"#
+        let prepared = try prepareResponse(body, profile: profile)
+        #expect(prepared.bodyText == body && prepared.reach == .text)
+    }
+
+    @Test(arguments: [
+        (#"{}"#, EngineProfile.vllm, Capture.Level.tokens), (#"{}"#, .openAI, .logprobs), (#"{}"#, .llamaCpp, .text),
+        (#"{"background":true}"#, .vllm, .text), (#"{"background":true,"include":[\#(member)]}"#, .openAI, .text),
+        (#"{"include":[\#(member)],"enable_response_messages":true}"#, .vllm, .tokens),
+    ])
+    func reach(body: String, profile: EngineProfile, expected: Capture.Level) throws {
+        #expect(try prepareResponse(body, profile: profile).reach == expected)
+    }
+
     @Test func openAIServesEveryModel() throws {
         #expect(
             try prepareResponse(#"{"model":"gpt-oss-120b"}"#, profile: .openAI).bodyText

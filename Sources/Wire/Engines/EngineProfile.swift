@@ -1,6 +1,6 @@
 /// What an engine takes, what its replies look like, and what gives it away: data, so that someone who knows an engine
 /// can add it with one file and one line in ``all``.
-package struct EngineProfile: Hashable, Sendable {
+package struct EngineProfile: Sendable {
     /// What a request is, as far as an engine treats it differently.
     package struct Situation: Hashable, Sendable {
         package let dialect: Dialect
@@ -81,7 +81,7 @@ package struct EngineProfile: Hashable, Sendable {
     }
 
     /// The value of `--engine` and of a record's `engine`.
-    package let name: String
+    package private(set) var name: String
 
     // MARK: Requests
 
@@ -121,14 +121,25 @@ package struct EngineProfile: Hashable, Sendable {
 
     package init(name: String) { self.name = name }
 
+    /// The behaviour of `other`, but none of its marks.
+    package init(name: String, like other: EngineProfile) {
+        self = other
+        self.name = name
+        marks = EngineMarks()
+    }
+
     package func asking(in situation: Situation) -> Asking {
         rules.first { $0.fits(situation) }?.asking ?? Asking(logprobs: situation.dialect.usualLogprobs)
     }
 
     package func logprobsOffForm(in dialect: Dialect) -> OffForm { logprobsOffForms[dialect] ?? .null }
 
-    /// Every profile that can be chosen by name.
-    package static let all: [EngineProfile] = [.vllm, .llamaCpp, .openAI]
+    /// Every profile that can be chosen by name. Those that are built after others, and so have marks in common with
+    /// them, stand first.
+    package static let all: [EngineProfile] = [
+        .azure, .openRouter, .huggingFaceRouter, .dynamo, .tensorRTLLM, .sglang, .ollama, .lmStudio, .tgi, .llamaCpp,
+        .openAI, .vllm,
+    ]
 }
 
 extension Dialect {
@@ -141,4 +152,13 @@ extension Dialect {
         case .messages: .never
         }
     }
+}
+
+extension EngineProfile: Hashable, CustomStringConvertible {
+    /// A profile is known by its name.
+    package static func == (one: EngineProfile, other: EngineProfile) -> Bool { one.name == other.name }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(name) }
+
+    package var description: String { name }
 }

@@ -1,10 +1,23 @@
 extension EngineProfile {
-    /// OpenAI and Azure's OpenAI: log-probabilities of what is visible but no token ids, and unknown fields are refused.
+    /// OpenAI: log-probabilities of visible text but no token ids, and unknown fields are refused. Responses carry
+    /// empty lists where none were asked for.
     package static let openAI: EngineProfile = {
         var profile = EngineProfile(name: "openai")
         profile.modelsWithoutResponseTokens = []
-        profile.marks.hosts = ["api.openai.com", ".openai.azure.com"]
+        profile.maximumTopLogprobs = 20
+        profile.logprobsOffForms = [.responses: .emptyArray]
+        profile.unsetTopLogprobs = "0"
+        profile.marks.hosts = ["api.openai.com"]
         profile.marks.owners = ["openai", "system", "openai-internal"]
+        return profile
+    }()
+
+    /// The same models at Azure.
+    package static let azure: EngineProfile = {
+        var profile = EngineProfile(name: "azure", like: .openAI)
+        profile.marks.hosts = [".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"]
+        profile.marks.replyKeys = ["prompt_filter_results"]
+        profile.marks.choiceKeys = ["content_filter_results"]
         return profile
     }()
 }

@@ -1,6 +1,6 @@
 /// A request to `/responses`.
 struct ResponseRequest: DialectRequest {
-    private let document: RequestDocument
+    package let document: RequestDocument
 
     init(_ document: RequestDocument) { self.document = document }
 
@@ -12,15 +12,15 @@ struct ResponseRequest: DialectRequest {
         }
         let situation = EngineProfile.Situation(.responses, isStream: fields.isStream, hasTools: fields.hasTools)
         let echoes = ResponseEchoes(fields)
+        let givesTokens = !Self.isBackground(fields) && profile.givesResponseTokens(ofModel: fields.model)
+        let asked = givesTokens ? Self.asked(by: fields, ids: profile.asking(in: situation).ids) : Asked()
         var injection = Injection()
-        if !Self.isBackground(fields) && profile.givesResponseTokens(ofModel: fields.model) {
-            let asked = Self.asked(by: fields, ids: profile.asking(in: situation).ids)
+        if givesTokens {
             injection = profile.injection(in: situation, asked: asked, policy: policy, allowance: allowance)
         }
         fields.apply(injection)
         let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
-        return PreparedRequest(
-            fields, injection: injection, situation: situation, reply: ResponsesReply(state, echoes: echoes))
+        return PreparedRequest(fields, asked: asked, reply: ResponsesReply(state, echoes: echoes))
     }
 
     /// The reply is a response that has not begun; token data would come in one that is asked for later, and stay there.
