@@ -24,7 +24,7 @@ package enum Problem {
     package static let logprobFiller = "logprob_filler"
     /// Every log-probability was 0, which engines write that do not compute them.
     package static let logprobsAllZero = "logprobs_all_zero"
-    /// An event with tokens came twice; they stand in the record twice.
+    /// An event with tokens came twice; unless events are numbered, they stand in the record twice.
     package static let duplicateEvent = "duplicate_event"
     /// Tool calls or reasoning were streamed, but only the tokens of the visible text were sent.
     package static let hiddenTokensMissing = "hidden_tokens_missing"

@@ -278,6 +278,9 @@ struct TokenCapture: Sendable {
         try Self.append(elementsOf: list, of: text, to: &wholeIDs)
     }
 
+    /// Whether the ids of all tokens have come.
+    var hasWholeIDs: Bool { wholeIDs != nil }
+
     /// Takes the ids of all tokens of the choice, as a JSON array.
     mutating func takeWholeIDs(_ array: [UInt8]) { wholeIDs = JSONList(array: array.span) ?? wholeIDs }
 
