@@ -304,8 +304,12 @@ struct TokenCapture: Sendable {
 
     /// The lists for the record, and what is wrong with them.
     ///
-    /// - Parameter promptLength: How many of the first tokens are an echoed prompt's.
-    func fill(_ choice: inout Capture.Choice, promptLength: Int? = nil) -> [String] {
+    /// - Parameters:
+    ///   - promptLength: How many of the first tokens are an echoed prompt's.
+    ///   - lacksEndToken: Whether the last id's token is known to have no entry, if there is one id more.
+    func fill(
+        _ choice: inout Capture.Choice, promptLength: Int? = nil, lacksEndToken: Bool = false
+    ) -> [String] {
         var problems: [String] = []
         choice.logprobs = content
         choice.repeatedTokens = repetition.count
@@ -314,7 +318,7 @@ struct TokenCapture: Sendable {
             choice.logprobValues = values
         }
         if let wholeIDs {
-            problems += fill(&choice, withWholeIDs: wholeIDs)
+            problems += fill(&choice, withWholeIDs: wholeIDs, lacksEndToken: lacksEndToken)
         } else if hasListedIDs {
             choice.tokenIDs = listedIDs
             if hasEntries && hasFillers { problems.append(Problem.idsLogprobsMismatch) }
@@ -342,9 +346,16 @@ struct TokenCapture: Sendable {
 
     /// Ids that come at the end belong to the entries only if there are as many of them. If not, nobody can say which
     /// belongs to which, and only the ids stand.
-    private func fill(_ choice: inout Capture.Choice, withWholeIDs ids: JSONList) -> [String] {
+    private func fill(
+        _ choice: inout Capture.Choice, withWholeIDs ids: JSONList, lacksEndToken: Bool
+    ) -> [String] {
         choice.tokenIDs = ids
         if !hasEntries || ids.count == tokens.count { return [] }
+        if lacksEndToken && ids.count == tokens.count + 1 {
+            choice.tokens.appendNull()
+            choice.logprobValues.appendNull()
+            return [Problem.endTokenMissing]
+        }
         choice.tokens = JSONList(nulls: ids.count)
         choice.logprobValues = JSONList(nulls: ids.count)
         choice.isUnpaired = true

@@ -103,6 +103,8 @@ package struct EngineProfile: Sendable {
     package var idsOffForm = OffForm.null
     /// How `top_logprobs` of a response (dialect `responses`) reads when the agent did not set it.
     package var unsetTopLogprobs = "null"
+    /// Whether a response repeats the agent's `top_logprobs` also if no log-probabilities were included.
+    package var echoesUnusedTopLogprobs = false
     /// Whether token data make events whose delta brings nothing: its members are null or empty.
     package var sendsBlankDeltas = false
     /// Whether such deltas repeat the role.
@@ -114,6 +116,8 @@ package struct EngineProfile: Sendable {
     package var usageCoversAllChoices = true
     /// Whether streams leave out the token that ends a turn.
     package var streamsOmitEndToken = false
+    /// Whether a streamed response (dialect `responses`) leaves out the log-probability of the token that ends it.
+    package var responseStreamsOmitEndToken = false
     /// Whether entries of log-probabilities carry ids, so that none need to be asked for.
     package var entriesCarryIDs = false
 

@@ -7,6 +7,7 @@ extension EngineProfile {
         profile.maximumTopLogprobs = 20
         profile.logprobsOffForms = [.responses: .emptyArray]
         profile.unsetTopLogprobs = "0"
+        profile.echoesUnusedTopLogprobs = true
         profile.marks.hosts = ["api.openai.com"]
         profile.marks.owners = ["openai", "system", "openai-internal"]
         return profile

@@ -9,6 +9,8 @@ extension EngineProfile {
             .asks(.completions, ids: [.flag("return_token_ids")]),
             .asks(.responses, ids: [.flag("enable_response_messages")]),
         ]
+        // A token without text makes no event (`entrypoints/openai/responses/serving.py`).
+        profile.responseStreamsOmitEndToken = true
         profile.marks.owners = ["vllm"]
         profile.marks.fingerprints = ["vllm-*"]
         profile.marks.fingerprintIsVersion = true

@@ -19,10 +19,11 @@ struct ResponseEchoes: Hashable, Sendable {
     func topLogprobs(
         insteadOf value: JSONValue, of text: Span<UInt8>, after injection: Injection, engine: EngineProfile
     ) -> [UInt8]? {
-        // The agent's own is never changed. A number that is not the injected one is none that was echoed.
-        guard topLogprobs == nil, let injected = injection.topLogprobs, value.int(in: text) == injected else {
-            return nil
-        }
+        guard let injected = injection.topLogprobs, injection.logprobs == .included else { return nil }
+        let own = topLogprobs.map { RequestFields.Value(text: $0).number }
+        // A number that is not the one that was sent is none that was echoed.
+        guard let echoed = value.double(in: text), echoed == own ?? Double(injected) else { return nil }
+        if own != nil && engine.echoesUnusedTopLogprobs { return nil }
         let unset = Array(engine.unsetTopLogprobs.utf8)
         return unset == value.bytes(in: text) ? nil : unset
     }

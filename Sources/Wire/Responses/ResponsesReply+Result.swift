@@ -8,7 +8,7 @@ extension ResponsesReply {
         capture.problems = state.problems
         if hasBegun {
             var choice = Capture.Choice(index: 0)
-            let found = tokens.fill(&choice)
+            let found = tokens.fill(&choice, lacksEndToken: lacksEndToken)
             choice.finishReason = finishReason
             choice.hidesTokens = hidesTokens
             capture.choices = [choice]
@@ -38,6 +38,12 @@ extension ResponsesReply {
     }
 
     private var countByEngine: Int? { fields.value("usage").flatMap { Self.number("output_tokens", in: $0) } }
+
+    /// Whether the token that ended the response is the only one that can be missing: all others had text.
+    private var lacksEndToken: Bool {
+        !state.isWhole && state.engine.responseStreamsOmitEndToken && !hasHiddenParts
+            && finishReason == Array(#""completed""#.utf8)
+    }
 
     /// Whether tokens of the visible text only came, although more was generated, and nothing else will tell.
     private var hidesTokens: Bool {
