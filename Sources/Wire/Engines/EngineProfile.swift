@@ -100,8 +100,9 @@ package struct EngineProfile: Sendable {
     package var idsOffForm = OffForm.null
     /// How `top_logprobs` of a response (dialect `responses`) reads when the agent did not set it.
     package var unsetTopLogprobs = "null"
-    /// Whether token data make events whose delta brings nothing: its members are null or empty.
-    package var sendsBlankDeltas = false
+    /// The dialects in which token data make events that bring nothing: a text, or every member of a delta, is null or
+    /// empty.
+    package var blankEvents: Set<Dialect> = []
     /// Whether such deltas repeat the role.
     package var repeatsRole = false
 
@@ -137,6 +138,17 @@ package struct EngineProfile: Sendable {
         .azure, .openRouter, .huggingFaceRouter, .dynamo, .tensorRTLLM, .sglang, .ollama, .lmStudio, .tgi, .llamaCpp,
         .openAI, .vllm,
     ]
+}
+
+extension EngineProfile {
+    /// Every field that asks some engine for token ids.
+    static let idRequests: [IDRequest] = {
+        var requests: [IDRequest] = []
+        for id in (all + [.generic]).flatMap(\.rules).flatMap(\.asking.ids) where !requests.contains(id) {
+            requests.append(id)
+        }
+        return requests
+    }()
 }
 
 extension Dialect {
