@@ -18,9 +18,11 @@ struct Exchange {
         return (String(decoding: read.output, as: UTF8.self), read.reply.captured(), read.reply)
     }
 
-    func request(_ more: String) throws -> PreparedRequest {
+    func request(
+        _ more: String, _ change: (inout RequestPolicy) -> Void = { _ in }
+    ) throws -> PreparedRequest {
         let members = [more, fields].filter { !$0.isEmpty }.joined(separator: ",")
-        return try prepare("{\(members)}", dialect: dialect, profile: profile)
+        return try prepare("{\(members)}", dialect: dialect, profile: profile, change)
     }
 }
 
