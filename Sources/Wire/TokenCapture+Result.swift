@@ -12,7 +12,7 @@ extension TokenCapture {
     }
 
     /// The lists for the record, and what is wrong with them.
-    func fill(_ choice: inout Capture.Choice, prompt: Prompt) -> [String] {
+    func fill(_ choice: inout Capture.Choice, prompt: Prompt = .absent) -> [String] {
         var problems: [String] = []
         choice.logprobs = content
         choice.repeatedTokens = repetition.count

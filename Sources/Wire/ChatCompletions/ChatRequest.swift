@@ -14,7 +14,7 @@ struct ChatRequest: DialectRequest {
         }
         let situation = EngineProfile.Situation(
             .chatCompletions, isStream: fields.isStream, hasTools: fields.hasTools)
-        let asked = Self.asked(by: fields)
+        let asked = Self.asked(by: fields, ids: profile.asking(in: situation).ids)
         let injection = profile.injection(in: situation, asked: asked, policy: policy, allowance: allowance)
         fields.apply(injection)
         let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
@@ -43,7 +43,7 @@ struct ChatRequest: DialectRequest {
     // MARK: Injection
 
     /// `top_logprobs` without `logprobs`, or a `logprobs` that is no boolean, is for the engine to refuse.
-    private static func asked(by fields: RequestFields) -> Asked {
+    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> Asked {
         var asked = Asked()
         switch fields.value("logprobs") {
         case nil, .word("null"), .word("false"):
@@ -52,7 +52,8 @@ struct ChatRequest: DialectRequest {
         default: asked.isFaulty = true
         }
         if !(fields.value("n_probs")?.isNull ?? true) { asked.logprobs = true }
-        asked.ids = fields.asked(for: EngineProfile.idRequests)
+        asked.ids = fields.asked(for: ids)
+        asked.anyIDs = fields.asked(for: EngineProfile.idRequests)
         return asked
     }
 }

@@ -132,7 +132,7 @@ extension ChoicesReply {
         if isCompacted { compactor.endObject(at: cursor.offset, edits: &state.compactEdits) }
         choices[slot].tokens.endInstalment(isEcho: echo != nil)
         if !state.hasOutput && choices[slot].hasOutput { state.hasOutput = true }
-        return visit.isInjectedOnly && !asked.logprobs && asked.ids.isEmpty
+        return visit.isInjectedOnly && !asked.logprobs && asked.anyIDs.isEmpty
     }
 
     /// What has been seen of a choice in one event.
@@ -213,7 +213,7 @@ extension ChoicesReply {
     /// One flag brings both kinds of ids, unless the engine has another for those of the prompt.
     private var hasInjectedPromptIDs: Bool {
         let ids = state.injection.ids
-        return ids.contains(.promptIDs) || (ids.contains(.completionIDs) && !asked.ids.contains(.promptIDs))
+        return ids.contains(.promptIDs) || (ids.contains(.completionIDs) && !asked.anyIDs.contains(.promptIDs))
     }
 
     private func offForm(of field: TokenField?) -> EngineProfile.OffForm {

@@ -13,7 +13,7 @@ struct CompletionRequest: DialectRequest {
             fields.cap(["max_tokens"], by: policy)
         }
         let situation = EngineProfile.Situation(.completions, isStream: fields.isStream, hasTools: false)
-        let asked = Self.asked(by: fields)
+        let asked = Self.asked(by: fields, ids: profile.asking(in: situation).ids)
         var injection = profile.injection(in: situation, asked: asked, policy: policy, allowance: allowance)
         let echo = fields.value("echo") == .word("true") ? Self.echoedPrompt(in: fields) : nil
         // vLLM leaves the echoed prompt out of the text if ids are asked for.
@@ -25,12 +25,13 @@ struct CompletionRequest: DialectRequest {
     }
 
     /// `logprobs` is a number here; anything else is for the engine to refuse.
-    private static func asked(by fields: RequestFields) -> Asked {
+    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> Asked {
         var asked = Asked()
         if let logprobs = fields.value("logprobs"), !logprobs.isNull {
             if logprobs.number == nil { asked.isFaulty = true } else { asked.logprobs = true }
         }
-        asked.ids = fields.asked(for: EngineProfile.idRequests)
+        asked.ids = fields.asked(for: ids)
+        asked.anyIDs = fields.asked(for: EngineProfile.idRequests)
         return asked
     }
 
