@@ -1,8 +1,16 @@
 import JSONBytes
 import NIOHTTP1
+import Wire
 
-/// An answer of the proxy's own, in the form of OpenAI's errors.
+/// An answer of the proxy's own, in the form that the agent's API gives to errors.
 struct ErrorReply: Sendable {
+    enum Form: Sendable {
+        /// `{"error":{"message":…,"type":…,"param":null,"code":…}}`
+        case openAI
+        /// `{"type":"error","error":{"type":…,"message":…}}`
+        case anthropic
+    }
+
     let status: HTTPResponseStatus
     let message: String
     let type: String
@@ -32,15 +40,43 @@ struct ErrorReply: Sendable {
             code: "trace_unavailable")
     }
 
+    /// 422: a client library does not try that again.
+    static func captureUnavailable(required: String, engine: String, dialect: Dialect) -> ErrorReply {
+        ErrorReply(
+            status: .unprocessableEntity,
+            message: "this turn cannot be captured at level \(required), which --require-capture demands: "
+                + "the engine (\(engine)) does not give that for \(dialect.rawValue) requests like this one",
+            type: "invalid_request_error", code: "capture_unavailable")
+    }
+
     static let shuttingDown = ErrorReply(
         status: .serviceUnavailable, message: "the proxy is shutting down", type: "server_error", code: "shutting_down")
 
-    /// `{"error":{"message":…,"type":…,"param":null,"code":…}}`
-    var body: [UInt8] {
-        Array(#"{"error":"#.utf8) + object + Array("}".utf8)
+    func body(in form: Form) -> [UInt8] {
+        switch form {
+        case .openAI: return Array(#"{"error":"#.utf8) + object + Array("}".utf8)
+        case .anthropic:
+            var text = Array(#"{"type":"error","error":{"type":""#.utf8)
+            text.append(contentsOf: anthropicType.utf8)
+            text.append(contentsOf: #"","message":"#.utf8)
+            text.appendJSONString(message)
+            text.append(contentsOf: "}}".utf8)
+            return text
+        }
     }
 
-    /// The error object alone, as it stands in a record's `upstream_error`.
+    /// The type that Anthropic's API gives to errors of this status.
+    private var anthropicType: String {
+        switch status {
+        case .payloadTooLarge: "request_too_large"
+        case .gatewayTimeout: "timeout_error"
+        case .serviceUnavailable: "overloaded_error"
+        case .badGateway: "api_error"
+        default: "invalid_request_error"
+        }
+    }
+
+    /// The object of OpenAI's form alone, as it stands in a record's `upstream_error`.
     var object: [UInt8] {
         var text = Array(#"{"message":"#.utf8)
         text.appendJSONString(message)
@@ -50,9 +86,5 @@ struct ErrorReply: Sendable {
         text.append(contentsOf: code.utf8)
         text.append(contentsOf: #""}"#.utf8)
         return text
-    }
-
-    var headers: HTTPHeaders {
-        ["Content-Type": "application/json", "Content-Length": String(body.count)]
     }
 }

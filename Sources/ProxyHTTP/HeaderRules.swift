@@ -8,28 +8,38 @@ enum HeaderRules {
         "transfer-encoding", "upgrade",
     ]
 
+    /// What ends here: the expectation has been answered, and the session's name is for the proxy alone.
+    private static let ownToProxy: Set<String> = ["expect", AgentHeaders.named.lowercased()]
+
     /// The agent's headers as the engine gets them: in their order and case, with `Host`, credentials, encoding and
-    /// framing replaced in place.
+    /// framing replaced in place. Of several headers with a name that is replaced, only the first is left.
+    ///
+    /// - Parameters:
+    ///   - apiKey: Takes the place of the agent's credentials; `nil` leaves them.
+    ///   - isAnthropic: Whether the request is one of Anthropic's API.
+    ///   - bodyLength: `nil` leaves the framing as it is.
     static func forEngine(
-        _ headers: HTTPHeaders, authority: String, apiKey: String?, acceptsIdentityOnly: Bool, bodyLength: Int?
+        _ headers: HTTPHeaders, authority: String, apiKey: String?, isAnthropic: Bool, acceptsIdentityOnly: Bool,
+        bodyLength: Int?
     ) -> HTTPHeaders {
         var replacements: [(name: String, value: String)] = [("Host", authority)]
-        if let apiKey { replacements.append(("Authorization", "Bearer \(apiKey)")) }
+        if let apiKey { replacements += credentials(apiKey, insteadOf: headers, isAnthropic: isAnthropic) }
         if acceptsIdentityOnly { replacements.append(("Accept-Encoding", "identity")) }
         if let bodyLength { replacements.append(("Content-Length", String(bodyLength))) }
+        let replaced = Set(replacements.map { $0.name.lowercased() })
 
         let named = namedByConnection(headers)
         var result = HTTPHeaders()
         result.reserveCapacity(headers.count + replacements.count)
         for (name, value) in headers {
             let lowercased = name.lowercased()
-            if hopByHop.contains(lowercased) || named.contains(lowercased) || lowercased == "expect" { continue }
+            if hopByHop.contains(lowercased) || named.contains(lowercased) || ownToProxy.contains(lowercased) {
+                continue
+            }
             if let index = replacements.firstIndex(where: { $0.name.lowercased() == lowercased }) {
                 let replacement = replacements.remove(at: index)
                 result.add(name: name, value: replacement.value)
-            } else if isReplaced(lowercased, apiKey: apiKey, identity: acceptsIdentityOnly, length: bodyLength) {
-                continue
-            } else {
+            } else if !replaced.contains(lowercased) {
                 result.add(name: name, value: value)
             }
         }
@@ -37,15 +47,16 @@ enum HeaderRules {
         return result
     }
 
-    /// Whether further headers of this name must not follow the one that was replaced.
-    private static func isReplaced(_ name: String, apiKey: String?, identity: Bool, length: Int?) -> Bool {
-        switch name {
-        case "host": true
-        case "authorization": apiKey != nil
-        case "accept-encoding": identity
-        case "content-length": length != nil
-        default: false
-        }
+    /// The key in each header that the agent used for its own, since engines look into the one that their API names; in
+    /// the API's own if it used none.
+    private static func credentials(
+        _ key: String, insteadOf headers: HTTPHeaders, isAnthropic: Bool
+    ) -> [(name: String, value: String)] {
+        let bearer = (name: "Authorization", value: "Bearer \(key)")
+        let anthropic = (name: "x-api-key", value: key)
+        let azure = (name: "api-key", value: key)
+        let used = [bearer, anthropic, azure].filter { headers.contains(name: $0.name) }
+        return used.isEmpty ? [isAnthropic ? anthropic : bearer] : used
     }
 
     /// How a reply's headers change on the way to the agent.

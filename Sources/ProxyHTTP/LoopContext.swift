@@ -5,31 +5,37 @@ import NIOSSL
 import Trace
 import Wire
 
-/// What the connections of one event loop share. Used on that loop only.
-final class LoopContext {
-    let eventLoop: any EventLoop
+/// What all event loops of a server share.
+struct ServerContext: Sendable {
     let settings: ProxySettings
+    let tls: NIOSSLContext?
     let knowledge: EngineKnowledge
     /// `nil` if nothing is captured.
     let recorder: TraceRecorder?
-    let pool: EnginePool
     let log: TurnLog
-    private let connections: ConnectionCount
+    let connections = ConnectionCount()
+    let attempts = FirstAttempts()
+    let health = CaptureHealth()
+}
+
+/// What the connections of one event loop share. Used on that loop only.
+final class LoopContext {
+    let eventLoop: any EventLoop
+    let server: ServerContext
+    let pool: EnginePool
     private var agents: [ObjectIdentifier: AgentConnection] = [:]
     private(set) var isDraining = false
 
-    init(
-        eventLoop: any EventLoop, settings: ProxySettings, tls: NIOSSLContext?, knowledge: EngineKnowledge,
-        recorder: TraceRecorder?, log: TurnLog, connections: ConnectionCount
-    ) {
+    init(eventLoop: any EventLoop, server: ServerContext) {
         self.eventLoop = eventLoop
-        self.settings = settings
-        self.knowledge = knowledge
-        self.recorder = recorder
-        self.log = log
-        self.connections = connections
-        pool = EnginePool(settings: settings, tls: tls, loop: eventLoop)
+        self.server = server
+        pool = EnginePool(settings: server.settings, tls: server.tls, loop: eventLoop)
     }
+
+    var settings: ProxySettings { server.settings }
+    var knowledge: EngineKnowledge { server.knowledge }
+    var recorder: TraceRecorder? { server.recorder }
+    var log: TurnLog { server.log }
 
     /// Chooses what is done with a request.
     func exchange(for head: HTTPRequestHead, on agent: AgentConnection) -> any AgentExchange {
@@ -40,7 +46,12 @@ final class LoopContext {
                 reply: .badRequest("the request target must be a path: this is a proxy for one engine"))
         }
         if request.path == "/healthz" && (head.method == .GET || head.method == .HEAD) {
-            return LocalExchange(agent: agent, request: request.outputRequest, json: #"{"status":"ok"}"#)
+            return LocalExchange(agent: agent, request: request.outputRequest, json: server.health.json)
+        }
+        if let session = request.namedSession, !SessionID.isValid(session) {
+            return LocalExchange(
+                agent: agent, request: request.outputRequest, reply: .badRequest(SessionID.rule),
+                isAwaited: request.expectsContinue)
         }
         guard let dialect = Dialect.spoken(method: head.method.rawValue, path: request.path) else {
             return ForwardedExchange(loop: self, agent: agent, request: request, path: request.path)
@@ -53,21 +64,21 @@ final class LoopContext {
     }
 
     /// The loop is needed until a record has been written, even if its agent is gone.
-    func recordingDidBegin() { connections.increase() }
+    func recordingDidBegin() { server.connections.increase() }
 
-    func recordingDidEnd() { connections.decrease() }
+    func recordingDidEnd() { server.connections.decrease() }
 
     // MARK: Agents
 
     func add(_ agent: AgentConnection) {
         agents[ObjectIdentifier(agent)] = agent
-        connections.increase()
+        server.connections.increase()
         if isDraining { agent.drain() }
     }
 
     func remove(_ agent: AgentConnection) {
         agents[ObjectIdentifier(agent)] = nil
-        connections.decrease()
+        server.connections.decrease()
     }
 
     func drain() {

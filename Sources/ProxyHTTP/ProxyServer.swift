@@ -47,22 +47,19 @@ package final class ProxyServer: Sendable {
             logger.info("recognised the engine", metadata: ["engine": "\(profile.name)"])
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? System.coreCount)
-        let connections = ConnectionCount()
+        let server = ServerContext(
+            settings: settings, tls: tls, knowledge: knowledge, recorder: recorder, log: TurnLog(logger: logger))
         var loops: [NIOLoopBound<LoopContext>] = []
         do {
             for loop in group.makeIterator() {
                 let bound = try await loop.submit {
-                    NIOLoopBound(
-                        LoopContext(
-                            eventLoop: loop, settings: settings, tls: tls, knowledge: knowledge, recorder: recorder,
-                            log: TurnLog(logger: logger), connections: connections),
-                        eventLoop: loop)
+                    NIOLoopBound(LoopContext(eventLoop: loop, server: server), eventLoop: loop)
                 }.get()
                 loops.append(bound)
             }
             let listener = try await listen(settings, group: group, loops: loops)
             return ProxyServer(
-                settings: settings, group: group, loops: loops, listener: listener, connections: connections,
+                settings: settings, group: group, loops: loops, listener: listener, connections: server.connections,
                 recorder: recorder, logger: logger)
         } catch {
             try? await group.shutdownGracefully()

@@ -4,7 +4,7 @@ package import Wire
 /// Everything a proxy server needs to know, checked and complete.
 package struct ProxySettings: Sendable {
     package var upstream: UpstreamURL
-    /// Replaces the agent's credentials.
+    /// Replaces the agent's credentials, in the header that the agent used for them.
     package var upstreamAPIKey: String?
     package var host = "127.0.0.1"
     /// 0 picks a free one.

@@ -6,6 +6,8 @@ package enum Outcome: String, CaseIterable, Sendable {
     case clientDisconnected = "client_disconnected"
     case timeout
     case shutdown
+    /// By the proxy, which could not have captured what it must.
+    case refused
 }
 
 /// What could be captured of a turn.

@@ -89,6 +89,11 @@ enum RecordChecks {
         if let outcome = object.value("outcome", in: line)?.string(in: line), Outcome(rawValue: outcome) == nil {
             report("'outcome' is unknown: \(outcome)")
         }
+        if let first = object.value("retry_of", in: line), !first.isNull {
+            let turn = object.value("turn", in: line)?.int(in: line) ?? 0
+            let number = first.int(in: line) ?? 0
+            if number < 1 || number >= turn { report("'retry_of' is no earlier turn") }
+        }
         guard let capture = object.value("capture", in: line)?.object(in: line),
             let level = capture.value("level", in: line)?.string(in: line),
             let complete = capture.value("complete", in: line), complete.kind.isBool

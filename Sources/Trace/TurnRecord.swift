@@ -9,6 +9,8 @@ package struct TurnRecord: Sendable {
     package var turn: Int
     package var sessionID: String
     package var parentSessionID: String?
+    /// The turn of the session that this one repeats: the first attempt at the same request.
+    package var retryOf: Int?
     package var dialect: String
     package var path: String
     package var isStream: Bool
@@ -51,6 +53,7 @@ package struct TurnRecord: Sendable {
         turn: Int,
         sessionID: String,
         parentSessionID: String? = nil,
+        retryOf: Int? = nil,
         dialect: String,
         path: String,
         isStream: Bool,
@@ -77,6 +80,7 @@ package struct TurnRecord: Sendable {
         self.turn = turn
         self.sessionID = sessionID
         self.parentSessionID = parentSessionID
+        self.retryOf = retryOf
         self.dialect = dialect
         self.path = path
         self.isStream = isStream
@@ -164,8 +168,10 @@ extension TurnRecord {
     }
 }
 
-/// The problem codes that this module adds to a record.
+/// The problem codes that have nothing to do with an API's wire format.
 package enum ProblemCode {
+    /// The agent sent a session id that cannot be used; the next source was asked.
+    package static let sessionIDUnusable = "session_id_unusable"
     /// A number was NaN or an infinity; it stands as `null`.
     package static let nonFiniteNumber = "non_finite_number"
     /// A text was not UTF-8; what was not stands as U+FFFD.

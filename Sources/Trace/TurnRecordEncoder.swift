@@ -53,6 +53,7 @@ private struct LineWriter {
         string("schema", TurnRecordEncoder.schema)
         string("session_id", record.sessionID)
         string("parent_session_id", record.parentSessionID)
+        integer("retry_of", record.retryOf)
         string("dialect", record.dialect)
         string("path", record.path)
         bool("stream", record.isStream)

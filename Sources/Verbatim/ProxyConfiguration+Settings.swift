@@ -30,6 +30,11 @@ extension ProxyConfiguration {
                 .invalidConfiguration,
                 "upstream-api-key: a key must not hold spaces, line breaks or non-ASCII characters")
         }
+        if let requireCapture, capture != .tokens && !(requireCapture == .logprobs && capture == .logprobs) {
+            throw ProxyError(
+                .invalidConfiguration,
+                "require-capture: \(requireCapture.rawValue) cannot be reached with --capture \(capture.rawValue)")
+        }
         settings.upstreamAPIKey = upstreamAPIKey
         settings.host = host
         settings.port = port
@@ -55,6 +60,7 @@ extension ProxyConfiguration {
 
     private func policy() throws(ProxyError) -> RequestPolicy {
         var policy = RequestPolicy()
+        policy.requirement = requireCapture.flatMap { CaptureRequirement(rawValue: $0.rawValue) }
         switch capture {
         case .tokens: policy.goal = .tokens
         case .logprobs: policy.goal = .logprobs

@@ -34,6 +34,14 @@ public struct ProxyConfiguration: Sendable {
         case off
     }
 
+    /// The least that each turn must give.
+    public enum Requirement: String, CaseIterable, Sendable {
+        /// Token ids and log-probabilities.
+        case tokens
+        /// Log-probabilities.
+        case logprobs
+    }
+
     /// How much of the log-probabilities a record repeats.
     public enum TraceDetail: String, CaseIterable, Sendable {
         /// The engine's own entries, alternatives included, beside the flat lists.
@@ -53,7 +61,9 @@ public struct ProxyConfiguration: Sendable {
     /// Base of the engine's API: `http[s]://host[:port][/path][?query]`. A path takes the place of the `/v1` that the
     /// agent calls; without one `/v1` is used. A query is kept.
     public var upstreamURL: String
-    /// Replaces the agent's `Authorization` by `Bearer` and this key. Default: none, the agent's own is forwarded.
+    /// Replaces the agent's own key in the header where it was sent: `Authorization: Bearer …`, `x-api-key` or `api-key`.
+    /// If there is none it is sent in `Authorization`, or in `x-api-key` to `/v1/messages`. Default: none, the agent's own
+    /// is forwarded.
     public var upstreamAPIKey: String?
     /// File the trace is appended to. Default: `trace.jsonl`.
     public var trace = "trace.jsonl"
@@ -81,6 +91,9 @@ public struct ProxyConfiguration: Sendable {
     public var engine = Engine.auto
     /// Default: ``Capture/tokens``.
     public var capture = Capture.tokens
+    /// A turn that would be captured below this is refused: before generation where that is knowable, else it is recorded
+    /// as a violation, and the proxy's health is `degraded`. Default: none.
+    public var requireCapture: Requirement?
     /// Default: ``TraceDetail/full``.
     public var traceDetail = TraceDetail.full
     /// Default: ``TraceSync/write``.

@@ -14,6 +14,8 @@ public struct Turn: Hashable, Sendable {
     public let sessionID: String
     /// The session that this one was started from.
     public let parentSessionID: String?
+    /// The turn of the same session that this one repeats: the first attempt at the same request.
+    public let retryOf: Int?
 
     /// The kind of API: `chat.completions`, `completions`, `responses`, `messages`.
     public let dialect: String
@@ -104,6 +106,7 @@ public struct Turn: Hashable, Sendable {
         self.response = response?.range
         sessionID = string("session_id") ?? TurnNumbers.defaultSession
         parentSessionID = string("parent_session_id")
+        retryOf = record.value("retry_of", in: text)?.int(in: text)
         dialect = string("dialect") ?? "chat.completions"
         path = string("path") ?? "/v1/chat/completions"
         isStream = (record.value("stream", in: text) ?? requestObject?.value("stream", in: text))?.kind == .true

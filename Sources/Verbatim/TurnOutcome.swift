@@ -11,6 +11,8 @@ public enum TurnOutcome: Hashable, Sendable {
     case timeout
     /// The proxy was stopped before the reply had ended.
     case shutdown
+    /// The proxy refused the turn: it could not have captured what `--require-capture` demands.
+    case refused
     /// What a later version may write.
     case unknown(String)
 
@@ -23,6 +25,7 @@ public enum TurnOutcome: Hashable, Sendable {
         case .clientDisconnected: "client_disconnected"
         case .timeout: "timeout"
         case .shutdown: "shutdown"
+        case .refused: "refused"
         case .unknown(let name): name
         }
     }
@@ -31,6 +34,7 @@ public enum TurnOutcome: Hashable, Sendable {
     public init(name: String) {
         let known: [TurnOutcome] = [
             .completed, .upstreamError, .upstreamDisconnected, .clientDisconnected, .timeout, .shutdown,
+            .refused,
         ]
         self = known.first { $0.name == name } ?? .unknown(name)
     }

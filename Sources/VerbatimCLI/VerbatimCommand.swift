@@ -18,7 +18,7 @@ struct VerbatimCommand: AsyncParsableCommand {
             The agent receives, byte for byte, what the engine would have sent without it.
             """,
         version: "0.1.0",
-        subcommands: [ServeCommand.self, DemoCommand.self, TraceCommand.self],
+        subcommands: [ServeCommand.self, ProbeCommand.self, DemoCommand.self, TraceCommand.self],
         defaultSubcommand: ServeCommand.self
     )
 

@@ -30,6 +30,23 @@ extension EngineProfile {
         }
         return injection
     }
+
+    /// The most that a request can give.
+    func reach(in situation: Situation, asked: Asked, injection: Injection) -> Capture.Level {
+        // The engine's answer to such a request is no turn to train on anyway.
+        if asked.isFaulty { return .tokens }
+        let canLogprobs = asking(in: situation).logprobs != .never
+        let hasLogprobs = canLogprobs && (asked.logprobs || injection.topLogprobs != nil)
+        let hasIDs =
+            !asked.ids.isEmpty || !injection.ids.isEmpty
+            || (hasLogprobs && (entriesCarryIDs || self == .generic))
+        return switch (hasIDs, hasLogprobs) {
+        case (true, true): .tokens
+        case (false, true): .logprobs
+        case (true, false): .ids
+        case (false, false): .text
+        }
+    }
 }
 
 extension RequestFields {

@@ -28,6 +28,9 @@ package struct Capture: Sendable {
         case tokens, logprobs, ids, text, none
     }
 
+    /// The engine's version as the reply names it, from engines that do.
+    package var engineVersion: [UInt8]?
+
     package var response: [UInt8] = []
     /// In order of their index.
     package var choices: [Choice] = []

@@ -10,6 +10,14 @@ package enum CaptureGoal: String, CaseIterable, Sendable {
     case off
 }
 
+/// The least that a turn must give to be worth its cost (`--require-capture`).
+package enum CaptureRequirement: String, CaseIterable, Sendable {
+    /// Token ids and log-probabilities.
+    case tokens
+    /// Log-probabilities.
+    case logprobs
+}
+
 /// What is done to every captured request, whatever the engine.
 package struct RequestPolicy: Sendable {
     package var goal: CaptureGoal = .tokens
@@ -25,7 +33,19 @@ package struct RequestPolicy: Sendable {
     /// Fields that overwrite the agent's, as name and JSON text.
     package var sampling: [(name: String, value: [UInt8])] = []
 
+    /// A turn that would be captured below this is refused.
+    package var requirement: CaptureRequirement?
+
     package init() {}
+
+    /// Whether a turn of that level is worth its cost.
+    package func isSatisfied(by level: Capture.Level) -> Bool {
+        switch requirement {
+        case nil: true
+        case .tokens: level == .tokens
+        case .logprobs: level == .tokens || level == .logprobs
+        }
+    }
 
     /// Whether log-probabilities or token ids are asked for.
     package var wantsTokenData: Bool { goal == .tokens || goal == .logprobs }

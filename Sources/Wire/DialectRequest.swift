@@ -1,4 +1,4 @@
-import JSONBytes
+package import JSONBytes
 
 /// Why a request cannot be forwarded.
 package struct RequestError: Error, Sendable {
@@ -7,6 +7,8 @@ package struct RequestError: Error, Sendable {
 
 /// A request of a captured route, scanned once.
 package protocol DialectRequest: Sendable {
+    var document: RequestDocument { get }
+
     /// Applies the policy and turns on what the engine takes. May be called again for a further attempt.
     func prepared(policy: RequestPolicy, profile: EngineProfile, allowance: Allowance) -> PreparedRequest
 }
@@ -22,26 +24,33 @@ package struct PreparedRequest: Sendable {
     package var hasTools: Bool
     /// The final model name; empty if there is none.
     package var model: String
+    /// The most that it can give.
+    package var reach: Capture.Level
     /// Reads the reply.
     package var reply: any DialectReply
 
-    init(_ fields: RequestFields, injection: Injection, situation: EngineProfile.Situation, reply: any DialectReply) {
+    /// - Parameter fields: With everything injected.
+    init(_ fields: RequestFields, asked: Asked, reply: any DialectReply) {
+        let state = reply.state
+        let injection = state.injection
+        let situation = state.situation
         body = fields.edited()
         self.injection = injection
         clientFields = fields.clientFields
         isStream = situation.isStream
         hasTools = situation.hasTools
         model = fields.model
+        reach = state.profile.reach(in: situation, asked: asked, injection: injection)
         self.reply = reply
     }
 }
 
 /// A request's body, its top level located.
-struct RequestDocument: Sendable {
-    let body: [UInt8]
-    let object: JSONObject
+package struct RequestDocument: Sendable {
+    package let body: [UInt8]
+    package let object: JSONObject
 
-    init(body: [UInt8]) throws(RequestError) {
+    package init(body: [UInt8]) throws(RequestError) {
         let object: JSONObject?
         do {
             object = try JSONObject(document: body.span, options: .validUTF8)

@@ -8,6 +8,8 @@ package enum Problem {
     package static let topLogprobsLowered = "top_logprobs_lowered"
     /// Token data were asked for and none came.
     package static let noTokenData = "no_token_data"
+    /// The turn was captured below `--require-capture`.
+    package static let belowRequirement = "below_requirement"
     /// Ids and log-probabilities of a choice differ in number.
     package static let idsLogprobsMismatch = "ids_logprobs_mismatch"
     /// Some tokens came without an id, others with one.
@@ -22,7 +24,7 @@ package enum Problem {
     package static let logprobFiller = "logprob_filler"
     /// Every log-probability was 0, which engines write that do not compute them.
     package static let logprobsAllZero = "logprobs_all_zero"
-    /// An event with tokens came twice; they stand in the record twice.
+    /// An event with tokens came twice; unless events are numbered, they stand in the record twice.
     package static let duplicateEvent = "duplicate_event"
     /// Tool calls or reasoning were streamed, but only the tokens of the visible text were sent.
     package static let hiddenTokensMissing = "hidden_tokens_missing"

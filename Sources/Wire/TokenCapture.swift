@@ -250,14 +250,12 @@ struct TokenCapture: Sendable {
         if listedIDs.count > known { hasListedIDs = true }
     }
 
-    /// Reads the ids of all tokens of the choice. An empty list says nothing.
+    /// Reads ids of all tokens of the choice, or of the next of them. An empty list says nothing.
     mutating func readWholeIDs(_ list: JSONValue, of text: Span<UInt8>) throws(JSONError) {
-        var ids = JSONList()
         guard list.kind == .array else { return }
-        let missing = try Self.append(idsOf: list, of: text, to: &ids)
-        if ids.isEmpty { return }
-        wholeIDs = ids
-        missingWholeIDs = missing
+        var ids = wholeIDs ?? JSONList()
+        missingWholeIDs += try Self.append(idsOf: list, of: text, to: &ids)
+        if !ids.isEmpty { wholeIDs = ids }
     }
 
     /// Appends the ids in a list; answers how many there are none of. What is no number says nothing, but stands for a
@@ -280,11 +278,15 @@ struct TokenCapture: Sendable {
         return missing
     }
 
-    /// Takes the ids of all tokens of the choice, as a JSON text.
-    mutating func takeWholeIDs(_ text: [UInt8]) {
-        var cursor = JSONCursor()
-        guard let list = try? cursor.skipValue(in: text.span) else { return }
-        try? readWholeIDs(list, of: text.span)
+    /// Whether the ids of all tokens have come.
+    var hasWholeIDs: Bool { wholeIDs != nil }
+
+    /// Takes the ids of all tokens of the choice, as a JSON array, in place of what has come of them.
+    mutating func takeWholeIDs(_ array: [UInt8]) {
+        guard let ids = JSONList(array: array.span), !ids.isEmpty else { return }
+        wholeIDs = nil
+        missingWholeIDs = 0
+        try? readWholeIDs(JSONValue(kind: .array, range: array.indices), of: array.span)
     }
 
     mutating func notePrompt(length: Int) { promptLength = length }

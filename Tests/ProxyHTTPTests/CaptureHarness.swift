@@ -202,7 +202,7 @@ enum CaptureScript {
         .reasoning([ScriptedToken(11, "Hm…", "-1.5e-05")])
             + .content([
                 ScriptedToken(21, "Grüße", "-8.283243179321289"), ScriptedToken(22, " 😀", "-0.0"),
-                ScriptedToken(23, "\u{2028}\"\\/\n", "-9999.0"), ScriptedToken(24, "日本", "-1E-2"),
+                ScriptedToken(23, "\u{2028}\"\\/\n", "-9998.75"), ScriptedToken(24, "日本", "-1E-2"),
             ]),
         stopToken: ScriptedToken(2, "</s>", "-0.25"))
 

@@ -44,7 +44,8 @@ struct CapturedTurnDriver {
                 for: CapturedTurn.circumstances(of: prepared, dialect: .chatCompletions), at: start)
         }
         let facts = CapturedTurn.Facts(
-            turn: 1, sessionID: "default", dialect: .chatCompletions, path: "/v1/chat/completions", timestamp: 0,
+            turn: 1, identity: SessionIdentity(session: "default"), dialect: .chatCompletions,
+            path: "/v1/chat/completions", timestamp: 0,
             policy: policy, maximumReplySize: maximumReplySize, maximumEventSize: maximumEventSize)
         self.knowledge = knowledge
         turn = CapturedTurn(

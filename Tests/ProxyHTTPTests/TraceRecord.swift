@@ -4,6 +4,9 @@ import Testing
 /// What the tests look at in a record, read by a JSON parser that is not ours.
 struct TraceRecord: Sendable {
     var turn: Int
+    var session: String
+    var parentSession: String?
+    var retryOf: Int?
     var outcome: String
     var status: Int?
     var isStream: Bool
@@ -34,9 +37,13 @@ struct TraceRecord: Sendable {
     init(line: Data) throws {
         let record = try #require(try JSONSerialization.jsonObject(with: line) as? [String: Any])
         #expect(record["schema"] as? String == "verbatim.turn/1")
-        #expect(record["dialect"] as? String == "chat.completions")
+        let dialects = ["chat.completions", "completions", "responses", "messages"]
+        #expect(dialects.contains(record["dialect"] as? String ?? ""))
         self.line = String(decoding: line, as: UTF8.self)
         turn = try #require(record["turn"] as? Int)
+        session = try #require(record["session_id"] as? String)
+        parentSession = record["parent_session_id"] as? String
+        retryOf = record["retry_of"] as? Int
         outcome = try #require(record["outcome"] as? String)
         status = record["status"] as? Int
         isStream = try #require(record["stream"] as? Bool)

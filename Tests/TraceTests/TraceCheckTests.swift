@@ -107,7 +107,8 @@ import Testing
         let line = try #require(String(bytes: TurnRecordEncoder.encode(.sample()), encoding: .utf8))
         let record = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
         // What a record may lack, and what turns it into one of the format's first version.
-        for key in record.keys where !["logprobs", "schema", "parent_session_id", "response_id"].contains(key) {
+        for key in record.keys
+        where !["logprobs", "schema", "parent_session_id", "retry_of", "response_id"].contains(key) {
             var without = record
             without[key] = nil
             let bytes = try JSONSerialization.data(withJSONObject: without)
@@ -118,6 +119,14 @@ import Testing
         #expect(
             try check(line.replacingOccurrences(of: #""level":"tokens""#, with: #""level":"all""#))
                 == ["1: 'capture.level' is unknown: all"])
+    }
+
+    @Test(arguments: [("null", true), ("2", true), ("3", false), ("0", false), ("-1", false), ("\"2\"", false)])
+    func aRetryRepeatsAnEarlierTurn(value: String, isRight: Bool) throws {
+        let line = try #require(String(bytes: TurnRecordEncoder.encode(.sample(turn: 3)), encoding: .utf8))
+        #expect(line.contains(#""retry_of":null"#))
+        let findings = try check(line.replacingOccurrences(of: #""retry_of":null"#, with: "\"retry_of\":" + value))
+        #expect(findings.filter { $0.contains("retry_of") } == (isRight ? [] : ["1: 'retry_of' is no earlier turn"]))
     }
 
     @Test(arguments: [

@@ -27,7 +27,7 @@ import Testing
                 "logprobs":[{"token":"Hel","logprob":-1.0},{"token":"lo","logprob":null}],\#
                 "completion_tokens":["Hel","lo"],"completion_token_ids":[9906,385],"per_token_logps":[-1.0,null],\#
                 "finish_reason":"stop","latency_s":1.500000,"timestamp":1750000000.250000,\#
-                "schema":"verbatim.turn/1","session_id":"default","parent_session_id":null,\#
+                "schema":"verbatim.turn/1","session_id":"default","parent_session_id":null,"retry_of":null,\#
                 "dialect":"chat.completions","path":"/v1/chat/completions","stream":true,"outcome":"completed","status":200,\#
                 "client_fields":{"logprobs":{"absent":true},"top_logprobs":{"value":null}},"prompt_token_ids":[1,2,3],\#
                 "usage":{"prompt_tokens":3,"completion_tokens":2},"model":"m","response_id":"chatcmpl-1","engine":"vllm",\#
@@ -35,6 +35,13 @@ import Testing
 
                 """#
         )
+    }
+
+    @Test func whereASessionAndARetryComeFrom() throws {
+        var record = TurnRecord.sample(turn: 3, session: "s:a")
+        record.parentSessionID = "s"
+        record.retryOf = 2
+        #expect(text(record).contains(#""session_id":"s:a","parent_session_id":"s","retry_of":2,"dialect":"#))
     }
 
     @Test func emptyRecord() throws {

@@ -138,6 +138,13 @@ import Verbatim
         #expect(withTokens.contains("tokens:\nHel[90.5%]lo[?]\n"))
     }
 
+    @Test func whereATurnComesFrom() throws {
+        let record = Self.record.replacing(
+            #""session_id":"s""#, with: #""session_id":"s:a","parent_session_id":"s","retry_of":1"#)
+        let text = TurnPrinter(color: false, showing: .none).text(of: try Turn(json: Array(record.utf8)))
+        #expect(text.hasPrefix("── turn 2, a retry of turn 1 · session s:a, started by s · m · "))
+    }
+
     @Test func summaryOfTurns() throws {
         var summary = TraceSummary()
         #expect(summary.table.contains("complete captures   -"))

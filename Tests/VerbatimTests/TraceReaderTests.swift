@@ -31,7 +31,7 @@ import Verbatim
         {"turn":3,"request":{"model":"asked","messages":[]},"response":{"id":"c-1","choices":[]},"logprobs":null,\#
         "completion_tokens":["Hel","lo \u2028"],"completion_token_ids":[9906,385],"per_token_logps":[-1.0,null],\#
         "finish_reason":"stop","latency_s":1.500000,"timestamp":1750000000.250000,"schema":"verbatim.turn/1",\#
-        "session_id":"s","parent_session_id":"p","dialect":"completions","path":"/v1/completions","stream":true,\#
+        "session_id":"s","parent_session_id":"p","retry_of":2,"dialect":"completions","path":"/v1/completions","stream":true,\#
         "outcome":"timeout","status":200,"client_fields":{},"prompt_token_ids":[1,2,3],\#
         "usage":{"prompt_tokens":3,"completion_tokens":2},"model":"m","response_id":"c-1","engine":"vllm",\#
         "ttft_s":0.250000,"capture":{"level":"tokens","complete":true,"problems":["a","b"]}}
@@ -49,7 +49,7 @@ import Verbatim
     @Test func ownRecord() throws {
         let turn = try Turn(json: Array(Self.own.utf8))
         #expect(turn.number == 3)
-        #expect((turn.sessionID, turn.parentSessionID) == ("s", "p"))
+        #expect((turn.sessionID, turn.parentSessionID, turn.retryOf) == ("s", "p", 2))
         #expect((turn.dialect, turn.path, turn.isStream) == ("completions", "/v1/completions", true))
         #expect((turn.outcome, turn.status) == (.timeout, 200))
         #expect((turn.model, turn.responseID, turn.engine) == ("m", "c-1", "vllm"))
@@ -71,6 +71,7 @@ import Verbatim
     @Test func originalRecord() throws {
         let turn = try Turn(json: Array(Self.original.utf8))
         #expect((turn.number, turn.sessionID, turn.dialect) == (1, "default", "chat.completions"))
+        #expect((turn.parentSessionID, turn.retryOf) == (nil, nil))
         #expect((turn.outcome, turn.status, turn.isStream) == (.completed, nil, true))
         #expect((turn.model, turn.responseID) == ("q", "x"))
         #expect((turn.promptTokenCount, turn.completionTokenCount) == (5, 1))

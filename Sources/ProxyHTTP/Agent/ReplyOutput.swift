@@ -40,6 +40,8 @@ struct ReplyOutput {
         /// Whether the agent speaks HTTP/1.1, so that chunks and interim replies may be sent.
         var takesChunks = true
         var keepsAlive = true
+        /// How an error of the proxy's own is put.
+        var errorForm = ErrorReply.Form.openAI
     }
 
     init(request: Request) { self.request = request }
@@ -89,10 +91,14 @@ struct ReplyOutput {
     /// A whole answer of the proxy's own. `closes`: the agent's request is not read to its end.
     mutating func reply(with error: ErrorReply, closes: Bool = false) {
         if closes { request.keepsAlive = false }
-        head(
-            status: Int(error.status.code), reason: error.status.reasonPhrase, headers: error.headers,
-            framing: .contentLength)
-        body(ByteBuffer(bytes: error.body))
+        reply(status: error.status, json: error.body(in: request.errorForm))
+    }
+
+    /// A whole answer with a JSON body.
+    mutating func reply(status: HTTPResponseStatus, json: [UInt8]) {
+        let headers: HTTPHeaders = ["Content-Type": "application/json", "Content-Length": String(json.count)]
+        head(status: Int(status.code), reason: status.reasonPhrase, headers: headers, framing: .contentLength)
+        body(ByteBuffer(bytes: json))
         end()
     }
 

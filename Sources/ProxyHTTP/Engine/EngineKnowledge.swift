@@ -20,12 +20,19 @@ final class EngineKnowledge: Sendable {
         /// single turn need not try everything that is allowed.
         fileprivate(set) var taken: Injection
         fileprivate let expiry: NIODeadline
+        /// Whether it rests on a refusal alone.
+        fileprivate var isPresumed = false
     }
 
     private struct State {
         var recognised: EngineProfile?
         var verdicts: [Circumstances: Verdict] = [:]
+        /// As the engine names it in its replies.
+        var version: [UInt8]?
     }
+
+    /// How long a refusal counts that has not been followed by a success yet.
+    private static let presumptionLifetime: TimeAmount = .seconds(30)
 
     /// Most verdicts that are remembered; beyond it all are forgotten, and each costs one more refused request.
     private static let capacity = 1024
@@ -34,6 +41,8 @@ final class EngineKnowledge: Sendable {
     private let lifetime: TimeAmount
     private let state: Mutex<State>
     private let onRecognition: @Sendable (EngineProfile) -> Void
+    /// Who finds out what is not known yet.
+    let trials = InjectionTrials()
 
     init(
         fixed: EngineProfile?, host: String, verdictLifetime: TimeAmount,
@@ -80,12 +89,38 @@ final class EngineKnowledge: Sendable {
         // Nothing was refused, and nothing tried.
         if injection.isEmpty && allowance == Allowance() { return }
         state.withLock { state in
-            if state.verdicts[circumstances]?.allowance == allowance {
-                state.verdicts[circumstances]?.taken.formUnion(injection)
-                return
+            var verdict = Verdict(allowance: allowance, taken: injection, expiry: now + lifetime)
+            if let known = state.verdicts[circumstances], known.allowance == allowance, !known.isPresumed {
+                verdict = known
+                verdict.taken.formUnion(injection)
+            } else if state.verdicts.count >= Self.capacity {
+                state.verdicts.removeAll()
             }
-            if state.verdicts.count >= Self.capacity { state.verdicts.removeAll() }
-            state.verdicts[circumstances] = Verdict(allowance: allowance, taken: injection, expiry: now + lifetime)
+            state.verdicts[circumstances] = verdict
+        }
+    }
+
+    /// Notes that something has been refused, before it is known whether the engine takes what is left.
+    func presume(_ allowance: Allowance, for circumstances: Circumstances, at now: NIODeadline) {
+        state.withLock { state in
+            state.verdicts[circumstances] = Verdict(
+                allowance: allowance, taken: Injection(), expiry: now + min(lifetime, Self.presumptionLifetime),
+                isPresumed: true)
+        }
+    }
+
+    /// What was presumed has not been confirmed.
+    func forgetPresumption(for circumstances: Circumstances) {
+        state.withLock { state in
+            if state.verdicts[circumstances]?.isPresumed ?? false { state.verdicts[circumstances] = nil }
+        }
+    }
+
+    /// Notes the version that a reply names. Another one may take what the last one refused.
+    func note(version: [UInt8]) {
+        state.withLock { state in
+            if state.version != version && state.version != nil { state.verdicts.removeAll() }
+            state.version = version
         }
     }
 

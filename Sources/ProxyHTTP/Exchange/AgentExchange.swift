@@ -25,9 +25,13 @@ protocol AgentExchange: AnyObject {
 /// An agent's request as its exchange sees it.
 struct AgentRequest {
     let head: HTTPRequestHead
-    /// Without the query.
+    /// As it came, without the query.
+    let receivedPath: String
+    /// The path without what names a session.
     let path: String
     let query: Substring?
+    /// The session that is named by the path or else by ``AgentHeaders/named``, unchecked.
+    let namedSession: String?
 
     /// - Returns: `nil` if the target is neither a path nor a URL.
     init?(_ head: HTTPRequestHead) {
@@ -42,15 +46,27 @@ struct AgentRequest {
             target = rest.firstIndex(of: "/").map { rest[$0...] } ?? "/"
         }
         let mark = target.firstIndex(of: "?")
-        path = String(target[..<(mark ?? target.endIndex)])
+        receivedPath = String(target[..<(mark ?? target.endIndex)])
         query = mark.map { target[target.index(after: $0)...] }
+        let sessionPath = SessionPath(receivedPath)
+        path = sessionPath.path
+        let names = head.headers[AgentHeaders.named]
+        // Several names are no name; together they break the rule.
+        namedSession = sessionPath.id ?? (names.isEmpty ? nil : names.joined(separator: ", "))
+    }
+
+    /// Whether the request is one of Anthropic's API: `/v1/messages` and below, with or without `/v1`.
+    var isAnthropic: Bool {
+        let route = path.hasPrefix("/v1/") ? path.dropFirst(3) : path[...]
+        return route == "/messages" || route.hasPrefix("/messages/")
     }
 
     var outputRequest: ReplyOutput.Request {
         ReplyOutput.Request(
             isHead: head.method == .HEAD,
             takesChunks: head.version.major == 1 && head.version.minor >= 1,
-            keepsAlive: head.isKeepAlive && !head.headers.contains(name: "upgrade")
+            keepsAlive: head.isKeepAlive && !head.headers.contains(name: "upgrade"),
+            errorForm: isAnthropic ? .anthropic : .openAI
         )
     }
 

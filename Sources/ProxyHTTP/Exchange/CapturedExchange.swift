@@ -19,6 +19,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     /// Counts attempts, so that a connection that comes about too late is not taken for the current one.
     private var attempt = 0
     private var isOver = false
+    /// Whether another turn is waited for.
+    private var isWaiting = false
     /// Whether an attempt has been repeated because the connection for it turned out to be stale.
     private var hasRepeated = false
 
@@ -61,8 +63,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             return
         }
         do {
-            let parsed = try dialect.request(body: Array(body.readableBytesView))
-            begin(parsed)
+            begin(try dialect.request(body: Array(body.readableBytesView)))
         } catch {
             refuse(.badRequest(error.message))
         }
@@ -83,12 +84,18 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         let now = NIODeadline.now()
         body = ByteBuffer()
         let settings = loop.settings
-        let session = "default"
+        let headers = request.head.headers
+        let identity = SessionIdentity(
+            named: request.namedSession, headers: headers, fields: SessionFields(parsed.document))
+        let number = loop.recorder?.nextTurn(inSession: identity.session) ?? 0
         let facts = CapturedTurn.Facts(
-            turn: loop.recorder?.nextTurn(inSession: session) ?? 0,
-            sessionID: session,
+            turn: number,
+            identity: identity,
+            retryOf: loop.server.attempts.firstAttempt(
+                ofTurn: number, inSession: identity.session, body: FirstAttempts.BodyDigest(parsed.document.body),
+                headers: headers),
             dialect: dialect,
-            path: request.path,
+            path: request.receivedPath,
             timestamp: WallClock.now(),
             policy: settings.policy,
             maximumReplySize: settings.maximumReplySize,
@@ -103,7 +110,36 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         } onTimeout: { [weak self] message in
             self?.perform { $0.timedOut(message, at: .now()) }
         }
-        sendAttempt()
+        if let refusal = turn?.refuseIfUnsatisfying() { return perform { _ in refusal } }
+        enter(at: now)
+    }
+
+    /// Sends the first attempt, or waits for what another turn finds out about the engine.
+    private func enter(at now: NIODeadline) {
+        guard let turn, turn.needsTrial else { return sendAttempt() }
+        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        let admission = loop.knowledge.trials.admit(turn.circumstances, at: now) {
+            bound.eventLoop.execute { bound.value.stopWaiting() }
+        }
+        switch admission {
+        case .go: sendAttempt()
+        case .first:
+            self.turn?.isTrial = true
+            sendAttempt()
+        case .wait(let end):
+            isWaiting = true
+            loop.eventLoop.assumeIsolated().scheduleTask(deadline: end) { [weak self] in self?.stopWaiting() }
+        }
+    }
+
+    private func stopWaiting() {
+        guard isWaiting else { return }
+        isWaiting = false
+        guard !isOver, turn?.isRecording == false else { return }
+        let now = NIODeadline.now()
+        turn?.planAgain(at: now)
+        if let refusal = turn?.refuseIfUnsatisfying() { return perform { _ in refusal } }
+        enter(at: now)
     }
 
     // MARK: The engine
@@ -135,7 +171,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             uri: upstream.target(path: "/v1" + dialect.route, query: request.query),
             headers: HeaderRules.forEngine(
                 request.head.headers, authority: upstream.authority, apiKey: loop.settings.upstreamAPIKey,
-                acceptsIdentityOnly: true, bodyLength: prepared.body.count)
+                isAnthropic: request.isAnthropic, acceptsIdentityOnly: true, bodyLength: prepared.body.count)
         )
         connection.start(head, for: self)
         connection.send(body: ByteBuffer(bytes: prepared.body))
@@ -258,6 +294,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     private func keepRecord() {
         guard let record = turn?.record, let recorder = loop.recorder else { return }
         loop.recordingDidBegin()
+        loop.server.health.note(record)
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
         recorder.record(record) { result in
             bound.eventLoop.execute {

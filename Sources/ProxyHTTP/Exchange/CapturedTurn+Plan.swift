@@ -1,5 +1,6 @@
 import JSONBytes
 import NIOCore
+import Trace
 import Wire
 
 /// How a request is forwarded, by what is known of the engine, and what is learned from a refusal.
@@ -52,9 +53,19 @@ extension CapturedTurn {
             afterStatus: status, body: body.span, injection: prepared.injection, allowance: allowance)
     }
 
+    /// What is to be done about an answer that may be a refusal of what was injected.
+    enum Remedy {
+        /// It is the agent's.
+        case none
+        /// A further attempt has been prepared.
+        case retry
+        /// A further attempt would capture less than is required.
+        case refuse
+    }
+
     /// Prepares a further attempt if the engine has refused what was injected and something else can be tried.
-    mutating func prepareRetry(afterStatus status: Int, body: [UInt8]) -> Bool {
-        guard extraAttempts < 2, let next = nextAllowance(afterStatus: status, body: body) else { return false }
+    mutating func remedy(afterStatus status: Int, body: [UInt8], at now: NIODeadline) -> Remedy {
+        guard extraAttempts < 2, let next = nextAllowance(afterStatus: status, body: body) else { return .none }
         if let recognised = EngineRecognition.profile(forRefusal: String(decoding: body.prefix(4096), as: UTF8.self)) {
             recognise(recognised)
         }
@@ -66,16 +77,59 @@ extension CapturedTurn {
             // is for the next turn to try.
             allowance = extraAttempts == 1 ? .nothing : next
             retry = request.prepared(policy: facts.policy, profile: profile, allowance: allowance)
+            if retry.injection != prepared.injection { knowledge.presume(next, for: circumstances, at: now) }
         }
-        if retry.injection == prepared.injection { return false }
+        endTrial()
+        if retry.injection == prepared.injection { return .none }
+        if !facts.policy.isSatisfied(by: retry.reach) { return .refuse }
         extraAttempts += 1
         isVerdictKnown = false
-        prepared = retry
-        reader = StreamReader(reply: retry.reply, maximumEventSize: facts.maximumEventSize)
+        use(retry)
         held = ByteBuffer()
         headStatus = nil
         phase = .waiting
-        return true
+        return .retry
+    }
+
+    private mutating func use(_ prepared: PreparedRequest) {
+        self.prepared = prepared
+        reader = StreamReader(reply: prepared.reply, maximumEventSize: facts.maximumEventSize)
+    }
+
+    // MARK: Trials
+
+    /// Whether it is not known yet that the engine takes what is to be injected.
+    var needsTrial: Bool { !isVerdictKnown && !prepared.injection.isEmpty }
+
+    /// Plans anew by what others have found out. Only before the first attempt.
+    mutating func planAgain(at now: NIODeadline) {
+        let plan = Self.plan(
+            request, policy: facts.policy, knowledge: knowledge, dialect: facts.dialect, at: now)
+        use(plan.prepared)
+        allowance = plan.allowance
+        isVerdictKnown = plan.isVerdictKnown
+        profile = plan.profile
+    }
+
+    /// Lets the turns go on that wait for what this one finds out.
+    mutating func endTrial() {
+        if isTrial { knowledge.trials.end(circumstances) }
+        isTrial = false
+    }
+
+    // MARK: Requirement
+
+    /// Ends the turn before anything is sent if it would capture less than is required.
+    mutating func refuseIfUnsatisfying() -> Action? {
+        facts.policy.isSatisfied(by: prepared.reach) ? nil : refuse()
+    }
+
+    mutating func refuse() -> Action {
+        let required = facts.policy.requirement?.rawValue ?? "-"
+        return conclude(
+            outcome: .refused,
+            then: .error(.captureUnavailable(required: required, engine: profile.name, dialect: facts.dialect)),
+            closesEngine: true)
     }
 
     mutating func attemptWasSent(at now: NIODeadline) {
@@ -88,6 +142,8 @@ extension CapturedTurn {
             knowledge.settle(lesson ?? allowance, taking: prepared.injection, for: circumstances, at: now)
         }
         isVerdictKnown = true
+        hasSettled = true
+        endTrial()
     }
 
     /// The `code` of an error event, which stands for the status it would have had.

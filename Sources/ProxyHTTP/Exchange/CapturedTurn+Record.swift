@@ -7,6 +7,8 @@ import Wire
 extension CapturedTurn {
     mutating func conclude(outcome: Outcome, then ending: Ending, closesEngine: Bool = false) -> Action {
         if let recognised = reader.recognised { knowledge.recognise(recognised) }
+        if outcome != .refused && extraAttempts > 0 && !hasSettled { knowledge.forgetPresumption(for: circumstances) }
+        endTrial()
         var draft = RecordDraft(outcome: outcome, engineStatus: headStatus)
         draft.passedProblem = passedProblem
         switch ending {
@@ -31,7 +33,13 @@ extension CapturedTurn {
         draft.engine =
             reader.recognised.map { knowledge.isFixed ? knowledge.profile.name : $0.name } ?? knowledge.profile.name
         draft.allowanceProblems = allowance.problems
-        record = draft.record(facts: facts, prepared: prepared, capture: reader.captured())
+        var capture = reader.captured()
+        if let version = capture.engineVersion { knowledge.note(version: version) }
+        if outcome == .completed && !facts.policy.isSatisfied(by: capture.level) {
+            capture.note([Problem.belowRequirement])
+            capture.isComplete = false
+        }
+        record = draft.record(facts: facts, prepared: prepared, capture: capture)
         phase = .recording(ending)
         return .record(closesEngine: closesEngine)
     }

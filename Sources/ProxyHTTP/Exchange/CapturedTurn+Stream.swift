@@ -38,8 +38,12 @@ extension CapturedTurn {
     /// Passes an event on; answers what is to be done if it is not the stream's next event that is waited for.
     private mutating func pass(_ event: StreamReader.Unit, engineIsDone: Bool, at now: NIODeadline) -> Action? {
         if case .judging(let head) = phase {
-            if let error = reader.error, prepareRetry(afterStatus: Self.status(of: error), body: error) {
-                return .retry
+            if let error = reader.error {
+                switch remedy(afterStatus: Self.status(of: error), body: error, at: now) {
+                case .none: break
+                case .retry: return .retry
+                case .refuse: return refuse()
+                }
             }
             if reader.error == nil { settleVerdict(at: now) }
             startStream(head)

@@ -8,9 +8,12 @@ extension CapturedTurn {
     mutating func endCollecting(_ head: Head, at now: NIODeadline) -> Action {
         let body = collected
         if !(200..<300 ~= head.status) {
-            if prepareRetry(afterStatus: head.status, body: Array(body.readableBytesView)) {
+            switch remedy(afterStatus: head.status, body: Array(body.readableBytesView), at: now) {
+            case .none: break
+            case .retry:
                 collected = ByteBuffer()
                 return .retry
+            case .refuse: return refuse()
             }
             return conclude(outcome: .upstreamError, then: .reply(head, body, isEdited: false))
         }

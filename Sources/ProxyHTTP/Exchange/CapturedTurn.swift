@@ -75,6 +75,10 @@ struct CapturedTurn {
     var extraAttempts = 0
     /// What the engine's refusals leave to be tried.
     var lesson: Allowance?
+    /// Whether others wait for what this turn finds out about the engine.
+    var isTrial = false
+    /// Whether the engine has taken what was injected last.
+    var hasSettled = false
 
     var phase = Phase.waiting
     var reader: StreamReader
@@ -92,7 +96,9 @@ struct CapturedTurn {
     /// What does not change while the turn lasts.
     struct Facts {
         var turn: Int
-        var sessionID: String
+        var identity: SessionIdentity
+        /// The turn that this one repeats.
+        var retryOf: Int?
         var dialect: Dialect
         var path: String
         /// Unix time of arrival, in seconds.

@@ -68,7 +68,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         let upstream = loop.settings.upstream
         var headers = HeaderRules.forEngine(
             request.head.headers, authority: upstream.authority, apiKey: loop.settings.upstreamAPIKey,
-            acceptsIdentityOnly: false, bodyLength: nil)
+            isAnthropic: request.isAnthropic, acceptsIdentityOnly: false, bodyLength: nil)
         if request.head.headers.contains(name: "transfer-encoding") {
             headers.add(name: "Transfer-Encoding", value: "chunked")
         }

@@ -6,34 +6,40 @@ final class LocalExchange: AgentExchange {
     private let agent: AgentConnection
     private var output: ReplyOutput
     private let status: HTTPResponseStatus
-    private let headers: HTTPHeaders
-    private let body: [UInt8]
+    private let json: [UInt8]
+    private let isAwaited: Bool
 
-    init(agent: AgentConnection, request: ReplyOutput.Request, reply: ErrorReply) {
+    /// - Parameter isAwaited: Whether the agent waits for an answer before it sends its body.
+    init(agent: AgentConnection, request: ReplyOutput.Request, reply: ErrorReply, isAwaited: Bool = false) {
         self.agent = agent
+        self.isAwaited = isAwaited
         output = ReplyOutput(request: request)
         status = reply.status
-        headers = reply.headers
-        body = reply.body
+        json = reply.body(in: request.errorForm)
     }
 
     init(agent: AgentConnection, request: ReplyOutput.Request, json: String) {
         self.agent = agent
+        isAwaited = false
         output = ReplyOutput(request: request)
         status = .ok
-        body = Array(json.utf8)
-        headers = ["Content-Type": "application/json", "Content-Length": String(body.count)]
+        self.json = Array(json.utf8)
     }
 
     var wantsBody: Bool { true }
 
-    func start() {}
+    func start() {
+        guard isAwaited else { return }
+        output.closeBehind()
+        answer()
+    }
+
     func receive(body: ByteBuffer) {}
 
-    func receiveEnd() {
-        output.head(status: Int(status.code), reason: status.reasonPhrase, headers: headers, framing: .contentLength)
-        output.body(ByteBuffer(bytes: body))
-        output.end()
+    func receiveEnd() { answer() }
+
+    private func answer() {
+        output.reply(status: status, json: json)
         agent.finish(output.take(), closes: output.mustClose)
     }
 

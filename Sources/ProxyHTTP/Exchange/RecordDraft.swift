@@ -54,7 +54,9 @@ struct RecordDraft {
         }
         return TurnRecord(
             turn: facts.turn,
-            sessionID: facts.sessionID,
+            sessionID: facts.identity.session,
+            parentSessionID: facts.identity.parent,
+            retryOf: facts.retryOf,
             dialect: facts.dialect.rawValue,
             path: facts.path,
             isStream: prepared.isStream,
@@ -72,7 +74,7 @@ struct RecordDraft {
             clientFields: prepared.clientFields.map { ClientField(name: $0.name, value: $0.value) },
             level: CaptureLevel(capture.level),
             isComplete: capture.isComplete,
-            problems: capture.problems,
+            problems: capture.problems + facts.identity.problems,
             timestamp: facts.timestamp,
             latency: latency,
             timeToFirstToken: timeToFirstToken,

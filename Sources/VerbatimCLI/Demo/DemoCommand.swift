@@ -28,7 +28,7 @@ struct DemoCommand: AsyncParsableCommand {
     var color: ColorChoice = .auto
 
     func run() async throws {
-        let trace = try trace ?? Self.temporaryTrace()
+        let trace = try trace ?? TemporaryTrace.make()
         var model = ScriptedChat(.vllm, .demo)
         model.pacing = .milliseconds(15)
         let engine = try await MockEngine.start(script: model.serve)
@@ -40,7 +40,7 @@ struct DemoCommand: AsyncParsableCommand {
         do {
             try await withInterceptionProxy(configuration: configuration) { proxy in
                 transcript.heading("An agent talks to an engine through \(proxy.url)")
-                let agent = DemoAgent(host: configuration.host, port: proxy.port)
+                let agent = SmallAgent(host: configuration.host, port: proxy.port)
                 for (index, request) in DemoRequests.all.enumerated() {
                     transcript.request(number: index + 1, DemoRequests.questions[index])
                     let status = try await agent.post("/v1/chat/completions", body: Array(request.utf8)) { body in
@@ -57,18 +57,5 @@ struct DemoCommand: AsyncParsableCommand {
         transcript.heading("What the trace holds of it")
         try TurnPrinter(color: isColored, showing: .text).printAll(of: trace)
         transcript.footer(trace: trace)
-    }
-
-    /// A file in a new folder that only this user can read.
-    private static func temporaryTrace() throws -> String {
-        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-        var template = Array("\(parent)/verbatim-demo-XXXXXX".utf8CString)
-        let folder = template.withUnsafeMutableBufferPointer { buffer in
-            buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) }
-        }
-        guard let folder else {
-            throw CommandFailure(code: EX_CANTCREAT, message: "cannot create a folder in \(parent)")
-        }
-        return folder + "/trace.jsonl"
     }
 }

@@ -39,6 +39,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(name: Setting.sampling.name, help: Setting.sampling.help) var sampling: String?
     @Option(name: Setting.engine.name, help: Setting.engine.help) var engine: String?
     @Option(name: Setting.capture.name, help: Setting.capture.help) var capture: String?
+    @Option(name: Setting.requireCapture.name, help: Setting.requireCapture.help) var requireCapture: String?
     @Option(name: Setting.traceDetail.name, help: Setting.traceDetail.help) var traceDetail: String?
     @Option(name: Setting.traceSync.name, help: Setting.traceSync.help) var traceSync: String?
     @Option(name: Setting.maxBodySize.name, help: Setting.maxBodySize.help) var maxBodySize: String?
@@ -100,6 +101,8 @@ struct ServeCommand: AsyncParsableCommand {
         if let choice = try value(.capture, capture).choice(of: ProxyConfiguration.Capture.self) {
             configuration.capture = choice
         }
+        configuration.requireCapture = try value(.requireCapture, requireCapture).choice(
+            of: ProxyConfiguration.Requirement.self)
         if let choice = try value(.traceDetail, traceDetail).choice(of: ProxyConfiguration.TraceDetail.self) {
             configuration.traceDetail = choice
         }

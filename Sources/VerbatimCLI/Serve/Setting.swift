@@ -30,7 +30,9 @@ extension Setting {
         meaning: "Base of the engine's API. A path takes the place of the /v1 the agent calls; a query is kept.")
     static let upstreamAPIKey = Setting(
         flag: "upstream-api-key", value: "key", standard: "none: the agent's own is forwarded",
-        meaning: "Replaces the agent's Authorization. Prefer the environment: arguments are visible to other users.",
+        meaning:
+            "Replaces the agent's key, in the header the agent used. Prefer the environment: arguments are visible to "
+            + "other users.",
         otherVariables: ["OPENCODE_UPSTREAM_API_KEY"])
     static let trace = Setting(
         flag: "trace", value: "path", standard: "trace.jsonl",
@@ -66,6 +68,9 @@ extension Setting {
     static let capture = Setting(
         flag: "capture", value: "level", standard: "tokens",
         meaning: "tokens (ids and log-probabilities), logprobs, text (inject nothing) or off (forward only).")
+    static let requireCapture = Setting(
+        flag: "require-capture", value: "level", standard: "none",
+        meaning: "tokens or logprobs: refuse a turn that would be captured below it; GET /healthz tells of violations.")
     static let traceDetail = Setting(
         flag: "trace-detail", value: "detail", standard: "full",
         meaning: "full, or compact: without the engine's own log-probability entries.")
@@ -90,7 +95,7 @@ extension Setting {
     /// In the order of `--help`.
     static let all: [Setting] = [
         upstreamURL, upstreamAPIKey, trace, host, port, topLogprobs, requestTimeout, connectTimeout, idleTimeout,
-        maxTokensCap, disableThinking, modelOverride, sampling, engine, capture, traceDetail, traceSync, maxBodySize,
-        maxReplySize, shutdownGrace, logLevel, quiet,
+        maxTokensCap, disableThinking, modelOverride, sampling, engine, capture, requireCapture, traceDetail, traceSync,
+        maxBodySize, maxReplySize, shutdownGrace, logLevel, quiet,
     ]
 }

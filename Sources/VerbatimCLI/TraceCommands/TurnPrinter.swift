@@ -75,7 +75,8 @@ struct TurnPrinter: Sendable {
     }
 
     private func title(of turn: Turn) -> String {
-        var parts = ["turn \(turn.number)", "session \(turn.sessionID)"]
+        var parts = ["turn \(turn.number)" + (turn.retryOf.map { ", a retry of turn \($0)" } ?? "")]
+        parts.append("session \(turn.sessionID)" + (turn.parentSessionID.map { ", started by \($0)" } ?? ""))
         if let model = turn.model { parts.append(model) }
         parts.append(turn.dialect + (turn.isStream ? " stream" : ""))
         parts.append([turn.status.map { String($0) }, turn.outcome.name].compactMap(\.self).joined(separator: " "))

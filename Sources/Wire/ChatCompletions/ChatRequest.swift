@@ -1,6 +1,6 @@
 /// A request to `/chat/completions`.
 struct ChatRequest: DialectRequest {
-    private let document: RequestDocument
+    package let document: RequestDocument
 
     init(_ document: RequestDocument) { self.document = document }
 
@@ -19,7 +19,7 @@ struct ChatRequest: DialectRequest {
         fields.apply(injection)
         let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
         return PreparedRequest(
-            fields, injection: injection, situation: situation, reply: ChoicesReply(state, asked: asked))
+            fields, asked: asked, reply: ChoicesReply(state, asked: asked))
     }
 
     // MARK: Policy

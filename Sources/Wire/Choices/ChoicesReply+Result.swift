@@ -25,6 +25,7 @@ extension ChoicesReply {
         capture.usage = envelope.value("usage")
         capture.model = envelope.value("model")
         capture.responseID = envelope.value("id")
+        if state.engine.marks.fingerprintIsVersion { capture.engineVersion = envelope.value("system_fingerprint") }
         capture.response = state.wholeReply ?? assembled(choices)
         capture.judge(
             state, countedByEngine: countByEngine,

@@ -2,7 +2,7 @@ import JSONBytes
 
 /// A request to `/completions`.
 struct CompletionRequest: DialectRequest {
-    private let document: RequestDocument
+    package let document: RequestDocument
 
     init(_ document: RequestDocument) { self.document = document }
 
@@ -21,7 +21,7 @@ struct CompletionRequest: DialectRequest {
         fields.apply(injection)
         let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
         return PreparedRequest(
-            fields, injection: injection, situation: situation, reply: ChoicesReply(state, asked: asked, echo: echo))
+            fields, asked: asked, reply: ChoicesReply(state, asked: asked, echo: echo))
     }
 
     /// `logprobs` is a number here; anything else is for the engine to refuse.

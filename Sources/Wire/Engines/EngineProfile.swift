@@ -91,6 +91,9 @@ package struct EngineProfile: Sendable {
     package var minimumTopLogprobs = 0
     /// More alternatives than this are refused.
     package var maximumTopLogprobs: Int?
+    /// Parts of names, in lower case, of models that give no token data in the dialect `responses`: of gpt-oss vLLM and
+    /// SGLang refuse log-probabilities there, and vLLM's messages are Harmony's, without ids.
+    package var modelsWithoutResponseTokens = ["gpt-oss"]
 
     // MARK: Replies
 

@@ -3,6 +3,7 @@ extension EngineProfile {
     /// empty lists where none were asked for.
     package static let openAI: EngineProfile = {
         var profile = EngineProfile(name: "openai")
+        profile.modelsWithoutResponseTokens = []
         profile.maximumTopLogprobs = 20
         profile.logprobsOffForms = [.responses: .emptyArray]
         profile.unsetTopLogprobs = "0"

@@ -1,15 +1,20 @@
-/// A request to `/messages`.
+/// A request to `/messages`, Anthropic's API.
+///
+/// No engine gives token data in this dialect: vLLM's, SGLang's and llama.cpp's converters know no field that asks for
+/// them. So nothing is ever injected, and only the policy changes a request.
 struct MessageRequest: DialectRequest {
-    private let document: RequestDocument
+    package let document: RequestDocument
 
     init(_ document: RequestDocument) { self.document = document }
 
     package func prepared(policy: RequestPolicy, profile: EngineProfile, allowance: Allowance) -> PreparedRequest {
-        let fields = RequestFields(document)
+        var fields = RequestFields(document)
+        if policy.goal != .off {
+            fields.apply(policy)
+            fields.cap(["max_tokens"], by: policy)
+        }
         let situation = EngineProfile.Situation(.messages, isStream: fields.isStream, hasTools: fields.hasTools)
-        let injection = Injection()
-        let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
-        return PreparedRequest(
-            fields, injection: injection, situation: situation, reply: ChoicesReply(state, asked: Asked()))
+        let state = ReplyState(injection: Injection(), policy: policy, situation: situation, profile: profile)
+        return PreparedRequest(fields, asked: Asked(), reply: MessageReply(state))
     }
 }

@@ -1,0 +1,51 @@
+/// A path that may begin with the name of a session: `/sessions/{id}/v1/…`.
+struct SessionPath: Hashable {
+    /// The id without its percent-encoding, unchecked; `nil` if the path names no session.
+    let id: String?
+    /// What follows the prefix, or the whole path if it names no session.
+    let path: String
+
+    private static let prefix = "/sessions/"
+
+    /// - Parameter path: Without the query. Only in front of `/v1` or `/v1/…` is the prefix one: all else is the engine's.
+    init(_ path: String) {
+        let rest = path.dropFirst(Self.prefix.count)
+        guard path.hasPrefix(Self.prefix), let end = rest.firstIndex(of: "/"),
+            rest[end...] == "/v1" || rest[end...].hasPrefix("/v1/")
+        else {
+            id = nil
+            self.path = path
+            return
+        }
+        id = Self.decode(rest[..<end])
+        self.path = String(rest[end...])
+    }
+
+    /// Resolves `%XX`. What is not that stays, and its `%` makes it no valid id.
+    private static func decode(_ text: Substring) -> String {
+        let source = Array(text.utf8)
+        var bytes: [UInt8] = []
+        var index = 0
+        while index < source.count {
+            if source[index] == UInt8(ascii: "%"), index + 2 < source.count, let high = hexDigit(source[index + 1]),
+                let low = hexDigit(source[index + 2])
+            {
+                bytes.append(high << 4 | low)
+                index += 3
+            } else {
+                bytes.append(source[index])
+                index += 1
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func hexDigit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+}

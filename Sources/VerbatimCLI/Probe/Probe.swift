@@ -1,0 +1,135 @@
+import JSONBytes
+import NIOHTTP1
+import Verbatim
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Asks an engine for a few tokens in each way an agent may, through a real proxy, and reads what the trace holds then.
+struct Probe {
+    let proxy: InterceptionProxy
+    let model: String
+    private let agent: SmallAgent
+    private let trace: String
+
+    /// - Parameter model: `nil` takes the first that the engine lists.
+    init(proxy: InterceptionProxy, model: String?) async throws {
+        self.proxy = proxy
+        trace = proxy.configuration.trace
+        agent = SmallAgent(host: proxy.configuration.host, port: proxy.port)
+        // Asked even if the model is known: the list says whose engine it is.
+        let list = try await agent.get("/v1/models")
+        if list.status == 502 || list.status == 504 {
+            throw CommandFailure(code: EX_UNAVAILABLE, message: Self.message(in: list.body) ?? "no engine answers")
+        }
+        guard let model = model ?? Self.firstModel(in: list.body) else {
+            throw CommandFailure(
+                code: EX_UNAVAILABLE,
+                message: "the engine lists no models (status \(list.status)): name one with --model")
+        }
+        self.model = model
+    }
+
+    func find(_ cell: ProbeCell) async throws -> ProbeFinding {
+        let finding = try await ask(cell, forcesTool: true)
+        // Some engines do not let themselves be forced.
+        if cell.hasTools, case .failed(let status?, _) = finding.result, status < 500 {
+            return try await ask(cell, forcesTool: false)
+        }
+        return finding
+    }
+
+    func logprobsMode() async throws -> LogprobsMode {
+        LogprobsMode(cool: try await alternatives(temperature: "0.5"), hot: try await alternatives(temperature: "2"))
+    }
+
+    /// The engine's profile as the last turn names it.
+    func engine() throws -> String { try turns().last?.engine ?? "generic" }
+
+    // MARK: Asking
+
+    private func ask(_ cell: ProbeCell, forcesTool: Bool) async throws -> ProbeFinding {
+        let turn = try await post(cell.api.path, body: cell.request(model: model, forcesTool: forcesTool))
+        return ProbeFinding(cell: cell, turn: turn)
+    }
+
+    private func post(_ path: String, body: [UInt8]) async throws -> Turn {
+        _ = try await agent.post(path, headers: ["anthropic-version": "2023-06-01"], body: body) { _ in }
+        guard let turn = try turns().last else {
+            throw CommandFailure(code: EX_SOFTWARE, message: "the turn is not in the trace")
+        }
+        return turn
+    }
+
+    private func turns() throws -> [Turn] {
+        do {
+            return try TraceReader(path: trace).turns().turns
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
+
+    /// The log-probabilities of the first token's alternatives.
+    private func alternatives(temperature: String) async throws -> [String: Double] {
+        var model: [UInt8] = []
+        model.appendJSONString(self.model)
+        let body = """
+            {"model":\(String(decoding: model, as: UTF8.self)),"messages":[{"role":"user","content":"Say hello."}],\
+            "max_tokens":1,"temperature":\(temperature)}
+            """
+        let record = try await post("/v1/chat/completions", body: Array(body.utf8)).json
+        return Self.alternatives(in: record.span)
+    }
+
+    private static func alternatives(in record: Span<UInt8>) -> [String: Double] {
+        func first(_ array: JSONValue?) -> JSONObject? {
+            guard let array, array.kind == .array else { return nil }
+            var cursor = JSONCursor(at: array.range.lowerBound)
+            guard (try? cursor.enterArray(in: record)) != nil, (try? cursor.nextElement(in: record)) == true else {
+                return nil
+            }
+            return try? JSONObject(scanning: record, at: cursor.offset)
+        }
+        guard let turn = try? JSONObject(document: record),
+            let list = first(turn.value("logprobs", in: record))?.value("top_logprobs", in: record)
+        else { return [:] }
+        var found: [String: Double] = [:]
+        var cursor = JSONCursor(at: list.range.lowerBound)
+        guard (try? cursor.enterArray(in: record)) != nil else { return [:] }
+        while (try? cursor.nextElement(in: record)) ?? false {
+            guard let value = try? cursor.skipValue(in: record),
+                let entry = try? JSONObject(scanning: record, at: value.range.lowerBound),
+                let token = entry.value("token", in: record)?.string(in: record),
+                let logprob = entry.value("logprob", in: record)?.double(in: record)
+            else { continue }
+            found[token] = logprob
+        }
+        return found
+    }
+
+    // MARK: The list of models
+
+    private static func firstModel(in body: [UInt8]) -> String? {
+        guard let document = try? JSONObject(document: body.span),
+            let list = document.value("data", in: body.span), list.kind == .array
+        else { return nil }
+        var cursor = JSONCursor(at: list.range.lowerBound)
+        guard (try? cursor.enterArray(in: body.span)) != nil, (try? cursor.nextElement(in: body.span)) == true,
+            let model = try? JSONObject(scanning: body.span, at: cursor.offset)
+        else { return nil }
+        return model.value("id", in: body.span)?.string(in: body.span)
+    }
+
+    private static func message(in body: [UInt8]) -> String? {
+        guard let document = try? JSONObject(document: body.span),
+            let error = document.value("error", in: body.span),
+            let object = try? JSONObject(scanning: body.span, at: error.range.lowerBound)
+        else { return nil }
+        return object.value("message", in: body.span)?.string(in: body.span)
+    }
+}

@@ -1,0 +1,73 @@
+import JSONBytes
+
+// What has been captured, put together for the record.
+
+extension ResponsesReply {
+    package func captured() -> Capture {
+        var capture = Capture()
+        capture.problems = state.problems
+        if hasBegun {
+            var choice = Capture.Choice(index: 0)
+            let found = tokens.fill(&choice)
+            choice.finishReason = finishReason
+            choice.hidesTokens = hidesTokens
+            capture.choices = [choice]
+            capture.note(found)
+        }
+        capture.note(tokens.losses.union(fields.losses).union(losses))
+        capture.promptTokenIDs = promptTokenIDs
+        capture.usage = fields.value("usage")
+        capture.model = fields.value("model")
+        capture.responseID = fields.value("id")
+        capture.response = state.wholeReply ?? assembled
+        capture.judge(state, countedByEngine: countByEngine, omitsEndToken: false)
+        if state.isWhole && !hasBegun && state.replyError == nil && state.problems.isEmpty
+            && state.policy.wantsTokenData
+        {
+            capture.note([Problem.noTokenData])
+        }
+        capture.conclude(state)
+        return capture
+    }
+
+    /// Why the response is incomplete, or the status it ended with; `nil` as long as it has not ended.
+    private var finishReason: [UInt8]? {
+        if let reason = fields.value("incomplete_details").flatMap({ Self.value("reason", in: $0) }) { return reason }
+        let unfinished = [#""in_progress""#, #""queued""#].map { Array($0.utf8) }
+        return fields.value("status").flatMap { unfinished.contains($0) ? nil : $0 }
+    }
+
+    private var countByEngine: Int? { fields.value("usage").flatMap { Self.number("output_tokens", in: $0) } }
+
+    /// Whether tokens of the visible text only came, although more was generated, and nothing else will tell.
+    private var hidesTokens: Bool {
+        !state.isWhole && hasHiddenParts && tokens.count > 0 && !tokens.hasWholeIDs && countByEngine == nil
+            && tokens.textLength <= visibleLength
+    }
+
+    /// The response of a stream.
+    private var assembled: [UInt8] {
+        let response = lastResponse ?? Array(#"{"object":"response"}"#.utf8)
+        guard let object = try? JSONObject(document: response.span) else { return response }
+        var members: [(name: String, value: [UInt8])] = []
+        if !hasEnded { members.append(("output", items.array)) }
+        if let error = state.replyError {
+            let status = Self.number("code", in: error).map(String.init) ?? "null"
+            members += [("upstream_status", Array(status.utf8)), ("upstream_error", error)]
+        }
+        if members.isEmpty { return response }
+        var edits = JSONEdits()
+        edits.update(object, of: response.span, setting: members)
+        return edits.applied(to: response.span)
+    }
+
+    private static func value(_ name: StaticString, in object: [UInt8]) -> [UInt8]? {
+        guard let found = try? JSONObject(document: object.span) else { return nil }
+        return found.value(name, in: object.span).flatMap { $0.isNull ? nil : $0.bytes(in: object.span) }
+    }
+
+    private static func number(_ name: StaticString, in object: [UInt8]) -> Int? {
+        guard let found = try? JSONObject(document: object.span) else { return nil }
+        return found.value(name, in: object.span)?.int(in: object.span)
+    }
+}
