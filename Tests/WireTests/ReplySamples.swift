@@ -10,6 +10,8 @@ extension WireSample {
     static let dialects: [Dialect] = [
         .chatCompletions,
         .completions,
+        .responses,
+        .messages,
     ]
 
     /// Those that have choices, whose replies are also compared with what another reader makes of them.
