@@ -16,8 +16,6 @@ struct TokenCapture: Sendable {
     /// Ids that came with the entries themselves.
     private(set) var entryIDs = JSONList()
     private(set) var entryIDCount = 0
-    /// Whether token texts have the form `token_id:123`.
-    private(set) var spellsIDsOut = false
     /// The values as sent, if some of them do not stand in `values`.
     private(set) var sentValues: JSONList?
     private(set) var checks = LogprobChecks()
@@ -34,8 +32,6 @@ struct TokenCapture: Sendable {
 
     /// How many tokens have come, by the side that brought most.
     var count: Int { max(tokens.count, listedIDs.count) }
-    /// Whether entries name their ids, as llama.cpp's do.
-    var entriesCarryIDs: Bool { entryIDCount > 0 }
 
     /// The ids that came in a list of their own, as a JSON array; `nil` if there were none.
     var idList: [UInt8]? {
@@ -201,7 +197,6 @@ struct TokenCapture: Sendable {
         if let id = entry.id?.int(in: text) {
             appendEntryID(id)
         } else if let token = entry.token, let id = Self.idSpelledOut(in: token, of: text) {
-            spellsIDsOut = true
             appendEntryID(id)
         } else {
             appendEntryID(nil)
