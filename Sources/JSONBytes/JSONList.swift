@@ -22,30 +22,31 @@ package struct JSONList: Hashable, Sendable {
         }
     }
 
-    /// Removes the first elements, at most all; answers how many of them were null.
-    @discardableResult
-    package mutating func removeFirst(_ number: Int) -> Int {
+    /// Removes the first elements, at most all.
+    package mutating func removeFirst(_ number: Int) {
+        if number <= 0 { return }
         let text = array
         var cursor = JSONCursor()
         var rest = JSONList()
         var position = 0
-        var nulls = 0
         do throws(JSONError) {
             try cursor.enterArray(in: text.span)
             while try cursor.nextElement(in: text.span) {
                 let element = try cursor.skipValue(in: text.span)
-                if position >= number {
-                    rest.append(element.range, of: text.span)
-                } else if element.isNull {
-                    nulls += 1
-                }
+                if position >= number { rest.append(element.range, of: text.span) }
                 position += 1
             }
         } catch {
             // What a list holds is JSON already.
         }
         self = rest
-        return nulls
+    }
+
+    package mutating func append(contentsOf other: JSONList) {
+        if other.isEmpty { return }
+        separate()
+        bytes.append(contentsOf: other.bytes)
+        count += other.count - 1
     }
 
     package var isEmpty: Bool { count == 0 }

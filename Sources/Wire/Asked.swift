@@ -1,8 +1,10 @@
 /// What the agent itself asked for, in whatever way its dialect has.
 struct Asked: Hashable, Sendable {
     var logprobs = false
-    /// The fields that ask for token ids.
+    /// The fields that ask for token ids, as the profile in force knows them.
     var ids: [EngineProfile.IDRequest] = []
+    /// The fields that ask any engine for token ids: which one it is may turn out later.
+    var anyIDs: [EngineProfile.IDRequest] = []
     /// The request is one that the engine itself must answer for, so that nothing may be injected.
     var isFaulty = false
 }

@@ -11,45 +11,50 @@ struct TokenCapture: Sendable {
     private(set) var refusal: JSONList?
     private(set) var losses: JSONNormalizer.Losses = []
 
-    private var tokens = JSONList()
-    private var values = JSONList()
+    private(set) var tokens = JSONList()
+    private(set) var values = JSONList()
     /// Ids that came with the entries themselves.
-    private var entryIDs = JSONList()
-    private var entryIDCount = 0
-    /// Whether token texts have the form `token_id:123`.
-    private(set) var spellsIDsOut = false
-    private var missingValues = 0
+    private(set) var entryIDs = JSONList()
+    private(set) var entryIDCount = 0
+    /// The values as sent, if some of them do not stand in `values`.
+    private(set) var sentValues: JSONList?
+    private(set) var checks = LogprobChecks()
     /// Ids that came in a list of their own.
-    private var listedIDs = JSONList()
-    private var hasEntries = false
-    private var hasListedIDs = false
-    private var missingIDs = 0
-    private var hasFillers = false
+    private(set) var listedIDs = JSONList()
+    private(set) var hasEntries = false
+    /// Whether entries came as the lists of a completion.
+    private(set) var hasLists = false
+    private(set) var hasListedIDs = false
+    private(set) var missingIDs = 0
+    private(set) var hasFillers = false
+    /// How many nulls stand in front of the listed ids, in the place of an echoed prompt's.
+    private(set) var promptGap = 0
 
     /// How many tokens have come, by the side that brought most.
     var count: Int { max(tokens.count, listedIDs.count) }
-    /// Whether entries name their ids, as llama.cpp's do.
-    var entriesCarryIDs: Bool { entryIDCount > 0 }
 
     /// The ids that came in a list of their own, as a JSON array; `nil` if there were none.
-    var idList: [UInt8]? { hasListedIDs ? listedIDs.array : nil }
+    var idList: [UInt8]? {
+        guard hasListedIDs else { return nil }
+        var ids = listedIDs
+        ids.removeFirst(promptGap)
+        return ids.array
+    }
 
     /// Lists of a completion's `logprobs` beside the tokens and their values, as sent.
-    private var textOffsets: JSONList?
-    private var alternatives: JSONList?
+    private(set) var textOffsets: JSONList?
+    private(set) var alternatives: JSONList?
     /// Ids of all tokens, from engines that send them at the end.
-    private var wholeIDs: JSONList?
+    private(set) var wholeIDs: JSONList?
+    private(set) var missingWholeIDs = 0
     /// How many tokens the echoed prompt has, if the engine tells.
     private(set) var promptLength: Int?
     /// Whether the first token has no log-probability: then a prompt is echoed.
     private(set) var beginsWithPrompt = false
-    private var fillerValues = 0
-    /// How many log-probabilities were 0, as long as none was anything else; `nil` then.
-    private var zeros: Int? = 0
-    private var repetition = Repetition()
+    private(set) var repetition = Repetition()
 
     /// The length of the tokens' texts, in bytes of their JSON form.
-    var textLength: Int { tokens.bytes.count - 3 * tokens.count }
+    var textLength: Int { tokens.bytes.count - 2 * tokens.count - max(0, tokens.count - 1) }
 
     // MARK: Reading
 
@@ -84,6 +89,7 @@ struct TokenCapture: Sendable {
         _ tokens: JSONValue, _ values: JSONValue?, of text: Span<UInt8>
     ) throws(JSONError) {
         repetition.begin()
+        hasLists = true
         var cursor = JSONCursor(at: tokens.range.lowerBound, options: .nonFiniteNumbers)
         try cursor.enterArray(in: text)
         var valueCursor: JSONCursor?
@@ -186,57 +192,33 @@ struct TokenCapture: Sendable {
         } else {
             tokens.appendNull()
         }
-        if let value = entry.value, value.kind == .number {
-            if Self.isFiller(value, in: text) {
-                fillerValues += 1
-                values.appendNull()
-            } else {
-                values.append(value.range, of: text)
-            }
-            if let count = zeros { zeros = Self.isZero(value, in: text) ? count + 1 : nil }
-            repetition.append(value, entry.token, of: text)
-        } else {
-            if entry.value?.kind == .nonFinite { losses.insert(.nonFiniteNumber) }
-            values.appendNull()
-            missingValues += 1
-        }
+        append(entry.value, of: text)
+        if let value = entry.value, value.kind == .number { repetition.append(value, entry.token, of: text) }
         if let id = entry.id?.int(in: text) {
             appendEntryID(id)
         } else if let token = entry.token, let id = Self.idSpelledOut(in: token, of: text) {
-            spellsIDsOut = true
             appendEntryID(id)
         } else {
             appendEntryID(nil)
         }
     }
 
-    /// vLLM writes -9999 for what is minus infinity and for what is missing, llama.cpp the least number it knows.
-    private static func isFiller(_ value: JSONValue, in text: Span<UInt8>) -> Bool {
-        guard value.range.count > 4, text[value.range.lowerBound] == UInt8(ascii: "-") else { return false }
-        var digits = 0
-        var index = value.range.lowerBound + 1
-        while index < value.range.upperBound, (0x30...0x39).contains(text[index]) {
-            digits += 1
-            index += 1
+    /// A value that says nothing stands as null.
+    private mutating func append(_ value: JSONValue?, of text: Span<UInt8>) {
+        guard let value, value.kind == .number else {
+            if value?.kind == .nonFinite { losses.insert(.nonFiniteNumber) }
+            checks.noteMissing(at: values.count)
+            values.appendNull()
+            sentValues?.appendNull()
+            return
         }
-        var hasExponent = false
-        while index < value.range.upperBound, !hasExponent {
-            hasExponent = text[index] | 0x20 == UInt8(ascii: "e")
-            index += 1
+        if checks.note(value, at: values.count, of: text) {
+            if sentValues == nil { sentValues = values }
+            values.appendNull()
+        } else {
+            values.append(value.range, of: text)
         }
-        guard digits >= 4 || hasExponent else { return false }
-        return (value.double(in: text) ?? 0) <= -9999
-    }
-
-    private static func isZero(_ value: JSONValue, in text: Span<UInt8>) -> Bool {
-        for index in value.range {
-            switch text[index] {
-            case UInt8(ascii: "-"), UInt8(ascii: "0"), UInt8(ascii: "."): continue
-            case UInt8(ascii: "e"), UInt8(ascii: "E"): return true
-            default: return false
-            }
-        }
-        return true
+        sentValues?.append(value.range, of: text)
     }
 
     private mutating func appendEntryID(_ id: Int?) {
@@ -255,42 +237,69 @@ struct TokenCapture: Sendable {
         return spelled.hasPrefix("token_id:") ? Int(spelled.dropFirst(9)) : nil
     }
 
-    /// Reads a list of ids. What is no number says nothing, but stands for a token all the same.
+    /// Reads a list of ids.
     mutating func readIDs(_ list: JSONValue, of text: Span<UInt8>) throws(JSONError) {
         guard list.kind == .array else { return }
+        let known = listedIDs.count
+        missingIDs += try Self.append(idsOf: list, of: text, to: &listedIDs)
+        if listedIDs.count > known { hasListedIDs = true }
+    }
+
+    /// Reads ids of all tokens of the choice, or of the next of them. An empty list says nothing.
+    mutating func readWholeIDs(_ list: JSONValue, of text: Span<UInt8>) throws(JSONError) {
+        guard list.kind == .array else { return }
+        var ids = wholeIDs ?? JSONList()
+        missingWholeIDs += try Self.append(idsOf: list, of: text, to: &ids)
+        if !ids.isEmpty { wholeIDs = ids }
+    }
+
+    /// Appends the ids in a list; answers how many there are none of. What is no number says nothing, but stands for a
+    /// token all the same.
+    private static func append(
+        idsOf list: JSONValue, of text: Span<UInt8>, to ids: inout JSONList
+    ) throws(JSONError) -> Int {
+        var missing = 0
         var cursor = JSONCursor(at: list.range.lowerBound, options: .nonFiniteNumbers)
         try cursor.enterArray(in: text)
         while try cursor.nextElement(in: text) {
             let id = try cursor.skipValue(in: text)
             if id.kind == .number {
-                listedIDs.append(id.range, of: text)
+                ids.append(id.range, of: text)
             } else {
-                listedIDs.appendNull()
-                missingIDs += 1
+                ids.appendNull()
+                missing += 1
             }
-            hasListedIDs = true
         }
-    }
-
-    /// Reads the ids of all tokens of the choice.
-    mutating func readWholeIDs(_ list: JSONValue, of text: Span<UInt8>) throws(JSONError) {
-        guard list.kind == .array else { return }
-        try Self.append(elementsOf: list, of: text, to: &wholeIDs)
+        return missing
     }
 
     /// Whether the ids of all tokens have come.
     var hasWholeIDs: Bool { wholeIDs != nil }
 
-    /// Takes the ids of all tokens of the choice, as a JSON array.
-    mutating func takeWholeIDs(_ array: [UInt8]) { wholeIDs = JSONList(array: array.span) ?? wholeIDs }
+    /// Takes the ids of all tokens of the choice, as a JSON array, in place of what has come of them.
+    mutating func takeWholeIDs(_ array: [UInt8]) {
+        guard let ids = JSONList(array: array.span), !ids.isEmpty else { return }
+        wholeIDs = nil
+        missingWholeIDs = 0
+        try? readWholeIDs(JSONValue(kind: .array, range: array.indices), of: array.span)
+    }
 
     mutating func notePrompt(length: Int) { promptLength = length }
 
     /// Evens out what one event or body has brought.
-    mutating func endInstalment() {
+    ///
+    /// - Parameter isEcho: Whether the prompt is repeated. Lists of ids leave it out.
+    mutating func endInstalment(isEcho: Bool) {
+        if isEcho && beginsWithPrompt && promptGap == 0 && hasListedIDs && tokens.count > listedIDs.count {
+            promptGap = tokens.count - listedIDs.count
+            var ids = JSONList(nulls: promptGap)
+            ids.append(contentsOf: listedIDs)
+            listedIDs = ids
+        }
         while tokens.count < listedIDs.count {
             tokens.appendNull()
             values.appendNull()
+            sentValues?.appendNull()
             entryIDs.appendNull()
             hasFillers = true
         }
@@ -298,134 +307,5 @@ struct TokenCapture: Sendable {
             listedIDs.appendNull()
             hasFillers = true
         }
-    }
-
-    // MARK: Result
-
-    /// The lists for the record, and what is wrong with them.
-    ///
-    /// - Parameters:
-    ///   - promptLength: How many of the first tokens are an echoed prompt's.
-    ///   - lacksEndToken: Whether the last id's token is known to have no entry, if there is one id more.
-    func fill(
-        _ choice: inout Capture.Choice, promptLength: Int? = nil, lacksEndToken: Bool = false
-    ) -> [String] {
-        var problems: [String] = []
-        choice.logprobs = content
-        choice.repeatedTokens = repetition.count
-        if hasEntries {
-            choice.tokens = tokens
-            choice.logprobValues = values
-        }
-        if let wholeIDs {
-            problems += fill(&choice, withWholeIDs: wholeIDs, lacksEndToken: lacksEndToken)
-        } else if hasListedIDs {
-            choice.tokenIDs = listedIDs
-            if hasEntries && hasFillers { problems.append(Problem.idsLogprobsMismatch) }
-            if missingIDs > 0 { problems.append(Problem.tokenIDsIncomplete) }
-        } else if entryIDCount > 0 {
-            choice.tokenIDs = entryIDs
-            if entryIDCount < entryIDs.count { problems.append(Problem.tokenIDsIncomplete) }
-        }
-        var missing = missingValues
-        if beginsWithPrompt {
-            if let promptLength, promptLength <= tokens.count {
-                missing -= choice.removePrompt(length: promptLength)
-            } else {
-                problems.append(Problem.echoNotSeparated)
-            }
-        }
-        if missing > 0 { problems.append(Problem.logprobMissing) }
-        if fillerValues > 0 { problems.append(Problem.logprobFiller) }
-        if let zeros, zeros >= Self.suspiciousZeros { problems.append(Problem.logprobsAllZero) }
-        return problems
-    }
-
-    /// So many tokens of probability 1 in a row are taken for values nobody computed.
-    private static let suspiciousZeros = 4
-
-    /// Ids that come at the end belong to the entries only if there are as many of them. If not, nobody can say which
-    /// belongs to which, and only the ids stand.
-    private func fill(
-        _ choice: inout Capture.Choice, withWholeIDs ids: JSONList, lacksEndToken: Bool
-    ) -> [String] {
-        choice.tokenIDs = ids
-        if !hasEntries || ids.count == tokens.count { return [] }
-        if lacksEndToken && ids.count == tokens.count + 1 {
-            choice.tokens.appendNull()
-            choice.logprobValues.appendNull()
-            return [Problem.endTokenMissing]
-        }
-        choice.tokens = JSONList(nulls: ids.count)
-        choice.logprobValues = JSONList(nulls: ids.count)
-        choice.isUnpaired = true
-        return [Problem.idsLogprobsMismatch]
-    }
-
-    /// The object `logprobs` as a unary reply would have it.
-    var logprobsJSON: [UInt8] {
-        var object = Array("{".utf8)
-        if content != nil || refusal != nil {
-            object.appendJSONKey("content")
-            object.append(contentsOf: content?.array ?? Array("null".utf8))
-            if let refusal {
-                object.appendJSONKey("refusal")
-                object.append(contentsOf: refusal.array)
-            }
-        } else if hasEntries {
-            if let textOffsets {
-                object.appendJSONKey("text_offset")
-                object.append(contentsOf: textOffsets.array)
-            }
-            object.appendJSONKey("token_logprobs")
-            object.append(contentsOf: values.array)
-            object.appendJSONKey("tokens")
-            object.append(contentsOf: tokens.array)
-            if let alternatives {
-                object.appendJSONKey("top_logprobs")
-                object.append(contentsOf: alternatives.array)
-            }
-        } else {
-            return Array("null".utf8)
-        }
-        object.append(UInt8(ascii: "}"))
-        return object
-    }
-}
-
-/// Whether instalments repeat the one before, as those of an event that was sent twice do.
-private struct Repetition: Sendable {
-    /// How many tokens came in such instalments.
-    private(set) var count = 0
-    private var previous: [UInt8] = []
-    private var current: [UInt8] = []
-    private var entries = 0
-
-    mutating func begin() {
-        swap(&previous, &current)
-        current.removeAll(keepingCapacity: true)
-        entries = 0
-    }
-
-    mutating func append(_ value: JSONValue, _ token: JSONString?, of text: Span<UInt8>) {
-        entries += 1
-        // A probability of 1 comes again and again; few other numbers do.
-        guard value.range.count > 6 else { return }
-        current.append(copying: text, value.range)
-        if let token { current.append(copying: text, token.quoted) }
-    }
-
-    mutating func end() {
-        if !current.isEmpty && current == previous { count += entries }
-    }
-}
-
-extension Capture.Choice {
-    /// Takes an echoed prompt's tokens away; answers how many of them had no log-probability.
-    fileprivate mutating func removePrompt(length: Int) -> Int {
-        let prompt = logprobValues.removeFirst(length)
-        tokens.removeFirst(length)
-        if tokenIDs.count > logprobValues.count { tokenIDs.removeFirst(tokenIDs.count - logprobValues.count) }
-        return prompt
     }
 }

@@ -54,8 +54,8 @@ import Wire
         }
     }
 
-    /// Whatever a chat reply holds, plain or captured, streamed or not, gives away the right engine or none.
-    @Test(arguments: WireSample.all.filter { $0.name.hasPrefix("chat_") && $0.response.status == 200 })
+    /// Whatever a reply holds, plain or captured, streamed or not, gives away the right engine or none.
+    @Test(arguments: WireSample.choiceReplies)
     func byReply(sample: WireSample) throws {
         let reply = try injectedReply(.generic)
         let read =

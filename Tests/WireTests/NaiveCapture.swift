@@ -3,16 +3,22 @@ import TestSupport
 import Testing
 
 /// What a recorded reply holds, found out without Verbatim's own code: decoded by Foundation, put together the simple
-/// way. Only number texts, which Foundation does not keep, are picked by a pattern.
+/// way. Only number texts, which Foundation does not keep, are picked by patterns.
 struct NaiveCapture {
     struct Choice {
         var tokens: [String] = []
         var tokenIDs: [Int] = []
         /// Those of them that came in `token_ids`.
         var listedIDs: [Int] = []
+        var promptTokenIDs: [Int]?
         var logprobTexts: [String] = []
+        /// `logprobs` in the form of chat completions.
         var content: [Any]?
+        /// `logprobs` in the form of completions.
+        var lists: [String: [Any]]?
         var message: [String: Any] = [:]
+        /// A completion's.
+        var text: String?
         var fields: [String: Any] = [:]
     }
 
@@ -27,6 +33,7 @@ struct NaiveCapture {
             }
         }
         for text in texts { try read(text) }
+        if sample.echoesPrompt { try removePrompt(of: sample) }
     }
 
     var usage: [String: Any]? { envelope["usage"] as? [String: Any] }
@@ -36,7 +43,7 @@ struct NaiveCapture {
     private mutating func read(_ text: String) throws {
         let document = try #require(decoded(text) as? [String: Any])
         for (key, value) in document where key != "choices" { merge(value, into: &envelope[key]) }
-        var logprobs = try Self.logprobTexts(in: text)[...]
+        var logprobs = try NumberTexts.logprobs(in: text)[...]
         for choice in document["choices"] as? [[String: Any]] ?? [] {
             let index = try #require(choice["index"] as? Int)
             var known = choices[index] ?? Choice()
@@ -54,16 +61,39 @@ struct NaiveCapture {
         case "index": break
         case "delta": Self.read(delta: value as? [String: Any] ?? [:], into: &choice.message)
         case "message": choice.message = value as? [String: Any] ?? [:]
+        case "text": choice.text = (choice.text ?? "") + (value as? String ?? "")
         case "token_ids":
             choice.tokenIDs += value as? [Int] ?? []
             choice.listedIDs += value as? [Int] ?? []
+        case "prompt_token_ids": choice.promptTokenIDs = value as? [Int] ?? choice.promptTokenIDs
+        case "prompt_logprobs": break
         case "logprobs":
-            guard let entries = (value as? [String: Any])?["content"] as? [[String: Any]] else { break }
-            choice.content = (choice.content ?? []) + entries
-            choice.tokens += entries.map { $0["token"] as? String ?? "?" }
-            choice.logprobTexts += texts.prefix(entries.count)
-            texts = texts.dropFirst(entries.count)
+            let logprobs = value as? [String: Any] ?? [:]
+            var count = 0
+            if let entries = logprobs["content"] as? [[String: Any]] {
+                choice.content = (choice.content ?? []) + entries
+                choice.tokens += entries.map { $0["token"] as? String ?? "?" }
+                count = entries.count
+            } else if let tokens = logprobs["tokens"] as? [String] {
+                for (key, list) in logprobs { choice.lists = (choice.lists ?? [:]).appending(list, to: key) }
+                choice.tokens += tokens
+                count = tokens.count
+            }
+            choice.logprobTexts += texts.prefix(count)
+            texts = texts.dropFirst(count)
         default: merge(value, into: &choice.fields[key])
+        }
+    }
+
+    /// What is echoed ends where, by its offset, the completion's text begins.
+    private mutating func removePrompt(of sample: WireSample) throws {
+        let request = try #require(decoded(sample.requestText) as? [String: Any])
+        let length = try #require(request["prompt"] as? String).unicodeScalars.count
+        for (index, choice) in choices {
+            let offsets = try #require(choice.lists?["text_offset"] as? [Int])
+            let count = offsets.filter { $0 < length }.count
+            choices[index]?.tokens.removeFirst(count)
+            choices[index]?.logprobTexts.removeFirst(count)
         }
     }
 
@@ -103,35 +133,56 @@ struct NaiveCapture {
         }
     }
 
-    /// The texts of the sampled tokens' log-probabilities, alternatives left out.
-    private static func logprobTexts(in text: String) throws -> [String] {
-        let string = #""(?:[^"\\]|\\.)*""#
-        let alternatives = #""top_logprobs":\[(?:\{(?:\#(string)|[^"{}])*\},?)*\]"#
-        let bytes = #""bytes":\[[0-9,]*\]"#
-        let pattern =
-            #"\{(?:"id":\d+,)?"token":\#(string),(?:\#(bytes),)?"logprob":([^,}]+)(?:,\#(bytes))?,\#(alternatives)\}"#
-        let expression = try NSRegularExpression(pattern: pattern)
-        return expression.matches(in: text, range: NSRange(text.startIndex..., in: text)).map { match in
-            Range(match.range(at: 1), in: text).map { String(text[$0]) } ?? ""
-        }
-    }
-
     // MARK: The assembled reply
 
     /// What the events of a stream amount to, in the form of a reply that was not streamed.
     func response(withLogprobs: Bool = true) -> NSDictionary {
         var response = envelope
-        response["object"] = "chat.completion"
         response["usage"] = envelope["usage"] ?? NSNull()
         response["choices"] = choices.keys.sorted().map { index -> [String: Any] in
             let choice = choices[index] ?? Choice()
             var object = choice.fields
             object["index"] = index
-            object["message"] = choice.message
+            if let text = choice.text { object["text"] = text } else { object["message"] = choice.message }
             if !choice.listedIDs.isEmpty { object["token_ids"] = choice.listedIDs }
-            if withLogprobs { object["logprobs"] = choice.content.map { ["content": $0] as Any } ?? NSNull() }
+            if let ids = choice.promptTokenIDs { object["prompt_token_ids"] = ids }
+            if withLogprobs {
+                object["logprobs"] = choice.content.map { ["content": $0] as Any } ?? choice.lists ?? NSNull()
+            }
             return object
         }
+        let isChat = choices.values.allSatisfy { $0.text == nil }
+        response["object"] = isChat ? "chat.completion" : "text_completion"
         return response as NSDictionary
+    }
+}
+
+extension [String: [Any]] {
+    fileprivate func appending(_ list: Any, to key: String) -> Self {
+        var lists = self
+        lists[key, default: []] += list as? [Any] ?? []
+        return lists
+    }
+}
+
+/// The texts of the sampled tokens' log-probabilities, alternatives left out.
+private enum NumberTexts {
+    static func logprobs(in text: String) throws -> [String] {
+        let lists = try matches(of: #""token_logprobs":\[([^\]]*)\]"#, in: text)
+        if !lists.isEmpty { return lists.flatMap { $0.components(separatedBy: ",") } }
+        let string = #""(?:[^"\\]|\\.)*""#
+        let alternatives = #""top_logprobs":\[(?:\{(?:\#(string)|[^"{}])*\},?)*\]"#
+        let bytes = #""bytes":\[[0-9,]*\]"#
+        return try matches(
+            of:
+                #"\{(?:"id":\d+,)?"token":\#(string),(?:\#(bytes),)?"logprob":([^,}]+)(?:,\#(bytes))?,\#(alternatives)\}"#,
+            in: text)
+    }
+
+    private static func matches(of pattern: String, in text: String) throws -> [String] {
+        let expression = try NSRegularExpression(pattern: pattern)
+        return expression.matches(in: text, range: NSRange(text.startIndex..., in: text)).map { match in
+            Range(match.range(at: 1), in: text).map { String(text[$0]) } ?? ""
+        }
     }
 }

@@ -6,7 +6,7 @@ import Wire
 
 /// Recorded replies of real engines: what is captured of them, against what another reader makes of them.
 @Suite struct RecordedCaptureTests {
-    @Test(arguments: WireSample.chats)
+    @Test(arguments: WireSample.choiceReplies)
     func tokens(sample: WireSample) throws {
         let naive = try NaiveCapture(sample)
         let capture = captured(sample, try sample.injectedReply())
@@ -16,6 +16,7 @@ import Wire
             #expect(try decoded(choice.tokens.array) == expected.tokens as NSArray)
             #expect(choice.valuesText == expected.logprobTexts.joined(separator: ","))
             #expect(choice.idsText == expected.tokenIDs.map(String.init).joined(separator: ","))
+            #expect(choice.promptTokenIDs.text == expected.promptTokenIDs.map(text))
             let content = try choice.logprobs.map { try decoded($0.array) }
             #expect(content == expected.content.map { $0 as NSArray })
             let finishReason = try choice.finishReason.map { try decoded($0) } as? String
@@ -24,25 +25,26 @@ import Wire
         }
     }
 
-    @Test(arguments: WireSample.chats)
+    @Test(arguments: WireSample.choiceReplies)
     func envelope(sample: WireSample) throws {
         let naive = try NaiveCapture(sample)
         let capture = captured(sample, try sample.injectedReply())
         #expect(try capture.model.map { try decoded($0) } as? String == naive.envelope["model"] as? String)
         #expect(try capture.responseID.map { try decoded($0) } as? String == naive.envelope["id"] as? String)
         #expect(try capture.usage.map { try decoded($0) } as? NSDictionary == naive.usage.map { $0 as NSDictionary })
-        let promptIDs = naive.envelope["prompt_token_ids"] as? [Int]
-        #expect(capture.promptTokenIDs.text == promptIDs.map { "[\($0.map(String.init).joined(separator: ","))]" })
+        let first = naive.choices.min { $0.key < $1.key }
+        let promptIDs = naive.envelope["prompt_token_ids"] as? [Int] ?? first?.value.promptTokenIDs
+        #expect(capture.promptTokenIDs.text == promptIDs.map(text))
         if let usage = capture.usage.text { #expect(sample.bodyText.contains(#""usage":\#(usage)"#)) }
     }
 
-    @Test(arguments: WireSample.wholeChats)
+    @Test(arguments: WireSample.wholeChoices)
     func wholeRepliesAreKeptAsSent(sample: WireSample) throws {
         #expect(captured(sample, try sample.injectedReply()).response == sample.response.body)
-        #expect(captured(sample, try untouchedReply()).response == sample.response.body)
+        #expect(captured(sample, try sample.untouchedReply()).response == sample.response.body)
     }
 
-    @Test(arguments: WireSample.chatStreams)
+    @Test(arguments: WireSample.choiceStreams)
     func streamsAreAssembled(sample: WireSample) throws {
         let naive = try NaiveCapture(sample)
         let capture = captured(sample, try sample.injectedReply())
@@ -50,7 +52,7 @@ import Wire
         #expect(!capture.responseText.contains("\n"))
     }
 
-    @Test(arguments: WireSample.chats)
+    @Test(arguments: WireSample.choiceReplies)
     func compactLeavesTheEntriesOut(sample: WireSample) throws {
         let full = captured(sample, try sample.injectedReply())
         let compact = captured(sample, try sample.injectedReply(detail: .compact))
@@ -70,7 +72,7 @@ import Wire
         )
     }
 
-    @Test(arguments: WireSample.chats)
+    @Test(arguments: WireSample.choiceReplies)
     func levelAndChecks(sample: WireSample) throws {
         let naive = try NaiveCapture(sample)
         let capture = captured(sample, try sample.injectedReply())
@@ -101,8 +103,10 @@ import Wire
         #expect(capture.isComplete == problems.isEmpty)
     }
 
+    private func text(_ ids: [Int]) -> String { "[\(ids.map(String.init).joined(separator: ","))]" }
+
     /// vLLM's replies are captured completely, whatever was asked for.
-    @Test(arguments: WireSample.chats.filter { $0.isVLLM && $0.asksLogprobs && $0.asksTokenIDs })
+    @Test(arguments: WireSample.choiceReplies.filter { $0.isVLLM && $0.asksLogprobs && $0.asksTokenIDs })
     func vLLMIsCapturedCompletely(sample: WireSample) throws {
         let capture = captured(sample, try sample.injectedReply())
         #expect(capture.level == .tokens && capture.isComplete)
@@ -110,7 +114,7 @@ import Wire
     }
 
     /// The agent asked for the token data itself: they are captured all the same.
-    @Test(arguments: WireSample.chats)
+    @Test(arguments: WireSample.choiceReplies)
     func whatTheAgentAskedForIsCaptured(sample: WireSample) throws {
         let own = captured(sample, try sample.ownReply())
         let injected = captured(sample, try sample.injectedReply())

@@ -23,6 +23,8 @@ import Wire
             for kind in ["logprobs", "logprobs_top0", "tokenids", "logprobs_tokenids", "plain"] {
                 names.append(("chat_stream_plain", "chat_stream_\(kind)"))
                 names.append(("chat_unary_plain", "chat_unary_\(kind)"))
+                names.append(("completions_stream_plain", "completions_stream_\(kind)"))
+                names.append(("completions_unary_plain", "completions_unary_\(kind)"))
             }
             for (plain, captured) in names {
                 guard let plain = WireSample.named(plain, in: set), let captured = WireSample.named(captured, in: set)
@@ -33,7 +35,7 @@ import Wire
         return pairs
     }()
 
-    @Test func thePairsAreThere() { #expect(Self.pairs.count == 45) }
+    @Test func thePairsAreThere() { #expect(Self.pairs.count == 61) }
 
     @Test(arguments: pairs)
     func restoredIsPlain(pair: Pair) throws {
@@ -45,21 +47,21 @@ import Wire
     }
 
     /// With nothing injected, and with the same asked for by the agent itself, every byte passes.
-    @Test(arguments: WireSample.chats)
+    @Test(arguments: WireSample.replies)
     func whatTheAgentAskedForStays(sample: WireSample) throws {
-        #expect(restored(sample, try untouchedReply()) == sample.bodyText)
+        #expect(restored(sample, try sample.untouchedReply()) == sample.bodyText)
         #expect(restored(sample, try sample.ownReply()) == sample.bodyText)
     }
 
     /// An engine that is not known yet is restored like one that is.
-    @Test(arguments: WireSample.chats)
+    @Test(arguments: WireSample.choiceReplies)
     func genericIsAsGood(sample: WireSample) throws {
         let specific = restored(sample, try sample.injectedReply())
         #expect(restored(sample, try sample.injectedReply(.generic)) == specific)
     }
 
     /// Event by event: what was injected is off, and nothing else has changed its value, its place or its text.
-    @Test(arguments: WireSample.chatStreams)
+    @Test(arguments: WireSample.choiceStreams)
     func onlyTheInjectionIsUndone(sample: WireSample) throws {
         let driver = StreamDriver.run(try sample.injectedReply(), sample.response.body)
         let sent = Self.events(sample.bodyText)
@@ -81,7 +83,7 @@ import Wire
         #expect(received.isEmpty)
     }
 
-    @Test(arguments: WireSample.wholeChats)
+    @Test(arguments: WireSample.wholeChoices)
     func onlyTheInjectionIsUndoneInWholeReplies(sample: WireSample) throws {
         let got = restored(sample, try sample.injectedReply())
         let sent = "data: " + sample.bodyText
@@ -98,7 +100,9 @@ import Wire
     /// What the agent shall get of an event, decoded; `nil` if nothing.
     private func expected(_ event: String, of sample: WireSample) throws -> NSObject? {
         guard event != "data: [DONE]" else { return NSNull() }
-        guard var chunk = try decoded(String(event.dropFirst(6))) as? [String: Any] else { return nil }
+        let document = try decoded(String(event.dropFirst(6)))
+        // llama.cpp begins some streams with a `null`.
+        guard var chunk = document as? [String: Any] else { return document }
         var choices = chunk["choices"] as? [[String: Any]] ?? []
         var isInjectedOnly = !choices.isEmpty
         for index in choices.indices {
@@ -106,13 +110,14 @@ import Wire
             let isEmpty = (choices[index]["delta"] as? [String: Any])?.isEmpty ?? false
             if !hasData || !isEmpty || choices[index]["finish_reason"] is String { isInjectedOnly = false }
             if sample.asksLogprobs && choices[index]["logprobs"] != nil {
-                choices[index]["logprobs"] = sample.isVLLM ? NSNull() : nil
+                let isAbsent = !sample.isVLLM && sample.dialect == .chatCompletions
+                choices[index]["logprobs"] = isAbsent ? nil : NSNull()
             }
-            if sample.asksTokenIDs && choices[index]["token_ids"] != nil { choices[index]["token_ids"] = NSNull() }
+            for key in sample.injectedLists where choices[index][key] != nil { choices[index][key] = NSNull() }
         }
         if isInjectedOnly && (sample.asksLogprobs || sample.asksTokenIDs) { return nil }
         chunk["choices"] = choices
-        if sample.asksTokenIDs && chunk["prompt_token_ids"] != nil { chunk["prompt_token_ids"] = NSNull() }
+        for key in sample.injectedLists where chunk[key] != nil { chunk[key] = NSNull() }
         return chunk as NSDictionary
     }
 
@@ -123,5 +128,15 @@ import Wire
             rest = rest[rest.index(after: found)...]
         }
         return true
+    }
+}
+
+extension WireSample {
+    /// The lists beside `logprobs` that came because of what the recorder asked for. vLLM gives no ids of what it echoes
+    /// because of `return_token_ids`, but always its log-probabilities.
+    fileprivate var injectedLists: [String] {
+        var lists = asksTokenIDs ? ["token_ids", "prompt_token_ids"] : []
+        if echoesPrompt && asksLogprobs { lists.append("prompt_logprobs") }
+        return lists
     }
 }

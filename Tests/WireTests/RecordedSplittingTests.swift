@@ -10,7 +10,7 @@ import Wire
     /// How many bytes one sample may be fed in all.
     private static let budget = 200_000
 
-    @Test(arguments: WireSample.chatStreams)
+    @Test(arguments: WireSample.streamedReplies)
     func splitInTwo(sample: WireSample) throws {
         let stream = sample.response.body
         let reply = try sample.injectedReply()
@@ -25,7 +25,7 @@ import Wire
         }
     }
 
-    @Test(arguments: WireSample.chatStreams)
+    @Test(arguments: WireSample.streamedReplies)
     func byteByByte(sample: WireSample) throws {
         let stream = sample.response.body
         for reply in [try sample.injectedReply(), try sample.injectedReply(.generic), try sample.ownReply()] {
@@ -37,7 +37,7 @@ import Wire
     }
 
     /// Line endings of other kinds give the same capture; the agent gets the ones that were sent.
-    @Test(arguments: WireSample.chatStreams, ["\r\n", "\r"])
+    @Test(arguments: WireSample.streamedReplies, ["\r\n", "\r"])
     func withOtherLineEndings(sample: WireSample, ending: String) throws {
         let stream = Array(sample.bodyText.replacing("\n", with: ending).utf8)
         let reply = try sample.injectedReply()

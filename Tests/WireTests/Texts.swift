@@ -5,12 +5,13 @@ import Wire
 
 /// A request with these fields, prepared.
 func prepare(
-    _ body: String, profile: EngineProfile = .vllm, allowance: Allowance = Allowance(),
+    _ body: String, dialect: Dialect = .chatCompletions, profile: EngineProfile = .vllm,
+    allowance: Allowance = Allowance(),
     _ change: (inout RequestPolicy) -> Void = { _ in }
 ) throws -> PreparedRequest {
     var policy = RequestPolicy()
     change(&policy)
-    return try Dialect.chatCompletions.request(body: Array(body.utf8))
+    return try dialect.request(body: Array(body.utf8))
         .prepared(policy: policy, profile: profile, allowance: allowance)
 }
 

@@ -81,7 +81,7 @@ struct ChatMessage: Sendable {
     var hasHiddenParts: Bool {
         fields.contains { field in
             switch field.kind {
-            case .call, .calls: true
+            case .call, .calls: !field.calls.isEmpty
             case .text: field.isNamed("reasoning", "reasoning_content") && !field.text.isEmpty
             case .null, .list, .value: false
             }

@@ -31,9 +31,12 @@ extension ChoicesReply {
         var hasInjectedChoicesOnly = false
         var hasUsage = false
         var hasInjectedExtension = false
+        /// There is something in an extension that was not injected.
+        var hasOtherExtension = false
 
         var isInjectedOnly: Bool {
-            hasChoices ? hasInjectedChoicesOnly : hasInjectedExtension && !hasUsage
+            if hasOtherExtension { return false }
+            return hasChoices ? hasInjectedChoicesOnly : hasInjectedExtension && !hasUsage
         }
     }
 
@@ -55,7 +58,7 @@ extension ChoicesReply {
         }
         envelope.put(key, value, of: text)
         if key.equals("usage", in: text) { chunk.hasUsage = !value.isNull }
-        if key.equals("prompt_token_ids", in: text) && !state.injection.ids.isEmpty && !value.isNull {
+        if key.equals("prompt_token_ids", in: text) && hasInjectedPromptIDs && !value.isNull {
             state.edits.replace(value.range, with: .null)
         }
     }
@@ -76,6 +79,7 @@ extension ChoicesReply {
             state.edits.remove(from: object) { injected.contains($0.key) }
         }
         if !injected.isEmpty { chunk.hasInjectedExtension = true }
+        if !isRemoved && !value.isNull { chunk.hasOtherExtension = true }
         cursor = ahead
     }
 
@@ -126,9 +130,9 @@ extension ChoicesReply {
         }
         restorer.endObject(at: cursor.offset, edits: &state.edits)
         if isCompacted { compactor.endObject(at: cursor.offset, edits: &state.compactEdits) }
-        choices[slot].tokens.endInstalment()
+        choices[slot].tokens.endInstalment(isEcho: echo != nil)
         if !state.hasOutput && choices[slot].hasOutput { state.hasOutput = true }
-        return visit.isInjectedOnly && !asked.logprobs && asked.ids.isEmpty
+        return visit.isInjectedOnly && !asked.logprobs && asked.anyIDs.isEmpty
     }
 
     /// What has been seen of a choice in one event.
@@ -147,21 +151,22 @@ extension ChoicesReply {
     ) throws(JSONError) {
         if key.equals("delta", in: text) {
             let delta = try choices[slot].message.read(with: &cursor, of: text)
-            let engine = state.engine
-            visit.bringsNothing =
-                delta.isEmpty || (engine.sendsBlankDeltas && delta.isBlank && (!delta.hasRole || engine.repeatsRole))
+            let isBlank = delta.isBlank && (!delta.hasRole || state.engine.repeatsRole)
+            visit.bringsNothing = delta.isEmpty || (isBlank && makesBlankEvents)
             return
         }
         let value = try cursor.skipValue(in: text)
         if key.equals("index", in: text) || key.equals("message", in: text) { return }
         if dialect == .completions && key.equals("text", in: text) && value.kind == .string {
             choices[slot].append(text: value, of: text)
-            visit.bringsNothing = state.engine.sendsBlankDeltas && value.range.count == 2
+            visit.bringsNothing = makesBlankEvents && value.range.count == 2
             return
         }
         if key.equals("finish_reason", in: text) { visit.isFinished = !value.isNull }
         choices[slot].fields.put(key, value, of: text)
     }
+
+    private var makesBlankEvents: Bool { state.engine.blankEvents.contains(dialect) }
 
     // MARK: Token data
 
@@ -199,9 +204,16 @@ extension ChoicesReply {
         let injection = state.injection
         switch field {
         case .logprobs: return injection.topLogprobs != nil
-        case .promptLogprobs: return injection.topLogprobs != nil && echo != nil
-        case .tokenIDs, .responseTokenIDs, .promptTokenIDs: return !injection.ids.isEmpty
+        case .promptLogprobs: return injection.topLogprobs != nil && !(echo?.hasOwnLogprobs ?? true)
+        case .tokenIDs, .responseTokenIDs: return injection.ids.contains(.completionIDs)
+        case .promptTokenIDs: return hasInjectedPromptIDs
         }
+    }
+
+    /// One flag brings both kinds of ids, unless the engine has another for those of the prompt.
+    private var hasInjectedPromptIDs: Bool {
+        let ids = state.injection.ids
+        return ids.contains(.promptIDs) || (ids.contains(.completionIDs) && !asked.anyIDs.contains(.promptIDs))
     }
 
     private func offForm(of field: TokenField?) -> EngineProfile.OffForm {
@@ -274,4 +286,9 @@ extension ChoicesReply {
         choices.append(ReplyChoice(index: index))
         return choices.count - 1
     }
+}
+
+extension EngineProfile.IDRequest {
+    fileprivate static let completionIDs = EngineProfile.IDRequest.flag("return_token_ids")
+    fileprivate static let promptIDs = EngineProfile.IDRequest.flag("return_prompt_token_ids")
 }

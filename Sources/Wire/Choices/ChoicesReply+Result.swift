@@ -9,7 +9,7 @@ extension ChoicesReply {
         let choices = choicesWithExtensions.sorted { $0.index < $1.index }
         for choice in choices {
             var captured = Capture.Choice(index: choice.index)
-            let found = choice.tokens.fill(&captured, promptLength: echoedLength(in: choice))
+            let found = choice.tokens.fill(&captured, prompt: prompt(in: choice))
             captured.finishReason = choice.fields.value("finish_reason")
             captured.promptTokenIDs = choice.promptTokenIDs
             captured.hidesTokens = hidesTokens(choice)
@@ -49,18 +49,22 @@ extension ChoicesReply {
         return choices
     }
 
-    /// How many tokens of a choice are the echoed prompt's; `nil` if there is none, or if it cannot be told.
-    private func echoedLength(in choice: ReplyChoice) -> Int? {
-        guard let echo, choice.tokens.beginsWithPrompt else { return nil }
-        if let length = choice.tokens.promptLength ?? echo.tokenCount { return length }
-        if let ids = choice.promptTokenIDs { return JSONList(array: ids.span)?.count }
-        guard echo.isSingle, let usage = envelope.value("usage") else { return nil }
-        return Self.number("prompt_tokens", in: usage)
+    /// How much of a choice is the echoed prompt.
+    private func prompt(in choice: ReplyChoice) -> TokenCapture.Prompt {
+        guard let echo, choice.tokens.hasLists else { return .absent }
+        guard choice.tokens.beginsWithPrompt else {
+            // Not all engines echo. If this one did, the number of tokens shows it.
+            return countByEngine == nil ? .unknown : .absent
+        }
+        if let length = choice.tokens.promptLength ?? echo.tokenCount { return .length(length) }
+        if let length = choice.promptTokenIDs.flatMap({ JSONList(array: $0.span)?.count }) { return .length(length) }
+        guard echo.isSingle, let usage = envelope.value("usage") else { return .unknown }
+        return Self.number("prompt_tokens", in: usage).map { .length($0) } ?? .unknown
     }
 
     /// Whether the engine sent tokens of the visible text only, although more was generated: tool calls or reasoning.
     private func hidesTokens(_ choice: ReplyChoice) -> Bool {
-        guard dialect == .chatCompletions, choice.tokens.idList == nil else { return false }
+        guard dialect == .chatCompletions, choice.tokens.hasEntries else { return false }
         return choice.message.hasHiddenParts && choice.tokens.textLength <= choice.message.visibleLength
     }
 

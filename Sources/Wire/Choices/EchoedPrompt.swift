@@ -4,4 +4,6 @@ struct EchoedPrompt: Hashable, Sendable {
     var tokenCount: Int?
     /// Whether there is only one.
     var isSingle = true
+    /// Whether the agent itself asked for the prompt's log-probabilities (vLLM's `prompt_logprobs`).
+    var hasOwnLogprobs = false
 }

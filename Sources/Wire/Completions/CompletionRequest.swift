@@ -31,11 +31,13 @@ struct CompletionRequest: DialectRequest {
             if logprobs.number == nil { asked.isFaulty = true } else { asked.logprobs = true }
         }
         asked.ids = fields.asked(for: ids)
+        asked.anyIDs = fields.asked(for: EngineProfile.idRequests)
         return asked
     }
 
     private static func echoedPrompt(in fields: RequestFields) -> EchoedPrompt {
         var prompt = EchoedPrompt()
+        prompt.hasOwnLogprobs = !(fields.value("prompt_logprobs")?.isNull ?? true)
         guard let text = fields.value("prompt")?.text, let list = JSONList(array: text.span) else { return prompt }
         if (try? JSONCursor.firstKind(inArray: text.span)) == .number {
             prompt.tokenCount = list.count

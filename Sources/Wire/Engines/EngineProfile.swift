@@ -105,8 +105,9 @@ package struct EngineProfile: Sendable {
     package var unsetTopLogprobs = "null"
     /// Whether a response repeats the agent's `top_logprobs` also if no log-probabilities were included.
     package var echoesUnusedTopLogprobs = false
-    /// Whether token data make events whose delta brings nothing: its members are null or empty.
-    package var sendsBlankDeltas = false
+    /// The dialects in which token data make events that bring nothing: a text, or every member of a delta, is null or
+    /// empty.
+    package var blankEvents: Set<Dialect> = []
     /// Whether such deltas repeat the role.
     package var repeatsRole = false
 
@@ -144,6 +145,17 @@ package struct EngineProfile: Sendable {
         .azure, .openRouter, .huggingFaceRouter, .dynamo, .tensorRTLLM, .sglang, .ollama, .lmStudio, .tgi, .llamaCpp,
         .openAI, .vllm,
     ]
+}
+
+extension EngineProfile {
+    /// Every field that asks some engine for token ids.
+    static let idRequests: [IDRequest] = {
+        var requests: [IDRequest] = []
+        for id in (all + [.generic]).flatMap(\.rules).flatMap(\.asking.ids) where !requests.contains(id) {
+            requests.append(id)
+        }
+        return requests
+    }()
 }
 
 extension Dialect {

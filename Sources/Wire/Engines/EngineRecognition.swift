@@ -44,24 +44,26 @@ package enum EngineRecognition {
         {
             return profile
         }
-        if let profile = profile(forMembers: reply, of: document, keys: \.replyKeys) { return profile }
-        guard let choice = first(of: reply.value("choices", in: document), in: document) else { return nil }
-        if let profile = profile(forMembers: choice, of: document, keys: \.choiceKeys) { return profile }
-        guard let value = choice.value("logprobs", in: document),
-            let logprobs = try? JSONObject(
-                scanning: document, at: value.range.lowerBound, options: .nonFiniteNumbers),
-            let entry = first(of: logprobs.value("content", in: document), in: document)
-        else { return nil }
-        return profile(forMembers: entry, of: document, keys: \.entryKeys)
+        let choice = first(of: reply.value("choices", in: document), in: document)
+        let logprobs = object(choice?.value("logprobs", in: document), in: document)
+        let entry = first(of: logprobs?.value("content", in: document), in: document)
+        // Profile by profile, because an engine built after another has all keys of that one.
+        return EngineProfile.all.first { profile in
+            let marks = profile.marks
+            return has(marks.replyKeys, reply, in: document) || has(marks.choiceKeys, choice, in: document)
+                || has(marks.entryKeys, entry, in: document)
+        }
     }
 
-    private static func profile(
-        forMembers object: JSONObject, of text: Span<UInt8>, keys: KeyPath<EngineMarks, [String]>
-    ) -> EngineProfile? {
-        for profile in EngineProfile.all {
-            for key in profile.marks[keyPath: keys] where object.member(named: key, in: text) != nil { return profile }
-        }
-        return nil
+    private static func has(_ keys: [String], _ object: JSONObject?, in text: Span<UInt8>) -> Bool {
+        guard let object else { return false }
+        for key in keys where object.member(named: key, in: text) != nil { return true }
+        return false
+    }
+
+    private static func object(_ value: JSONValue?, in text: Span<UInt8>) -> JSONObject? {
+        guard let value else { return nil }
+        return try? JSONObject(scanning: text, at: value.range.lowerBound, options: .nonFiniteNumbers)
     }
 
     /// The first element of an array, if it is an object.

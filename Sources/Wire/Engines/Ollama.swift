@@ -6,7 +6,7 @@ extension EngineProfile {
         var profile = EngineProfile(name: "ollama")
         profile.rules = [.asks(.responses, logprobs: .never)]
         profile.logprobsOffForms = [.chatCompletions: .absent, .completions: .absent]
-        profile.sendsBlankDeltas = true
+        profile.blankEvents = [.chatCompletions, .completions]
         profile.repeatsRole = true
         profile.marks.owners = ["library"]
         profile.marks.fingerprints = ["fp_ollama"]

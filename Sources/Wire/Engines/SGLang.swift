@@ -16,7 +16,7 @@ extension EngineProfile {
         ]
         profile.idsOffForm = .absent
         // With a tool parser, log-probabilities held back come in a chunk of their own (pull request 28601).
-        profile.sendsBlankDeltas = true
+        profile.blankEvents = [.chatCompletions]
         profile.marks.owners = ["sglang"]
         profile.marks.replyKeys = ["sglext"]
         profile.marks.choiceKeys = ["matched_stop", "response_token_ids"]

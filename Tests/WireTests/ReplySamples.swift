@@ -4,25 +4,48 @@ import TestSupport
 import Testing
 import Wire
 
-/// The recorded chat completions and what they were asked for.
+/// The recorded replies and what was asked for.
 extension WireSample {
-    /// Every chat completion that was answered, plain or with token data, in all four sets.
-    static let chats = all.filter { sample in
-        sample.request.path == "/v1/chat/completions" && sample.response.status == 200
-            && (sample.name.hasPrefix("chat_") || sample.name.hasPrefix("extra_"))
+    /// The dialects of which every recorded reply is split, read and let through in every way.
+    static let dialects: [Dialect] = [
+        .chatCompletions,
+        .completions,
+        .responses,
+        .messages,
+    ]
+
+    /// Those that have choices, whose replies are also compared with what another reader makes of them.
+    static let dialectsWithChoices: [Dialect] = [.chatCompletions, .completions]
+
+    /// Every request that was answered, plain or with token data, in all four sets.
+    static let replies = all.filter { $0.isReply(in: dialects) }
+    static let streamedReplies = replies.filter(\.response.isEventStream)
+
+    static let choiceReplies = all.filter { $0.isReply(in: dialectsWithChoices) }
+    static let choiceStreams = choiceReplies.filter(\.response.isEventStream)
+    static let wholeChoices = choiceReplies.filter { !$0.response.isEventStream }
+
+    private func isReply(in dialects: [Dialect]) -> Bool {
+        guard let dialect = Dialect.spoken(method: request.method, path: request.path) else { return false }
+        return dialects.contains(dialect) && response.status == 200 && !name.contains("err_")
     }
-    static let chatStreams = chats.filter(\.response.isEventStream)
-    static let wholeChats = chats.filter { !$0.response.isEventStream }
+
+    var dialect: Dialect {
+        Dialect.spoken(method: request.method, path: request.path) ?? .chatCompletions
+    }
 
     var isVLLM: Bool { self.set.hasPrefix("vllm") }
     var profile: EngineProfile { isVLLM ? .vllm : .llamaCpp }
     var bodyText: String { String(decoding: response.body, as: UTF8.self) }
 
     /// Whether the recorder asked for these.
-    var asksLogprobs: Bool { requestText.contains(/"logprobs": ?true/) }
+    var asksLogprobs: Bool { requestText.contains(/"logprobs": ?(true|[0-9])/) }
     var asksTokenIDs: Bool { requestText.contains(/"return_token_ids": ?true/) }
 
-    private var requestText: String { String(decoding: request.body, as: UTF8.self) }
+    /// Whether the prompt comes back in front of the completion. llama.cpp knows no such thing.
+    var echoesPrompt: Bool { isVLLM && requestText.contains(/"echo": ?true/) }
+
+    var requestText: String { String(decoding: request.body, as: UTF8.self) }
 
     /// The request as an agent would have sent it that did not ask for token data.
     var plainRequest: String {
@@ -35,14 +58,19 @@ extension WireSample {
         var allowance = Allowance()
         allowance.logprobs = asksLogprobs
         allowance.tokenIDs = asksTokenIDs
-        return try prepare(plainRequest, profile: profile ?? self.profile, allowance: allowance) {
+        return try prepare(plainRequest, dialect: dialect, profile: profile ?? self.profile, allowance: allowance) {
             $0.detail = detail
         }.reply
     }
 
     /// The reader of this reply for an agent that asked for the very same.
     func ownReply() throws -> any DialectReply {
-        try prepare(requestText, profile: profile) { $0.goal = .text }.reply
+        try prepare(requestText, dialect: dialect, profile: profile) { $0.goal = .text }.reply
+    }
+
+    /// The reader of this reply for an agent that asked for no token data, and got none.
+    func untouchedReply() throws -> any DialectReply {
+        try prepare(plainRequest, dialect: dialect, profile: profile) { $0.goal = .text }.reply
     }
 
     /// The reply with what differs from one answer of an engine to the next replaced: ids, times, and how much of the

@@ -1,0 +1,108 @@
+import JSONBytes
+
+// What has been collected, for the record.
+
+extension TokenCapture {
+    /// What is known of a prompt among the tokens.
+    enum Prompt {
+        case absent
+        case length(Int)
+        /// It may be there, and nobody says how long it is.
+        case unknown
+    }
+
+    /// The lists for the record, and what is wrong with them.
+    ///
+    /// - Parameter lacksEndToken: Whether, of ids that are one more than the entries, the last is known to have none.
+    func fill(
+        _ choice: inout Capture.Choice, prompt: Prompt = .absent, lacksEndToken: Bool = false
+    ) -> [String] {
+        var problems: [String] = []
+        choice.logprobs = content
+        choice.repeatedTokens = repetition.count
+        if hasEntries {
+            choice.tokens = tokens
+            choice.logprobValues = values
+        }
+        var promptLength = 0
+        if case .length(let length) = prompt, length <= tokens.count { promptLength = length }
+        if let wholeIDs {
+            problems += fill(&choice, withWholeIDs: wholeIDs, lacksEndToken: lacksEndToken)
+        } else if hasListedIDs {
+            choice.tokenIDs = listedIDs
+            if hasEntries && (hasFillers || (promptGap > 0 && promptGap != promptLength)) {
+                problems.append(Problem.idsLogprobsMismatch)
+            }
+            if missingIDs > 0 { problems.append(Problem.tokenIDsIncomplete) }
+        } else if entryIDCount > 0 {
+            choice.tokenIDs = entryIDs
+            if entryIDCount < entryIDs.count { problems.append(Problem.tokenIDsIncomplete) }
+        }
+        if promptLength > 0 {
+            choice.removePrompt(length: promptLength)
+        } else if case .absent = prompt {
+            // All tokens are the completion's.
+        } else {
+            problems.append(Problem.echoNotSeparated)
+        }
+        return problems + checks.problems(from: promptLength, count: values.count)
+    }
+
+    /// Ids that come at the end belong to the entries only if there are as many of them. If not, nobody can say which
+    /// belongs to which, and only the ids stand.
+    private func fill(
+        _ choice: inout Capture.Choice, withWholeIDs ids: JSONList, lacksEndToken: Bool
+    ) -> [String] {
+        choice.tokenIDs = ids
+        let problems = missingWholeIDs > 0 ? [Problem.tokenIDsIncomplete] : []
+        if !hasEntries || ids.count == tokens.count { return problems }
+        if lacksEndToken && ids.count == tokens.count + 1 {
+            choice.tokens.appendNull()
+            choice.logprobValues.appendNull()
+            return problems + [Problem.endTokenMissing]
+        }
+        choice.tokens = JSONList(nulls: ids.count)
+        choice.logprobValues = JSONList(nulls: ids.count)
+        choice.isUnpaired = true
+        return problems + [Problem.idsLogprobsMismatch]
+    }
+
+    /// The object `logprobs` as a unary reply would have it.
+    var logprobsJSON: [UInt8] {
+        var object = Array("{".utf8)
+        if content != nil || refusal != nil {
+            object.appendJSONKey("content")
+            object.append(contentsOf: content?.array ?? Array("null".utf8))
+            if let refusal {
+                object.appendJSONKey("refusal")
+                object.append(contentsOf: refusal.array)
+            }
+        } else if hasEntries {
+            if let textOffsets {
+                object.appendJSONKey("text_offset")
+                object.append(contentsOf: textOffsets.array)
+            }
+            object.appendJSONKey("token_logprobs")
+            object.append(contentsOf: (sentValues ?? values).array)
+            object.appendJSONKey("tokens")
+            object.append(contentsOf: tokens.array)
+            if let alternatives {
+                object.appendJSONKey("top_logprobs")
+                object.append(contentsOf: alternatives.array)
+            }
+        } else {
+            return Array("null".utf8)
+        }
+        object.append(UInt8(ascii: "}"))
+        return object
+    }
+}
+
+extension Capture.Choice {
+    /// Takes an echoed prompt's tokens away.
+    fileprivate mutating func removePrompt(length: Int) {
+        logprobValues.removeFirst(length)
+        tokens.removeFirst(length)
+        if tokenIDs.count > logprobValues.count { tokenIDs.removeFirst(tokenIDs.count - logprobValues.count) }
+    }
+}

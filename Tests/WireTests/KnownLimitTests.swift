@@ -1,0 +1,60 @@
+import JSONBytes
+import Testing
+import Wire
+
+/// Losses that nothing in the reply tells of: `complete` is true, although tokens are missing. Should one of these tests
+/// fail because a check has been found, so much the better.
+@Suite struct KnownLimitTests {
+    private static func event(_ tokens: Int, _ rest: String = "", index: Int = 0) -> String {
+        let entries = (0..<tokens).map { #"{"token":"ab","logprob":-1.\#($0)}"# }.joined(separator: ",")
+        return
+            #"{"choices":[{"index":\#(index),"delta":{"content":"ab"},"logprobs":{"content":[\#(entries)]}\#(rest)}]}"#
+    }
+
+    private func capture(_ profile: EngineProfile, _ fields: String, _ events: [String]) throws -> Capture {
+        try Exchange(profile: profile, fields: fields).stream(events).reply.captured()
+    }
+
+    /// Without usage, events may be lost: the count is the only witness.
+    @Test func anEventThatNeverCame() throws {
+        #expect(try capture(.openAI, "", [Self.event(1), Self.event(2, #","finish_reason":"stop""#)]).isComplete)
+        let counted = try capture(.openAI, "", [Self.event(1), #"{"choices":[],"usage":{"completion_tokens":2}}"#])
+        #expect(!counted.isComplete)
+    }
+
+    /// Text that came without token data, beside text that came with them.
+    @Test func textWithoutTokens() throws {
+        let bare = #"{"choices":[{"index":0,"delta":{"content":"abcdefgh"},"logprobs":null}]}"#
+        #expect(try capture(.openAI, "", [Self.event(1), bare, bare]).isComplete)
+    }
+
+    /// One event lost and one doubled make the right count.
+    @Test func oneLostAndOneDoubled() throws {
+        let events = [Self.event(1), Self.event(1), #"{"choices":[],"usage":{"completion_tokens":2}}"#]
+        #expect(try capture(.openAI, "", events).isComplete)
+    }
+
+    /// Ids alone say nothing of whether they came twice.
+    @Test func idsThatCameTwice() throws {
+        let event = #"{"choices":[{"index":0,"delta":{"content":"a"},"token_ids":[5]}]}"#
+        #expect(try capture(.vllm, "", [event, event]).isComplete)
+    }
+
+    /// `[DONE]` ends a stream, whether its choices had ended or not, and however many there should have been.
+    @Test func choicesThatDidNotEnd() throws {
+        #expect(try capture(.openAI, "", [Self.event(1)]).isComplete)
+        #expect(try capture(.openAI, #""n":2"#, [Self.event(1, index: 1)]).isComplete)
+    }
+
+    /// Of several choices, llama.cpp counts the tokens of one.
+    @Test func severalChoicesOfLlamaCpp() throws {
+        let events = [Self.event(2), Self.event(1, index: 1), #"{"choices":[],"usage":{"completion_tokens":12}}"#]
+        #expect(try capture(.llamaCpp, #""n":2"#, events).isComplete)
+    }
+
+    /// An engine that holds the reasoning back, as vLLM does with `include_reasoning: false`, but counts it: only usage
+    /// tells. In a whole reply it always stands.
+    @Test func reasoningThatIsKeptBack() throws {
+        #expect(try capture(.vllm, #""include_reasoning":false"#, [Self.event(1)]).isComplete)
+    }
+}
