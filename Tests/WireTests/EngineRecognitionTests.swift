@@ -64,6 +64,18 @@ import Wire
         #expect(read.recognised == (sample.set.hasPrefix("vllm") ? .vllm : .llamaCpp))
     }
 
+    /// vLLM's responses say whose they are, streamed or not.
+    @Test(arguments: WireSample.all.filter { $0.request.path == "/v1/responses" && $0.response.status == 200 })
+    func byResponses(sample: WireSample) throws {
+        let reply = try prepareResponse("{}", profile: .generic).reply
+        let read =
+            sample.response.isEventStream
+            ? StreamDriver.run(reply, sample.response.body).reply : readWhole(reply, sample.response.body).reply
+        // llama.cpp says so in the last event of a stream only, but in its `Server` header all the time.
+        let others: [EngineProfile?] = [nil, .llamaCpp]
+        #expect(sample.isVLLM ? read.recognised == .vllm : others.contains(read.recognised))
+    }
+
     @Test(arguments: [
         #"{"choices":[{"index":0,"delta":{"content":"a"}}],"system_fingerprint":"fp_1"}"#,
         #"{"choices":[{"index":0,"delta":{},"logprobs":{"content":[{"token":"a","logprob":-1,"bytes":[97]}]}}]}"#,

@@ -44,13 +44,16 @@ package enum EngineRecognition {
         {
             return profile
         }
+        // Events of responses carry the response in a field.
+        let response = object(reply.value("response", in: document), in: document)
         let choice = first(of: reply.value("choices", in: document), in: document)
         let logprobs = object(choice?.value("logprobs", in: document), in: document)
         let entry = first(of: logprobs?.value("content", in: document), in: document)
         // Profile by profile, because an engine built after another has all keys of that one.
         return EngineProfile.all.first { profile in
             let marks = profile.marks
-            return has(marks.replyKeys, reply, in: document) || has(marks.choiceKeys, choice, in: document)
+            return has(marks.replyKeys, reply, in: document) || has(marks.replyKeys, response, in: document)
+                || has(marks.choiceKeys, choice, in: document)
                 || has(marks.entryKeys, entry, in: document)
         }
     }
