@@ -118,6 +118,8 @@ package struct ChoiceRecord: Sendable {
     package var logprobValues: JSONList
     /// JSON text of the finish reason.
     package var finishReason: [UInt8]?
+    /// JSON text of the ids of the choice's own prompt, from engines that send them with each choice.
+    package var promptTokenIDs: [UInt8]?
 
     package init(
         index: Int = 0,
@@ -125,7 +127,8 @@ package struct ChoiceRecord: Sendable {
         tokens: JSONList = JSONList(),
         tokenIDs: JSONList = JSONList(),
         logprobValues: JSONList = JSONList(),
-        finishReason: [UInt8]? = nil
+        finishReason: [UInt8]? = nil,
+        promptTokenIDs: [UInt8]? = nil
     ) {
         self.index = index
         self.logprobs = logprobs
@@ -133,6 +136,7 @@ package struct ChoiceRecord: Sendable {
         self.tokenIDs = tokenIDs
         self.logprobValues = logprobValues
         self.finishReason = finishReason
+        self.promptTokenIDs = promptTokenIDs
     }
 }
 

@@ -109,6 +109,7 @@ private struct LineWriter {
             bytes.append(UInt8(ascii: "{"))
             integer("index", choice.index)
             captures(of: choice, includesLogprobs: includesLogprobs)
+            if let ids = choice.promptTokenIDs { json("prompt_token_ids", ids) }
             bytes.append(UInt8(ascii: "}"))
         }
         bytes.append(UInt8(ascii: "]"))

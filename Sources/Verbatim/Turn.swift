@@ -120,8 +120,11 @@ public struct Turn: Hashable, Sendable {
         responseID = string("response_id") ?? responseObject?.value("id", in: text)?.string(in: text)
         choices = Self.choices(of: record, in: text) ?? [flatChoice]
         promptTokenIDs = Self.integers(record.value("prompt_token_ids", in: text), in: text)
-        promptTokenCount = usage?.value("prompt_tokens", in: text)?.int(in: text)
-        completionTokenCount = usage?.value("completion_tokens", in: text)?.int(in: text)
+        // Responses and messages have names of their own.
+        promptTokenCount =
+            (usage?.value("prompt_tokens", in: text) ?? usage?.value("input_tokens", in: text))?.int(in: text)
+        completionTokenCount =
+            (usage?.value("completion_tokens", in: text) ?? usage?.value("output_tokens", in: text))?.int(in: text)
 
         let capture = record.value("capture", in: text)?.object(in: text)
         captureLevel =

@@ -7,6 +7,8 @@ struct Asked: Hashable, Sendable {
     var anyIDs: [EngineProfile.IDRequest] = []
     /// The request is one that the engine itself must answer for, so that nothing may be injected.
     var isFaulty = false
+    /// How many choices there must be.
+    var choices = 1
 }
 
 extension EngineProfile {

@@ -70,6 +70,12 @@ extension RequestFields {
 
     var isStream: Bool { value("stream") == .word("true") }
 
+    /// `n`, 1 if it is not sent or is nothing that an engine takes.
+    var choiceCount: Int {
+        guard let n = value("n")?.number, n >= 1, n <= 4096 else { return 1 }
+        return Int(n)
+    }
+
     var hasTools: Bool { value("tools")?.isNonEmptyArray ?? false }
 
     /// Overwrites sampling fields and the model.

@@ -36,6 +36,10 @@ package enum Problem {
     package static let invalidUTF8 = "invalid_utf8"
     /// The stream ended without its terminal event.
     package static let streamNotTerminated = "stream_not_terminated"
+    /// Some choices have no finish reason although the reply came to its end and others have one.
+    package static let finishReasonMissing = "finish_reason_missing"
+    /// The reply has fewer choices than were asked for.
+    package static let choicesMissing = "choices_missing"
     /// The reply ended early; what came until then is in the record.
     package static let replyCutOff = "reply_cut_off"
     /// An event's data were not JSON; it was forwarded as it came.

@@ -148,6 +148,7 @@ import Wire
                 Self.chunk(#"{"content":"a"}"#, Self.entry("a"), ids: "[1]"),
                 of(1, Self.chunk("{}", Self.entry("d"), ids: "[4]")),
                 Self.chunk("{}", Self.entry("c"), ids: "[3]", end: #""stop""#),
+                of(1, Self.chunk("{}", ids: "null", end: #""stop""#)),
                 #"{"choices":[],"usage":{"completion_tokens":4}}"#,
             ], fields: #""n":2"#)
         #expect(driver.fates.filter(\.isDrop).count == 1)

@@ -6,6 +6,7 @@ import Wire
 /// fail because a check has been found, so much the better.
 @Suite struct KnownLimitTests {
     private static func event(_ tokens: Int, _ rest: String = "", index: Int = 0) -> String {
+        let rest = rest.isEmpty ? #","finish_reason":"stop""# : rest
         let entries = (0..<tokens).map { #"{"token":"ab","logprob":-1.\#($0)}"# }.joined(separator: ",")
         return
             #"{"choices":[{"index":\#(index),"delta":{"content":"ab"},"logprobs":{"content":[\#(entries)]}\#(rest)}]}"#
@@ -36,14 +37,17 @@ import Wire
 
     /// Ids alone say nothing of whether they came twice.
     @Test func idsThatCameTwice() throws {
-        let event = #"{"choices":[{"index":0,"delta":{"content":"a"},"token_ids":[5]}]}"#
+        let event = #"{"choices":[{"index":0,"delta":{"content":"a"},"token_ids":[5],"finish_reason":"stop"}]}"#
         #expect(try capture(.vllm, "", [event, event]).isComplete)
     }
 
-    /// `[DONE]` ends a stream, whether its choices had ended or not, and however many there should have been.
-    @Test func choicesThatDidNotEnd() throws {
-        #expect(try capture(.openAI, "", [Self.event(1)]).isComplete)
-        #expect(try capture(.openAI, #""n":2"#, [Self.event(1, index: 1)]).isComplete)
+    /// `[DONE]` ends a stream, whether its choice had ended or not.
+    @Test func aChoiceThatDidNotEnd() throws {
+        #expect(try capture(.openAI, "", [Self.event(1, #","finish_reason":null"#)]).isComplete)
+        // Among several it shows, and so do choices that never came.
+        let several = [Self.event(1), Self.event(1, #","finish_reason":null"#, index: 1)]
+        #expect(try capture(.openAI, #""n":2"#, several).problems == ["finish_reason_missing"])
+        #expect(try capture(.openAI, #""n":2"#, [Self.event(1, index: 1)]).problems == ["choices_missing"])
     }
 
     /// Of several choices, llama.cpp counts the tokens of one.

@@ -111,7 +111,8 @@ extension ChoiceRecord {
     init(_ choice: Capture.Choice) {
         self.init(
             index: choice.index, logprobs: choice.logprobs?.array, tokens: choice.tokens, tokenIDs: choice.tokenIDs,
-            logprobValues: choice.logprobValues, finishReason: choice.finishReason)
+            logprobValues: choice.logprobValues, finishReason: choice.finishReason,
+            promptTokenIDs: choice.promptTokenIDs)
     }
 }
 

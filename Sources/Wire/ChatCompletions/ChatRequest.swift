@@ -52,6 +52,7 @@ struct ChatRequest: DialectRequest {
         default: asked.isFaulty = true
         }
         if !(fields.value("n_probs")?.isNull ?? true) { asked.logprobs = true }
+        asked.choices = fields.choiceCount
         asked.ids = fields.asked(for: ids)
         asked.anyIDs = fields.asked(for: EngineProfile.idRequests)
         return asked

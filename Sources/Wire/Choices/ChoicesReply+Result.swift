@@ -35,6 +35,12 @@ extension ChoicesReply {
         {
             capture.note([Problem.noTokenData])
         }
+        if state.isTerminated && state.replyError == nil && !choices.isEmpty {
+            // An engine may have no finish reasons at all, but not for some choices only.
+            let unfinished = capture.choices.count { $0.finishReason == nil }
+            if unfinished > 0 && unfinished < choices.count { capture.note([Problem.finishReasonMissing]) }
+            if choices.count < asked.choices { capture.note([Problem.choicesMissing]) }
+        }
         capture.conclude(state)
         return capture
     }

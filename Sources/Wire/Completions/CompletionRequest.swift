@@ -30,9 +30,18 @@ struct CompletionRequest: DialectRequest {
         if let logprobs = fields.value("logprobs"), !logprobs.isNull {
             if logprobs.number == nil { asked.isFaulty = true } else { asked.logprobs = true }
         }
+        asked.choices = fields.choiceCount * Self.promptCount(in: fields)
         asked.ids = fields.asked(for: ids)
         asked.anyIDs = fields.asked(for: EngineProfile.idRequests)
         return asked
+    }
+
+    /// Each of several prompts has choices of its own.
+    private static func promptCount(in fields: RequestFields) -> Int {
+        guard let text = fields.value("prompt")?.text, let kind = try? JSONCursor.firstKind(inArray: text.span),
+            kind == .string || kind == .array
+        else { return 1 }
+        return JSONList(array: text.span)?.count ?? 1
     }
 
     private static func echoedPrompt(in fields: RequestFields) -> EchoedPrompt {
