@@ -40,6 +40,7 @@ def serve(*answers, tls=None):
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body are two writes; the second would wait for the first one's ACK
 
         def answer(self):
             length = int(self.headers.get("Content-Length", 0))
