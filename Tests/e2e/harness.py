@@ -47,8 +47,8 @@ def ask(client, prompt, **fields):
     return client.chat.completions.create(**body, extra_body=extra)
 
 
-def post(base_url, body, **options):
-    return httpx.post(f"{base_url}/chat/completions", json=body, timeout=SECONDS, **options)
+def post(base_url, body, route="chat/completions", **options):
+    return httpx.post(f"{base_url}/{route}", json=body, timeout=SECONDS, **options)
 
 
 def eventually(check, what, within=SECONDS):

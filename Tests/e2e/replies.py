@@ -11,7 +11,8 @@ END_OF_TURN = "<|im_end|>"
 VOLATILE = [
     (rb'"id":"chatcmpl-\w+"', b'"id":"chatcmpl"'),
     (rb'"id":"\w{32}"', b'"id":"call"'),
-    (rb'"created":\d+', b'"created":0'),
+    (rb'"(id|item_id|call_id)":"(resp|msg|rs|fc|call)_\w+"', rb'"\1":"\2"'),
+    (rb'"(created|created_at|completed_at)":\d+', rb'"\1":0'),
     (rb'"timings":\{[^}]*\}', b'"timings":{}'),
 ]
 
@@ -76,20 +77,28 @@ def assembled(chunks):
     return content, list(calls.values()), finish_reason
 
 
-def oracle(engine, body):
+def assembled_text(chunks):
+    """The same for text completions: the text of choice 0."""
+    return "".join(choice.text for chunk in chunks for choice in chunk.choices if choice.index == 0)
+
+
+def oracle(engine, body, route="chat/completions"):
     """(id, log-probability with all its digits) of every token that the engine tells about for such a request."""
-    if body.get("stream") and body.get("tools"):  # with log-probabilities this engine refuses that pair
+    if route == "completions":
+        asking = {"logprobs": 5}
+    elif body.get("stream") and body.get("tools"):  # with log-probabilities this engine refuses that pair
         asking = {"n_probs": 5}
     else:
         asking = {"logprobs": True, "top_logprobs": 5}
-    reply = post(engine.url, body | asking)
+    reply = post(engine.url, body | asking, route)
     return [(entry["id"], entry["logprob"]) for entry in entries(reply, parse_float=str)]
 
 
-def sampled(engine, body):
+def sampled(engine, body, route="chat/completions"):
     """The ids of every token the engine sampled, also of those it keeps quiet about in `logprobs`."""
     unary = {name: value for name, value in body.items() if name not in ("stream", "stream_options", "logprobs")}
-    return units(post(engine.url, unary | {"verbose": True, "return_tokens": True}))[0]["__verbose"]["tokens"]
+    reply = post(engine.url, unary | {"verbose": True, "return_tokens": True}, route)
+    return units(reply)[0]["__verbose"]["tokens"]
 
 
 def is_subsequence(some, all_of_them):
@@ -107,7 +116,7 @@ def assert_aligned(record):
     assert record["capture"]["complete"] == (not record["capture"]["problems"])
 
 
-def assert_captured(record, engine, body):
+def assert_captured(record, engine, body, route="chat/completions"):
     """The record (read with `parse_float=str`) has what the engine tells, invents nothing, and says if there is a hole.
 
     This engine is silent about some tokens: about all but the last of those that make up one character, in a stream
@@ -116,9 +125,9 @@ def assert_captured(record, engine, body):
     assert_aligned(record)
     ids, logps = record["completion_token_ids"], record["per_token_logps"]
     known = [(id, logp) for id, logp in zip(ids, logps, strict=True) if logp is not None]
-    assert known == oracle(engine, body)
+    assert known == oracle(engine, body, route)
 
-    all_ids = sampled(engine, body)
+    all_ids = sampled(engine, body, route)
     assert is_subsequence(ids, all_ids)
     if record["capture"]["complete"]:
         no_end = record["stream"] and not record["usage"] and ids == all_ids[:-1]

@@ -3,7 +3,7 @@
 import pytest
 
 from harness import GREETING, TOOL_CALL, TOOLS, ask, chat, post
-from replies import END_OF_TURN, assembled, assert_captured, assert_same, plain, units
+from replies import END_OF_TURN, assembled, assert_captured, assert_same, oracle, plain, units
 
 
 def test_unary_tool_call(engine, direct, proxy, agent):
@@ -71,3 +71,15 @@ def test_holes_of_a_streamed_tool_call_are_told(proxy):
     assert 0 < len(record["completion_token_ids"]) < used
     assert not record["capture"]["complete"]
     assert record["capture"]["problems"]
+
+
+def test_streamed_tool_call_is_captured_by_n_probs(engine, proxy, agent):
+    chunks = list(ask(agent, TOOL_CALL, tools=TOOLS, stream=True))
+
+    assert all(choice.logprobs is None for chunk in chunks for choice in chunk.choices)
+    assert not any("completion_probabilities" in chunk.model_dump() for chunk in chunks)
+    record = proxy.record(parse_float=str)
+    assert record["request"]["n_probs"] == 5
+    assert record["client_fields"]["n_probs"] == {"absent": True}
+    assert "logprobs" not in record["request"]
+    assert record["completion_token_ids"] == [id for id, _ in oracle(engine, chat(TOOL_CALL, tools=TOOLS, stream=True))]

@@ -18,7 +18,7 @@ COMPLETION = {
 
 @dataclass
 class Answer:
-    """What the upstream answers to every POST; a GET is a 404."""
+    """What the upstream answers to a POST; a GET is a 404."""
 
     status: int = 200
     body: bytes = json.dumps(COMPLETION).encode()
@@ -34,17 +34,21 @@ class Request:
 
 
 @contextmanager
-def serve(answer, tls=None):
-    """Gives the upstream's URL, and the list of requests it has seen."""
-    seen = []
+def serve(*answers, tls=None):
+    """Gives the upstream's URL, and the list of requests it has seen. Of several answers the last one stays."""
+    seen, remaining = [], list(answers)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body are two writes; the second would wait for the first one's ACK
 
         def answer(self):
             length = int(self.headers.get("Content-Length", 0))
             seen.append(Request(self.command, self.path, self.headers.items(), self.rfile.read(length)))
-            reply = answer if self.command == "POST" else Answer(404, b"")
+            if self.command == "POST":
+                reply = remaining.pop(0) if len(remaining) > 1 else remaining[0]
+            else:
+                reply = Answer(404, b"")
             self.send_response(reply.status)
             for name, value in {**reply.headers, "Content-Length": len(reply.body)}.items():
                 self.send_header(name, str(value))
@@ -60,7 +64,7 @@ def serve(answer, tls=None):
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     server.handle_error = lambda *_: None  # a client that refuses the certificate is what a test wants
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     scheme = "https" if tls else "http"
     try:
         yield f"{scheme}://127.0.0.1:{server.server_port}", seen

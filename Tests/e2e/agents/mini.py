@@ -1,0 +1,58 @@
+"""Runs mini-swe-agent on a task, once for every base URL, and prints its conversations as JSON.
+
+mini.py FOLDER BASE_URL …        commands are run in FOLDER, which each run finds empty
+"""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+os.environ |= {
+    "MSWEA_SILENT_STARTUP": "1",
+    "MSWEA_GLOBAL_CONFIG_DIR": sys.argv[1],  # and not the user's own
+    "MSWEA_COST_TRACKING": "ignore_errors",
+    "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "1",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # and not from the network
+}
+
+import yaml  # noqa: E402
+from minisweagent.agents.default import DefaultAgent  # noqa: E402
+from minisweagent.config import builtin_config_dir  # noqa: E402
+from minisweagent.environments.local import LocalEnvironment  # noqa: E402
+from minisweagent.models.litellm_model import LitellmModel  # noqa: E402
+
+# The model calls its tool when the user's message ends in "[mini]", and ends the task after the tool's output. The same
+# mark in the first output confuses it: it answers without a call, is told off by the agent, and finds its way back.
+TASK = "Please solve this issue: the build is broken [mini]"
+OUTPUT = "{{ output.output }}{% if n_model_calls == 1 %} [mini]{% endif %}"
+COMPLAINT = "{{ error }} Use the bash tool. [mini]"
+
+
+def run(folder, base_url):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    config = yaml.safe_load((builtin_config_dir / "mini.yaml").read_text())
+    config["model"] |= {"observation_template": OUTPUT, "format_error_template": COMPLAINT}
+    config["model"]["model_kwargs"] |= {
+        "api_base": base_url,
+        "api_key": "sk-e2e",
+        "temperature": 0,
+        "seed": 7,
+        "max_tokens": 200,
+        "extra_body": {"cache_prompt": False},
+    }
+    agent = DefaultAgent(
+        LitellmModel(model_name="openai/tiny/tiny-1", **config["model"]),
+        LocalEnvironment(cwd=str(folder), timeout=10),
+        system_template=config["agent"]["system_template"],
+        instance_template=TASK,
+        step_limit=8,
+    )
+    ended = agent.run()
+    return {"ended": ended, "calls": agent.n_calls, "messages": agent.messages}
+
+
+folder = Path(sys.argv[1])
+print(json.dumps([run(folder / "work", base_url) for base_url in sys.argv[2:]]))

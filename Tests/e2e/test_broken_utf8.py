@@ -1,0 +1,79 @@
+"""Output that is not UTF-8. This engine holds bytes back until a character is whole, and tells only its last token."""
+
+import pytest
+
+from harness import GREETING, chat, post
+from replies import assert_captured, assert_same, entries, oracle, sampled, units
+
+BYTES = [*range(94, 188), *range(222, 256)]  # the ids of this model's tokens of one byte that is not ASCII
+NOISE = {"logit_bias": {str(id): 40 for id in BYTES}, "temperature": 1.5, "max_tokens": 24}
+LEAD, TAIL = (
+    {"logit_bias": {"127": 100}},
+    {"logit_bias": {"102": 100}},
+)  # the bytes of é, each by itself, again and again
+
+CUTS = {f"cut at {length}": {"max_tokens": length} for length in range(37, 50)}  # before, in and after é, ☃ and 😀
+SEEDS = {f"noise {seed}": NOISE | {"seed": seed} for seed in range(1, 7)}
+OUTPUTS = CUTS | SEEDS | {"continuation bytes": TAIL | {"max_tokens": 8}}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
+@pytest.mark.parametrize("fields", OUTPUTS.values(), ids=OUTPUTS)
+def test_ids_are_the_engines_and_holes_are_told(engine, proxy, fields, stream):
+    request = chat(GREETING, stream=stream, **fields)
+    reply = post(proxy.url, request)
+
+    assert_same(post(engine.url, request), reply)
+    record = proxy.record(parse_float=str)
+    assert_captured(record, engine, request)
+    told, all_ids = record["completion_token_ids"], sampled(engine, request)
+    assert record["capture"]["complete"] == (told == all_ids)
+    if told != all_ids:
+        assert "token_count_mismatch" in record["capture"]["problems"]
+    for id, text, entry in zip(told, record["completion_tokens"], record["logprobs"], strict=True):
+        assert (id, text) == (entry["id"], entry["token"])
+        assert bytes(entry["bytes"]).decode(errors="replace") == text
+
+
+def test_noise_makes_partial_characters(engine):
+    """That the cases above are what they say."""
+    told = [entries(post(engine.url, chat(GREETING, logprobs=True, **fields))) for fields in SEEDS.values()]
+    assert all(any(entry["token"] == "\ufffd" for entry in each) for each in told)
+    assert any(len(entry["bytes"]) > 1 for each in told for entry in each)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
+def test_nothing_but_beginnings_of_characters(engine, proxy, stream):
+    """The engine waits for the rest of a character that never comes, and tells of no token at all."""
+    request = chat(GREETING, stream=stream, max_tokens=8, **LEAD)
+    reply = post(proxy.url, request)
+
+    assert_same(post(engine.url, request), reply)
+    assert oracle(engine, request) == []
+    assert sampled(engine, request) == [127] * 8
+    record = proxy.record()
+    assert record["capture"] == {"level": "text", "complete": False, "problems": ["no_token_data"]}
+    assert record["completion_token_ids"] == record["per_token_logps"] == record["completion_tokens"] == []
+
+
+@pytest.mark.xfail(strict=True, reason="holes of one among several choices are not told")
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
+def test_hole_in_one_of_several_choices_is_told(engine, proxy, stream):
+    post(proxy.url, chat(GREETING, n=2, stream=stream))
+
+    record = proxy.record()
+    assert len(record["completion_token_ids"]) + 1 < len(sampled(engine, chat(GREETING)))
+    assert not record["capture"]["complete"]
+    assert record["capture"]["problems"]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_completions(engine, proxy, seed):
+    request = {"model": "m", "prompt": GREETING, "cache_prompt": False} | NOISE | {"seed": seed}
+    for stream in (False, True):
+        reply = post(proxy.url, request | {"stream": stream}, "completions")
+        record = proxy.records(parse_float=str)[-1]
+        assert_captured(record, engine, request | {"stream": stream}, "completions")
+        assert "token_count_mismatch" in record["capture"]["problems"]
+        text = "".join(choice["text"] for unit in units(reply) for choice in unit["choices"])
+        assert record["response"]["choices"][0]["text"] == text
