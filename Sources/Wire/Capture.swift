@@ -28,6 +28,17 @@ package struct Capture: Sendable {
         case tokens, logprobs, ids, text, none
     }
 
+    /// How many tokens the engine says it generated.
+    enum Counts {
+        case unknown
+        /// Over all choices.
+        case total(Int)
+        /// Of each choice.
+        case each([Int])
+        /// It counts one of several choices, and does not say which.
+        case ofOneChoice
+    }
+
     /// The engine's version as the reply names it, from engines that do.
     package var engineVersion: [UInt8]?
 

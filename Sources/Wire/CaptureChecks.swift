@@ -12,9 +12,10 @@ extension Capture {
 
     /// Finds the level that was reached and makes every check that can be made of the tokens.
     ///
-    /// - Parameter count: How many tokens the engine says it generated, over all choices.
     /// - Parameter omitsEndToken: Whether the engine counts the token that ends a turn, but does not send it.
-    mutating func judge(_ state: ReplyState, countedByEngine count: Int?, omitsEndToken: Bool) {
+    mutating func judge(_ state: ReplyState, counts: Counts, omitsEndToken: Bool) {
+        var isCountedEmpty = false
+        if case .total(0) = counts { isCountedEmpty = true }
         let withIDs = choices.allSatisfy { !$0.tokenIDs.isEmpty }
         let withLogprobs = choices.allSatisfy { !$0.logprobValues.isEmpty && !$0.isUnpaired }
         switch (choices.isEmpty, withIDs, withLogprobs) {
@@ -23,22 +24,33 @@ extension Capture {
         case (false, true, false): level = .ids
         default: level = choices.isEmpty ? .none : .text
         }
-        if level == .text && state.policy.wantsTokenData && count != 0 { note([Problem.noTokenData]) }
+        if level == .text && state.policy.wantsTokenData && !isCountedEmpty { note([Problem.noTokenData]) }
         guard level == .tokens || level == .logprobs || level == .ids else { return }
         if choices.contains(where: \.hidesTokens) { note([Problem.hiddenTokensMissing]) }
-        compare(with: count, omitsEndToken: omitsEndToken)
+        switch counts {
+        case .unknown: noteRepetitions(among: choices[...])
+        case .total(let count): compare(choices[...], with: count, omitsEndToken: omitsEndToken)
+        case .each(let counts):
+            for (index, count) in zip(choices.indices, counts) {
+                compare(choices[index...index], with: count, omitsEndToken: omitsEndToken)
+            }
+        case .ofOneChoice: note([Problem.tokenCountUnknown])
+        }
     }
 
-    private mutating func compare(with count: Int?, omitsEndToken: Bool) {
+    private mutating func compare(_ choices: ArraySlice<Choice>, with count: Int, omitsEndToken: Bool) {
         let captured = choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) }
         guard captured != count else { return }
-        if choices.contains(where: { $0.repeatedTokens > 0 }) { note([Problem.duplicateEvent]) }
-        guard let count else { return }
+        noteRepetitions(among: choices)
         let endsByItself = choices.allSatisfy { choice in
             choice.finishReason == Array(#""stop""#.utf8) || choice.finishReason == Array(#""tool_calls""#.utf8)
         }
         let lacksEndToken = omitsEndToken && endsByItself && captured + choices.count == count
         note([lacksEndToken ? Problem.endTokenMissing : Problem.tokenCountMismatch])
+    }
+
+    private mutating func noteRepetitions(among choices: ArraySlice<Choice>) {
+        if choices.contains(where: { $0.repeatedTokens > 0 }) { note([Problem.duplicateEvent]) }
     }
 
     /// Notes how the reply ended; all else must have been noted.

@@ -16,6 +16,8 @@ package enum Problem {
     package static let tokenIDsIncomplete = "token_ids_incomplete"
     /// The number of captured tokens differs from the engine's own count.
     package static let tokenCountMismatch = "token_count_mismatch"
+    /// The engine counts the tokens of one choice only, so that nobody knows whether all of the others came.
+    package static let tokenCountUnknown = "token_count_unknown"
     /// The token that ends the turn was counted by the engine, but not sent; all others were captured.
     package static let endTokenMissing = "end_token_missing"
     /// A log-probability was null, NaN or infinite.

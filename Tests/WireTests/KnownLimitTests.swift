@@ -50,12 +50,6 @@ import Wire
         #expect(try capture(.openAI, #""n":2"#, [Self.event(1, index: 1)]).problems == ["choices_missing"])
     }
 
-    /// Of several choices, llama.cpp counts the tokens of one.
-    @Test func severalChoicesOfLlamaCpp() throws {
-        let events = [Self.event(2), Self.event(1, index: 1), #"{"choices":[],"usage":{"completion_tokens":12}}"#]
-        #expect(try capture(.llamaCpp, #""n":2"#, events).isComplete)
-    }
-
     /// An engine that holds the reasoning back, as vLLM does with `include_reasoning: false`, but counts it: only usage
     /// tells. In a whole reply it always stands.
     @Test func reasoningThatIsKeptBack() throws {

@@ -84,8 +84,15 @@ import Wire
         var problems: [String] = []
         if expected == .text { problems.append("no_token_data") }
         let timings = naive.envelope["timings"] as? [String: Any]
-        // Of several choices, llama.cpp counts the tokens of one.
+        // Of several choices, llama.cpp counts the tokens of one. All that were recorded ended at the limit.
         let isCounted = sample.isVLLM || naive.choices.count == 1
+        if !isCounted && expected != .text {
+            let request = try #require(try decoded(sample.request.body) as? [String: Any])
+            let limit = try #require(request["max_tokens"] as? Int)
+            if naive.choices.values.contains(where: { $0.tokens.count != limit }) {
+                problems.append("token_count_mismatch")
+            }
+        }
         if let count = (naive.usage?["completion_tokens"] ?? timings?["predicted_n"]) as? Int, isCounted,
             expected != .text
         {

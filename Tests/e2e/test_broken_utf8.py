@@ -56,7 +56,6 @@ def test_nothing_but_beginnings_of_characters(engine, proxy, stream):
     assert record["completion_token_ids"] == record["per_token_logps"] == record["completion_tokens"] == []
 
 
-@pytest.mark.xfail(strict=True, reason="holes of one among several choices are not told")
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
 def test_hole_in_one_of_several_choices_is_told(engine, proxy, stream):
     post(proxy.url, chat(GREETING, n=2, stream=stream))

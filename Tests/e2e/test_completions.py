@@ -104,7 +104,6 @@ def texts(reply):
     return found
 
 
-@pytest.mark.xfail(strict=True, reason="holes of one among several choices are not told")
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
 @pytest.mark.parametrize("fields", [{"n": 2}, {"prompt": [CHARACTERS, CHARACTERS]}], ids=["two choices", "two prompts"])
 def test_hole_in_one_of_several_choices_is_told(engine, proxy, fields, stream):

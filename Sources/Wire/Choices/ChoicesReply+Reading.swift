@@ -26,6 +26,8 @@ extension ChoicesReply {
 
     /// What has been seen of a chunk or body.
     private struct Chunk {
+        /// The place of its choice among all, if there is just one.
+        var onlySlot: Int?
         var hasChoices = false
         /// Each choice is there only because of the injection.
         var hasInjectedChoicesOnly = false
@@ -58,6 +60,10 @@ extension ChoicesReply {
         }
         envelope.put(key, value, of: text)
         if key.equals("usage", in: text) { chunk.hasUsage = !value.isNull }
+        if key.equals("timings", in: text), let slot = chunk.onlySlot {
+            // llama.cpp counts the tokens of a stream here, also when no usage was asked for.
+            choices[slot].countByEngine = try count(inTimings: value, of: text) ?? choices[slot].countByEngine
+        }
         if key.equals("prompt_token_ids", in: text) && hasInjectedPromptIDs && !value.isNull {
             state.edits.replace(value.range, with: .null)
         }
@@ -83,6 +89,11 @@ extension ChoicesReply {
         cursor = ahead
     }
 
+    private func count(inTimings value: JSONValue, of text: Span<UInt8>) throws(JSONError) -> Int? {
+        let timings = try JSONObject(scanning: text, at: value.range.lowerBound, options: .nonFiniteNumbers)
+        return timings?.value("predicted_n", in: text)?.int(in: text)
+    }
+
     private mutating func readChoices(
         with cursor: inout JSONCursor, of text: Span<UInt8>, chunk: inout Chunk
     ) throws(JSONError) {
@@ -100,6 +111,7 @@ extension ChoicesReply {
             position += 1
         }
         chunk.hasChoices = position > 0
+        chunk.onlySlot = position == 1 ? lastSlot : nil
         chunk.hasInjectedChoicesOnly = position > 0 && areInjectedOnly
     }
 
@@ -113,6 +125,7 @@ extension ChoicesReply {
         let isCompacted = state.isWhole && state.policy.detail == .compact
         // `index` tells which choice the rest belongs to. Engines put it in front; if not, look ahead for it.
         let slot = try slot(of: cursor, in: text, position: position)
+        lastSlot = slot
         choices[slot].fields.restart()
         try cursor.enterObject(in: text)
         while let key = try cursor.nextKey(in: text) {

@@ -28,7 +28,7 @@ extension ChoicesReply {
         if state.engine.marks.fingerprintIsVersion { capture.engineVersion = envelope.value("system_fingerprint") }
         capture.response = state.wholeReply ?? assembled(choices)
         capture.judge(
-            state, countedByEngine: countByEngine,
+            state, counts: counts,
             omitsEndToken: !state.isWhole && state.engine.streamsOmitEndToken)
         if state.isWhole && choices.isEmpty && state.replyError == nil && state.problems.isEmpty
             && state.policy.wantsTokenData
@@ -60,7 +60,8 @@ extension ChoicesReply {
         guard let echo, choice.tokens.hasLists else { return .absent }
         guard choice.tokens.beginsWithPrompt else {
             // Not all engines echo. If this one did, the number of tokens shows it.
-            return countByEngine == nil ? .unknown : .absent
+            if case .total = counts { return .absent }
+            return .unknown
         }
         if let length = choice.tokens.promptLength ?? echo.tokenCount { return .length(length) }
         if let length = choice.promptTokenIDs.flatMap({ JSONList(array: $0.span)?.count }) { return .length(length) }
@@ -74,13 +75,21 @@ extension ChoicesReply {
         return choice.message.hasHiddenParts && choice.tokens.textLength <= choice.message.visibleLength
     }
 
-    /// How many tokens the engine says it generated; `nil` if it does not say so of all choices.
-    private var countByEngine: Int? {
-        guard choices.count == 1 || state.engine.usageCoversAllChoices else { return nil }
-        if let usage = envelope.value("usage"), let count = Self.number("completion_tokens", in: usage) { return count }
-        // llama.cpp counts the tokens of a stream in `timings`, also when no usage was asked for.
-        guard choices.count == 1, let timings = envelope.value("timings") else { return nil }
-        return Self.number("predicted_n", in: timings)
+    /// How many tokens the engine says it generated.
+    private var counts: Capture.Counts {
+        let usage = envelope.value("usage").flatMap { Self.number("completion_tokens", in: $0) }
+        if choices.count <= 1 {
+            // llama.cpp counts the tokens of a stream also when no usage was asked for.
+            let timed = envelope.value("timings").flatMap { Self.number("predicted_n", in: $0) }
+            return (usage ?? timed).map { .total($0) } ?? .unknown
+        }
+        if state.engine.usageCoversAllChoices { return usage.map { .total($0) } ?? .unknown }
+        let each = choices.sorted { $0.index < $1.index }.map(\.countByEngine)
+        if !each.contains(nil) { return .each(each.compactMap(\.self)) }
+        // Whichever choice was counted: those that were cut off at the limit are all as long.
+        let areCutOff = choices.allSatisfy { $0.fields.value("finish_reason") == Array(#""length""#.utf8) }
+        if let usage, areCutOff { return .each(choices.map { _ in usage }) }
+        return .ofOneChoice
     }
 
     private static func number(_ name: StaticString, in object: [UInt8]) -> Int? {

@@ -8,6 +8,8 @@ struct ChoicesReply: DialectReply {
     let echo: EchoedPrompt?
 
     var choices: [ReplyChoice] = []
+    /// The place of the choice that was read last.
+    var lastSlot = 0
     /// The reply's fields beside `choices`.
     var envelope = FieldBag()
     /// Token data that an engine sends beside the choices.

@@ -8,6 +8,8 @@ struct ReplyChoice: Sendable {
     /// A completion's: what stands between the quotes.
     var text: [UInt8] = []
     var tokens = TokenCapture()
+    /// How many tokens the engine says it generated for this choice.
+    var countByEngine: Int?
     /// The prompt's ids, from engines that send them with each choice.
     var promptTokenIDs: [UInt8]?
     /// `finish_reason`, `stop_reason` and whatever else the engine says of the choice.

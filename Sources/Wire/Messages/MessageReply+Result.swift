@@ -18,7 +18,7 @@ extension MessageReply {
         capture.note(envelope.losses.union(usage.losses))
         for block in blocks { capture.note(block.losses) }
         // The count in `usage` is of no use: there are no tokens to be compared with it.
-        capture.judge(state, countedByEngine: nil, omitsEndToken: false)
+        capture.judge(state, counts: .unknown, omitsEndToken: false)
         if state.isWhole && !hasBegun && state.replyError == nil && state.problems.isEmpty
             && state.policy.wantsTokenData
         {

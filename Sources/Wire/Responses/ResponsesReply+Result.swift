@@ -9,6 +9,7 @@ extension ResponsesReply {
         if hasBegun {
             var choice = Capture.Choice(index: 0)
             let found = tokens.fill(&choice, lacksEndToken: lacksEndToken)
+            if choice.logprobs?.isEmpty ?? false { choice.logprobs = nil }
             choice.finishReason = finishReason
             choice.hidesTokens = hidesTokens
             capture.choices = [choice]
@@ -20,7 +21,7 @@ extension ResponsesReply {
         capture.model = fields.value("model")
         capture.responseID = fields.value("id")
         capture.response = state.wholeReply ?? assembled
-        capture.judge(state, countedByEngine: countByEngine, omitsEndToken: false)
+        capture.judge(state, counts: countByEngine.map { .total($0) } ?? .unknown, omitsEndToken: false)
         if state.isWhole && !hasBegun && state.replyError == nil && state.problems.isEmpty
             && state.policy.wantsTokenData
         {
