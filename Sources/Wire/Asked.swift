@@ -9,6 +9,8 @@ struct Asked: Hashable, Sendable {
     var isFaulty = false
     /// How many choices there must be.
     var choices = 1
+    /// Whether there are texts at which the engine is to stop.
+    var hasStops = false
 }
 
 extension EngineProfile {

@@ -67,6 +67,16 @@ extension TokenCapture {
         return problems + [Problem.idsLogprobsMismatch]
     }
 
+    /// Whether a token's text holds anything but ASCII.
+    var hasCharactersOfSeveralBytes: Bool {
+        var previous: UInt8 = 0
+        for byte in tokens.bytes {
+            if byte >= 0x80 || (previous == UInt8(ascii: "\\") && byte == UInt8(ascii: "u")) { return true }
+            previous = byte
+        }
+        return false
+    }
+
     /// The object `logprobs` as a unary reply would have it.
     var logprobsJSON: [UInt8] {
         var object = Array("{".utf8)

@@ -31,21 +31,26 @@ import Wire
         #expect(try problems(ended) == ["end_token_missing"])
     }
 
-    private func whole(_ tokens: [(Int, String)]) throws -> [String] {
+    private func whole(_ tokens: [(Int, String)], text: String = "ab", fields: String = "") throws -> [String] {
         let choices = tokens.enumerated().map { index, choice in
-            let entries = (0..<choice.0).map { #"{"id":\#($0),"token":"ab","logprob":-1.\#($0)}"# }
+            let entries = (0..<choice.0).map { #"{"id":\#($0),"token":"\#(text)","logprob":-1.\#($0)}"# }
             return
                 #"{"index":\#(index),"message":{"content":"x"},"logprobs":{"content":[\#(entries.joined(separator: ","))]},"finish_reason":"\#(choice.1)"}"#
         }
         let body = #"{"choices":[\#(choices.joined(separator: ","))],"usage":{"completion_tokens":3}}"#
-        let reply = try prepare(#"{"model":"m","n":2}"#, profile: .llamaCpp).reply
+        let reply = try prepare(#"{"model":"m","n":2\#(fields)}"#, profile: .llamaCpp).reply
         return readWhole(reply, Array(body.utf8)).reply.captured().problems
     }
 
-    /// In a whole reply it is clear only if all were cut off at the limit.
+    /// In a whole reply it is clear if all were cut off at the limit, or if there is nothing that the engine leaves out:
+    /// tokens that are a part of a character, and those of a stop string.
     @Test func wholeReplies() throws {
         #expect(try whole([(3, "length"), (3, "length")]) == [])
         #expect(try whole([(3, "length"), (2, "length")]) == ["token_count_mismatch"])
-        #expect(try whole([(3, "stop"), (2, "length")]) == ["token_count_unknown"])
+        let ended = [(3, "stop"), (2, "length")]
+        #expect(try whole(ended) == [])
+        #expect(try whole(ended, text: "é") == ["token_count_unknown"])
+        #expect(try whole(ended, text: #"\u00e9"#) == ["token_count_unknown"])
+        #expect(try whole(ended, fields: #","stop":["x"]"#) == ["token_count_unknown"])
     }
 }

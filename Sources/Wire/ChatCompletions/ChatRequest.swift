@@ -53,6 +53,7 @@ struct ChatRequest: DialectRequest {
         }
         if !(fields.value("n_probs")?.isNull ?? true) { asked.logprobs = true }
         asked.choices = fields.choiceCount
+        asked.hasStops = !(fields.value("stop")?.isNull ?? true)
         asked.ids = fields.asked(for: ids)
         asked.anyIDs = fields.asked(for: EngineProfile.idRequests)
         return asked

@@ -89,7 +89,9 @@ extension ChoicesReply {
         // Whichever choice was counted: those that were cut off at the limit are all as long.
         let areCutOff = choices.allSatisfy { $0.fields.value("finish_reason") == Array(#""length""#.utf8) }
         if let usage, areCutOff { return .each(choices.map { _ in usage }) }
-        return .ofOneChoice
+        // It leaves tokens out that are a part of a character, and those of a stop string.
+        let mayHaveGaps = asked.hasStops || choices.contains { $0.tokens.hasCharactersOfSeveralBytes }
+        return mayHaveGaps ? .ofOneChoice : .unknown
     }
 
     private static func number(_ name: StaticString, in object: [UInt8]) -> Int? {

@@ -31,6 +31,7 @@ struct CompletionRequest: DialectRequest {
             if logprobs.number == nil { asked.isFaulty = true } else { asked.logprobs = true }
         }
         asked.choices = fields.choiceCount * Self.promptCount(in: fields)
+        asked.hasStops = !(fields.value("stop")?.isNull ?? true)
         asked.ids = fields.asked(for: ids)
         asked.anyIDs = fields.asked(for: EngineProfile.idRequests)
         return asked
