@@ -79,7 +79,7 @@ public struct ProxyConfiguration: Sendable {
     public var connectTimeout = Duration.seconds(10)
     /// Longest silence of the engine within an exchange. Default: none.
     public var idleTimeout: Duration?
-    /// Upper bound of `max_tokens` and `max_completion_tokens`. Default: none.
+    /// Upper bound of `max_tokens`, `max_completion_tokens` and `max_output_tokens`. Default: none.
     public var maxTokensCap: Int?
     /// Sets `chat_template_kwargs.enable_thinking` to false unless the agent set it. Default: false.
     public var disableThinking = false

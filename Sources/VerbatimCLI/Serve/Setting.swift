@@ -51,7 +51,7 @@ extension Setting {
         flag: "idle-timeout", value: "s", standard: "none", meaning: "Longest silence of the engine, in seconds.")
     static let maxTokensCap = Setting(
         flag: "max-tokens-cap", value: "n", standard: "none",
-        meaning: "Upper bound of max_tokens and max_completion_tokens.")
+        meaning: "Upper bound of max_tokens, max_completion_tokens and max_output_tokens.")
     static let disableThinking = Setting(
         flag: "disable-thinking", value: nil, standard: "off",
         meaning: "Set chat_template_kwargs.enable_thinking=false unless the agent set it.")
