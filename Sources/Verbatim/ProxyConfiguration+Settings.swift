@@ -60,6 +60,7 @@ extension ProxyConfiguration {
 
     private func policy() throws(ProxyError) -> RequestPolicy {
         var policy = RequestPolicy()
+        policy.retriesServerErrors = retryServerError
         policy.requirement = requireCapture.flatMap { CaptureRequirement(rawValue: $0.rawValue) }
         switch capture {
         case .tokens: policy.goal = .tokens

@@ -94,6 +94,9 @@ public struct ProxyConfiguration: Sendable {
     /// A turn that would be captured below this is refused: before generation where that is knowable, else it is recorded
     /// as a violation, and the proxy's health is `degraded`. Default: none.
     public var requireCapture: Requirement?
+    /// Repeats a request that the engine failed with 500 once without anything added, at the cost of a generation: a NaN
+    /// among the log-probabilities makes vLLM fail so. Default: false.
+    public var retryServerError = false
     /// Default: ``TraceDetail/full``.
     public var traceDetail = TraceDetail.full
     /// Default: ``TraceSync/write``.

@@ -33,6 +33,8 @@ package struct RequestPolicy: Sendable {
     /// Fields that overwrite the agent's, as name and JSON text.
     package var sampling: [(name: String, value: [UInt8])] = []
 
+    /// Whether a request that the engine failed with 500 is repeated once with nothing injected.
+    package var retriesServerErrors = false
     /// A turn that would be captured below this is refused.
     package var requirement: CaptureRequirement?
 

@@ -15,13 +15,15 @@ package enum Dialect: String, CaseIterable, Sendable {
         }
     }
 
-    /// The dialect spoken at `path` (no query), with or without `/v1`, with or without a trailing slash.
+    /// The dialect spoken at `path` (no query), with or without `/v1`, with or without a trailing slash. llama.cpp has an
+    /// API of its own at `/completions`.
     package static func spoken(method: String, path: String) -> Dialect? {
         guard method == "POST" else { return nil }
         var path = Substring(path)
-        if path.hasPrefix("/v1/") { path = path.dropFirst(3) }
+        let isVersioned = path.hasPrefix("/v1/")
+        if isVersioned { path = path.dropFirst(3) }
         if path.hasSuffix("/") { path = path.dropLast() }
-        return allCases.first { $0.route == path }
+        return allCases.first { $0.route == path && (isVersioned || $0 != .completions) }
     }
 
     /// Reads a request's body.

@@ -6,6 +6,8 @@ package enum Problem {
     package static let tokenIDsRefused = "token_ids_refused"
     /// The engine allows fewer alternatives per token than were asked for.
     package static let topLogprobsLowered = "top_logprobs_lowered"
+    /// The engine failed with 500; the turn was repeated without anything injected (`--retry-server-error`).
+    package static let repeatedAfterError = "repeated_after_error"
     /// Token data were asked for and none came.
     package static let noTokenData = "no_token_data"
     /// The turn was captured below `--require-capture`.

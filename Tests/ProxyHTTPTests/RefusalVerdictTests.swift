@@ -46,6 +46,29 @@ import Wire
         }
     }
 
+    /// A NaN makes vLLM fail without a word of log-probabilities. If the operator wants it, the request is repeated as
+    /// the agent sent it, and the next one is none the worse.
+    @Test(arguments: [false, true]) func aServerErrorMayBeRepeated(retries: Bool) async throws {
+        let chat = CaptureScript.chat(.vllm)
+        let script: MockEngine.Script = { exchange in
+            if exchange.request.bodyText.contains("\"logprobs\"") {
+                return try await exchange.respond(
+                    status: 500, reason: "Internal Server Error", body: Self.error("Out of range float values"))
+            }
+            try await chat.serve(exchange)
+        }
+        try await CaptureProxy.run(script, { $0.policy.retriesServerErrors = retries }) { proxy in
+            for turn in 1...2 {
+                let response = try await proxy.ask(CaptureRequest().body)
+                #expect(response.status == (retries ? 200 : 500))
+                #expect(proxy.forwarded.count == (retries ? 2 * turn : turn))
+                let record = try #require(try proxy.records().last)
+                #expect(record["outcome"] == (retries ? #""completed""# : #""upstream_error""#))
+                if retries { #expect(record.capture == "text no_token_data repeated_after_error") }
+            }
+        }
+    }
+
     /// An error that opens a stream and is not about the injection.
     @Test func anErrorEventOfAnotherKindPasses() async throws {
         let event = #"{"error": {"message": "the prompt is too long", "type": "BadRequestError", "code": 400}}"#

@@ -74,7 +74,7 @@ struct ServeCommandTests {
             "VERBATIM_SAMPLING": "{}", "VERBATIM_ENGINE": "vllm", "VERBATIM_CAPTURE": "logprobs",
             "VERBATIM_TRACE_DETAIL": "compact", "VERBATIM_TRACE_SYNC": "disk", "VERBATIM_MAX_BODY_SIZE": "1K",
             "VERBATIM_MAX_REPLY_SIZE": "2 MiB", "VERBATIM_SHUTDOWN_GRACE": "0", "VERBATIM_LOG_LEVEL": "debug",
-            "VERBATIM_QUIET": "no", "VERBATIM_REQUIRE_CAPTURE": "logprobs",
+            "VERBATIM_QUIET": "no", "VERBATIM_REQUIRE_CAPTURE": "logprobs", "VERBATIM_RETRY_SERVER_ERROR": "1",
         ]
         #expect(Set(environment.keys) == Set(Setting.all.map(\.variable)))
         let configuration = try ServeCommand.parse([]).proxyConfiguration(environment: environment)
@@ -85,6 +85,7 @@ struct ServeCommandTests {
         #expect(configuration.port == 0)
         #expect(configuration.topLogprobs == 20)
         #expect(configuration.requireCapture == .logprobs)
+        #expect(configuration.retryServerError)
         #expect(configuration.requestTimeout == .milliseconds(1500))
         #expect(configuration.connectTimeout == .seconds(2))
         #expect(configuration.idleTimeout == .seconds(3))

@@ -5,7 +5,9 @@ import Wire
     @Test(arguments: Dialect.allCases, ["/v1%", "%", "/v1%/", "%/"])
     func knowsTheRoute(dialect: Dialect, form: String) {
         let path = form.replacing("%", with: dialect.route)
-        #expect(Dialect.spoken(method: "POST", path: path) == dialect)
+        // llama.cpp has an API of its own at `/completions`.
+        let isAnothers = dialect == .completions && !form.hasPrefix("/v1")
+        #expect(Dialect.spoken(method: "POST", path: path) == (isAnothers ? nil : dialect))
     }
 
     @Test(arguments: ["GET", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH", "post", ""])

@@ -65,7 +65,10 @@ extension CapturedTurn {
 
     /// Prepares a further attempt if the engine has refused what was injected and something else can be tried.
     mutating func remedy(afterStatus status: Int, body: [UInt8], at now: NIODeadline) -> Remedy {
-        guard extraAttempts < 2, let next = nextAllowance(afterStatus: status, body: body) else { return .none }
+        guard extraAttempts < 2 else { return .none }
+        guard let next = nextAllowance(afterStatus: status, body: body) else {
+            return status == 500 && facts.policy.retriesServerErrors ? attemptWithNothing() : .none
+        }
         if let recognised = EngineRecognition.profile(forRefusal: String(decoding: body.prefix(4096), as: UTF8.self)) {
             recognise(recognised)
         }
@@ -80,6 +83,19 @@ extension CapturedTurn {
             if retry.injection != prepared.injection { knowledge.presume(next, for: circumstances, at: now) }
         }
         endTrial()
+        return attempt(retry)
+    }
+
+    /// After a failure that may or may not have to do with the injection: a NaN among the log-probabilities makes vLLM
+    /// fail so. Nothing is learned from it.
+    private mutating func attemptWithNothing() -> Remedy {
+        guard extraAttempts == 0, !prepared.injection.isEmpty else { return .none }
+        allowance = .nothing
+        learnsNothing = true
+        return attempt(request.prepared(policy: facts.policy, profile: profile, allowance: allowance))
+    }
+
+    private mutating func attempt(_ retry: PreparedRequest) -> Remedy {
         if retry.injection == prepared.injection { return .none }
         if !facts.policy.isSatisfied(by: retry.reach) { return .refuse }
         extraAttempts += 1
@@ -138,7 +154,7 @@ extension CapturedTurn {
     }
 
     mutating func settleVerdict(at now: NIODeadline) {
-        if !isVerdictKnown {
+        if !isVerdictKnown && !learnsNothing {
             knowledge.settle(lesson ?? allowance, taking: prepared.injection, for: circumstances, at: now)
         }
         isVerdictKnown = true

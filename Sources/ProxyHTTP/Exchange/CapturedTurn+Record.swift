@@ -32,7 +32,7 @@ extension CapturedTurn {
         draft.timeToFirstToken = firstOutputAt.map { Self.seconds(from: forwardedAt, to: $0) }
         draft.engine =
             reader.recognised.map { knowledge.isFixed ? knowledge.profile.name : $0.name } ?? knowledge.profile.name
-        draft.allowanceProblems = allowance.problems
+        draft.allowanceProblems = learnsNothing ? [Problem.repeatedAfterError] : allowance.problems
         var capture = reader.captured()
         if let version = capture.engineVersion { knowledge.note(version: version) }
         if outcome == .completed && !facts.policy.isSatisfied(by: capture.level) {

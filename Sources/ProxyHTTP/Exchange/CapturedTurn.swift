@@ -77,6 +77,8 @@ struct CapturedTurn {
     var lesson: Allowance?
     /// Whether others wait for what this turn finds out about the engine.
     var isTrial = false
+    /// Whether the further attempt says nothing of what the engine takes.
+    var learnsNothing = false
     /// Whether the engine has taken what was injected last.
     var hasSettled = false
 

@@ -40,6 +40,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(name: Setting.engine.name, help: Setting.engine.help) var engine: String?
     @Option(name: Setting.capture.name, help: Setting.capture.help) var capture: String?
     @Option(name: Setting.requireCapture.name, help: Setting.requireCapture.help) var requireCapture: String?
+    @Flag(name: Setting.retryServerError.name, help: Setting.retryServerError.help) var retryServerError = false
     @Option(name: Setting.traceDetail.name, help: Setting.traceDetail.help) var traceDetail: String?
     @Option(name: Setting.traceSync.name, help: Setting.traceSync.help) var traceSync: String?
     @Option(name: Setting.maxBodySize.name, help: Setting.maxBodySize.help) var maxBodySize: String?
@@ -103,6 +104,7 @@ struct ServeCommand: AsyncParsableCommand {
         }
         configuration.requireCapture = try value(.requireCapture, requireCapture).choice(
             of: ProxyConfiguration.Requirement.self)
+        configuration.retryServerError = try value(.retryServerError, nil).isOn(flag: retryServerError)
         if let choice = try value(.traceDetail, traceDetail).choice(of: ProxyConfiguration.TraceDetail.self) {
             configuration.traceDetail = choice
         }

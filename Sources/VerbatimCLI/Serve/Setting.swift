@@ -71,6 +71,10 @@ extension Setting {
     static let requireCapture = Setting(
         flag: "require-capture", value: "level", standard: "none",
         meaning: "tokens or logprobs: refuse a turn that would be captured below it; GET /healthz tells of violations.")
+    static let retryServerError = Setting(
+        flag: "retry-server-error", value: nil, standard: "off",
+        meaning:
+            "Repeat a request that the engine failed with 500 once without anything added (vLLM fails so on a NaN).")
     static let traceDetail = Setting(
         flag: "trace-detail", value: "detail", standard: "full",
         meaning: "full, or compact: without the engine's own log-probability entries.")
@@ -95,7 +99,8 @@ extension Setting {
     /// In the order of `--help`.
     static let all: [Setting] = [
         upstreamURL, upstreamAPIKey, trace, host, port, topLogprobs, requestTimeout, connectTimeout, idleTimeout,
-        maxTokensCap, disableThinking, modelOverride, sampling, engine, capture, requireCapture, traceDetail, traceSync,
-        maxBodySize, maxReplySize, shutdownGrace, logLevel, quiet,
+        maxTokensCap, disableThinking, modelOverride, sampling, engine, capture, requireCapture, retryServerError,
+        traceDetail,
+        traceSync, maxBodySize, maxReplySize, shutdownGrace, logLevel, quiet,
     ]
 }
