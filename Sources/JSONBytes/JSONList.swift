@@ -22,6 +22,9 @@ package struct JSONList: Hashable, Sendable {
         }
     }
 
+    /// Whether there is a number among the elements: of a list of numbers, that not all are null.
+    package var hasNumber: Bool { bytes.contains { (0x30...0x39).contains($0) } }
+
     /// Removes the first elements, at most all.
     package mutating func removeFirst(_ number: Int) {
         if number <= 0 { return }

@@ -41,11 +41,16 @@ struct ErrorReply: Sendable {
     }
 
     /// 422: a client library does not try that again.
-    static func captureUnavailable(required: String, engine: String, dialect: Dialect) -> ErrorReply {
+    ///
+    /// - Parameter words: What the engine answered to the request; `nil` if it was not asked.
+    static func captureUnavailable(
+        required: String, engine: String, dialect: Dialect, words: String?
+    ) -> ErrorReply {
         ErrorReply(
             status: .unprocessableEntity,
             message: "this turn cannot be captured at level \(required), which --require-capture demands: "
-                + "the engine (\(engine)) does not give that for \(dialect.rawValue) requests like this one",
+                + "the engine (\(engine)) does not give that for \(dialect.rawValue) requests like this one"
+                + (words.map { "; it answered: \($0)" } ?? ""),
             type: "invalid_request_error", code: "capture_unavailable")
     }
 

@@ -42,7 +42,8 @@ package final class ProxyServer: Sendable {
             throw StartError(reason: .tls, description: "cannot set up TLS to the engine: \(error)")
         }
         let knowledge = EngineKnowledge(
-            fixed: settings.engine, host: settings.upstream.host, verdictLifetime: settings.verdictLifetime
+            fixed: settings.engine, host: settings.upstream.host, verdictLifetime: settings.verdictLifetime,
+            refusalTime: settings.refusalTime
         ) { profile in
             logger.info("recognised the engine", metadata: ["engine": "\(profile.name)"])
         }

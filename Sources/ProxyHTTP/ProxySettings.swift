@@ -30,6 +30,9 @@ package struct ProxySettings: Sendable {
     /// How long an unused connection to the engine is kept. Shorter than the five seconds after which uvicorn and
     /// llama.cpp close theirs, so that a request is not sent into a connection that is being closed.
     package var engineKeepAlive: TimeAmount = .seconds(4)
+    /// How long an engine takes to refuse what was injected; one that is silent for longer is generating. So long others
+    /// wait for the first that finds out, and a stream's head for its first event.
+    package var refusalTime: TimeAmount = .seconds(1)
     /// How long a verdict on an injection is trusted.
     package var verdictLifetime: TimeAmount = .minutes(10)
 

@@ -44,6 +44,7 @@ extension ProxyConfiguration {
         settings.requestTimeout = TimeAmount(requestTimeout)
         settings.connectTimeout = TimeAmount(connectTimeout)
         settings.idleTimeout = idleTimeout.map { TimeAmount($0) }
+        settings.refusalTime = TimeAmount(refusalTime)
         settings.maximumBodySize = maxBodySize
         settings.maximumReplySize = maxReplySize
         return settings

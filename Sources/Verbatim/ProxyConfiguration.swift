@@ -109,6 +109,8 @@ public struct ProxyConfiguration: Sendable {
     public var shutdownGrace = Duration.seconds(10)
     /// Event loops. Default: one per core.
     public var threads: Int?
+    /// How long an engine takes to refuse what was injected. Default: 1 s.
+    package var refusalTime = Duration.seconds(1)
     /// One line per turn at level `info`. Default: silent.
     public var logger = Logger(label: "verbatim") { _ in SwiftLogNoOpLogHandler() }
 

@@ -14,6 +14,8 @@ package struct Capture: Sendable {
         /// The prompt's ids, from engines that send them with each choice.
         package var promptTokenIDs: [UInt8]?
 
+        /// Whether the engine says that nothing was generated.
+        var isEmpty = false
         /// Whether ids and log-probabilities came, but not for the same tokens.
         var isUnpaired = false
         /// How many tokens came in instalments that repeated the one before.
@@ -26,6 +28,12 @@ package struct Capture: Sendable {
 
     package enum Level: Sendable {
         case tokens, logprobs, ids, text, none
+    }
+
+    /// Whether what was captured is of any use: lists of nothing but unknown values are not.
+    package var hasKnownValues: Bool {
+        let filled = choices.filter { !$0.logprobValues.isEmpty }
+        return filled.isEmpty || filled.contains { $0.logprobValues.hasNumber }
     }
 
     /// How many tokens the engine says it generated.

@@ -16,8 +16,10 @@ extension Capture {
     mutating func judge(_ state: ReplyState, counts: Counts, omitsEndToken: Bool) {
         var isCountedEmpty = false
         if case .total(0) = counts { isCountedEmpty = true }
-        let withIDs = choices.allSatisfy { !$0.tokenIDs.isEmpty }
-        let withLogprobs = choices.allSatisfy { !$0.logprobValues.isEmpty && !$0.isUnpaired }
+        // A choice of which nothing was generated takes nothing away from the others.
+        let generated = choices.contains { !$0.isEmpty } ? choices.filter { !$0.isEmpty } : choices
+        let withIDs = generated.allSatisfy { !$0.tokenIDs.isEmpty }
+        let withLogprobs = generated.allSatisfy { !$0.logprobValues.isEmpty && !$0.isUnpaired }
         switch (choices.isEmpty, withIDs, withLogprobs) {
         case (false, true, true): level = .tokens
         case (false, false, true): level = .logprobs

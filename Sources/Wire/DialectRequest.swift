@@ -24,6 +24,8 @@ package struct PreparedRequest: Sendable {
     package var hasTools: Bool
     /// The final model name; empty if there is none.
     package var model: String
+    /// How hard the model is to think, as the request says; empty if it does not.
+    package var effort: String
     /// The most that it can give.
     package var reach: Capture.Level
     /// Reads the reply.
@@ -40,6 +42,7 @@ package struct PreparedRequest: Sendable {
         isStream = situation.isStream
         hasTools = situation.hasTools
         model = fields.model
+        effort = fields.value("reasoning_effort")?.string ?? fields.value("effort", in: "reasoning")?.string ?? ""
         reach = state.profile.reach(in: situation, asked: asked, injection: injection)
         self.reply = reply
     }

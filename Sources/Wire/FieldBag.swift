@@ -10,6 +10,9 @@ struct FieldBag: Sendable {
         var value: [UInt8]
     }
 
+    /// Most fields that are kept; no engine has a tenth of that.
+    private static let limit = 1024
+
     private var fields: [Field] = []
     private(set) var losses: JSONNormalizer.Losses = []
     /// Where the next key is expected: instalments mostly repeat the same keys in the same order.
@@ -19,6 +22,7 @@ struct FieldBag: Sendable {
 
     mutating func put(_ key: JSONString, _ value: JSONValue, of text: Span<UInt8>) {
         guard let index = index(of: key.quoted, in: text) else {
+            if fields.count >= Self.limit { return }
             let value = JSONNormalizer.normalized(value.range, of: text, losses: &losses)
             fields.append(Field(key: [UInt8](copying: text, key.quoted), value: value))
             next = fields.count

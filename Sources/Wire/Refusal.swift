@@ -10,7 +10,14 @@ package enum Refusal {
         afterStatus status: Int, body: Span<UInt8>, injection: Injection, allowance: Allowance
     ) -> Allowance? {
         guard [400, 403, 422, 500, 501].contains(status), !injection.isEmpty else { return nil }
-        let text = String(copying: body, 0..<min(body.count, 64 << 10)).lowercased()
+        let text = withoutQuotedRequest(String(copying: body, 0..<min(body.count, 64 << 10)).lowercased())
+        // A failure may mention log-probabilities without being about what is supported.
+        if status >= 500
+            && !["support", "implement", "unknown", "unrecognized", "not allowed", "requires"].contains(
+                where: text.contains)
+        {
+            return nil
+        }
         var next = allowance
         if injection.ids.contains(where: { id in id.names.contains { text.contains($0) } }) {
             next.tokenIDs = false
@@ -22,6 +29,23 @@ package enum Refusal {
             return next
         }
         return .nothing
+    }
+
+    /// The message without what the engine quotes of the request, as FastAPI does: `'input': {…}`. What stands there was
+    /// not refused for being there.
+    private static func withoutQuotedRequest(_ text: String) -> String {
+        var kept = Substring()
+        var rest = text[...]
+        while let quote = ["'input':", "\"input\":", "input_value="].compactMap({ rest.firstRange(of: $0) }).min(by: {
+            $0.lowerBound < $1.lowerBound
+        }) {
+            kept += rest[..<quote.lowerBound]
+            rest = rest[quote.upperBound...]
+            // The next of several errors begins with its type or place.
+            let next = ["'loc':", "\"loc\":"].compactMap { rest.firstRange(of: $0) }.map(\.lowerBound).min()
+            rest = rest[(next ?? rest.endIndex)...]
+        }
+        return String(kept + rest)
     }
 
     /// Whether a message speaks of log-probabilities as they were asked for. `prompt_logprobs` are never injected;

@@ -47,6 +47,8 @@ struct TokenCapture: Sendable {
     /// Ids of all tokens, from engines that send them at the end.
     private(set) var wholeIDs: JSONList?
     private(set) var missingWholeIDs = 0
+    /// Whether a list of tokens was empty.
+    private(set) var hasEmptyList = false
     /// How many tokens the echoed prompt has, if the engine tells.
     private(set) var promptLength: Int?
     /// Whether the first token has no log-probability: then a prompt is echoed.
@@ -241,6 +243,7 @@ struct TokenCapture: Sendable {
     mutating func readIDs(_ list: JSONValue, of text: Span<UInt8>) throws(JSONError) {
         guard list.kind == .array else { return }
         let known = listedIDs.count
+        if list.range.count == 2 { hasEmptyList = true }
         missingIDs += try Self.append(idsOf: list, of: text, to: &listedIDs)
         if listedIDs.count > known { hasListedIDs = true }
     }

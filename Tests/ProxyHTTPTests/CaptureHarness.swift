@@ -1,6 +1,7 @@
 import Foundation
 import JSONBytes
 import MockEngine
+import NIOCore
 import ProxyHTTP
 import TestSupport
 import Testing
@@ -30,6 +31,7 @@ struct CaptureProxy: Sendable {
         var settings = ProxySettings(upstream: try UpstreamURL(engine.url))
         settings.port = 0
         settings.threads = 1
+        settings.refusalTime = .hours(1)
         configure(&settings)
         let recorder = settings.policy.goal == .off ? nil : try TraceRecorder(.init(path: trace)) { _ in }
         let silence = ProxyConfiguration(upstreamURL: engine.url).logger

@@ -202,4 +202,43 @@ import Wire
         #expect(driver.record?["ttft_s"].flatMap(Double.init) == 2)
         #expect(driver.record?["latency_s"].flatMap(Double.init) == 4)
     }
+
+    // MARK: Judging
+
+    /// Comments wait with the head for the first event, but not for ever.
+    @Test func aLongSilenceEndsTheJudging() throws {
+        var driver = try CapturedTurnDriver()
+        driver.sendAttempt()
+        _ = driver.head()
+        _ = driver.body(": keep-alive\n\n")
+        #expect(driver.takeSent().isEmpty && driver.turn.isJudging)
+        _ = driver.turn.stopJudging()
+        #expect(!driver.turn.isJudging)
+        _ = driver.body(CapturedTurnDriver.event(1))
+        let sent = driver.takeSent()
+        #expect(sent.contains(": keep-alive") && sent.contains("data: "))
+    }
+
+    @Test func commentsAreNotHeldWithoutLimit() throws {
+        var driver = try CapturedTurnDriver()
+        driver.sendAttempt()
+        _ = driver.head()
+        for _ in 0..<1000 { _ = driver.body(": keep-alive\n\n") }
+        #expect(!driver.turn.isJudging)
+    }
+
+    /// How the refusal was framed says nothing of the reply.
+    @Test(arguments: [false, true]) func aFurtherAttemptIsFramedAnew(isFramed: Bool) throws {
+        var driver = try CapturedTurnDriver()
+        driver.sendAttempt()
+        let length = "\(CapturedTurnDriver.refusal.utf8.count)"
+        _ = driver.head(400, isFramed ? ["Content-Length": length] : [:])
+        _ = driver.body(CapturedTurnDriver.refusal)
+        #expect(driver.on(.end) == "retry")
+        driver.sendAttempt()
+        _ = driver.head()
+        _ = driver.body(CapturedTurnDriver.event(1))
+        _ = driver.on(.end)
+        #expect(driver.record?["outcome"] == #""completed""#)
+    }
 }

@@ -1,4 +1,5 @@
 import MockEngine
+import NIOCore
 import ProxyHTTP
 import TestSupport
 import Testing
@@ -34,12 +35,31 @@ import Wire
             await arrived.wait { $0 >= count }
             try await chat.serve(exchange)
         }
-        try await CaptureProxy.run(script) { proxy in
+        try await CaptureProxy.run(script, { $0.refusalTime = .milliseconds(50) }) { proxy in
             try await withThrowingTaskGroup(of: Int.self) { group in
                 for _ in 0..<count { group.addTask { try await proxy.ask(CaptureRequest().body).status } }
                 for try await status in group { #expect(status == 200) }
             }
             #expect(proxy.forwarded.count == count)
+        }
+    }
+
+    /// A stream's head is not held for good either, and neither are its comments.
+    @Test func nobodyWaitsForAFirstEvent() async throws {
+        let isRead = Monitor(false)
+        let script: MockEngine.Script = { exchange in
+            try await exchange.startEventStream()
+            try await exchange.sendChunk(": keep-alive\n\n")
+            await isRead.wait { $0 }
+            try await exchange.sendEvent("[DONE]")
+            try await exchange.finishStream()
+        }
+        try await CaptureProxy.run(script, { $0.refusalTime = .milliseconds(50) }) { proxy in
+            let agent = try await proxy.agent(asking: CaptureRequest(stream: true).body)
+            let start = try await agent.read(until: ": keep-alive\n\n")
+            #expect(start.starts(with: "HTTP/1.1 200 ".utf8))
+            isRead.update { $0 = true }
+            _ = try await agent.read(until: "0\r\n\r\n")
         }
     }
 

@@ -69,6 +69,8 @@ func withProxy(
     var configuration = ProxyConfiguration(upstreamURL: engine.url)
     configuration.trace = folder.path("trace.jsonl")
     configuration.port = 0
+    // However busy the machine is, nothing shall depend on it.
+    configuration.refusalTime = .seconds(3600)
     configuration.engine = .vllm
     configuration.shutdownGrace = .seconds(2)
     configure(&configuration)

@@ -179,7 +179,6 @@ import Wire
     /// An engine that has named itself is not asked for what it does not know.
     @Test(arguments: [
         (ScriptedChat.Flavour.vllm, "vllm", "logprobs:5 ids"), (.llamacpp, "llamacpp", "logprobs:5"),
-        (.openai, "openai", "logprobs:5"),
     ])
     func theListOfModelsTellsTheEngine(flavour: ScriptedChat.Flavour, name: String, injected: String) async throws {
         try await CaptureProxy.run(CaptureScript.chat(flavour).serve) { proxy in

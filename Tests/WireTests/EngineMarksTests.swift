@@ -31,8 +31,8 @@ import Wire
 
     @Test(arguments: [
         ("vllm", EngineProfile.vllm), ("sglang", .sglang), ("llamacpp", .llamaCpp), ("library", .ollama),
-        ("organization_owner", .lmStudio), ("nvidia", .dynamo), ("tensorrt_llm", .tensorRTLLM), ("openai", .openAI),
-        ("system", .openAI), ("openai-internal", .openAI), ("VLLM", nil), ("me", nil),
+        ("organization_owner", .lmStudio), ("nvidia", .dynamo), ("tensorrt_llm", .tensorRTLLM), ("openai", nil),
+        ("system", nil), ("openai-internal", nil), ("VLLM", nil), ("me", nil),
     ])
     func owners(owner: String, expected: EngineProfile?) {
         #expect(EngineRecognition.profile(forOwner: owner) == expected)

@@ -21,7 +21,7 @@ import Wire
     }
 
     @Test(arguments: [
-        ("vllm", EngineProfile.vllm), ("llamacpp", .llamaCpp), ("openai", .openAI), ("system", .openAI),
+        ("vllm", EngineProfile.vllm), ("llamacpp", .llamaCpp), ("openai", nil), ("system", nil),
         ("sglang", .sglang),
         ("library", .ollama), ("", nil),
     ])

@@ -212,4 +212,26 @@ import Wire
         let body = String(decoding: sample.response.body, as: UTF8.self)
         #expect(try next(sample.response.status, body) == .nothing)
     }
+
+    /// What an engine quotes of the request was not refused for being there.
+    @Test(arguments: [
+        #"[{'type': 'missing', 'loc': ('body', 'messages'), 'msg': 'Field required', 'input': {'logprobs': True}}]"#,
+        #"1 validation error: messages Field required [type=missing, input_value={'return_token_ids': True}]"#,
+        #"{"detail":[{"loc":["body","x"],"msg":"m","input":{"logprobs":true}},{"loc":["body","y"],"msg":"n"}]}"#,
+    ])
+    func whatIsQuotedIsNotRefused(body: String) throws {
+        #expect(try next(400, body) == .giveUp)
+    }
+
+    @Test func whatFollowsAQuoteCounts() throws {
+        let body =
+            #"[{'loc': ('body', 'x'), 'msg': 'm', 'input': {'a': 1}}, {'type': 'extra_forbidden', 'loc': ('body', 'return_token_ids'), 'input': True}]"#
+        #expect(try next(400, body) == .withoutTokenIDs)
+    }
+
+    /// A failure that mentions log-probabilities is a refusal only if it says that they are not supported.
+    @Test func failuresAreNoRefusals() throws {
+        #expect(try next(500, Self.nested("logprobs[17].logprob = nan")) == .giveUp)
+        #expect(try next(500, Self.nested("logprobs is not supported with tools + stream")) == .nothing)
+    }
 }

@@ -53,4 +53,17 @@ import Wire
         #expect(try whole(ended, text: #"\u00e9"#) == ["token_count_unknown"])
         #expect(try whole(ended, fields: #","stop":["x"]"#) == ["token_count_unknown"])
     }
+
+    /// A choice of which nothing was generated takes nothing away from the others.
+    @Test func anEmptyChoiceIsNoGap() throws {
+        let logprobs = #"{"tokens":["a"],"token_logprobs":[-0.5],"text_offset":[0],"top_logprobs":[{}]}"#
+        let empty = #"{"tokens":[],"token_logprobs":[],"text_offset":[],"top_logprobs":[]}"#
+        let body =
+            #"{"choices":[{"index":0,"text":"a","logprobs":\#(logprobs),"token_ids":[7],"finish_reason":"length"},"#
+            + #"{"index":1,"text":"","logprobs":\#(empty),"token_ids":[],"finish_reason":"stop"}],"usage":{"completion_tokens":1}}"#
+        let request = try Dialect.completions.request(body: Array(#"{"prompt":["x","y"]}"#.utf8))
+        let prepared = request.prepared(policy: RequestPolicy(), profile: .vllm, allowance: Allowance())
+        let capture = readWhole(prepared.reply, Array(body.utf8)).reply.captured()
+        #expect(capture.level == .tokens && capture.problems == [])
+    }
 }

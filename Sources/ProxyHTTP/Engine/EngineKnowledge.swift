@@ -11,6 +11,12 @@ final class EngineKnowledge: Sendable {
         let model: String
         let isStream: Bool
         let hasTools: Bool
+        /// Some models give log-probabilities only if they do not think.
+        let effort: String
+
+        fileprivate var situation: EngineProfile.Situation {
+            EngineProfile.Situation(dialect, isStream: isStream, hasTools: hasTools)
+        }
     }
 
     /// What an engine has been found to put up with.
@@ -19,17 +25,27 @@ final class EngineKnowledge: Sendable {
         /// What has been injected in such circumstances and taken. An agent may ask for some of it itself, so that a
         /// single turn need not try everything that is allowed.
         fileprivate(set) var taken: Injection
-        fileprivate let expiry: NIODeadline
+        fileprivate var expiry: NIODeadline
         /// Whether it rests on a refusal alone.
-        fileprivate var isPresumed = false
+        fileprivate(set) var isPresumed = false
     }
 
     private struct State {
         var recognised: EngineProfile?
         var verdicts: [Circumstances: Verdict] = [:]
-        /// As the engine names it in its replies.
-        var version: [UInt8]?
+        /// Of each model, as the engine names it in its replies.
+        var versions: [String: [UInt8]] = [:]
+        /// How many turns in a row have fallen short of what is required.
+        var shortfalls: [Circumstances: Shortfall] = [:]
     }
+
+    private struct Shortfall {
+        var count: Int
+        var expiry: NIODeadline
+    }
+
+    /// So many turns in a row that fall short tell of an engine that ignores what it is asked for.
+    private static let hopelessShortfalls = 2
 
     /// How long a refusal counts that has not been followed by a success yet.
     private static let presumptionLifetime: TimeAmount = .seconds(30)
@@ -42,14 +58,15 @@ final class EngineKnowledge: Sendable {
     private let state: Mutex<State>
     private let onRecognition: @Sendable (EngineProfile) -> Void
     /// Who finds out what is not known yet.
-    let trials = InjectionTrials()
+    let trials: InjectionTrials
 
     init(
-        fixed: EngineProfile?, host: String, verdictLifetime: TimeAmount,
+        fixed: EngineProfile?, host: String, verdictLifetime: TimeAmount, refusalTime: TimeAmount = .seconds(1),
         onRecognition: @escaping @Sendable (EngineProfile) -> Void
     ) {
         self.fixed = fixed
         lifetime = verdictLifetime
+        trials = InjectionTrials(patience: refusalTime)
         state = Mutex(State(recognised: EngineRecognition.profile(forHost: host)))
         self.onRecognition = onRecognition
     }
@@ -66,8 +83,14 @@ final class EngineKnowledge: Sendable {
     func recognise(_ profile: EngineProfile) {
         guard fixed == nil else { return }
         let isNew = state.withLock { state in
-            defer { state.recognised = profile }
-            return state.recognised != profile
+            guard state.recognised != profile else { return false }
+            let last = state.recognised ?? .generic
+            state.recognised = profile
+            // What was refused in one form may be taken in another.
+            state.verdicts = state.verdicts.filter { circumstances, _ in
+                last.asking(in: circumstances.situation) == profile.asking(in: circumstances.situation)
+            }
+            return true
         }
         if isNew { onRecognition(profile) }
     }
@@ -93,6 +116,8 @@ final class EngineKnowledge: Sendable {
             if let known = state.verdicts[circumstances], known.allowance == allowance, !known.isPresumed {
                 verdict = known
                 verdict.taken.formUnion(injection)
+                // What is refused is tried again some day; where nothing is, there is nothing to try.
+                if allowance == Allowance() { verdict.expiry = now + lifetime }
             } else if state.verdicts.count >= Self.capacity {
                 state.verdicts.removeAll()
             }
@@ -103,6 +128,7 @@ final class EngineKnowledge: Sendable {
     /// Notes that something has been refused, before it is known whether the engine takes what is left.
     func presume(_ allowance: Allowance, for circumstances: Circumstances, at now: NIODeadline) {
         state.withLock { state in
+            if let known = state.verdicts[circumstances], known.expiry > now { return }
             state.verdicts[circumstances] = Verdict(
                 allowance: allowance, taken: Injection(), expiry: now + min(lifetime, Self.presumptionLifetime),
                 isPresumed: true)
@@ -117,10 +143,41 @@ final class EngineKnowledge: Sendable {
     }
 
     /// Notes the version that a reply names. Another one may take what the last one refused.
-    func note(version: [UInt8]) {
+    func note(version: [UInt8], ofModel model: String) {
         state.withLock { state in
-            if state.version != version && state.version != nil { state.verdicts.removeAll() }
-            state.version = version
+            let last = state.versions[model]
+            if last == version { return }
+            if last != nil {
+                state.verdicts = state.verdicts.filter { $0.key.model != model }
+                state.shortfalls = state.shortfalls.filter { $0.key.model != model }
+            }
+            if state.versions.count >= Self.capacity { state.versions.removeAll() }
+            state.versions[model] = version
+        }
+    }
+
+    /// Notes whether a turn has given what is required.
+    func note(isSatisfied: Bool, for circumstances: Circumstances, at now: NIODeadline) {
+        state.withLock { state in
+            if isSatisfied {
+                state.shortfalls[circumstances] = nil
+                return
+            }
+            if state.shortfalls.count >= Self.capacity { state.shortfalls.removeAll() }
+            let count = state.shortfalls[circumstances]?.count ?? 0
+            state.shortfalls[circumstances] = Shortfall(count: count + 1, expiry: now + lifetime)
+        }
+    }
+
+    /// Whether turns keep falling short of what is required, although nothing is refused.
+    func isHopeless(_ circumstances: Circumstances, at now: NIODeadline) -> Bool {
+        state.withLock { state in
+            guard let shortfall = state.shortfalls[circumstances], shortfall.count >= Self.hopelessShortfalls else {
+                return false
+            }
+            if shortfall.expiry > now { return true }
+            state.shortfalls[circumstances] = nil
+            return false
         }
     }
 

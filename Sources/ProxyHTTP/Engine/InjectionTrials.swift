@@ -6,8 +6,8 @@ import Synchronization
 final class InjectionTrials: Sendable {
     typealias Circumstances = EngineKnowledge.Circumstances
 
-    /// How long others wait. A refusal comes at once; an engine that is silent for longer is generating.
-    static let patience: TimeAmount = .seconds(1)
+    /// How long others wait.
+    private let patience: TimeAmount
 
     enum Admission {
         /// Goes ahead; must call ``end(_:)``.
@@ -24,6 +24,8 @@ final class InjectionTrials: Sendable {
 
     private let trials = Mutex<[Circumstances: Trial]>([:])
 
+    init(patience: TimeAmount) { self.patience = patience }
+
     /// - Parameter resume: Called once, on any thread, when the trial that is waited for has ended.
     func admit(
         _ circumstances: Circumstances, at now: NIODeadline, resume: @escaping @Sendable () -> Void
@@ -33,7 +35,7 @@ final class InjectionTrials: Sendable {
                 trials[circumstances] = Trial(start: now)
                 return .first
             }
-            let end = trial.start + Self.patience
+            let end = trial.start + patience
             if end <= now { return .go }
             trials[circumstances]?.waiting.append(resume)
             return .wait(until: end)

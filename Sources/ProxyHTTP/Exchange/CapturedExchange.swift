@@ -19,8 +19,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     /// Counts attempts, so that a connection that comes about too late is not taken for the current one.
     private var attempt = 0
     private var isOver = false
-    /// Whether another turn is waited for.
-    private var isWaiting = false
+    /// Whether the turn waits for what another one finds out.
+    private var awaitsTrial = false
     /// Whether an attempt has been repeated because the connection for it turned out to be stale.
     private var hasRepeated = false
 
@@ -110,7 +110,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         } onTimeout: { [weak self] message in
             self?.perform { $0.timedOut(message, at: .now()) }
         }
-        if let refusal = turn?.refuseIfUnsatisfying() { return perform { _ in refusal } }
+        if let refusal = turn?.refuseIfUnsatisfying(at: now) { return perform { _ in refusal } }
         enter(at: now)
     }
 
@@ -127,18 +127,18 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             self.turn?.isTrial = true
             sendAttempt()
         case .wait(let end):
-            isWaiting = true
+            awaitsTrial = true
             loop.eventLoop.assumeIsolated().scheduleTask(deadline: end) { [weak self] in self?.stopWaiting() }
         }
     }
 
     private func stopWaiting() {
-        guard isWaiting else { return }
-        isWaiting = false
+        guard awaitsTrial else { return }
+        awaitsTrial = false
         guard !isOver, turn?.isRecording == false else { return }
         let now = NIODeadline.now()
         turn?.planAgain(at: now)
-        if let refusal = turn?.refuseIfUnsatisfying() { return perform { _ in refusal } }
+        if let refusal = turn?.refuseIfUnsatisfying(at: now) { return perform { _ in refusal } }
         enter(at: now)
     }
 
@@ -185,6 +185,12 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     func engineDidSend(head: HTTPResponseHead, reason: String) {
         perform(flushes: false) { $0.engineSent(head: head, reason: reason, at: .now()) }
+        guard turn?.isJudging ?? false else { return }
+        let current = attempt
+        loop.eventLoop.assumeIsolated().scheduleTask(in: loop.settings.refusalTime) { [weak self] in
+            guard let self, attempt == current else { return }
+            perform { $0.stopJudging() }
+        }
     }
 
     func engineDidSend(body: ByteBuffer) {

@@ -11,6 +11,8 @@ extension CapturedTurn {
         let allowance: Allowance
         let isVerdictKnown: Bool
         let profile: EngineProfile
+        /// Whether it rests on what another turn has presumed.
+        var isPresumed = false
     }
 
     static func plan(
@@ -28,14 +30,16 @@ extension CapturedTurn {
         }
         return Plan(
             prepared: prepared, allowance: verdict.allowance,
-            isVerdictKnown: verdict.taken.covers(prepared.injection), profile: profile)
+            isVerdictKnown: verdict.taken.covers(prepared.injection), profile: profile,
+            isPresumed: verdict.isPresumed)
     }
 
     static func circumstances(
         of prepared: PreparedRequest, dialect: Dialect
     ) -> EngineKnowledge.Circumstances {
         EngineKnowledge.Circumstances(
-            dialect: dialect, model: prepared.model, isStream: prepared.isStream, hasTools: prepared.hasTools)
+            dialect: dialect, model: String(prepared.model.prefix(256)), isStream: prepared.isStream,
+            hasTools: prepared.hasTools, effort: prepared.effort)
     }
 
     var circumstances: EngineKnowledge.Circumstances {
@@ -60,7 +64,7 @@ extension CapturedTurn {
         /// A further attempt has been prepared.
         case retry
         /// A further attempt would capture less than is required.
-        case refuse
+        case refuse(engineSaid: String)
     }
 
     /// Prepares a further attempt if the engine has refused what was injected and something else can be tried.
@@ -83,7 +87,7 @@ extension CapturedTurn {
             if retry.injection != prepared.injection { knowledge.presume(next, for: circumstances, at: now) }
         }
         endTrial()
-        return attempt(retry)
+        return attempt(retry, engineSaid: body)
     }
 
     /// After a failure that may or may not have to do with the injection: a NaN among the log-probabilities makes vLLM
@@ -92,17 +96,22 @@ extension CapturedTurn {
         guard extraAttempts == 0, !prepared.injection.isEmpty else { return .none }
         allowance = .nothing
         learnsNothing = true
-        return attempt(request.prepared(policy: facts.policy, profile: profile, allowance: allowance))
+        let retry = request.prepared(policy: facts.policy, profile: profile, allowance: allowance)
+        return facts.policy.isSatisfied(by: retry.reach) ? attempt(retry, engineSaid: []) : .none
     }
 
-    private mutating func attempt(_ retry: PreparedRequest) -> Remedy {
+    private mutating func attempt(_ retry: PreparedRequest, engineSaid body: [UInt8]) -> Remedy {
         if retry.injection == prepared.injection { return .none }
-        if !facts.policy.isSatisfied(by: retry.reach) { return .refuse }
+        if !facts.policy.isSatisfied(by: retry.reach) {
+            return .refuse(engineSaid: String(decoding: body.prefix(500), as: UTF8.self))
+        }
         extraAttempts += 1
         isVerdictKnown = false
         use(retry)
         held = ByteBuffer()
         headStatus = nil
+        passedProblem = nil
+        engineIsUntilClose = false
         phase = .waiting
         return .retry
     }
@@ -124,6 +133,7 @@ extension CapturedTurn {
         use(plan.prepared)
         allowance = plan.allowance
         isVerdictKnown = plan.isVerdictKnown
+        isPresumed = plan.isPresumed
         profile = plan.profile
     }
 
@@ -136,15 +146,17 @@ extension CapturedTurn {
     // MARK: Requirement
 
     /// Ends the turn before anything is sent if it would capture less than is required.
-    mutating func refuseIfUnsatisfying() -> Action? {
-        facts.policy.isSatisfied(by: prepared.reach) ? nil : refuse()
+    mutating func refuseIfUnsatisfying(at now: NIODeadline) -> Action? {
+        let isKnown = facts.policy.requirement != nil && knowledge.isHopeless(circumstances, at: now)
+        return facts.policy.isSatisfied(by: prepared.reach) && !isKnown ? nil : refuse()
     }
 
-    mutating func refuse() -> Action {
+    mutating func refuse(engineSaid words: String? = nil) -> Action {
         let required = facts.policy.requirement?.rawValue ?? "-"
         return conclude(
             outcome: .refused,
-            then: .error(.captureUnavailable(required: required, engine: profile.name, dialect: facts.dialect)),
+            then: .error(
+                .captureUnavailable(required: required, engine: profile.name, dialect: facts.dialect, words: words)),
             closesEngine: true)
     }
 
@@ -154,7 +166,9 @@ extension CapturedTurn {
     }
 
     mutating func settleVerdict(at now: NIODeadline) {
-        if !isVerdictKnown && !learnsNothing {
+        // Who asked for less because of a presumption has not shown that more is refused.
+        let isOwnFinding = !isPresumed || lesson != nil
+        if !isVerdictKnown && !learnsNothing && isOwnFinding {
             knowledge.settle(lesson ?? allowance, taking: prepared.injection, for: circumstances, at: now)
         }
         isVerdictKnown = true

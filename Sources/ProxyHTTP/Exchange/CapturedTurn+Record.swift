@@ -7,7 +7,7 @@ import Wire
 extension CapturedTurn {
     mutating func conclude(outcome: Outcome, then ending: Ending, closesEngine: Bool = false) -> Action {
         if let recognised = reader.recognised { knowledge.recognise(recognised) }
-        if outcome != .refused && extraAttempts > 0 && !hasSettled { knowledge.forgetPresumption(for: circumstances) }
+        if !hasSettled && lesson != nil { knowledge.forgetPresumption(for: circumstances) }
         endTrial()
         var draft = RecordDraft(outcome: outcome, engineStatus: headStatus)
         draft.passedProblem = passedProblem
@@ -33,13 +33,13 @@ extension CapturedTurn {
         draft.engine =
             reader.recognised.map { knowledge.isFixed ? knowledge.profile.name : $0.name } ?? knowledge.profile.name
         draft.allowanceProblems = learnsNothing ? [Problem.repeatedAfterError] : allowance.problems
-        var capture = reader.captured()
-        if let version = capture.engineVersion { knowledge.note(version: version) }
-        if outcome == .completed && !facts.policy.isSatisfied(by: capture.level) {
-            capture.note([Problem.belowRequirement])
-            capture.isComplete = false
-        }
+        let capture = reader.captured()
+        if let version = capture.engineVersion { knowledge.note(version: version, ofModel: prepared.model) }
         record = draft.record(facts: facts, prepared: prepared, capture: capture)
+        if facts.policy.requirement != nil && outcome == .completed {
+            let isViolation = record?.problems.contains(Problem.belowRequirement) ?? false
+            knowledge.note(isSatisfied: !isViolation, for: circumstances, at: lastByteAt)
+        }
         phase = .recording(ending)
         return .record(closesEngine: closesEngine)
     }

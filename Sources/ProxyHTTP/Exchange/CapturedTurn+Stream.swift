@@ -16,6 +16,13 @@ extension CapturedTurn {
         releaseHeld()
     }
 
+    /// Lets the stream begin although its first event has not come: a refusal comes at once, and an agent that hears
+    /// nothing for long may give up.
+    mutating func stopJudging() -> Action {
+        if case .judging(let head) = phase { startStream(head) }
+        return .nothing
+    }
+
     mutating func readStream(at now: NIODeadline) -> Action {
         while let unit = reader.next() {
             guard unit.isEvent else {
@@ -26,6 +33,7 @@ extension CapturedTurn {
             if let action = pass(unit, engineIsDone: false, at: now) { return action }
         }
         if case .streaming = phase { releaseHeld() }
+        if case .judging(let head) = phase, held.readableBytes > facts.maximumEventSize { startStream(head) }
         if reader.isOverLimit {
             passUnread()
         } else if reader.receivedBytes > facts.maximumReplySize {
@@ -42,7 +50,7 @@ extension CapturedTurn {
                 switch remedy(afterStatus: Self.status(of: error), body: error, at: now) {
                 case .none: break
                 case .retry: return .retry
-                case .refuse: return refuse()
+                case .refuse(let words): return refuse(engineSaid: words)
                 }
             }
             if reader.error == nil { settleVerdict(at: now) }

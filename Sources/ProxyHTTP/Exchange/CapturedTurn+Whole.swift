@@ -13,7 +13,7 @@ extension CapturedTurn {
             case .retry:
                 collected = ByteBuffer()
                 return .retry
-            case .refuse: return refuse()
+            case .refuse(let words): return refuse(engineSaid: words)
             }
             return conclude(outcome: .upstreamError, then: .reply(head, body, isEdited: false))
         }

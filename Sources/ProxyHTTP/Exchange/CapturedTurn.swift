@@ -77,6 +77,8 @@ struct CapturedTurn {
     var lesson: Allowance?
     /// Whether others wait for what this turn finds out about the engine.
     var isTrial = false
+    /// Whether the plan rests on what another turn has presumed.
+    var isPresumed: Bool
     /// Whether the further attempt says nothing of what the engine takes.
     var learnsNothing = false
     /// Whether the engine has taken what was injected last.
@@ -122,6 +124,7 @@ struct CapturedTurn {
         prepared = plan.prepared
         allowance = plan.allowance
         isVerdictKnown = plan.isVerdictKnown
+        isPresumed = plan.isPresumed
         profile = plan.profile
         reader = StreamReader(reply: plan.prepared.reply, maximumEventSize: facts.maximumEventSize)
         forwardedAt = now
@@ -141,6 +144,11 @@ struct CapturedTurn {
 
     /// Whether more of the reply can be taken.
     var takesMore: Bool { !isRecording || reader.unclaimedBytes < Self.waitingLimit }
+
+    /// Whether a stream's head is held until its first event.
+    var isJudging: Bool {
+        if case .judging = phase { true } else { false }
+    }
 
     /// Whether nothing has been heard of the engine since the last attempt.
     var isWaiting: Bool {

@@ -52,6 +52,11 @@ struct RecordDraft {
             // Its end came, but was not read.
             capture.problems.removeAll { $0 == Problem.streamNotTerminated || $0 == Problem.replyCutOff }
         }
+        let isSatisfying = facts.policy.isSatisfied(by: capture.level) && capture.hasKnownValues
+        if outcome == .completed && facts.policy.requirement != nil && !isSatisfying {
+            capture.note([Problem.belowRequirement])
+            capture.isComplete = false
+        }
         return TurnRecord(
             turn: facts.turn,
             sessionID: facts.identity.session,

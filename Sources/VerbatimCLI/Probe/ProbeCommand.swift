@@ -48,7 +48,8 @@ struct ProbeCommand: AsyncParsableCommand {
                 var findings: [ProbeFinding] = []
                 for cell in ProbeCell.all(of: apis) { findings.append(try await probe.find(cell)) }
                 return ProbeReport(
-                    url: configuration.upstreamURL, engine: try probe.engine(), model: probe.model,
+                    url: String(configuration.upstreamURL.prefix { $0 != "?" }), engine: try probe.engine(),
+                    model: probe.model,
                     mode: try await probe.logprobsMode(), findings: findings, requirement: requirement,
                     requiredAPIs: api.isEmpty ? [.chatCompletions] : apis)
             }

@@ -22,7 +22,7 @@ struct ProbeFinding: Sendable {
         if turn.outcome == .completed {
             result = .captured(
                 level: turn.captureLevel, isComplete: turn.isCaptureComplete, hasPromptIDs: turn.promptTokenIDs != nil)
-        } else if [404, 405, 501].contains(turn.status ?? 0) || error?.hasPrefix("Unexpected endpoint") ?? false {
+        } else if Self.isNoSuchAPI(turn, error: error) {
             result = .notServed
         } else {
             result = .failed(status: turn.status, message: error ?? turn.outcome.name)
@@ -41,6 +41,13 @@ struct ProbeFinding: Sendable {
         case .tokens: level == "tokens"
         case .logprobs: level == "tokens" || level == "logprobs"
         }
+    }
+
+    /// A 404 may also be about the model.
+    private static func isNoSuchAPI(_ turn: Turn, error: String?) -> Bool {
+        if error?.hasPrefix("Unexpected endpoint") ?? false { return true }
+        guard [404, 405, 501].contains(turn.status ?? 0) else { return false }
+        return !(error?.lowercased().contains("model") ?? false)
     }
 
     /// The message of the error that the engine answered with.

@@ -101,7 +101,12 @@ extension ChoicesReply {
         var position = 0
         var areInjectedOnly = true
         while try cursor.nextElement(in: text) {
-            if try cursor.peekKind(in: text) == .object {
+            if choices.count >= Self.choiceLimit {
+                // Nobody asks for so many; they pass as they are.
+                try cursor.skipValue(in: text)
+                state.note(Problem.choicesMissing)
+                areInjectedOnly = false
+            } else if try cursor.peekKind(in: text) == .object {
                 let isInjectedOnly = try readChoice(with: &cursor, of: text, position: position)
                 areInjectedOnly = areInjectedOnly && isInjectedOnly
             } else {
@@ -114,6 +119,9 @@ extension ChoicesReply {
         chunk.onlySlot = position == 1 ? lastSlot : nil
         chunk.hasInjectedChoicesOnly = position > 0 && areInjectedOnly
     }
+
+    /// Most choices of a reply that are told apart.
+    private static let choiceLimit = 4096
 
     /// Answers whether the choice is there only because of the injection.
     private mutating func readChoice(
@@ -226,7 +234,9 @@ extension ChoicesReply {
     /// One flag brings both kinds of ids, unless the engine has another for those of the prompt.
     private var hasInjectedPromptIDs: Bool {
         let ids = state.injection.ids
-        return ids.contains(.promptIDs) || (ids.contains(.completionIDs) && !asked.anyIDs.contains(.promptIDs))
+        if ids.contains(.promptIDs) { return true }
+        let hasOwnFlag = state.engine == .generic || state.engine.asking(in: state.situation).ids.contains(.promptIDs)
+        return ids.contains(.completionIDs) && !(hasOwnFlag && asked.anyIDs.contains(.promptIDs))
     }
 
     private func offForm(of field: TokenField?) -> EngineProfile.OffForm {

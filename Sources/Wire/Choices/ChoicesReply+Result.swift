@@ -12,6 +12,7 @@ extension ChoicesReply {
             let found = choice.tokens.fill(&captured, prompt: prompt(in: choice))
             captured.finishReason = choice.fields.value("finish_reason")
             captured.promptTokenIDs = choice.promptTokenIDs
+            captured.isEmpty = !choice.hasOutput && choice.tokens.hasEmptyList
             captured.hidesTokens = hidesTokens(choice)
             capture.choices.append(captured)
             capture.note(found)

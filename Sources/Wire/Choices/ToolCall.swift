@@ -21,7 +21,7 @@ struct ToolCall: Sendable {
                 continue
             }
             let value = try cursor.skipValue(in: text)
-            if key.equals("index", in: text), let number = value.int(in: text) {
+            if key.equals("index", in: text), let number = value.int(in: text), 0..<65536 ~= number {
                 index = number
             } else {
                 fields.put(key, value, of: text)

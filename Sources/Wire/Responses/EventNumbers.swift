@@ -4,6 +4,8 @@ struct EventNumbers: Sendable {
     private var seen: [ClosedRange<Int>] = []
     private var last: (number: Int, kind: ResponseEvent.Kind?)?
     private var isReliable = true
+    /// Most gaps that are remembered.
+    private static let limit = 256
 
     /// Takes note of an event; answers whether its number has been seen before.
     mutating func hasSeen(_ number: Int, _ kind: ResponseEvent.Kind?) -> Bool {
@@ -20,7 +22,7 @@ struct EventNumbers: Sendable {
         }
         let place = seen.lastIndex { $0.lowerBound <= number }
         if let place, seen[place].contains(number) { return true }
-        seen.insert(number...number, at: place.map { $0 + 1 } ?? 0)
+        if seen.count < Self.limit { seen.insert(number...number, at: place.map { $0 + 1 } ?? 0) }
         return false
     }
 
@@ -28,6 +30,7 @@ struct EventNumbers: Sendable {
         if let highest = seen.last, highest.upperBound == number - 1 {
             seen[seen.count - 1] = highest.lowerBound...number
         } else {
+            if seen.count >= Self.limit { seen.removeFirst() }
             seen.append(number...number)
         }
     }
