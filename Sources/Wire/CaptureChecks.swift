@@ -57,6 +57,11 @@ extension Capture {
 
     /// Notes how the reply ended; all else must have been noted.
     mutating func conclude(_ state: ReplyState) {
+        if state.isWhole && choices.isEmpty && problems.isEmpty && state.replyError == nil
+            && state.policy.wantsTokenData
+        {
+            note([Problem.noTokenData])
+        }
         if !state.isTerminated && state.replyError == nil { note([Problem.streamNotTerminated]) }
         if !state.isWhole && state.replyError != nil { note([Problem.replyCutOff]) }
         isComplete = problems.isEmpty && state.replyError == nil

@@ -81,6 +81,14 @@ package struct ReplyState: Sendable {
         replyError = message
     }
 
+    /// What an assembled reply says of the error that ended it; nothing if there was none. The error's `code` stands for
+    /// the status that it would have had.
+    var errorMembers: [(name: StaticString, value: [UInt8])] {
+        guard let replyError else { return [] }
+        let status = replyError.integer("code").map(String.init) ?? "null"
+        return [("upstream_status", Array(status.utf8)), ("upstream_error", replyError)]
+    }
+
     /// Looks for what gives the engine away, as long as nobody has named it and there is hope.
     fileprivate mutating func recognise(by document: Span<UInt8>) {
         guard profile == .generic, recognised == nil, recognitionAttempts > 0 else { return }

@@ -31,11 +31,6 @@ extension ChoicesReply {
         capture.judge(
             state, counts: counts,
             omitsEndToken: !state.isWhole && state.engine.streamsOmitEndToken)
-        if state.isWhole && choices.isEmpty && state.replyError == nil && state.problems.isEmpty
-            && state.policy.wantsTokenData
-        {
-            capture.note([Problem.noTokenData])
-        }
         if state.isTerminated && state.replyError == nil && !choices.isEmpty {
             // An engine may have no finish reasons at all, but not for some choices only.
             let unfinished = capture.choices.count { $0.finishReason == nil }
@@ -67,7 +62,7 @@ extension ChoicesReply {
         if let length = choice.tokens.promptLength ?? echo.tokenCount { return .length(length) }
         if let length = choice.promptTokenIDs.flatMap({ JSONList(array: $0.span)?.count }) { return .length(length) }
         guard echo.isSingle, let usage = envelope.value("usage") else { return .unknown }
-        return Self.number("prompt_tokens", in: usage).map { .length($0) } ?? .unknown
+        return usage.integer("prompt_tokens").map { .length($0) } ?? .unknown
     }
 
     /// Whether the engine sent tokens of the visible text only, although more was generated: tool calls or reasoning.
@@ -78,10 +73,10 @@ extension ChoicesReply {
 
     /// How many tokens the engine says it generated.
     private var counts: Capture.Counts {
-        let usage = envelope.value("usage").flatMap { Self.number("completion_tokens", in: $0) }
+        let usage = envelope.value("usage").flatMap { $0.integer("completion_tokens") }
         if choices.count <= 1 {
             // llama.cpp counts the tokens of a stream also when no usage was asked for.
-            let timed = envelope.value("timings").flatMap { Self.number("predicted_n", in: $0) }
+            let timed = envelope.value("timings").flatMap { $0.integer("predicted_n") }
             return (usage ?? timed).map { .total($0) } ?? .unknown
         }
         if state.engine.usageCoversAllChoices { return usage.map { .total($0) } ?? .unknown }
@@ -93,12 +88,6 @@ extension ChoicesReply {
         // It leaves tokens out that are a part of a character, and those of a stop string.
         let mayHaveGaps = asked.hasStops || choices.contains { $0.tokens.hasCharactersOfSeveralBytes }
         return mayHaveGaps ? .ofOneChoice : .unknown
-    }
-
-    private static func number(_ name: StaticString, in object: [UInt8]) -> Int? {
-        let text = object.span
-        guard let object = try? JSONObject(document: text) else { return nil }
-        return object.value(name, in: text)?.int(in: text)
     }
 
     private func assembled(_ choices: [ReplyChoice]) -> [UInt8] {
@@ -116,12 +105,7 @@ extension ChoicesReply {
         object.appendJSONKey("usage")
         object.append(contentsOf: envelope.value("usage") ?? Array("null".utf8))
         envelope.append(to: &object, except: ["id", "object", "created", "model", "usage"])
-        if let error = state.replyError {
-            object.appendJSONKey("upstream_status")
-            object.append(contentsOf: (Self.number("code", in: error).map(String.init) ?? "null").utf8)
-            object.appendJSONKey("upstream_error")
-            object.append(contentsOf: error)
-        }
+        object.append(members: state.errorMembers)
         object.append(UInt8(ascii: "}"))
         return object
     }

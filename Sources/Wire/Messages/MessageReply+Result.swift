@@ -19,11 +19,6 @@ extension MessageReply {
         for block in blocks { capture.note(block.losses) }
         // The count in `usage` is of no use: there are no tokens to be compared with it.
         capture.judge(state, counts: .unknown, omitsEndToken: false)
-        if state.isWhole && !hasBegun && state.replyError == nil && state.problems.isEmpty
-            && state.policy.wantsTokenData
-        {
-            capture.note([Problem.noTokenData])
-        }
         capture.conclude(state)
         return capture
     }
@@ -34,14 +29,11 @@ extension MessageReply {
         if !blocks.isEmpty || envelope.value("content") == nil { replacements.append(("content", content.array)) }
         if !usage.isEmpty { replacements.append(("usage", usage.json())) }
         var object = envelope.json(replacing: replacements)
-        if let error = state.replyError {
-            object.removeLast()
-            object.appendJSONKey("upstream_status")
-            object.append(contentsOf: "null".utf8)
-            object.appendJSONKey("upstream_error")
-            object.append(contentsOf: error)
-            object.append(UInt8(ascii: "}"))
-        }
+        let members = state.errorMembers
+        if members.isEmpty { return object }
+        object.removeLast()
+        object.append(members: members)
+        object.append(UInt8(ascii: "}"))
         return object
     }
 

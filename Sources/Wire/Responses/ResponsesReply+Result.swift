@@ -22,23 +22,18 @@ extension ResponsesReply {
         capture.responseID = fields.value("id")
         capture.response = state.wholeReply ?? assembled
         capture.judge(state, counts: countByEngine.map { .total($0) } ?? .unknown, omitsEndToken: false)
-        if state.isWhole && !hasBegun && state.replyError == nil && state.problems.isEmpty
-            && state.policy.wantsTokenData
-        {
-            capture.note([Problem.noTokenData])
-        }
         capture.conclude(state)
         return capture
     }
 
     /// Why the response is incomplete, or the status it ended with; `nil` as long as it has not ended.
     private var finishReason: [UInt8]? {
-        if let reason = fields.value("incomplete_details").flatMap({ Self.value("reason", in: $0) }) { return reason }
+        if let reason = fields.value("incomplete_details").flatMap({ $0.member("reason") }) { return reason }
         let unfinished = [#""in_progress""#, #""queued""#].map { Array($0.utf8) }
         return fields.value("status").flatMap { unfinished.contains($0) ? nil : $0 }
     }
 
-    private var countByEngine: Int? { fields.value("usage").flatMap { Self.number("output_tokens", in: $0) } }
+    private var countByEngine: Int? { fields.value("usage").flatMap { $0.integer("output_tokens") } }
 
     /// Whether the token that ended the response is the only one that can be missing: all others had text.
     private var lacksEndToken: Bool {
@@ -58,23 +53,10 @@ extension ResponsesReply {
         guard let object = try? JSONObject(document: response.span) else { return response }
         var members: [(name: String, value: [UInt8])] = []
         if !hasEnded { members.append(("output", items.array)) }
-        if let error = state.replyError {
-            let status = Self.number("code", in: error).map(String.init) ?? "null"
-            members += [("upstream_status", Array(status.utf8)), ("upstream_error", error)]
-        }
+        members += state.errorMembers.map { ($0.name.description, $0.value) }
         if members.isEmpty { return response }
         var edits = JSONEdits()
         edits.update(object, of: response.span, setting: members)
         return edits.applied(to: response.span)
-    }
-
-    private static func value(_ name: StaticString, in object: [UInt8]) -> [UInt8]? {
-        guard let found = try? JSONObject(document: object.span) else { return nil }
-        return found.value(name, in: object.span).flatMap { $0.isNull ? nil : $0.bytes(in: object.span) }
-    }
-
-    private static func number(_ name: StaticString, in object: [UInt8]) -> Int? {
-        guard let found = try? JSONObject(document: object.span) else { return nil }
-        return found.value(name, in: object.span)?.int(in: object.span)
     }
 }
