@@ -18,6 +18,9 @@ public struct TurnChoice: Hashable, Sendable {
     /// Why the choice ended, in the engine's words.
     public let finishReason: String?
 
+    /// The ids of the choice's own prompt, which differ where several prompts were sent; `nil` if the engine gave none.
+    public let promptTokenIDs: [Int]?
+
     /// Reads the captures that stand in `object`, whose fields are the same in a record and in one of its choices.
     init(_ object: JSONObject, index: Int, in text: Span<UInt8>) {
         self.index = index
@@ -29,6 +32,7 @@ public struct TurnChoice: Hashable, Sendable {
                 return value.double(in: text).map { .some($0) }
             } ?? []
         finishReason = object.value("finish_reason", in: text)?.string(in: text)
+        promptTokenIDs = Self.list("prompt_token_ids", of: object, in: text) { $0.int(in: text) }
     }
 
     /// The elements of an array; `nil` unless each of them is what it should be.

@@ -90,13 +90,14 @@ import Verbatim
     @Test func severalChoices() throws {
         let json = #"""
             {"turn":1,"completion_tokens":["a"],"choices":[{"index":1,"completion_tokens":["b"],"finish_reason":"length",\#
-            "completion_token_ids":[2],"per_token_logps":[-2]},{"index":0,"completion_tokens":["a"]}]}
+            "completion_token_ids":[2],"per_token_logps":[-2],"prompt_token_ids":[9]},{"index":0,"completion_tokens":["a"]}]}
             """#
         let turn = try Turn(json: Array(json.utf8))
         #expect(turn.choices.map(\.index) == [1, 0])
         #expect(turn.choices[0].completionTokenIDs == [2])
         #expect(turn.choices[0].perTokenLogprobs == [-2])
         #expect(turn.choices[0].finishReason == "length")
+        #expect(turn.choices.map(\.promptTokenIDs) == [[9], nil])
         #expect(turn.completionTokens == ["a"])
     }
 

@@ -19,6 +19,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     /// Counts attempts, so that a connection that comes about too late is not taken for the current one.
     private var attempt = 0
     private var isOver = false
+    /// When the turn stops waiting for others, however many trials follow each other.
+    private var patience: NIODeadline?
     /// Whether the turn waits for what another one finds out.
     private var awaitsTrial = false
     /// Whether an attempt has been repeated because the connection for it turned out to be stale.
@@ -122,13 +124,16 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             bound.eventLoop.execute { bound.value.stopWaiting() }
         }
         switch admission {
+        case .wait(let end):
+            let end = min(end, patience ?? end)
+            if end <= now { return sendAttempt() }
+            patience = end
+            awaitsTrial = true
+            loop.eventLoop.assumeIsolated().scheduleTask(deadline: end) { [weak self] in self?.stopWaiting() }
         case .go: sendAttempt()
         case .first:
             self.turn?.isTrial = true
             sendAttempt()
-        case .wait(let end):
-            awaitsTrial = true
-            loop.eventLoop.assumeIsolated().scheduleTask(deadline: end) { [weak self] in self?.stopWaiting() }
         }
     }
 
