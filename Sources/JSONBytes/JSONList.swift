@@ -11,6 +11,13 @@ package struct JSONList: Hashable, Sendable {
         for _ in 0..<count { appendNull() }
     }
 
+    /// A list of these texts, `null` for those that are missing.
+    package init(_ elements: [ArraySlice<UInt8>?]) {
+        for element in elements {
+            if let element { append(Array(element)) } else { appendNull() }
+        }
+    }
+
     /// The elements of a JSON array; `nil` if `text` is none.
     package init?(array text: Span<UInt8>) {
         var cursor = JSONCursor(options: .nonFiniteNumbers)
@@ -20,6 +27,20 @@ package struct JSONList: Hashable, Sendable {
         } catch {
             return nil
         }
+    }
+
+    /// The texts of the elements.
+    package var elements: [ArraySlice<UInt8>] {
+        let text = array
+        var cursor = JSONCursor()
+        var elements: [ArraySlice<UInt8>] = []
+        elements.reserveCapacity(count)
+        guard (try? cursor.enterArray(in: text.span)) != nil else { return [] }
+        while (try? cursor.nextElement(in: text.span)) ?? false {
+            guard let element = try? cursor.skipValue(in: text.span) else { break }
+            elements.append(text[element.range])
+        }
+        return elements
     }
 
     /// Whether there is a number among the elements: of a list of numbers, that not all are null.

@@ -39,7 +39,7 @@ package struct ReplyState: Sendable {
     private(set) var engine: EngineProfile
     /// Splices to be made in the event or body read last.
     var edits = JSONEdits()
-    /// Splices that take log-probabilities out of a whole reply for the record.
+    /// Splices that take out of a whole reply what its record does without.
     var compactEdits = JSONEdits()
     /// The JSON text of an error that the last event carried.
     var error: [UInt8]?

@@ -48,14 +48,21 @@ extension TokenCapture {
         return problems + checks.problems(from: promptLength, count: values.count)
     }
 
-    /// Ids that come at the end belong to the entries only if there are as many of them. If not, nobody can say which
-    /// belongs to which, and only the ids stand.
+    /// Ids that come at the end belong to the entries if there are as many of them, or if the entries name theirs. If not,
+    /// nobody can say which belongs to which, and only the ids stand.
     private func fill(
         _ choice: inout Capture.Choice, withWholeIDs ids: JSONList, lacksEndToken: Bool
     ) -> [String] {
         choice.tokenIDs = ids
         let problems = missingWholeIDs > 0 ? [Problem.tokenIDsIncomplete] : []
         if !hasEntries || ids.count == tokens.count { return problems }
+        if entryIDCount == tokens.count, let aligned = TokenAlignment.entries(entryIDs, among: ids) {
+            let tokens = tokens.elements
+            let values = values.elements
+            choice.tokens = JSONList(aligned.map { $0.map { tokens[$0] } })
+            choice.logprobValues = JSONList(aligned.map { $0.map { values[$0] } })
+            return problems + [Problem.logprobMissing]
+        }
         if lacksEndToken && ids.count == tokens.count + 1 {
             choice.tokens.appendNull()
             choice.logprobValues.appendNull()

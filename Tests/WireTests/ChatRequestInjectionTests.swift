@@ -4,6 +4,8 @@ import Wire
 /// What is turned on in a request, to the byte.
 @Suite struct ChatRequestInjectionTests {
     static let on = #""logprobs":true,"top_logprobs":5"#
+    /// What makes llama.cpp list all ids of a whole reply.
+    static let allTokens = #""verbose":true,"return_tokens":true"#
     static let ids = #""return_token_ids":true"#
 
     @Test(arguments: [
@@ -61,7 +63,8 @@ import Wire
 
     @Test(arguments: [
         (CaptureGoal.tokens, EngineProfile.vllm, "\(on),\(ids)"), (.tokens, .generic, "\(on),\(ids)"),
-        (.tokens, .openAI, on), (.tokens, .llamaCpp, on), (.logprobs, .vllm, on), (.logprobs, .generic, on),
+        (.tokens, .openAI, on), (.tokens, .llamaCpp, "\(on),\(allTokens)"), (.logprobs, .vllm, on),
+        (.logprobs, .generic, on),
         (.logprobs, .llamaCpp, on), (.logprobs, .openAI, on),
     ])
     func asksForWhatTheEngineHas(goal: CaptureGoal, profile: EngineProfile, fields: String) throws {
@@ -81,7 +84,7 @@ import Wire
     @Test func llamaCppGetsAtLeastOneAlternative() throws {
         #expect(
             try prepare("{}", profile: .llamaCpp) { $0.topLogprobs = 0 }.bodyText
-                == #"{"logprobs":true,"top_logprobs":1}"#)
+                == #"{"logprobs":true,"top_logprobs":1,\#(Self.allTokens)}"#)
         #expect(
             try prepare("{}", profile: .vllm) { $0.topLogprobs = 0 }.bodyText
                 == #"{"logprobs":true,"top_logprobs":0,\#(Self.ids)}"#)
@@ -89,7 +92,8 @@ import Wire
 
     @Test(arguments: [
         (#""stream":true,"tools":[{}]"#, #""n_probs":5"#), (#""stream":true,"tools":[]"#, on),
-        (#""stream":true,"tools":null"#, on), (#""stream":false,"tools":[{}]"#, on), (#""tools":[{}]"#, on),
+        (#""stream":true,"tools":null"#, on), (#""stream":false,"tools":[{}]"#, "\(on),\(allTokens)"),
+        (#""tools":[{}]"#, "\(on),\(allTokens)"),
         (#""stream":true"#, on), (#""\u0073tream":true,"t\u006fols":[ 1 ]"#, #""n_probs":5"#),
     ])
     func llamaCppToolStreamsUseNProbs(fields: String, added: String) throws {

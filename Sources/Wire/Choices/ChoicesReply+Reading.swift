@@ -8,10 +8,17 @@ extension ChoicesReply {
         guard try cursor.peekKind(in: text) == .object else { return .forward }
         var chunk = Chunk()
         var remover = MemberRemover(objectAt: cursor.offset)
+        // The record does without what repeats the prompt.
+        var trimmer = MemberRemover(objectAt: cursor.offset)
+        let isTrimmed = state.isWhole && state.injection.ids.contains(.flag("verbose"))
         envelope.restart()
         try cursor.enterObject(in: text)
         while let key = try cursor.nextKey(in: text) {
             let isExtension = ExtensionFields.reads(key, in: text)
+            if isTrimmed {
+                let isRemoved = ExtensionFields.isVerbose(key, in: text)
+                trimmer.visit(key: key, isRemoved: isRemoved, edits: &state.compactEdits)
+            }
             if isExtension {
                 try readExtension(key, with: &cursor, of: text, remover: &remover, chunk: &chunk)
             } else {
@@ -19,8 +26,10 @@ extension ChoicesReply {
                 try readMember(key, with: &cursor, of: text, chunk: &chunk)
             }
             remover.endValue(at: cursor.offset)
+            trimmer.endValue(at: cursor.offset)
         }
         remover.endObject(at: cursor.offset, edits: &state.edits)
+        if isTrimmed { trimmer.endObject(at: cursor.offset, edits: &state.compactEdits) }
         return chunk.isInjectedOnly && state.error == nil ? .drop : .forward
     }
 

@@ -44,6 +44,7 @@ extension ChoicesReply {
     /// The choices with the ids that came beside them.
     private var choicesWithExtensions: [ReplyChoice] {
         var choices = choices
+        if extensions.areOfOneChoice && choices.count > 1 { return choices }
         for (index, ids) in extensions.completionTokenIDs.enumerated() {
             guard let slot = choices.firstIndex(where: { $0.index == index }) else { continue }
             choices[slot].tokens.takeWholeIDs(ids)

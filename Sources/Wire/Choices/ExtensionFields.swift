@@ -3,15 +3,20 @@ import JSONBytes
 /// Token ids that an engine sends in an object of its own beside the choices, for the whole reply at once.
 ///
 /// SGLang: `"sglext":{"input_ids":[…],"output_ids":[[…],…]}`. Dynamo: `"nvext":{"completion_token_ids":[…]}`, or the same
-/// within `engine_data`.
+/// within `engine_data`. llama.cpp: `"__verbose":{"tokens":[…],…}`, of the first choice only.
 struct ExtensionFields: Sendable {
     private(set) var promptTokenIDs: [UInt8]?
     /// A list for each choice, by its index.
     private(set) var completionTokenIDs: [[UInt8]] = []
+    /// Whether they are of one choice, and nobody says which if there are several.
+    private(set) var areOfOneChoice = false
 
     static func reads(_ key: JSONString, in text: Span<UInt8>) -> Bool {
-        key.equals("sglext", in: text) || key.equals("nvext", in: text)
+        key.equals("sglext", in: text) || key.equals("nvext", in: text) || isVerbose(key, in: text)
     }
+
+    /// llama.cpp's object repeats the prompt and much else, which is of no use to anybody.
+    static func isVerbose(_ key: JSONString, in text: Span<UInt8>) -> Bool { key.equals("__verbose", in: text) }
 
     mutating func read(_ object: JSONObject, of text: Span<UInt8>) throws(JSONError) {
         for member in object.members {
@@ -22,6 +27,9 @@ struct ExtensionFields: Sendable {
                 completionTokenIDs = try lists(in: value, of: text)
             } else if member.key.equals("completion_token_ids", in: text), value.kind == .array {
                 completionTokenIDs = [JSONNormalizer.normalized(value.range, of: text)]
+            } else if member.key.equals("tokens", in: text), value.kind == .array {
+                completionTokenIDs = [JSONNormalizer.normalized(value.range, of: text)]
+                areOfOneChoice = true
             } else if member.key.equals("engine_data", in: text),
                 let data = try JSONObject(scanning: text, at: value.range.lowerBound, options: .nonFiniteNumbers)
             {
@@ -47,6 +55,9 @@ struct ExtensionFields: Sendable {
 extension Injection {
     /// The members of the object under `key` of a reply that are there because of the injection.
     func members(of key: JSONString, _ object: JSONObject, in text: Span<UInt8>) -> Set<JSONString> {
+        if ExtensionFields.isVerbose(key, in: text) {
+            return ids.contains(.flag("verbose")) ? Set(object.members.map(\.key)) : []
+        }
         var members: Set<JSONString> = []
         for id in ids {
             guard let (parent, name) = id.replyMember, key.equals(Array(parent.utf8), in: text) else { continue }

@@ -4,8 +4,12 @@ extension EngineProfile {
     /// refused under that name, but not as `n_probs`; without them the key is absent from chat completions.
     package static let llamaCpp: EngineProfile = {
         var profile = EngineProfile(name: "llamacpp")
+        let allTokens: [IDRequest] = [.flag("verbose"), .flag("return_tokens")]
         profile.rules = [
             .asks(.chatCompletions, isStream: true, hasTools: true, logprobs: .nProbs),
+            // A whole reply has entries for complete characters only, but lists all ids in `__verbose.tokens`.
+            .asks(.chatCompletions, isStream: false, ids: allTokens),
+            .asks(.completions, isStream: false, ids: allTokens),
             // Recorded: `top_logprobs` is refused, and no response carries log-probabilities.
             .asks(.responses, logprobs: .never),
         ]
