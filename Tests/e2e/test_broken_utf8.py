@@ -3,7 +3,7 @@
 import pytest
 
 from harness import GREETING, chat, post
-from replies import assert_captured, assert_same, entries, oracle, sampled, units
+from replies import assert_captured, assert_same, entries, is_subsequence, oracle, sampled, units
 
 BYTES = [*range(94, 188), *range(222, 256)]  # the ids of this model's tokens of one byte that is not ASCII
 NOISE = {"logit_bias": {str(id): 40 for id in BYTES}, "temperature": 1.5, "max_tokens": 24}
@@ -33,6 +33,28 @@ def test_ids_are_the_engines_and_holes_are_told(engine, proxy, fields, stream):
     for id, text, entry in zip(told, record["completion_tokens"], record["logprobs"], strict=True):
         assert (id, text) == (entry["id"], entry["token"])
         assert bytes(entry["bytes"]).decode(errors="replace") == text
+
+
+@pytest.mark.parametrize("route", ["chat/completions", "completions"])
+@pytest.mark.parametrize("fields", OUTPUTS.values(), ids=OUTPUTS)
+def test_whole_replies_have_all_ids(engine, start_proxy, fields, route):
+    """Once it is known whose they are. What the engine keeps quiet about has no log-probability, and nothing is guessed."""
+    proxy = start_proxy(engine.origin, "--engine", "llamacpp")
+    request = chat(GREETING, **fields) if route.startswith("chat") else {"model": "m", "prompt": GREETING} | fields
+    request |= {"cache_prompt": False, "seed": fields.get("seed", 1)}
+    reply = post(proxy.url, request, route)
+
+    assert_same(post(engine.url, request, route), reply)
+    record = proxy.record(parse_float=str)
+    ids, logps = record["completion_token_ids"], record["per_token_logps"]
+    assert ids == sampled(engine, request, route)
+    told = oracle(engine, request, route)
+    assert is_subsequence([(id, logp) for id, logp in zip(ids, logps, strict=True) if logp is not None], told)
+    holes = len(ids) != len(told)
+    assert record["capture"] == {
+        "level": "tokens", "complete": not holes, "problems": ["logprob_missing"] if holes else []
+    }
+    assert "__verbose" not in record["response"]
 
 
 def test_noise_makes_partial_characters(engine):
