@@ -44,8 +44,9 @@ package final class ProxyServer: Sendable {
         let knowledge = EngineKnowledge(
             fixed: settings.engine, host: settings.upstream.host, verdictLifetime: settings.verdictLifetime,
             refusalTime: settings.refusalTime
-        ) { profile in
-            logger.info("recognised the engine", metadata: ["engine": "\(profile.name)"])
+        ) { profile, evidence in
+            logger.info(
+                "recognised the engine", metadata: ["engine": "\(profile.name)", "by": "\(evidence.rawValue)"])
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? System.coreCount)
         let server = ServerContext(

@@ -16,6 +16,10 @@ package struct TurnRecord: Sendable {
     package var isStream: Bool
     /// The engine profile in force.
     package var engine: String?
+    /// What the profile was chosen by.
+    package var engineSource: String?
+    /// The engine's words when it refused what was injected.
+    package var refusals: [String]
 
     package var outcome: Outcome
     /// The HTTP status sent to the agent.
@@ -58,6 +62,8 @@ package struct TurnRecord: Sendable {
         path: String,
         isStream: Bool,
         engine: String? = nil,
+        engineSource: String? = nil,
+        refusals: [String] = [],
         outcome: Outcome,
         status: Int?,
         isHeadSent: Bool,
@@ -85,6 +91,8 @@ package struct TurnRecord: Sendable {
         self.path = path
         self.isStream = isStream
         self.engine = engine
+        self.engineSource = engineSource
+        self.refusals = refusals
         self.outcome = outcome
         self.status = status
         self.isHeadSent = isHeadSent

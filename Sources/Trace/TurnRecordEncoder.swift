@@ -66,6 +66,8 @@ private struct LineWriter {
         json("model", record.model)
         json("response_id", record.responseID)
         string("engine", record.engine)
+        string("engine_source", record.engineSource)
+        if !record.refusals.isEmpty { strings("refusals", record.refusals) }
         seconds("ttft_s", record.timeToFirstToken)
     }
 
@@ -82,13 +84,8 @@ private struct LineWriter {
         bytes.append(UInt8(ascii: "{"))
         string("level", record.level.rawValue)
         bool("complete", record.isComplete && losses.isEmpty)
-        bytes.appendJSONKey("problems")
-        bytes.append(UInt8(ascii: "["))
-        for (index, problem) in problems.enumerated() {
-            if index > 0 { bytes.append(UInt8(ascii: ",")) }
-            bytes.appendJSONString(problem)
-        }
-        bytes.append(contentsOf: "]}".utf8)
+        strings("problems", problems)
+        bytes.append(UInt8(ascii: "}"))
     }
 
     // MARK: Composite fields
@@ -140,6 +137,16 @@ private struct LineWriter {
         bytes.appendJSONKey(key)
         bytes.append(UInt8(ascii: "["))
         bytes.append(contentsOf: list.bytes)
+        bytes.append(UInt8(ascii: "]"))
+    }
+
+    private mutating func strings(_ key: StaticString, _ values: [String]) {
+        bytes.appendJSONKey(key)
+        bytes.append(UInt8(ascii: "["))
+        for (index, value) in values.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            bytes.appendJSONString(value)
+        }
         bytes.append(UInt8(ascii: "]"))
     }
 

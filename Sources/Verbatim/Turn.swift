@@ -25,6 +25,10 @@ public struct Turn: Hashable, Sendable {
     public let isStream: Bool
     /// The engine profile that was in force.
     public let engine: String?
+    /// What it was chosen by: `setting`, `host`, `header`, `models`, `reply` or `refusal`.
+    public let engineSource: String?
+    /// What the engine said when it refused what was added to the request.
+    public let refusals: [String]
 
     public let outcome: TurnOutcome
     /// The HTTP status the agent was sent.
@@ -111,6 +115,8 @@ public struct Turn: Hashable, Sendable {
         path = string("path") ?? "/v1/chat/completions"
         isStream = (record.value("stream", in: text) ?? requestObject?.value("stream", in: text))?.kind == .true
         engine = string("engine")
+        engineSource = string("engine_source")
+        refusals = record.value("refusals", in: text)?.elements(in: text)?.compactMap { $0.string(in: text) } ?? []
         outcome =
             string("outcome").map { TurnOutcome(name: $0) }
             ?? (upstreamError.map { !$0.isNull } ?? false ? .upstreamError : .completed)

@@ -31,7 +31,7 @@ struct CapturedTurnDriver {
         var policy = RequestPolicy()
         policy.goal = goal
         let start = NIODeadline.uptimeNanoseconds(0)
-        let knowledge = EngineKnowledge(fixed: .vllm, host: "engine", verdictLifetime: .hours(1)) { _ in }
+        let knowledge = EngineKnowledge(fixed: .vllm, host: "engine", verdictLifetime: .hours(1)) { _, _ in }
         let request = try Dialect.chatCompletions.request(body: Array(#"{"model":"m","stream":\#(stream)}"#.utf8))
         func plan() -> CapturedTurn.Plan {
             CapturedTurn.plan(

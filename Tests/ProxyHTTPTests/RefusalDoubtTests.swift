@@ -1,9 +1,10 @@
 import MockEngine
 import NIOCore
-import ProxyHTTP
 import TestSupport
 import Testing
 import Wire
+
+@testable import ProxyHTTP
 
 /// What looks like a refusal and is none, and what one turn must not make the others believe.
 @Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct RefusalDoubtTests {
@@ -140,5 +141,32 @@ import Wire
             let captures = try proxy.records().map(\.capture)
             #expect(captures == ["tokens complete"])
         }
+    }
+
+    /// The record says what the engine said, and what it was recognised by.
+    @Test func theRecordHasTheEnginesWords() async throws {
+        var chat = CaptureScript.chat(.vllm)
+        chat.refuses = .tokenIDs
+        try await CaptureProxy.run(chat.serve) { proxy in
+            for _ in 1...2 { _ = try await proxy.ask(CaptureRequest().body) }
+            let records = try proxy.records()
+            #expect(records[0]["refusals", "0"]?.contains("return_token_ids") == true)
+            #expect(records[1]["refusals"] == nil)
+            #expect(records.map { $0["engine_source"] } == [#""reply""#, #""reply""#])
+        }
+        try await CaptureProxy.run(chat.serve, { $0.engine = .vllm }) { proxy in
+            _ = try await proxy.ask(CaptureRequest().body)
+            let records = try proxy.records()
+            #expect(records[0]["engine_source"] == #""setting""#)
+        }
+    }
+
+    @Test(arguments: [
+        (#"{"error":{"message":"no \u00e9","code":400}}"#, "no é"), (#"{"error":"flat"}"#, "flat"),
+        (#"{"object":"error","message":"m"}"#, "m"), (#"{"detail":"d"}"#, "d"), ("plain", "plain"), ("", ""),
+        (#"{"detail":[{"loc":["body"]}]}"#, #"{"detail":[{"loc":["body"]}]}"#), (#"{"error":{}}"#, "{}"),
+    ])
+    func wordsOfAnError(body: String, words: String) {
+        #expect(CapturedTurn.words(of: Array(body.utf8)) == words)
     }
 }

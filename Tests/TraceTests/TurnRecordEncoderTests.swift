@@ -30,7 +30,7 @@ import Testing
                 "schema":"verbatim.turn/1","session_id":"default","parent_session_id":null,"retry_of":null,\#
                 "dialect":"chat.completions","path":"/v1/chat/completions","stream":true,"outcome":"completed","status":200,\#
                 "client_fields":{"logprobs":{"absent":true},"top_logprobs":{"value":null}},"prompt_token_ids":[1,2,3],\#
-                "usage":{"prompt_tokens":3,"completion_tokens":2},"model":"m","response_id":"chatcmpl-1","engine":"vllm",\#
+                "usage":{"prompt_tokens":3,"completion_tokens":2},"model":"m","response_id":"chatcmpl-1","engine":"vllm","engine_source":null,\#
                 "ttft_s":0.250000,"capture":{"level":"tokens","complete":true,"problems":[]}}
 
                 """#

@@ -19,6 +19,21 @@ final class EngineKnowledge: Sendable {
         }
     }
 
+    /// What it was recognised by.
+    enum Evidence: String, Sendable {
+        /// The operator named it.
+        case setting
+        case host
+        /// A header of a reply.
+        case header
+        /// Its list of models.
+        case models
+        /// Fields of a reply.
+        case reply
+        /// The wording of a refusal.
+        case refusal
+    }
+
     /// What an engine has been found to put up with.
     struct Verdict {
         let allowance: Allowance
@@ -32,6 +47,7 @@ final class EngineKnowledge: Sendable {
 
     private struct State {
         var recognised: EngineProfile?
+        var evidence: Evidence?
         var verdicts: [Circumstances: Verdict] = [:]
         /// Of each model, as the engine names it in its replies.
         var versions: [String: [UInt8]] = [:]
@@ -56,23 +72,27 @@ final class EngineKnowledge: Sendable {
     private let fixed: EngineProfile?
     private let lifetime: TimeAmount
     private let state: Mutex<State>
-    private let onRecognition: @Sendable (EngineProfile) -> Void
+    private let onRecognition: @Sendable (EngineProfile, Evidence) -> Void
     /// Who finds out what is not known yet.
     let trials: InjectionTrials
 
     init(
         fixed: EngineProfile?, host: String, verdictLifetime: TimeAmount, refusalTime: TimeAmount = .seconds(1),
-        onRecognition: @escaping @Sendable (EngineProfile) -> Void
+        onRecognition: @escaping @Sendable (EngineProfile, Evidence) -> Void
     ) {
         self.fixed = fixed
         lifetime = verdictLifetime
         trials = InjectionTrials(patience: refusalTime)
-        state = Mutex(State(recognised: EngineRecognition.profile(forHost: host)))
+        let recognised = EngineRecognition.profile(forHost: host)
+        state = Mutex(State(recognised: recognised, evidence: recognised == nil ? nil : .host))
         self.onRecognition = onRecognition
     }
 
     /// The profile in force.
     var profile: EngineProfile { fixed ?? state.withLock { $0.recognised } ?? .generic }
+
+    /// What it was recognised by; `nil` as long as it is not.
+    var evidence: Evidence? { isFixed ? .setting : state.withLock { $0.evidence } }
 
     /// Whether the operator has named the engine.
     var isFixed: Bool { fixed != nil }
@@ -80,19 +100,20 @@ final class EngineKnowledge: Sendable {
     /// Whether a hint at the engine would still be of use.
     var isUnrecognised: Bool { fixed == nil && state.withLock { $0.recognised == nil } }
 
-    func recognise(_ profile: EngineProfile) {
+    func recognise(_ profile: EngineProfile, by evidence: Evidence) {
         guard fixed == nil else { return }
         let isNew = state.withLock { state in
             guard state.recognised != profile else { return false }
             let last = state.recognised ?? .generic
             state.recognised = profile
+            state.evidence = evidence
             // What was refused in one form may be taken in another.
             state.verdicts = state.verdicts.filter { circumstances, _ in
                 last.asking(in: circumstances.situation) == profile.asking(in: circumstances.situation)
             }
             return true
         }
-        if isNew { onRecognition(profile) }
+        if isNew { onRecognition(profile, evidence) }
     }
 
     /// What the engine is known to put up with; `nil` if that has to be found out.

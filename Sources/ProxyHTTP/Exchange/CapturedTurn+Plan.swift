@@ -46,8 +46,8 @@ extension CapturedTurn {
         Self.circumstances(of: prepared, dialect: facts.dialect)
     }
 
-    mutating func recognise(_ profile: EngineProfile) {
-        knowledge.recognise(profile)
+    mutating func recognise(_ profile: EngineProfile, by evidence: EngineKnowledge.Evidence) {
+        knowledge.recognise(profile, by: evidence)
         self.profile = knowledge.profile
         reader.use(self.profile)
     }
@@ -70,11 +70,12 @@ extension CapturedTurn {
     /// Prepares a further attempt if the engine has refused what was injected and something else can be tried.
     mutating func remedy(afterStatus status: Int, body: [UInt8], at now: NIODeadline) -> Remedy {
         guard extraAttempts < 2 else { return .none }
+        let words = Self.words(of: body)
         guard let next = nextAllowance(afterStatus: status, body: body) else {
-            return status == 500 && facts.policy.retriesServerErrors ? attemptWithNothing() : .none
+            return status == 500 && facts.policy.retriesServerErrors ? attemptWithNothing(after: words) : .none
         }
         if let recognised = EngineRecognition.profile(forRefusal: String(decoding: body.prefix(4096), as: UTF8.self)) {
-            recognise(recognised)
+            recognise(recognised, by: .refusal)
         }
         // An engine that has just been recognised may take the same under another name.
         var retry = request.prepared(policy: facts.policy, profile: profile, allowance: allowance)
@@ -87,24 +88,23 @@ extension CapturedTurn {
             if retry.injection != prepared.injection { knowledge.presume(next, for: circumstances, at: now) }
         }
         endTrial()
-        return attempt(retry, engineSaid: body)
+        return attempt(retry, engineSaid: words)
     }
 
     /// After a failure that may or may not have to do with the injection: a NaN among the log-probabilities makes vLLM
     /// fail so. Nothing is learned from it.
-    private mutating func attemptWithNothing() -> Remedy {
+    private mutating func attemptWithNothing(after words: String) -> Remedy {
         guard extraAttempts == 0, !prepared.injection.isEmpty else { return .none }
         allowance = .nothing
         learnsNothing = true
         let retry = request.prepared(policy: facts.policy, profile: profile, allowance: allowance)
-        return facts.policy.isSatisfied(by: retry.reach) ? attempt(retry, engineSaid: []) : .none
+        return facts.policy.isSatisfied(by: retry.reach) ? attempt(retry, engineSaid: words) : .none
     }
 
-    private mutating func attempt(_ retry: PreparedRequest, engineSaid body: [UInt8]) -> Remedy {
+    private mutating func attempt(_ retry: PreparedRequest, engineSaid words: String) -> Remedy {
         if retry.injection == prepared.injection { return .none }
-        if !facts.policy.isSatisfied(by: retry.reach) {
-            return .refuse(engineSaid: String(decoding: body.prefix(500), as: UTF8.self))
-        }
+        refusals.append(words)
+        if !facts.policy.isSatisfied(by: retry.reach) { return .refuse(engineSaid: words) }
         extraAttempts += 1
         isVerdictKnown = false
         use(retry)
@@ -174,6 +174,19 @@ extension CapturedTurn {
         isVerdictKnown = true
         hasSettled = true
         endTrial()
+    }
+
+    /// The message of an error, in whatever shape it comes; at most 500 characters of it.
+    static func words(of error: [UInt8]) -> String {
+        let text = error.span
+        guard let object = try? JSONObject(document: text) else {
+            return String(String(decoding: error.prefix(2000), as: UTF8.self).prefix(500))
+        }
+        if let inner = object.value("error", in: text), inner.kind == .object || inner.kind == .string {
+            return inner.string(in: text) ?? words(of: inner.bytes(in: text))
+        }
+        let message = object.value("message", in: text) ?? object.value("detail", in: text)
+        return String((message?.string(in: text) ?? String(decoding: error.prefix(2000), as: UTF8.self)).prefix(500))
     }
 
     /// The `code` of an error event, which stands for the status it would have had.

@@ -6,7 +6,7 @@ import Wire
 /// The record that a turn ends with.
 extension CapturedTurn {
     mutating func conclude(outcome: Outcome, then ending: Ending, closesEngine: Bool = false) -> Action {
-        if let recognised = reader.recognised { knowledge.recognise(recognised) }
+        if let recognised = reader.recognised { knowledge.recognise(recognised, by: .reply) }
         if !hasSettled && lesson != nil { knowledge.forgetPresumption(for: circumstances) }
         endTrial()
         var draft = RecordDraft(outcome: outcome, engineStatus: headStatus)
@@ -32,6 +32,8 @@ extension CapturedTurn {
         draft.timeToFirstToken = firstOutputAt.map { Self.seconds(from: forwardedAt, to: $0) }
         draft.engine =
             reader.recognised.map { knowledge.isFixed ? knowledge.profile.name : $0.name } ?? knowledge.profile.name
+        draft.engineSource = knowledge.evidence?.rawValue
+        draft.refusals = refusals
         draft.allowanceProblems = learnsNothing ? [Problem.repeatedAfterError] : allowance.problems
         let capture = reader.captured()
         if let version = capture.engineVersion { knowledge.note(version: version, ofModel: prepared.model) }

@@ -73,6 +73,8 @@ struct CapturedTurn {
     var isVerdictKnown: Bool
     var profile: EngineProfile
     var extraAttempts = 0
+    /// What the engine said when it refused what was injected.
+    var refusals: [String] = []
     /// What the engine's refusals leave to be tried.
     var lesson: Allowance?
     /// Whether others wait for what this turn finds out about the engine.
@@ -167,7 +169,7 @@ struct CapturedTurn {
         if !knowledge.isFixed {
             for (name, value) in head.headers {
                 guard let recognised = EngineRecognition.profile(forHeader: name, value: value) else { continue }
-                recognise(recognised)
+                recognise(recognised, by: .header)
                 break
             }
         }

@@ -128,7 +128,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
     func engineDidEnd() {
         if let engine { loop.pool.giveBack(engine) }
         engine = nil
-        if let profile = models?.engine { loop.knowledge.recognise(profile) }
+        if let profile = models?.engine { loop.knowledge.recognise(profile, by: .models) }
         isOver = true
         clock.cancel()
         output.end()

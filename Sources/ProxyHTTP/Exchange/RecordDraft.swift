@@ -23,6 +23,8 @@ struct RecordDraft {
     var passedProblem: String?
     var allowanceProblems: [String] = []
     var engine: String?
+    var engineSource: String?
+    var refusals: [String] = []
     var latency = 0.0
     var timeToFirstToken: Double?
 
@@ -66,6 +68,8 @@ struct RecordDraft {
             path: facts.path,
             isStream: prepared.isStream,
             engine: engine,
+            engineSource: engineSource,
+            refusals: refusals,
             outcome: outcome,
             status: status,
             isHeadSent: isHeadSent,

@@ -14,10 +14,13 @@ struct ProbeFinding: Sendable {
     let cell: ProbeCell
     let result: Result
     let problems: [String]
+    /// What the engine said when it refused what was asked for.
+    let refusals: [String]
 
     init(cell: ProbeCell, turn: Turn) {
         self.cell = cell
         problems = turn.captureProblems
+        refusals = turn.refusals
         let error = Self.error(of: turn)
         if turn.outcome == .completed {
             result = .captured(

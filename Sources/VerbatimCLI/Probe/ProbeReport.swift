@@ -44,13 +44,17 @@ struct ProbeReport {
         switch finding.result {
         case .captured(let level, let isComplete, let hasPromptIDs):
             row += [level.name, isComplete ? "yes" : "no", hasPromptIDs ? "yes" : "no"]
-            row.append(finding.problems.joined(separator: ", "))
+            let reasons = finding.refusals.map { "\"\(Self.line($0))\"" }
+            row.append((finding.problems + reasons).joined(separator: ", "))
         case .notServed: row += ["-", "-", "-", "not served"]
         case .failed(let status, let message):
-            let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-            row += ["-", "-", "-", "\(status.map(String.init) ?? "failed"): \(line.prefix(100))"]
+            row += ["-", "-", "-", "\(status.map(String.init) ?? "failed"): \(Self.line(message))"]
         }
         return row
+    }
+
+    private static func line(_ words: String) -> Substring {
+        words.split(whereSeparator: \.isNewline).joined(separator: " ").prefix(100)
     }
 
     // MARK: For scripts
@@ -84,13 +88,9 @@ struct ProbeReport {
             append("prompt_token_ids", hasPromptIDs, to: &object)
         }
         object.appendJSONKey("problems")
-        var problems = JSONList()
-        for problem in finding.problems {
-            var text: [UInt8] = []
-            text.appendJSONString(problem)
-            problems.append(text)
-        }
-        object.append(contentsOf: problems.array)
+        object.append(contentsOf: list(finding.problems))
+        object.appendJSONKey("refusals")
+        object.append(contentsOf: list(finding.refusals))
         if case .failed(let status, let message) = finding.result {
             object.appendJSONKey("status")
             object.append(contentsOf: (status.map(String.init) ?? "null").utf8)
@@ -98,6 +98,16 @@ struct ProbeReport {
         }
         object.append(UInt8(ascii: "}"))
         return object
+    }
+
+    private static func list(_ strings: [String]) -> [UInt8] {
+        var list = JSONList()
+        for string in strings {
+            var text: [UInt8] = []
+            text.appendJSONString(string)
+            list.append(text)
+        }
+        return list.array
     }
 
     private static func append(_ key: StaticString, _ value: String?, to object: inout [UInt8]) {
