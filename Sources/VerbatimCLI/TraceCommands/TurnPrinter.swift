@@ -64,6 +64,9 @@ struct TurnPrinter: Sendable {
         if !turn.captureProblems.isEmpty {
             lines.append(style.dim("  problems: " + turn.captureProblems.joined(separator: ", ").printable))
         }
+        for words in turn.refusals {
+            lines.append(style.dim("  the engine refused: " + words.shortened(toLines: 2, characters: 200).printable))
+        }
         if let message = RequestExcerpt(turn.requestJSON).lastMessage {
             lines.append(
                 text(of: Excerpt(speaker: message.speaker, text: message.text.shortened(toLines: 12, characters: 800)))
