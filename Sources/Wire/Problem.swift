@@ -10,6 +10,8 @@ package enum Problem {
     package static let repeatedAfterError = "repeated_after_error"
     /// Token data were asked for and none came.
     package static let noTokenData = "no_token_data"
+    /// Log-probabilities of a response were asked for, and ids came alone.
+    package static let noLogprobs = "no_logprobs"
     /// The turn was captured below `--require-capture`.
     package static let belowRequirement = "below_requirement"
     /// Ids and log-probabilities of a choice differ in number.

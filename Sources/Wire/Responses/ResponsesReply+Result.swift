@@ -22,6 +22,11 @@ extension ResponsesReply {
         capture.responseID = fields.value("id")
         capture.response = state.wholeReply ?? assembled
         capture.judge(state, counts: countByEngine.map { .total($0) } ?? .unknown, omitsEndToken: false)
+        // A response of calls only has no place for them.
+        if capture.level == .ids && state.injection.topLogprobs != nil && !capture.choices.contains(where: \.isUnpaired)
+        {
+            capture.note([Problem.noLogprobs])
+        }
         capture.conclude(state)
         return capture
     }
