@@ -47,6 +47,8 @@ package struct Capture: Sendable {
         case ofOneChoice
     }
 
+    /// The engine that the reply's fingerprint names.
+    package var engine: EngineProfile?
     /// The engine's version as the reply names it, from engines that do.
     package var engineVersion: [UInt8]?
 

@@ -30,10 +30,10 @@ package enum Dialect: String, CaseIterable, Sendable {
     package func request(body: [UInt8]) throws(RequestError) -> any DialectRequest {
         let document = try RequestDocument(body: body)
         return switch self {
-        case .chatCompletions: ChatRequest(document)
-        case .completions: CompletionRequest(document)
-        case .responses: ResponseRequest(document)
-        case .messages: MessageRequest(document)
+        case .chatCompletions: ChatRequest(document: document)
+        case .completions: CompletionRequest(document: document)
+        case .responses: ResponseRequest(document: document)
+        case .messages: MessageRequest(document: document)
         }
     }
 }

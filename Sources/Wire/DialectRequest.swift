@@ -81,6 +81,16 @@ extension RequestFields {
 
     var hasTools: Bool { value("tools")?.isNonEmptyArray ?? false }
 
+    /// The fields of a request with the policy applied.
+    ///
+    /// - Parameter limits: The names that token limits have in the dialect.
+    init(_ document: RequestDocument, policy: RequestPolicy, limits: [String]) {
+        self.init(document)
+        if policy.goal == .off { return }
+        apply(policy)
+        cap(limits, by: policy)
+    }
+
     /// Overwrites sampling fields and the model.
     mutating func apply(_ policy: RequestPolicy) {
         for (name, value) in policy.sampling { set(name, to: value) }

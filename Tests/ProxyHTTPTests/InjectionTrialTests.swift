@@ -122,4 +122,23 @@ import Wire
                 ])
         }
     }
+
+    /// Another engine at the same address is recognised, whatever stood there before.
+    @Test func anEngineMayBeExchanged() async throws {
+        let fingerprint = Monitor("b4711-abc")
+        let script: MockEngine.Script = { exchange in
+            try await exchange.respond(
+                status: 200, reason: "OK", headers: [("Content-Type", "application/json")],
+                body:
+                    #"{"choices":[{"index":0,"message":{"content":"a"},"finish_reason":"stop"}],"system_fingerprint":"\#(fingerprint.state)"}"#
+            )
+        }
+        try await CaptureProxy.run(script) { proxy in
+            _ = try await proxy.ask(CaptureRequest().body)
+            fingerprint.update { $0 = "vllm-0.32.0-abc" }
+            for _ in 1...2 { _ = try await proxy.ask(CaptureRequest().body) }
+            let engines = try proxy.records().map { $0["engine"] }
+            #expect(engines.first == #""llamacpp""# && engines.last == #""vllm""#)
+        }
+    }
 }

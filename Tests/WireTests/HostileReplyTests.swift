@@ -35,4 +35,10 @@ import Wire
         let capture = driver.reply.captured()
         #expect(capture.choices.count == 4096 && capture.problems.contains("choices_missing"))
     }
+
+    @Test(arguments: ["7", "[]", "{}", "true", "null", #""""#, #""x""#])
+    func fingerprintsOfAnyKind(fingerprint: String) throws {
+        let event = #"{"choices":[],"system_fingerprint":\#(fingerprint)}"#
+        #expect(StreamDriver.run(try untouchedReply(), events: [event]).reply.captured().engine == nil)
+    }
 }

@@ -6,7 +6,9 @@ import Wire
 /// The record that a turn ends with.
 extension CapturedTurn {
     mutating func conclude(outcome: Outcome, then ending: Ending, closesEngine: Bool = false) -> Action {
-        if let recognised = reader.recognised { knowledge.recognise(recognised, by: .reply) }
+        let capture = reader.captured()
+        // A fingerprint counts also against what was recognised before: the engine may have been exchanged.
+        if let recognised = capture.engine ?? reader.recognised { knowledge.recognise(recognised, by: .reply) }
         if !hasSettled && lesson != nil { knowledge.forgetPresumption(for: circumstances) }
         endTrial()
         var draft = RecordDraft(outcome: outcome, engineStatus: headStatus)
@@ -35,7 +37,6 @@ extension CapturedTurn {
         draft.engineSource = knowledge.evidence?.rawValue
         draft.refusals = refusals
         draft.allowanceProblems = learnsNothing ? [Problem.repeatedAfterError] : allowance.problems
-        let capture = reader.captured()
         if let version = capture.engineVersion { knowledge.note(version: version, ofModel: prepared.model) }
         record = draft.record(facts: facts, prepared: prepared, capture: capture)
         if facts.policy.requirement != nil && outcome == .completed {

@@ -1,5 +1,6 @@
 import JSONBytes
 import NIOHTTP1
+import Trace
 import Verbatim
 
 #if canImport(Glibc)
@@ -87,27 +88,13 @@ struct Probe {
     }
 
     private static func alternatives(in record: Span<UInt8>) -> [String: Double] {
-        func first(_ array: JSONValue?) -> JSONObject? {
-            guard let array, array.kind == .array else { return nil }
-            var cursor = JSONCursor(at: array.range.lowerBound)
-            guard (try? cursor.enterArray(in: record)) != nil, (try? cursor.nextElement(in: record)) == true else {
-                return nil
-            }
-            return try? JSONObject(scanning: record, at: cursor.offset)
-        }
-        guard let turn = try? JSONObject(document: record),
-            let list = first(turn.value("logprobs", in: record))?.value("top_logprobs", in: record)
-        else { return [:] }
+        let turn = try? JSONObject(document: record, options: .trace)
+        let first = turn?.value("logprobs", in: record)?.elements(in: record)?.first?.object(in: record)
+        let entries = first?.value("top_logprobs", in: record)?.elements(in: record) ?? []
         var found: [String: Double] = [:]
-        var cursor = JSONCursor(at: list.range.lowerBound)
-        guard (try? cursor.enterArray(in: record)) != nil else { return [:] }
-        while (try? cursor.nextElement(in: record)) ?? false {
-            guard let value = try? cursor.skipValue(in: record),
-                let entry = try? JSONObject(scanning: record, at: value.range.lowerBound),
-                let token = entry.value("token", in: record)?.string(in: record),
-                let logprob = entry.value("logprob", in: record)?.double(in: record)
-            else { continue }
-            found[token] = logprob
+        for entry in entries.compactMap({ $0.object(in: record) }) {
+            guard let token = entry.value("token", in: record)?.string(in: record) else { continue }
+            found[token] = entry.value("logprob", in: record)?.double(in: record)
         }
         return found
     }
@@ -115,21 +102,14 @@ struct Probe {
     // MARK: The list of models
 
     private static func firstModel(in body: [UInt8]) -> String? {
-        guard let document = try? JSONObject(document: body.span),
-            let list = document.value("data", in: body.span), list.kind == .array
-        else { return nil }
-        var cursor = JSONCursor(at: list.range.lowerBound)
-        guard (try? cursor.enterArray(in: body.span)) != nil, (try? cursor.nextElement(in: body.span)) == true,
-            let model = try? JSONObject(scanning: body.span, at: cursor.offset)
-        else { return nil }
-        return model.value("id", in: body.span)?.string(in: body.span)
+        let document = try? JSONObject(document: body.span)
+        let model = document?.value("data", in: body.span)?.elements(in: body.span)?.first?.object(in: body.span)
+        return model?.value("id", in: body.span)?.string(in: body.span)
     }
 
     private static func message(in body: [UInt8]) -> String? {
-        guard let document = try? JSONObject(document: body.span),
-            let error = document.value("error", in: body.span),
-            let object = try? JSONObject(scanning: body.span, at: error.range.lowerBound)
-        else { return nil }
-        return object.value("message", in: body.span)?.string(in: body.span)
+        let document = try? JSONObject(document: body.span)
+        let error = document?.value("error", in: body.span)?.object(in: body.span)
+        return error?.value("message", in: body.span)?.string(in: body.span)
     }
 }

@@ -86,11 +86,7 @@ struct ProbeCommand: AsyncParsableCommand {
         func value(_ setting: Setting, _ flag: String?) -> SettingValue {
             SettingValue(setting, flag: flag, environment: environment)
         }
-        guard let url = value(.upstreamURL, upstreamURL).text else {
-            throw CommandFailure.usage(
-                "missing --upstream-url: where is the engine? For example --upstream-url http://127.0.0.1:8000/v1")
-        }
-        var configuration = ProxyConfiguration(upstreamURL: url)
+        var configuration = ProxyConfiguration(upstreamURL: try value(.upstreamURL, upstreamURL).upstreamURL())
         configuration.upstreamAPIKey = value(.upstreamAPIKey, upstreamAPIKey).text
         configuration.port = 0
         if let count = try value(.topLogprobs, topLogprobs).integer() { configuration.topLogprobs = count }

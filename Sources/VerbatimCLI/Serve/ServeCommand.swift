@@ -79,11 +79,7 @@ struct ServeCommand: AsyncParsableCommand {
         func value(_ setting: Setting, _ flag: String?) -> SettingValue {
             SettingValue(setting, flag: flag, environment: environment)
         }
-        guard let url = value(.upstreamURL, upstreamURL).text else {
-            throw CommandFailure.usage(
-                "missing --upstream-url: where is the engine? For example --upstream-url http://127.0.0.1:8000/v1")
-        }
-        var configuration = ProxyConfiguration(upstreamURL: url)
+        var configuration = ProxyConfiguration(upstreamURL: try value(.upstreamURL, upstreamURL).upstreamURL())
         configuration.upstreamAPIKey = value(.upstreamAPIKey, upstreamAPIKey).text
         if let trace = value(.trace, trace).text { configuration.trace = trace }
         if let host = value(.host, host).text { configuration.host = host }

@@ -24,6 +24,13 @@ struct SettingValue {
         source = "--\(setting.flag)"
     }
 
+    /// The upstream URL, which has no default.
+    func upstreamURL() throws -> String {
+        if let text { return text }
+        throw CommandFailure.usage(
+            "missing --upstream-url: where is the engine? For example --upstream-url http://127.0.0.1:8000/v1")
+    }
+
     func integer() throws -> Int? {
         guard let text else { return nil }
         guard let number = Int(text) else { throw wrong("a whole number") }

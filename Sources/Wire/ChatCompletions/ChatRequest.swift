@@ -2,8 +2,6 @@
 struct ChatRequest: DialectRequest {
     package let document: RequestDocument
 
-    init(_ document: RequestDocument) { self.document = document }
-
     package func prepared(policy: RequestPolicy, profile: EngineProfile, allowance: Allowance) -> PreparedRequest {
         var fields = RequestFields(document)
         if policy.goal != .off {

@@ -147,11 +147,16 @@ extension ChoicesReply {
         try cursor.enterObject(in: text)
         while let key = try cursor.nextKey(in: text) {
             let field = TokenField(key, in: text, dialect: dialect)
-            let isRemoved = isInjected(field) && offForm(of: field) == .absent
+            let isInjected = isInjected(field)
+            let isRemoved = isInjected && offForm(of: field) == .absent
             restorer.visit(key: key, isRemoved: isRemoved, edits: &state.edits)
             if isCompacted { compactor.visit(key: key, isRemoved: field == .logprobs, edits: &state.compactEdits) }
             if let field {
-                try read(field, into: slot, with: &cursor, of: text, isRemoved: isRemoved, visit: &visit)
+                let start = try read(field, into: slot, with: &cursor, of: text)
+                if isInjected, let start {
+                    if field != .promptTokenIDs { visit.hasInjectedData = true }
+                    if !isRemoved { state.edits.replace(start..<cursor.offset, with: .null) }
+                }
             } else {
                 try readMember(key, into: slot, with: &cursor, of: text, visit: &visit)
             }
@@ -235,17 +240,16 @@ extension ChoicesReply {
         switch field {
         case .logprobs: return injection.topLogprobs != nil
         case .promptLogprobs: return injection.topLogprobs != nil && !(echo?.hasOwnLogprobs ?? true)
-        case .tokenIDs, .responseTokenIDs: return injection.ids.contains(.completionIDs)
+        case .tokenIDs, .responseTokenIDs: return injectsIDs
         case .promptTokenIDs: return hasInjectedPromptIDs
         }
     }
 
     /// One flag brings both kinds of ids, unless the engine has another for those of the prompt.
     private var hasInjectedPromptIDs: Bool {
-        let ids = state.injection.ids
-        if ids.contains(.promptIDs) { return true }
-        let hasOwnFlag = state.engine == .generic || state.engine.asking(in: state.situation).ids.contains(.promptIDs)
-        return ids.contains(.completionIDs) && !(hasOwnFlag && asked.anyIDs.contains(.promptIDs))
+        if injectsPromptIDs || !injectsIDs { return injectsPromptIDs }
+        guard asked.anyIDs.contains(.promptIDs) else { return true }
+        return state.engine != .generic && !state.engine.asking(in: state.situation).ids.contains(.promptIDs)
     }
 
     private func offForm(of field: TokenField?) -> EngineProfile.OffForm {
@@ -259,16 +263,16 @@ extension ChoicesReply {
         }
     }
 
+    /// Answers where the value begins, unless it says nothing.
     private mutating func read(
-        _ field: TokenField, into slot: Int, with cursor: inout JSONCursor, of text: Span<UInt8>, isRemoved: Bool,
-        visit: inout ChoiceVisit
-    ) throws(JSONError) {
+        _ field: TokenField, into slot: Int, with cursor: inout JSONCursor, of text: Span<UInt8>
+    ) throws(JSONError) -> Int? {
         let kind = try cursor.peekKind(in: text)
         let start = cursor.offset
         if field == .logprobs {
             guard kind == .object else {
                 try cursor.skipValue(in: text)
-                return
+                return nil
             }
             try choices[slot].tokens.readLogprobs(with: &cursor, of: text)
         } else {
@@ -283,9 +287,7 @@ extension ChoicesReply {
             case .logprobs, .promptTokenIDs, .promptLogprobs: break
             }
         }
-        guard isInjected(field), kind != .null else { return }
-        if field != .promptTokenIDs { visit.hasInjectedData = true }
-        if !isRemoved { state.edits.replace(start..<cursor.offset, with: .null) }
+        return kind == .null ? nil : start
     }
 
     private func count(of array: JSONValue, in text: Span<UInt8>) throws(JSONError) -> Int {
@@ -321,6 +323,6 @@ extension ChoicesReply {
 }
 
 extension EngineProfile.IDRequest {
-    fileprivate static let completionIDs = EngineProfile.IDRequest.flag("return_token_ids")
-    fileprivate static let promptIDs = EngineProfile.IDRequest.flag("return_prompt_token_ids")
+    static let completionIDs = EngineProfile.IDRequest.flag("return_token_ids")
+    static let promptIDs = EngineProfile.IDRequest.flag("return_prompt_token_ids")
 }

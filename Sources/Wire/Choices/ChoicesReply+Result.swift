@@ -26,6 +26,7 @@ extension ChoicesReply {
         capture.usage = envelope.value("usage")
         capture.model = envelope.value("model")
         capture.responseID = envelope.value("id")
+        capture.engine = fingerprint.flatMap(EngineRecognition.profile(forFingerprint:))
         if state.engine.marks.fingerprintIsVersion { capture.engineVersion = envelope.value("system_fingerprint") }
         capture.response = state.wholeReply ?? assembled(choices)
         capture.judge(
@@ -39,6 +40,11 @@ extension ChoicesReply {
         }
         capture.conclude(state)
         return capture
+    }
+
+    private var fingerprint: String? {
+        guard let text = envelope.value("system_fingerprint"), text.first == UInt8(ascii: "\"") else { return nil }
+        return JSONValue(kind: .string, range: text.indices).string(in: text.span)
     }
 
     /// The choices with the ids that came beside them.

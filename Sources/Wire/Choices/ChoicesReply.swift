@@ -6,6 +6,9 @@ struct ChoicesReply: DialectReply {
     let asked: Asked
     /// What is known of a prompt that the reply repeats; `nil` if it does not.
     let echo: EchoedPrompt?
+    /// Whether ids of the completion, and of the prompt alone, are there because of the injection.
+    let injectsIDs: Bool
+    let injectsPromptIDs: Bool
 
     var choices: [ReplyChoice] = []
     /// The place of the choice that was read last.
@@ -19,6 +22,8 @@ struct ChoicesReply: DialectReply {
         self.state = state
         self.asked = asked
         self.echo = echo
+        injectsIDs = state.injection.ids.contains(.completionIDs)
+        injectsPromptIDs = state.injection.ids.contains(.promptIDs)
     }
 
     var dialect: Dialect { state.situation.dialect }

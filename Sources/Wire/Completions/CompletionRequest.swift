@@ -4,14 +4,8 @@ import JSONBytes
 struct CompletionRequest: DialectRequest {
     package let document: RequestDocument
 
-    init(_ document: RequestDocument) { self.document = document }
-
     package func prepared(policy: RequestPolicy, profile: EngineProfile, allowance: Allowance) -> PreparedRequest {
-        var fields = RequestFields(document)
-        if policy.goal != .off {
-            fields.apply(policy)
-            fields.cap(["max_tokens"], by: policy)
-        }
+        var fields = RequestFields(document, policy: policy, limits: ["max_tokens"])
         let situation = EngineProfile.Situation(.completions, isStream: fields.isStream, hasTools: false)
         let asked = Self.asked(by: fields, ids: profile.asking(in: situation).ids)
         var injection = profile.injection(in: situation, asked: asked, policy: policy, allowance: allowance)

@@ -5,14 +5,8 @@
 struct MessageRequest: DialectRequest {
     package let document: RequestDocument
 
-    init(_ document: RequestDocument) { self.document = document }
-
     package func prepared(policy: RequestPolicy, profile: EngineProfile, allowance: Allowance) -> PreparedRequest {
-        var fields = RequestFields(document)
-        if policy.goal != .off {
-            fields.apply(policy)
-            fields.cap(["max_tokens"], by: policy)
-        }
+        let fields = RequestFields(document, policy: policy, limits: ["max_tokens"])
         let situation = EngineProfile.Situation(.messages, isStream: fields.isStream, hasTools: fields.hasTools)
         let state = ReplyState(injection: Injection(), policy: policy, situation: situation, profile: profile)
         return PreparedRequest(fields, asked: Asked(), reply: MessageReply(state))

@@ -2,14 +2,8 @@
 struct ResponseRequest: DialectRequest {
     package let document: RequestDocument
 
-    init(_ document: RequestDocument) { self.document = document }
-
     package func prepared(policy: RequestPolicy, profile: EngineProfile, allowance: Allowance) -> PreparedRequest {
-        var fields = RequestFields(document)
-        if policy.goal != .off {
-            fields.apply(policy)
-            fields.cap(["max_output_tokens"], by: policy)
-        }
+        var fields = RequestFields(document, policy: policy, limits: ["max_output_tokens"])
         let situation = EngineProfile.Situation(.responses, isStream: fields.isStream, hasTools: fields.hasTools)
         let echoes = ResponseEchoes(fields)
         let givesTokens = !Self.isBackground(fields) && profile.givesResponseTokens(ofModel: fields.model)
