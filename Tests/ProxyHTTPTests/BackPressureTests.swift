@@ -5,9 +5,11 @@ import Verbatim
 
 /// §6: an agent that reads slowly or stops is felt by the engine, and nothing is lost.
 @Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct BackPressureTests {
-    /// Far more than all sockets between the engine and the agent hold.
-    private static let eventSize = 256 << 10
-    private static let eventCount = 192
+    /// Far more than all sockets between the engine and the agent hold: kernels grow the receive buffer of a
+    /// connection that is read fast, up to 32 MiB where tests have run.
+    private static let eventSize = 512 << 10
+    private static let eventCount = 320
+    private static let mostBuffered = 80 << 20
 
     private static let filler = [UInt8](repeating: UInt8(ascii: "x"), count: eventSize - 12) + [10, 10]
 
@@ -58,7 +60,7 @@ import Verbatim
             try await agent.send(requestBytes("POST", path: path, body: Array(Chat.stream.utf8)))
             let accepted = try await waitForStall(sent) * Self.eventSize
             print("\(path): \(accepted >> 20) MiB of \((Self.eventSize * Self.eventCount) >> 20) were taken")
-            #expect(accepted < 32 << 20)
+            #expect(accepted < Self.mostBuffered)
             // Meanwhile others are served.
             #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
 
@@ -121,7 +123,7 @@ import Verbatim
             }
             let accepted = try await waitForStall(sent)
             print("upload: \(accepted) MiB were taken")
-            #expect(accepted < 64)
+            #expect(accepted < Self.mostBuffered >> 20)
             await agent.reset()
             _ = await upload.result
         }
