@@ -17,6 +17,19 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
 
+/// What is fuzzed is tested as well: the properties are a test target, or with `FUZZING=1` libFuzzer's (`scripts/fuzz`).
+let fuzzedParts: [Target.Dependency] =
+    nio + ["EventStream", "JSONBytes", "ProxyHTTP", "TestSupport", "Trace", "Verbatim", "Wire"]
+let fuzzing: Target =
+    Context.environment["FUZZING"] == "1"
+    ? .executableTarget(
+        name: "Fuzz", dependencies: fuzzedParts, path: "Tests/FuzzTests",
+        exclude: ["CorpusTests.swift", "Corpus", "fuzz.dict"],
+        swiftSettings: settings)
+    : .testTarget(
+        name: "FuzzTests", dependencies: fuzzedParts, exclude: ["FuzzerMain.swift", "Corpus", "fuzz.dict"],
+        swiftSettings: settings)
+
 let package = Package(
     name: "Verbatim",
     platforms: [.macOS(.v15)],
@@ -94,5 +107,6 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(name: "MockEngineTests", dependencies: ["MockEngine", "TestSupport"], swiftSettings: settings),
+        fuzzing,
     ]
 )

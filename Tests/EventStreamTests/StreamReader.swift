@@ -1,4 +1,5 @@
 import EventStream
+import TestSupport
 
 /// Feeds a splitter as its caller does: bytes that no unit has claimed stay in front and are shown again with the next.
 struct StreamReader {

@@ -49,8 +49,9 @@ struct TraceRecord: Sendable {
         isStream = try #require(record["stream"] as? Bool)
         path = try #require(record["path"] as? String)
         engine = record["engine"] as? String
-        tokens = try #require(record["completion_tokens"] as? [String])
-        tokenIDs = try #require(record["completion_token_ids"] as? [Int])
+        // Of what an entry does not name there is `null`.
+        tokens = try #require(record["completion_tokens"] as? [Any]).map { $0 as? String ?? "" }
+        tokenIDs = try #require(record["completion_token_ids"] as? [Any]).map { $0 as? Int ?? -1 }
         logprobs = try #require(record["per_token_logps"] as? [Any]).map { $0 as? Double }
         finishReason = record["finish_reason"] as? String
         latency = try #require(record["latency_s"] as? Double)

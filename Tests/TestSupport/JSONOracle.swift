@@ -13,24 +13,24 @@ import Foundation
 ///   (section 6), and number text is none of our business.
 /// - **Invalid UTF-8** in strings: it refuses it, as ``JSONCursor/Options/validUTF8`` does; without that option, such
 ///   bytes count as U+FFFD.
-enum JSONOracle {
+package enum JSONOracle {
     /// Whether `text` is JSON.
-    static func accepts(_ text: [UInt8], validUTF8: Bool = false) -> Bool {
+    package static func accepts(_ text: [UInt8], validUTF8: Bool = false) -> Bool {
         (try? tree(of: text, validUTF8: validUTF8)) != nil
     }
 
     /// What `text` means.
-    static func tree(of text: [UInt8], validUTF8: Bool = false) throws -> JSONTree {
+    package static func tree(of text: [UInt8], validUTF8: Bool = false) throws -> JSONTree {
         if startsWithMarkOrNUL(text) || hasTrailingComma(text) { throw NotJSON() }
         var evened = replacingLoneSurrogates(shorteningNumbers(text))
-        if !validUTF8 { evened = String(decoding: evened, as: UTF8.self).bytes }
+        if !validUTF8 { evened = Array(String(decoding: evened, as: UTF8.self).utf8) }
         return try JSONTree(parsing: evened)
     }
 
     private struct NotJSON: Error {}
 
     /// For each byte whether it belongs to a string, quotes included.
-    static func stringMask(of text: [UInt8]) -> [Bool] {
+    package static func stringMask(of text: [UInt8]) -> [Bool] {
         var mask = [Bool](repeating: false, count: text.count)
         var index = 0
         while index < text.count {

@@ -1,7 +1,7 @@
 import Foundation
 
 /// What a JSON text means, in a form that can be compared: Foundation's objects have no equality in Swift.
-indirect enum JSONTree: Hashable {
+package indirect enum JSONTree: Hashable {
     case null
     case bool(Bool)
     /// As Foundation prints the number it read.
@@ -12,11 +12,11 @@ indirect enum JSONTree: Hashable {
     case object([[UInt8]: JSONTree])
 
     /// Reads `text` with Foundation, as it is.
-    init(parsing text: [UInt8]) throws {
+    package init(parsing text: [UInt8]) throws {
         self.init(try JSONSerialization.jsonObject(with: Data(text), options: .fragmentsAllowed))
     }
 
-    init(_ value: Any) {
+    package init(_ value: Any) {
         switch value {
         case is NSNull: self = .null
         case let string as String: self = .string(Array(string.utf8))
@@ -32,12 +32,12 @@ indirect enum JSONTree: Hashable {
     }
 
     /// The members, if this is an object.
-    var members: [[UInt8]: JSONTree]? {
+    package var members: [[UInt8]: JSONTree]? {
         if case .object(let members) = self { members } else { nil }
     }
 
     /// The same without the members of the given names, at any depth.
-    func removing(_ names: Set<String>) -> JSONTree {
+    package func removing(_ names: Set<String>) -> JSONTree {
         switch self {
         case .array(let elements): .array(elements.map { $0.removing(names) })
         case .object(let members):
@@ -48,9 +48,4 @@ indirect enum JSONTree: Hashable {
         default: self
         }
     }
-}
-
-extension String {
-    /// Strings stand for their UTF-8 throughout these tests.
-    var bytes: [UInt8] { Array(utf8) }
 }

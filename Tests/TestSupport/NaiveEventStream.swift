@@ -1,15 +1,20 @@
 /// What a reader makes of one event.
-struct ReadEvent: Hashable {
-    let name: String
-    let data: String
+package struct ReadEvent: Hashable {
+    package let name: String
+    package let data: String
+
+    package init(name: String, data: String) {
+        self.name = name
+        self.data = data
+    }
 }
 
 /// A reader of complete event streams, as WHATWG HTML describes it ("Server-sent events", 9.2.6), in the plainest way.
 ///
 /// It shares nothing with the code under test. An unfinished event at the end of the stream is dropped.
-enum NaiveEventStream {
+package enum NaiveEventStream {
     /// The events with data, in order.
-    static func events(in stream: [UInt8]) -> [ReadEvent] {
+    package static func events(in stream: [UInt8]) -> [ReadEvent] {
         var events: [ReadEvent] = []
         var name = ""
         var data: [String]?
@@ -37,7 +42,7 @@ enum NaiveEventStream {
 
     /// Where the units of a stream end: behind each blank line, behind each comment that stands between events, and
     /// behind the byte order mark.
-    static func boundaries(in stream: [UInt8]) -> [Int] {
+    package static func boundaries(in stream: [UInt8]) -> [Int] {
         var boundaries: [Int] = []
         var position = 0
         if stream.starts(with: [0xEF, 0xBB, 0xBF]) {

@@ -1,0 +1,40 @@
+import JSONBytes
+import TestSupport
+
+enum EditorProperties {
+    private static let names = ["logprobs", "a", "", "stream", "\u{e9}", "top_logprobs"]
+    private static let values = ["true", "null", "5", "[1,{\"x\":\"}\"}]", "\"\\\"\""]
+
+    static func check(_ input: [UInt8]) throws {
+        var choices = Choices(input)
+        var set: [String: [UInt8]] = [:]
+        for _ in 0..<choices.byte() % 4 { set[choices.pick(names)] = Array(choices.pick(values).utf8) }
+        var removed: Set<String> = []
+        for _ in 0..<choices.byte() % 4 { removed.insert(choices.pick(names)) }
+        let text = Array(choices.rest)
+        guard ScannerProperties.deepest(in: text) < 400, let object = try? JSONObject(document: text.span) else {
+            return
+        }
+        guard var expected = try JSONOracle.tree(of: text).members else {
+            throw Violation(description: "an object that is none")
+        }
+        removed.subtract(set.keys)
+        for name in removed { expected[Array(name.utf8)] = nil }
+        for (name, value) in set { expected[Array(name.utf8)] = try JSONOracle.tree(of: value) }
+
+        var edits = JSONEdits()
+        edits.update(
+            object, of: text.span, setting: set.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
+            removing: removed.sorted())
+        let length = edits.editedLength(of: text.count)
+        let edited = edits.applied(to: text.span)
+        try Violation.unless(edited.count == length, "the edited text has another length than was said")
+        try Violation.unless(
+            ScannerProperties.scans(edited, options: []),
+            "the edited text is no JSON: \(String(decoding: edited, as: UTF8.self))")
+        try Violation.unless(
+            try JSONOracle.tree(of: edited).members == expected,
+            "the edited text means something else: \(String(decoding: edited, as: UTF8.self))")
+        if set.isEmpty && removed.isEmpty { try Violation.unless(edited == text, "no edit changes the text") }
+    }
+}

@@ -1,0 +1,197 @@
+import JSONBytes
+import NIOCore
+import NIOHTTP1
+import TestSupport
+import Trace
+import Wire
+
+@testable import ProxyHTTP
+
+/// A reply's whole way through a captured turn: split, read, restored, recorded.
+enum ReplyProperties {
+    static func check(_ input: [UInt8], of dialect: Dialect) throws {
+        var choices = Choices(input)
+        let scene = Scene(dialect: dialect, choices: &choices)
+        let seed = choices.byte()
+        let reply = Array(choices.rest)
+        guard ScannerProperties.deepest(in: reply) < 400 else { return }
+
+        let whole = try scene.play([reply[...]])
+        if !scene.isInjected && whole.isAnswered {
+            try Violation.unless(whole.body == reply, "nothing was injected, but the reply has been changed")
+        }
+        if scene.isInjected && whole.isAnswered && !mayTellTokens(reply) {
+            try Violation.unless(whole.body == reply, "a reply that tells nothing of tokens has been changed")
+        }
+        for cuts in [cuts(of: reply.count, seed: seed), cuts(of: reply.count, seed: seed + 1)] {
+            let other = try scene.play(pieces(of: reply, cuts: cuts))
+            try Violation.unless(
+                other.sent == whole.sent,
+                "cut at \(cuts) the agent gets something else:\n\(text(other.sent))\ninstead of\n\(text(whole.sent))")
+            try Violation.unless(
+                other.record == whole.record,
+                "cut at \(cuts) the record is\n\(text(other.record))\ninstead of\n\(text(whole.record))")
+        }
+        if !whole.isRetry { try RecordProperties.check(whole.record) }
+    }
+
+    /// Whether anything in the reply could be there because of an injection.
+    private static func mayTellTokens(_ reply: [UInt8]) -> Bool {
+        let text = text(reply)
+        return ["log", "tok", "usage", "verbose", "sglext", "nvext", "\\", "error", "choices", "content_block", "NaN"]
+            .contains(where: text.contains)
+    }
+
+    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+}
+
+/// What is known before the reply comes.
+private struct Scene {
+    let dialect: Dialect
+    let isInjected: Bool
+    private let isVerdictKnown: Bool
+    private let isEventStream: Bool
+    private let status: Int
+    private let policy: RequestPolicy
+    private let profile: EngineProfile?
+    private let request: String
+
+    init(dialect: Dialect, choices: inout Choices) {
+        self.dialect = dialect
+        let flags = choices.byte()
+        isInjected = flags & 1 == 0
+        isVerdictKnown = flags & 2 == 0
+        isEventStream = flags & 4 == 0
+        var policy = RequestPolicy()
+        if !isInjected { policy.goal = .text }
+        if flags & 8 != 0 { policy.detail = .compact }
+        self.policy = policy
+        profile = choices.pick(EngineProfile.all.map { .some($0) } + [nil])
+        status = choices.pick([200, 200, 200, 200, 201, 400, 422, 500])
+        request = choices.pick(Self.requests(of: dialect, stream: flags & 16 == 0))
+    }
+
+    private static func requests(of dialect: Dialect, stream: Bool) -> [String] {
+        let common = #""model":"m","stream":\#(stream)"#
+        let more: [String] =
+            switch dialect {
+            case .chatCompletions:
+                [
+                    "", #","logprobs":true,"top_logprobs":2"#, #","n":2"#, #","tools":[{}]"#,
+                    #","stream_options":{"include_usage":true}"#, #","return_token_ids":true"#,
+                ]
+            case .completions:
+                ["", #","logprobs":1"#, #","n":2,"echo":true"#, #","prompt":["a","b"]"#, #","echo":true,"logprobs":0"#]
+            case .responses: ["", #","include":["message.output_text.logprobs"]"#, #","tools":[{}],"top_logprobs":3"#]
+            case .messages: ["", #","tools":[{}]"#]
+            }
+        return more.map { "{\(common)\($0)}" }
+    }
+
+    /// What came of a reply.
+    struct Outcome {
+        var sent: [UInt8] = []
+        var record: [UInt8] = []
+        var isRetry = false
+        var isAnswered = false
+
+        /// What the agent got behind the head.
+        var body: [UInt8] {
+            for index in sent.indices.dropLast(3) where sent[index..<index + 4].elementsEqual("\r\n\r\n".utf8) {
+                return Array(sent[(index + 4)...])
+            }
+            return []
+        }
+    }
+
+    func play(_ pieces: [ArraySlice<UInt8>]) throws -> Outcome {
+        let now = NIODeadline.uptimeNanoseconds(0)
+        let knowledge = EngineKnowledge(fixed: profile, host: "engine", verdictLifetime: .hours(1)) { _, _ in }
+        let request = try dialect.request(body: Array(request.utf8))
+        var plan = CapturedTurn.plan(request, policy: policy, knowledge: knowledge, dialect: dialect, at: now)
+        if isVerdictKnown && !plan.prepared.injection.isEmpty {
+            knowledge.settle(
+                Allowance(), taking: plan.prepared.injection,
+                for: CapturedTurn.circumstances(of: plan.prepared, dialect: dialect), at: now)
+            plan = CapturedTurn.plan(request, policy: policy, knowledge: knowledge, dialect: dialect, at: now)
+        }
+        let facts = CapturedTurn.Facts(
+            turn: 1, identity: SessionIdentity(session: "s"), dialect: dialect, path: "/v1" + dialect.route,
+            timestamp: 0,
+            policy: policy, maximumReplySize: 1 << 30, maximumEventSize: 1 << 30)
+        // To an agent of HTTP/1.0 the body goes out without any framing.
+        var output = ReplyOutput.Request()
+        output.takesChunks = false
+        var turn = CapturedTurn(
+            facts: facts, request: request, plan: plan, knowledge: knowledge, output: ReplyOutput(request: output),
+            at: now)
+        var outcome = Outcome()
+
+        func perform(_ action: CapturedTurn.Action) {
+            for part in turn.output.take() { outcome.sent += part.readableBytesView }
+            switch action {
+            case .nothing: break
+            case .retry: outcome.isRetry = true
+            case .record:
+                outcome.record = turn.record.map { TurnRecordEncoder.encode($0) } ?? []
+                perform(turn.recordWasKept(nil))
+            case .finish: outcome.isAnswered = true
+            case .abort: break
+            }
+        }
+        let headers: HTTPHeaders = [
+            "Content-Type": isEventStream ? "text/event-stream" : "application/json", "Transfer-Encoding": "chunked",
+        ]
+        let head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: status), headers: headers)
+        perform(turn.engineSent(head: head, reason: "OK", at: now))
+        for piece in pieces where !outcome.isRetry {
+            perform(turn.engineSent(body: ByteBuffer(bytes: piece), at: now))
+        }
+        if !outcome.isRetry { perform(turn.engineEnded(at: now)) }
+        return outcome
+    }
+}
+
+/// What holds of every record.
+enum RecordProperties {
+    static func check(_ line: [UInt8]) throws {
+        try Violation.unless(!line.isEmpty, "there is no record")
+        try Violation.unless(
+            line.last == UInt8(ascii: "\n") && line.count { $0 == UInt8(ascii: "\n") } == 1,
+            "the record is not one line")
+        guard let members = try JSONOracle.tree(of: line, validUTF8: true).members else {
+            throw Violation(description: "the record is no object")
+        }
+        try checkAlignment(members)
+        if case .array(let choices)? = members[Array("choices".utf8)] {
+            for choice in choices { try checkAlignment(choice.members ?? [:]) }
+        }
+        try checkCompleteness(members)
+    }
+
+    private static func count(_ name: String, in members: [[UInt8]: JSONTree]) -> Int {
+        if case .array(let elements)? = members[Array(name.utf8)] { elements.count } else { 0 }
+    }
+
+    /// Lists that speak of the same tokens are as long as each other, or empty.
+    private static func checkAlignment(_ members: [[UInt8]: JSONTree]) throws {
+        let counts = ["completion_tokens", "completion_token_ids", "per_token_logps"].map { count($0, in: members) }
+        try Violation.unless(Set(counts.filter { $0 > 0 }).count <= 1, "lists do not align: \(counts)")
+    }
+
+    /// What calls itself complete has as many tokens as the engine counted.
+    private static func checkCompleteness(_ members: [[UInt8]: JSONTree]) throws {
+        guard let capture = members[Array("capture".utf8)]?.members, capture[Array("complete".utf8)] == .bool(true),
+            capture[Array("level".utf8)] == .string(Array("tokens".utf8)), members[Array("choices".utf8)] == nil
+        else { return }
+        let tokens = count("completion_token_ids", in: members)
+        try Violation.unless(tokens == count("per_token_logps", in: members), "complete, but something is missing")
+        guard let usage = members[Array("usage".utf8)]?.members else { return }
+        for name in ["completion_tokens", "output_tokens"] {
+            if case .number(let number)? = usage[Array(name.utf8)] {
+                try Violation.unless(
+                    number == String(tokens), "complete with \(tokens) tokens, but \(number) were counted")
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+import JSONBytes
+import TestSupport
+import Wire
+
+enum RequestProperties {
+    static func check(_ input: [UInt8]) throws {
+        var choices = Choices(input)
+        let dialect = choices.pick(Dialect.allCases)
+        let profile = choices.pick(EngineProfile.all + [.generic])
+        var policy = RequestPolicy()
+        let flags = choices.byte()
+        policy.goal = [.tokens, .logprobs, .text, .off][flags & 3]
+        if flags & 4 != 0 { policy.maxTokensCap = 16 }
+        if flags & 8 != 0 { policy.disablesThinking = true }
+        if flags & 16 != 0 { policy.modelOverride = "other \"model\"" }
+        if flags & 32 != 0 { policy.sampling = [("temperature", Array("1.0".utf8))] }
+        var allowance = Allowance()
+        if flags & 64 != 0 { allowance.tokenIDs = false }
+        if flags & 128 != 0 { allowance = .nothing }
+        let body = Array(choices.rest)
+        guard ScannerProperties.deepest(in: body) < 400, let request = try? dialect.request(body: body) else { return }
+
+        let prepared = request.prepared(policy: policy, profile: profile, allowance: allowance)
+        try Violation.unless(
+            ScannerProperties.scans(prepared.body, options: [.validUTF8]), "the forwarded request is no JSON")
+        let isUntouched = policy.goal == .off || (policy.goal == .text && flags & 0b111100 == 0)
+        if isUntouched { try Violation.unless(prepared.body == body, "a request is changed though nothing is wanted") }
+        if policy.goal == .off || policy.goal == .text || allowance == .nothing {
+            try Violation.unless(prepared.injection.isEmpty, "something is injected that may not be")
+        }
+
+        // Undoing what `client_fields` lists gives what the agent sent.
+        let sent = try JSONOracle.tree(of: body).members ?? [:]
+        guard var members = try JSONOracle.tree(of: prepared.body).members else {
+            throw Violation(description: "the forwarded request is no object")
+        }
+        for (name, value) in prepared.clientFields {
+            let value = try value.map { try JSONOracle.tree(of: $0) }
+            let path = name.split(separator: ".", maxSplits: 1).map { Array($0.utf8) }
+            guard path.count == 2 else {
+                members[Array(name.utf8)] = value
+                continue
+            }
+            guard var inner = members[path[0]]?.members else {
+                throw Violation(description: "\(name) was set, but is not there")
+            }
+            inner[path[1]] = value
+            // An object that was made for the field goes with it.
+            members[path[0]] = inner.isEmpty && sent[path[0]] == nil ? nil : .object(inner)
+        }
+        try Violation.unless(
+            sent == members, "client_fields does not tell what was sent: \(prepared.clientFields.map(\.name))")
+    }
+}
