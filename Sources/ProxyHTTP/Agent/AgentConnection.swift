@@ -78,7 +78,7 @@ final class AgentConnection: ChannelInboundHandler {
         isClosed = true
         if resets, let options = context.channel as? any SocketOptionProvider {
             options.setSoLinger(linger(l_onoff: 1, l_linger: 0)).assumeIsolated().whenComplete { _ in
-                context.close(promise: nil)
+                AgentHandshake.closeNow(context.channel)
             }
         } else {
             context.close(promise: nil)

@@ -88,7 +88,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         let settings = loop.settings
         let headers = request.head.headers
         let identity = SessionIdentity(
-            named: request.namedSession, headers: headers, fields: SessionFields(parsed.document))
+            named: request.namedSession, isBound: request.isBound, headers: headers,
+            fields: SessionFields(parsed.document))
         let number = loop.recorder?.nextTurn(inSession: identity.session) ?? 0
         let facts = CapturedTurn.Facts(
             turn: number,
