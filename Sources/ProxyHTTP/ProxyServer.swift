@@ -95,7 +95,9 @@ package final class ProxyServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }) else { return }
-                    if let tls { try AgentHandshake.addHandlers(to: channel, tls: tls) }
+                    if let tls {
+                        try AgentHandshake.addHandlers(to: channel, tls: tls, limit: settings.handshakeTimeout)
+                    }
                     try channel.pipeline.syncOperations.addHandlers([
                         ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)),
                         AgentConnection(in: loop.value),

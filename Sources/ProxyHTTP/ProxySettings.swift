@@ -24,6 +24,8 @@ package struct ProxySettings: Sendable {
 
     /// From the first byte of a request forwarded to the end of its reply.
     package var requestTimeout: TimeAmount = .seconds(600)
+    /// Longest time of an agent's TLS handshake.
+    package var handshakeTimeout: TimeAmount = .seconds(10)
     package var connectTimeout: TimeAmount = .seconds(10)
     /// Longest silence of the engine within an exchange.
     package var idleTimeout: TimeAmount?

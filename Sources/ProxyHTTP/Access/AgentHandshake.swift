@@ -6,18 +6,21 @@ import NIOTLS
 final class AgentHandshake: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
-    static let limit: TimeAmount = .seconds(10)
-
     /// TLS, and this behind it. What stands behind both hears of the connection as it would without them.
-    static func addHandlers(to channel: any Channel, tls: NIOSSLContext) throws {
-        try channel.pipeline.syncOperations.addHandlers([NIOSSLServerHandler(context: tls), AgentHandshake()])
+    static func addHandlers(to channel: any Channel, tls: NIOSSLContext, limit: TimeAmount) throws {
+        try channel.pipeline.syncOperations.addHandlers([
+            NIOSSLServerHandler(context: tls), AgentHandshake(limit: limit),
+        ])
     }
 
+    private let limit: TimeAmount
     private var timeout: Scheduled<Void>?
+
+    init(limit: TimeAmount) { self.limit = limit }
 
     func handlerAdded(context: ChannelHandlerContext) {
         let channel = context.channel
-        timeout = context.eventLoop.assumeIsolated().scheduleTask(in: Self.limit) { Self.closeNow(channel) }
+        timeout = context.eventLoop.assumeIsolated().scheduleTask(in: limit) { Self.closeNow(channel) }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { timeout?.cancel() }

@@ -21,6 +21,8 @@ final class AgentConnection: ChannelInboundHandler {
     private static let lingerTime: TimeAmount = .seconds(30)
 
     private let loop: LoopContext
+    /// With TLS who says farewell has left (RFC 9112 §9.8): there is no half of a connection to answer on.
+    private var isTLS: Bool { loop.settings.agentTLS != nil }
     private var context: ChannelHandlerContext?
     private var exchange: (any AgentExchange)?
     /// Whether the current request, if there is one, has been read to its end.
@@ -89,6 +91,9 @@ final class AgentConnection: ChannelInboundHandler {
     func readMore() {
         guard let context, !isClosed else { return }
         if isLingering || (!isClosing && (exchange == nil || (!isRequestComplete && exchange?.wantsBody ?? true))) {
+            context.read()
+        } else if isTLS && isRequestComplete && pipelined.isEmpty && !isClosing {
+            // The agent's farewell is a message that must be read to be noticed.
             context.read()
         }
     }
@@ -227,7 +232,7 @@ final class AgentConnection: ChannelInboundHandler {
                 closeBehindReplies()
             } else if isClosing {
                 // The reply is still on its way out; the connection is closed behind it.
-            } else if isRequestComplete {
+            } else if isRequestComplete && !isTLS {
                 exchange?.agentDidHalfClose()
             } else {
                 loseAgent()
