@@ -17,6 +17,8 @@ struct ServerContext: Sendable {
     let attempts = FirstAttempts()
     let health = CaptureHealth()
     let admission: Admission
+    /// What the settings hold of them.
+    let secrets: [String]
 
     init(
         settings: ProxySettings, tls: NIOSSLContext?, knowledge: EngineKnowledge, recorder: TraceRecorder?, log: TurnLog
@@ -27,6 +29,7 @@ struct ServerContext: Sendable {
         self.recorder = recorder
         self.log = log
         admission = Admission(settings)
+        secrets = settings.secrets
     }
 }
 

@@ -102,7 +102,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             timestamp: WallClock.now(),
             policy: settings.policy,
             maximumReplySize: settings.maximumReplySize,
-            maximumEventSize: settings.maximumEventSize
+            maximumEventSize: settings.maximumEventSize,
+            secrets: Secrets(configured: loop.server.secrets, headers: headers)
         )
         let plan = CapturedTurn.plan(
             parsed, policy: settings.policy, knowledge: loop.knowledge, dialect: dialect, at: now)
