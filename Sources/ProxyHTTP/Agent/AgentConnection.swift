@@ -22,7 +22,7 @@ final class AgentConnection: ChannelInboundHandler {
 
     private let loop: LoopContext
     /// With TLS who says farewell has left (RFC 9112 §9.8): there is no half of a connection to answer on.
-    private var isTLS: Bool { loop.settings.agentTLS != nil }
+    private let isTLS: Bool
     private var context: ChannelHandlerContext?
     private var exchange: (any AgentExchange)?
     /// Whether the current request, if there is one, has been read to its end.
@@ -40,7 +40,10 @@ final class AgentConnection: ChannelInboundHandler {
     private var lastArrival = NIODeadline.now()
     private var isClosed = false
 
-    init(in loop: LoopContext) { self.loop = loop }
+    init(in loop: LoopContext) {
+        self.loop = loop
+        isTLS = loop.settings.agentTLS != nil
+    }
 
     // MARK: For the exchange
 
