@@ -84,7 +84,9 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
-            name: "TestSupport", dependencies: nio + ["MockEngine"], path: "Tests/TestSupport", swiftSettings: settings),
+            name: "TestSupport",
+            dependencies: nio + ["MockEngine", .product(name: "NIOSSL", package: "swift-nio-ssl")],
+            path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "EventStreamTests", dependencies: ["EventStream", "TestSupport"], swiftSettings: settings),
         .testTarget(
@@ -93,10 +95,18 @@ let package = Package(
         .testTarget(name: "TraceTests", dependencies: ["JSONBytes", "TestSupport", "Trace"], swiftSettings: settings),
         .testTarget(
             name: "ProxyHTTPTests",
-            dependencies: nio + ["JSONBytes", "MockEngine", "ProxyHTTP", "TestSupport", "Trace", "Verbatim", "Wire"],
+            dependencies: nio + [
+                "JSONBytes", "MockEngine", "ProxyHTTP", "TestSupport", "Trace", "Verbatim", "Wire",
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ],
             swiftSettings: settings),
         .testTarget(
-            name: "VerbatimTests", dependencies: ["JSONBytes", "TestSupport", "Trace", "Verbatim"],
+            name: "VerbatimTests",
+            dependencies: [
+                "JSONBytes", "TestSupport", "Trace", "Verbatim", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "VerbatimCLITests",

@@ -29,11 +29,13 @@ final class CaptureHealth: Sendable {
     }
 
     /// `{"status":"ok"}`, or `{"status":"degraded","reason":…,"violations":…,"refused":…}`.
-    var json: String {
+    ///
+    /// - Parameter namesSessions: Whether who asks may know of any session, and so of the reason.
+    func json(namesSessions: Bool) -> String {
         let state = state.withLock { $0 }
         if state.refused + state.violations == 0 { return #"{"status":"ok"}"# }
         var reason: [UInt8] = []
-        reason.appendJSONString(state.reason)
+        reason.appendJSONString(namesSessions ? state.reason : "turns fell below --require-capture")
         return #"{"status":"degraded","reason":\#(String(decoding: reason, as: UTF8.self)),"#
             + #""violations":\#(state.violations),"refused":\#(state.refused)}"#
     }

@@ -20,6 +20,15 @@ struct ErrorReply: Sendable {
         ErrorReply(status: .badRequest, message: message, type: "invalid_request_error", code: "invalid_request")
     }
 
+    static let invalidKey = ErrorReply(
+        status: .unauthorized,
+        message: "this proxy asks for an API key: send it as 'Authorization: Bearer KEY', x-api-key or api-key",
+        type: "invalid_request_error", code: "invalid_api_key")
+
+    static let sessionNotAllowed = ErrorReply(
+        status: .forbidden, message: "this API key is bound to a session, and the request names another one",
+        type: "invalid_request_error", code: "session_not_allowed")
+
     static func bodyTooLarge(limit: Int) -> ErrorReply {
         ErrorReply(
             status: .payloadTooLarge, message: "the request body is larger than \(limit) bytes (--max-body-size)",
@@ -57,6 +66,9 @@ struct ErrorReply: Sendable {
     static let shuttingDown = ErrorReply(
         status: .serviceUnavailable, message: "the proxy is shutting down", type: "server_error", code: "shutting_down")
 
+    /// Beside those that describe the body.
+    var headers: HTTPHeaders { status == .unauthorized ? ["WWW-Authenticate": "Bearer"] : [:] }
+
     func body(in form: Form) -> [UInt8] {
         switch form {
         case .openAI: return Array(#"{"error":"#.utf8) + object + Array("}".utf8)
@@ -73,6 +85,8 @@ struct ErrorReply: Sendable {
     /// The type that Anthropic's API gives to errors of this status.
     private var anthropicType: String {
         switch status {
+        case .unauthorized: "authentication_error"
+        case .forbidden: "permission_error"
         case .payloadTooLarge: "request_too_large"
         case .gatewayTimeout: "timeout_error"
         case .serviceUnavailable: "overloaded_error"

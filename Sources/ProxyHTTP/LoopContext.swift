@@ -16,6 +16,21 @@ struct ServerContext: Sendable {
     let connections = ConnectionCount()
     let attempts = FirstAttempts()
     let health = CaptureHealth()
+    let admission: Admission
+    /// What the settings hold of them.
+    let secrets: [String]
+
+    init(
+        settings: ProxySettings, tls: NIOSSLContext?, knowledge: EngineKnowledge, recorder: TraceRecorder?, log: TurnLog
+    ) {
+        self.settings = settings
+        self.tls = tls
+        self.knowledge = knowledge
+        self.recorder = recorder
+        self.log = log
+        admission = Admission(settings)
+        secrets = settings.secrets
+    }
 }
 
 /// What the connections of one event loop share. Used on that loop only.
@@ -39,14 +54,19 @@ final class LoopContext {
 
     /// Chooses what is done with a request.
     func exchange(for head: HTTPRequestHead, on agent: AgentConnection) -> any AgentExchange {
-        guard let request = AgentRequest(head) else {
+        guard var request = AgentRequest(head) else {
             let request = ReplyOutput.Request(keepsAlive: false)
             return LocalExchange(
                 agent: agent, request: request,
                 reply: .badRequest("the request target must be a path: this is a proxy for one engine"))
         }
         if request.path == "/healthz" && (head.method == .GET || head.method == .HEAD) {
-            return LocalExchange(agent: agent, request: request.outputRequest, json: server.health.json)
+            let json = server.health.json(namesSessions: server.admission.maySeeSessions(head.headers))
+            return LocalExchange(agent: agent, request: request.outputRequest, json: json)
+        }
+        if let refusal = server.admission.refusal(of: &request) {
+            return LocalExchange(
+                agent: agent, request: request.outputRequest, reply: refusal, isAwaited: request.hasBody)
         }
         if let session = request.namedSession, !SessionID.isValid(session) {
             return LocalExchange(

@@ -35,12 +35,8 @@ package final class ProxyServer: Sendable {
     package static func start(
         _ settings: ProxySettings, recorder: TraceRecorder?, logger: Logger
     ) async throws(StartError) -> ProxyServer {
-        let tls: NIOSSLContext?
-        do {
-            tls = settings.upstream.isTLS ? try NIOSSLContext(configuration: .makeClientConfiguration()) : nil
-        } catch {
-            throw StartError(reason: .tls, description: "cannot set up TLS to the engine: \(error)")
-        }
+        let tls = try settings.engineContext()
+        let agentTLS = try settings.agentContext()
         let knowledge = EngineKnowledge(
             fixed: settings.engine, host: settings.upstream.host, verdictLifetime: settings.verdictLifetime,
             refusalTime: settings.refusalTime
@@ -59,7 +55,8 @@ package final class ProxyServer: Sendable {
                 }.get()
                 loops.append(bound)
             }
-            let listener = try await listen(settings, group: group, loops: loops)
+            let listener = try await listen(settings, tls: agentTLS, group: group, loops: loops)
+            Self.warnIfOpen(listener, settings: settings, logger: logger)
             return ProxyServer(
                 settings: settings, group: group, loops: loops, listener: listener, connections: server.connections,
                 recorder: recorder, logger: logger)
@@ -86,7 +83,8 @@ package final class ProxyServer: Sendable {
     }
 
     private static func listen(
-        _ settings: ProxySettings, group: MultiThreadedEventLoopGroup, loops: [NIOLoopBound<LoopContext>]
+        _ settings: ProxySettings, tls: NIOSSLContext?, group: MultiThreadedEventLoopGroup,
+        loops: [NIOLoopBound<LoopContext>]
     ) async throws -> any Channel {
         try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 4096)
@@ -97,6 +95,9 @@ package final class ProxyServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }) else { return }
+                    if let tls {
+                        try AgentHandshake.addHandlers(to: channel, tls: tls, limit: settings.handshakeTimeout)
+                    }
                     try channel.pipeline.syncOperations.addHandlers([
                         ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)),
                         AgentConnection(in: loop.value),
@@ -105,6 +106,22 @@ package final class ProxyServer: Sendable {
             }
             .bind(host: settings.host, port: settings.port)
             .get()
+    }
+
+    /// Says so if others than this machine's users can reach the listener and what stands between them and it is too little.
+    private static func warnIfOpen(_ listener: any Channel, settings: ProxySettings, logger: Logger) {
+        guard let address = listener.localAddress, !address.isLoopback else { return }
+        let metadata: Logger.Metadata = ["address": "\(settings.host):\(address.port ?? settings.port)"]
+        if settings.apiKeys.isEmpty {
+            logger.warning(
+                """
+                NO API KEY: whoever can reach this address can use the engine and write turns into any session. \
+                Set --api-key-file, or listen on 127.0.0.1
+                """, metadata: metadata)
+        } else if settings.agentTLS == nil {
+            logger.notice(
+                "keys and prompts cross the network in plain text: set --tls-cert and --tls-key", metadata: metadata)
+        }
     }
 
     /// Stops accepting, lets exchanges finish for as long as `grace`, then cuts them off. Closes the recorder.

@@ -6,6 +6,12 @@ package struct ProxySettings: Sendable {
     package var upstream: UpstreamURL
     /// Replaces the agent's credentials, in the header that the agent used for them.
     package var upstreamAPIKey: String?
+    /// One of them must be sent by every agent; empty lets everybody in.
+    package var apiKeys: [AccessKey] = []
+    /// The certificates that the engine's must be signed by; `nil` for the system's.
+    package var upstreamCA: PEMText?
+    /// `nil` speaks plain HTTP to agents.
+    package var agentTLS: AgentTLS?
     package var host = "127.0.0.1"
     /// 0 picks a free one.
     package var port = 7000
@@ -18,6 +24,8 @@ package struct ProxySettings: Sendable {
 
     /// From the first byte of a request forwarded to the end of its reply.
     package var requestTimeout: TimeAmount = .seconds(600)
+    /// Longest time of an agent's TLS handshake.
+    package var handshakeTimeout: TimeAmount = .seconds(10)
     package var connectTimeout: TimeAmount = .seconds(10)
     /// Longest silence of the engine within an exchange.
     package var idleTimeout: TimeAmount?

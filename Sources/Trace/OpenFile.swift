@@ -28,6 +28,8 @@ package struct OpenFile: ~Copyable, Sendable {
 
         package let kind: Kind
         package let size: Int
+        /// Whether somebody else than its owner may read or change it.
+        package let isOpenToOthers: Bool
         let device: UInt64
         let inode: UInt64
         /// When it was changed last, in nanoseconds.
@@ -131,6 +133,7 @@ extension OpenFile.Status {
         self.init(
             kind: kind,
             size: Int(status.st_size),
+            isOpenToOthers: status.st_mode & 0o077 != 0,
             device: UInt64(truncatingIfNeeded: status.st_dev),
             inode: UInt64(truncatingIfNeeded: status.st_ino),
             modification: Int(modification.tv_sec) &* 1_000_000_000 &+ Int(modification.tv_nsec)

@@ -27,10 +27,11 @@ public final class InterceptionProxy: Sendable {
         self.configuration = configuration
     }
 
-    /// The base URL to give to the agent, `http://host:port/v1`. Before ``start()`` with the configured port.
+    /// The base URL to give to the agent, `http://host:port/v1`, or `https:` with a ``ProxyConfiguration/tlsCertificate``. Before ``start()`` with the configured port.
     public var url: String {
         let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
-        return "http://\(host):\(port)/v1"
+        let scheme = configuration.tlsCertificate == nil ? "http" : "https"
+        return "\(scheme)://\(host):\(port)/v1"
     }
 
     /// The port that is listened on, or was; before ``start()`` the configured one.

@@ -25,17 +25,12 @@ extension ProxyConfiguration {
         if shutdownGrace < .zero {
             throw ProxyError(.invalidConfiguration, "shutdown-grace must not be negative")
         }
-        if let key = upstreamAPIKey, !key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) {
-            throw ProxyError(
-                .invalidConfiguration,
-                "upstream-api-key: a key must not hold spaces, line breaks or non-ASCII characters")
-        }
         if let requireCapture, capture != .tokens && !(requireCapture == .logprobs && capture == .logprobs) {
             throw ProxyError(
                 .invalidConfiguration,
                 "require-capture: \(requireCapture.rawValue) cannot be reached with --capture \(capture.rawValue)")
         }
-        settings.upstreamAPIKey = upstreamAPIKey
+        try readFiles(into: &settings)
         settings.host = host
         settings.port = port
         settings.threads = threads

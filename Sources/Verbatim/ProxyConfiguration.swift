@@ -65,6 +65,21 @@ public struct ProxyConfiguration: Sendable {
     /// If there is none it is sent in `Authorization`, or in `x-api-key` to `/v1/messages`. Default: none, the agent's own
     /// is forwarded.
     public var upstreamAPIKey: String?
+    /// File that holds ``upstreamAPIKey``, for who would rather not pass it on. Default: none.
+    public var upstreamAPIKeyFile: String?
+    /// File of PEM certificates that the engine's must be signed by, in place of the system's. Default: none.
+    public var upstreamCA: String?
+    /// Keys of which agents must send one, as `Authorization: Bearer …`, `x-api-key` or `api-key`; the engine never sees
+    /// them. Default: none, everybody is let in.
+    public var apiKeys: [APIKey] = []
+    /// File with more of them: a line for each, `KEY` or `KEY SESSION`; blank lines and lines that begin with `#` are passed
+    /// over. Default: none.
+    public var apiKeyFile: String?
+    /// File of PEM certificates by which the proxy shows agents who it is, its own first: it speaks HTTPS then. Goes with
+    /// ``tlsKey``. Default: none.
+    public var tlsCertificate: String?
+    /// File of the certificate's private key, in PEM without a pass phrase. Default: none.
+    public var tlsKey: String?
     /// File the trace is appended to. Default: `trace.jsonl`.
     public var trace = "trace.jsonl"
     /// Address to listen on. Default: `127.0.0.1`.

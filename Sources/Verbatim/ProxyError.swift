@@ -4,6 +4,8 @@ public struct ProxyError: Error, Hashable, Sendable {
     public enum Reason: Hashable, Sendable {
         /// A setting has a value it cannot have.
         case invalidConfiguration
+        /// A file that a setting names cannot be read.
+        case fileUnavailable
         /// The trace cannot be written, or another proxy writes to it.
         case traceUnavailable
         /// The address cannot be listened on.

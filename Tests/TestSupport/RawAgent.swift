@@ -1,6 +1,7 @@
 import MockEngine
 import NIOCore
 import NIOPosix
+import NIOSSL
 
 #if canImport(Glibc)
     import Glibc
@@ -30,15 +31,29 @@ package final class RawAgent: Sendable {
     }
 
     /// Connects to `port`. A small `receiveBuffer`, in bytes, lets a slow reader be felt by the server early.
+    ///
+    /// With `isTLS` it speaks TLS, trusts the tests' authority and expects a certificate for `localhost`. An end without
+    /// TLS's farewell is then a `.reset`.
     package static func connect(
-        port: Int, host: String = "127.0.0.1", receiveBuffer: Int? = nil
+        port: Int, host: String = "127.0.0.1", receiveBuffer: Int? = nil, isTLS: Bool = false
     ) async throws -> RawAgent {
         let state = Monitor(State())
+        var tls: NIOSSLContext?
+        if isTLS {
+            var configuration = TLSConfiguration.makeClientConfiguration()
+            configuration.trustRoots = .file(TestCertificate.authority.certificatePath)
+            tls = try NIOSSLContext(configuration: configuration)
+        }
+        let context = tls
         var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let context {
+                        try channel.pipeline.syncOperations.addHandler(
+                            NIOSSLClientHandler(context: context, serverHostname: "localhost"))
+                    }
                     try channel.pipeline.syncOperations.addHandler(ReceivingHandler(state: state))
                 }
             }

@@ -68,6 +68,8 @@ struct ServeCommandTests {
     func environment() throws {
         let environment = [
             "VERBATIM_UPSTREAM_URL": "http://engine:8000/v1", "VERBATIM_UPSTREAM_API_KEY": "k", "VERBATIM_TRACE": "t",
+            "VERBATIM_UPSTREAM_API_KEY_FILE": "", "VERBATIM_UPSTREAM_CA": "ca", "VERBATIM_API_KEY": "a, b,c",
+            "VERBATIM_API_KEY_FILE": "keys", "VERBATIM_TLS_CERT": "cert", "VERBATIM_TLS_KEY": "key",
             "VERBATIM_HOST": "::1", "VERBATIM_PORT": "0", "VERBATIM_TOP_LOGPROBS": "20",
             "VERBATIM_REQUEST_TIMEOUT": "1.5", "VERBATIM_CONNECT_TIMEOUT": "2", "VERBATIM_IDLE_TIMEOUT": "3",
             "VERBATIM_MAX_TOKENS_CAP": "4", "VERBATIM_DISABLE_THINKING": "1", "VERBATIM_MODEL_OVERRIDE": "m",
@@ -80,6 +82,10 @@ struct ServeCommandTests {
         let configuration = try ServeCommand.parse([]).proxyConfiguration(environment: environment)
         #expect(configuration.upstreamURL == "http://engine:8000/v1")
         #expect(configuration.upstreamAPIKey == "k")
+        #expect(configuration.upstreamCA == "ca")
+        #expect(configuration.apiKeys == [APIKey("a"), APIKey("b"), APIKey("c")])
+        #expect(configuration.apiKeyFile == "keys")
+        #expect(configuration.tlsCertificate == "cert" && configuration.tlsKey == "key")
         #expect(configuration.trace == "t")
         #expect(configuration.host == "::1")
         #expect(configuration.port == 0)
@@ -111,6 +117,33 @@ struct ServeCommandTests {
         #expect(try command.proxyConfiguration(environment: [:]).upstreamAPIKey == nil)
         let new = old.merging(["VERBATIM_UPSTREAM_API_KEY": "a"]) { $1 }
         #expect(try command.proxyConfiguration(environment: new).upstreamAPIKey == "a")
+    }
+
+    @Test("Of a key and a file of it, a flag wins over a variable, and one's own variable over the old one")
+    func keyFiles() throws {
+        func keys(_ flags: [String], _ environment: [String: String]) throws -> [String?] {
+            let command = try ServeCommand.parse(["--upstream-url", "http://localhost:1"] + flags)
+            let configuration = try command.proxyConfiguration(environment: environment)
+            return [configuration.upstreamAPIKey, configuration.upstreamAPIKeyFile]
+        }
+        let (key, file) = (["--upstream-api-key", "k"], ["--upstream-api-key-file", "f"])
+        let variables = ["VERBATIM_UPSTREAM_API_KEY": "k2", "OPENCODE_UPSTREAM_API_KEY": "k3"]
+        let fileVariable = ["VERBATIM_UPSTREAM_API_KEY_FILE": "f2"]
+        #expect(try keys(file, variables) == [nil, "f"])
+        #expect(try keys(key, fileVariable) == ["k", nil])
+        #expect(try keys([], fileVariable.merging(["OPENCODE_UPSTREAM_API_KEY": "k3"]) { $1 }) == [nil, "f2"])
+        #expect(throws: CommandFailure.self) { try keys(key + file, [:]) }
+        #expect(throws: CommandFailure.self) { try keys([], fileVariable.merging(variables) { $1 }) }
+    }
+
+    @Test("Keys of agents can be given several times; a flag wins over the variable")
+    func agentKeys() throws {
+        let command = try ServeCommand.parse([
+            "--upstream-url", "http://localhost:1", "--api-key", "a", "--api-key", "b,c",
+        ])
+        let configuration = try command.proxyConfiguration(environment: ["VERBATIM_API_KEY": "d"])
+        #expect(configuration.apiKeys == [APIKey("a"), APIKey("b,c")])
+        #expect(!"\(configuration)".contains("b,c"))
     }
 
     @Test("Bad values are named with where they came from")

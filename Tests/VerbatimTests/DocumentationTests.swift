@@ -23,4 +23,53 @@ struct DocumentationTests {
         }
         #expect(explained == codes)
     }
+
+    @Test("Every test that docs/threat-model.md names is there")
+    func threatModel() throws {
+        let tests = try TestNames()
+        let threats = try text(of: "docs/threat-model.md").split(separator: "## Threats").last ?? ""
+        let rows = threats.split(separator: "## What is not").first?.split(separator: "\n").dropFirst(2) ?? []
+        #expect(rows.count > 20)
+        for row in rows {
+            let names = row.split(separator: "|").last?.matches(of: /`([^`]+)`/).map { String($0.1) } ?? []
+            #expect(!names.isEmpty, "no test holds: \(row)")
+            for name in names { #expect(tests.contains(name), "no such test: \(name)") }
+        }
+    }
+
+    /// The names of suites (`Suite`), of their tests (`Suite.test`), and of those in Python (`test_x.py`,
+    /// `test_x.py::test_y`).
+    private struct TestNames {
+        private var names: Set<String> = []
+
+        init() throws {
+            let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            let files = FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)
+            while let file = files?.nextObject() as? URL {
+                if file.pathExtension == "swift" { addSwift(try String(contentsOf: file, encoding: .utf8)) }
+                if file.lastPathComponent.hasPrefix("test_") && file.pathExtension == "py" {
+                    let text = try String(contentsOf: file, encoding: .utf8)
+                    names.insert(file.lastPathComponent)
+                    for match in text.matches(of: /(?m)^(?:async )?def (test_\w+)/) {
+                        names.insert("\(file.lastPathComponent)::\(match.1)")
+                    }
+                }
+            }
+        }
+
+        func contains(_ name: String) -> Bool { names.contains(name) }
+
+        /// A function belongs to the suite that begins last in front of it.
+        private mutating func addSwift(_ text: String) {
+            var suite = ""
+            for match in text.matches(of: /(?:struct|class|extension) (\w+Tests)\b|func (\w+)/) {
+                if let type = match.1 {
+                    suite = String(type)
+                    names.insert(suite)
+                } else if let test = match.2 {
+                    names.insert("\(suite).\(test)")
+                }
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ from harness import GREETING, TOOL_CALL, TOOLS, ask, chat, environment, post, ve
 
 FLAGS = """--upstream-url --upstream-api-key --trace --host --port --top-logprobs --request-timeout --connect-timeout
 --idle-timeout --max-tokens-cap --disable-thinking --model-override --sampling --engine --capture --trace-detail
---trace-sync --max-body-size --max-reply-size --shutdown-grace --log-level --quiet""".split()
+--upstream-api-key-file --upstream-ca --api-key --api-key-file --tls-cert --tls-key --trace-sync --max-body-size --max-reply-size --shutdown-grace --log-level --quiet""".split()
 
 
 def test_help_names_every_flag():

@@ -1,10 +1,15 @@
 """Whose credentials reach the engine, and that they end up nowhere else."""
 
+import json
+import socket
+import stat
 from pathlib import Path
 
+import httpx
 import pytest
 
-from harness import GREETING, ask, chat, post
+from harness import GREETING, ask, chat, free_port, post, verbatim
+from test_tls import AUTHORITY, CERTIFICATES, server_side
 from upstreams import Answer, serve
 
 OURS, THEIRS = "sk-ours-4f1c8b", "sk-theirs-93aa20"
@@ -70,3 +75,167 @@ def test_agents_other_headers_are_forwarded(start_proxy):
     assert (sent["x-session-id"], sent["x-custom"], sent["accept-encoding"]) == ("s-1", "kept", "identity")
     assert sent["host"] == upstream.removeprefix("http://")
     assert "x-hop" not in sent
+
+
+def secret(name):
+    """Distinct, and found in whatever holds it."""
+    return f"sk-planted-{name}-5e1f09"
+
+
+EVERYWHERE = {  # where an agent may have one
+    "Authorization": f"Bearer {secret('authorization')}",
+    "x-api-key": secret("x-api-key"),
+    "api-key": secret("azure"),
+    "Cookie": f"session={secret('cookie')}",
+    "Proxy-Authorization": f"Basic {secret('proxy-authorization')}",
+    "X-Custom-Token": secret("custom"),
+}
+
+
+def raw(port, text):
+    """What comes back for bytes that are no request."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as agent:
+        agent.sendall(text.encode())
+        agent.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: agent.recv(65536), b"")).decode()
+
+
+@pytest.mark.parametrize("keyed", [False, True], ids=["open", "keyed"])
+def test_planted_secrets_stay_where_they_belong(start_proxy, tmp_path, keyed):
+    """Secrets everywhere they can be, in requests that go well and in all kinds that do not; then every byte that the
+    proxy leaves behind is searched."""
+    upstream_key, proxy_key = tmp_path / "upstream-key", tmp_path / "proxy-keys"
+    upstream_key.write_text(secret("upstream") + "\n")
+    proxy_key.write_text(f"{secret('proxy')}\n{secret('bound')} rollout-1\n")
+    for path in (upstream_key, proxy_key):
+        path.chmod(0o600)
+    entrance = {"api-key": secret("proxy")} if keyed else {}
+    flags = ["--log-level", "trace", "--upstream-api-key-file", upstream_key, "--retry-server-error"]
+    flags += ["--api-key-file", proxy_key] if keyed else []
+    trace = tmp_path / "trace.jsonl"
+    own_words = []  # what the proxy itself answered
+
+    def send(proxy, path="/v1/chat/completions", body=None, **headers):
+        url = f"{proxy.origin}{path}?key={secret('agent-query')}"
+        return httpx.post(url, json=body or chat(GREETING), headers=EVERYWHERE | entrance | headers, timeout=60)
+
+    def echo(status):
+        """What engines say to a key they do not know."""
+        message = f"Incorrect API key provided: {secret('upstream')}. Yours: {secret('authorization')}"
+        return Answer(status, json.dumps({"error": {"message": message, "code": "invalid_api_key"}}).encode())
+
+    cookie = {"Content-Type": "application/json", "Set-Cookie": f"a={secret('set-cookie')}"}
+    good = Answer(headers=cookie)
+    answers = [good, good, echo(401), echo(400), echo(400), echo(400), echo(500), echo(500), good]
+    started = []
+    with serve(*answers) as (upstream, seen):
+        proxy = start_proxy(f"{upstream}/v1?api-key={secret('upstream-query')}", *flags, trace=trace)
+        started.append(proxy)
+        reply = send(proxy)
+        assert (reply.status_code, reply.headers["Set-Cookie"]) == (200, f"a={secret('set-cookie')}")
+        assert send(proxy, "/v1/embeddings").status_code == 200
+        refused = send(proxy)
+        assert secret("upstream") in refused.text  # the engine's own words, as it said them
+        for _ in range(3):
+            send(proxy)
+        # Malformed, in head and body.
+        own_words.append(raw(proxy.port, f"GET /v1/models HTTP/1.1\r\nAuthorization {secret('authorization')}\r\n\r\n"))
+        own_words.append(raw(proxy.port, f"{secret('authorization')}\r\n\r\n"))
+        own_words.append(raw(proxy.port, f"GET {secret('agent-query')} HTTP/1.1\r\nHost: x\r\n\r\n"))
+        body = {"content": b'{"' + secret("body").encode(), "headers": EVERYWHERE | entrance}
+        own_words.append(httpx.post(f"{proxy.url}/chat/completions", **body).text)
+        # Refused at the door.
+        own_words.append(send(proxy, f"/sessions/{secret('session')}%20x/v1/chat/completions").text)
+        if keyed:
+            own_words.append(send(proxy, **{"api-key": "wrong"}).text)
+            own_words.append(send(proxy, "/sessions/other/v1/models", **{"api-key": secret("bound")}).text)
+    assert any(f"api-key={secret('upstream-query')}" in request.path for request in seen)
+    for request in seen:
+        if request.method == "POST":
+            values = " ".join(value for _, value in request.headers)
+            assert secret("upstream") in values
+            assert secret("proxy") not in values and secret("proxy-authorization") not in values
+            assert secret("authorization") not in values and secret("x-api-key") not in values
+
+    # The engine is down, and then another one that is not trusted.
+    down = start_proxy(f"http://127.0.0.1:{free_port()}/?api-key={secret('upstream-query')}", *flags, trace=tmp_path / "down.jsonl")
+    started.append(down)
+    own_words += [send(down).text, send(down, "/v1/models").text]
+    tls = [*flags, "--upstream-ca", AUTHORITY]
+    with serve(good, tls=server_side("expired")) as (upstream, seen):
+        distrusting = start_proxy(f"{upstream}?api-key={secret('upstream-query')}", *tls, trace=tmp_path / "tls.jsonl")
+        started.append(distrusting)
+        own_words += [send(distrusting).text, send(distrusting, "/v1/models").text]
+    assert seen == []
+
+    planted = [secret(name) for name in (
+        "authorization x-api-key azure cookie proxy-authorization custom agent-query upstream-query upstream proxy bound "
+        "set-cookie"
+    ).split()]
+    private_key = (CERTIFICATES / "good.key").read_text().splitlines()[1]
+    for proxy in started:
+        command_line = Path(f"/proc/{proxy.process.pid}/cmdline").read_bytes()
+        assert proxy.stop() == 0
+        left = {"stderr": proxy.stderr, "stdout": json.dumps(proxy.announcement) + proxy.process.stdout.read().decode()}
+        left["trace"] = proxy.trace.read_text()
+        left["own words"] = "".join(own_words)
+        # The URL with its query was given as an argument, as no secret should be.
+        left["command line"] = command_line.decode().replace(secret("upstream-query"), "")
+        for where, text in left.items():
+            for value in [*planted, private_key]:
+                assert value not in text, f"{value} in {where}"
+        assert not any("?" in record["path"] for record in proxy.records())
+    errors = [record["response"]["upstream_error"] for record in started[0].records() if record["status"] == 401]
+    assert errors[0]["error"]["message"] == "Incorrect API key provided: [redacted]. Yours: [redacted]"
+
+
+def test_credentials_in_wrong_flags_are_not_repeated(tmp_path):
+    for url in (f"http://user:{secret('url')}@127.0.0.1", f"ftp://{secret('url')}", f"http://x y/{secret('url')}"):
+        refused = verbatim("--upstream-url", url, cwd=tmp_path)
+        assert refused.returncode == 64
+        assert secret("url") not in refused.stderr + refused.stdout
+
+
+def test_a_private_key_is_not_repeated(tmp_path):
+    swapped = ["--tls-cert", CERTIFICATES / "good.key", "--api-key-file", CERTIFICATES / "good.key"]
+    for flags in (swapped[:2] + ["--tls-key", CERTIFICATES / "good.pem"], swapped[2:]):
+        refused = verbatim("--upstream-url", "http://127.0.0.1:1", "--port", 0, *flags, cwd=tmp_path)
+        assert refused.returncode == 64
+        assert (CERTIFICATES / "good.key").read_text().splitlines()[1] not in refused.stderr
+
+
+def test_redirects_are_passed_on_and_not_followed(start_proxy):
+    with serve(Answer()) as (elsewhere, followed):
+        moved = Answer(307, b"moved", {"Location": f"{elsewhere}/v1/chat/completions"})
+        with serve(moved) as (upstream, seen):
+            proxy = start_proxy(upstream, env={"VERBATIM_UPSTREAM_API_KEY": OURS})
+            for route in ("chat/completions", "embeddings"):
+                reply = post(proxy.url, chat(GREETING), route=route)
+                assert (reply.status_code, reply.content) == (307, b"moved")
+                assert reply.headers["Location"] == f"{elsewhere}/v1/chat/completions"
+    assert followed == []
+
+
+def test_the_agent_cannot_choose_the_host(start_proxy):
+    with serve(Answer()) as (elsewhere, strangers), serve(Answer()) as (upstream, seen):
+        proxy = start_proxy(upstream, env={"VERBATIM_UPSTREAM_API_KEY": OURS})
+        other = elsewhere.removeprefix("http://")
+        for target, host in [(f"{elsewhere}/v1/models", other), ("/v1/models", other), (f"//{other}/v1/models", "x")]:
+            assert raw(proxy.port, f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").count("HTTP/1.1 404 ") == 1
+        raw(proxy.port, f"CONNECT {other} HTTP/1.1\r\nHost: {other}\r\n\r\n")
+    assert strangers == []
+    assert {dict(request.headers)["Host"] for request in seen} == {upstream.removeprefix("http://")}
+
+
+def test_the_trace_is_its_owners_alone(start_proxy, tmp_path):
+    """Whatever the process's mask would allow; and what is set aside of a torn trace as well."""
+    trace = tmp_path / "trace.jsonl"
+    with serve(Answer()) as (upstream, _):
+        proxy = start_proxy(upstream, trace=trace)
+        post(proxy.url, chat(GREETING))
+        assert proxy.stop() == 0
+        assert stat.S_IMODE(trace.stat().st_mode) == 0o600
+        with trace.open("a") as file:
+            file.write('{"turn":2,"req')
+        assert start_proxy(upstream, trace=trace).stop() == 0
+    assert stat.S_IMODE(Path(f"{trace}.torn-1").stat().st_mode) == 0o600

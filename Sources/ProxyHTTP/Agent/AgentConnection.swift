@@ -21,6 +21,8 @@ final class AgentConnection: ChannelInboundHandler {
     private static let lingerTime: TimeAmount = .seconds(30)
 
     private let loop: LoopContext
+    /// With TLS who says farewell has left (RFC 9112 §9.8): there is no half of a connection to answer on.
+    private let isTLS: Bool
     private var context: ChannelHandlerContext?
     private var exchange: (any AgentExchange)?
     /// Whether the current request, if there is one, has been read to its end.
@@ -38,7 +40,10 @@ final class AgentConnection: ChannelInboundHandler {
     private var lastArrival = NIODeadline.now()
     private var isClosed = false
 
-    init(in loop: LoopContext) { self.loop = loop }
+    init(in loop: LoopContext) {
+        self.loop = loop
+        isTLS = loop.settings.agentTLS != nil
+    }
 
     // MARK: For the exchange
 
@@ -78,7 +83,7 @@ final class AgentConnection: ChannelInboundHandler {
         isClosed = true
         if resets, let options = context.channel as? any SocketOptionProvider {
             options.setSoLinger(linger(l_onoff: 1, l_linger: 0)).assumeIsolated().whenComplete { _ in
-                context.close(promise: nil)
+                AgentHandshake.closeNow(context.channel)
             }
         } else {
             context.close(promise: nil)
@@ -89,6 +94,9 @@ final class AgentConnection: ChannelInboundHandler {
     func readMore() {
         guard let context, !isClosed else { return }
         if isLingering || (!isClosing && (exchange == nil || (!isRequestComplete && exchange?.wantsBody ?? true))) {
+            context.read()
+        } else if isTLS && isRequestComplete && pipelined.isEmpty && !isClosing {
+            // The agent's farewell is a message that must be read to be noticed.
             context.read()
         }
     }
@@ -227,7 +235,7 @@ final class AgentConnection: ChannelInboundHandler {
                 closeBehindReplies()
             } else if isClosing {
                 // The reply is still on its way out; the connection is closed behind it.
-            } else if isRequestComplete {
+            } else if isRequestComplete && !isTLS {
                 exchange?.agentDidHalfClose()
             } else {
                 loseAgent()

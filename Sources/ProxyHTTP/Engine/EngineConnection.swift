@@ -152,7 +152,10 @@ final class EngineConnection: ChannelDuplexHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A peer that skips TLS's farewell has ended the connection all the same.
-        if case NIOSSLError.uncleanShutdown = error {} else { self.error = self.error ?? error }
+        if case NIOSSLError.uncleanShutdown = error {
+        } else if self.error == nil {
+            self.error = CertificateProblem(error, on: context) ?? error
+        }
         context.close(promise: nil)
     }
 

@@ -50,6 +50,8 @@ struct EngineFailure: Error {
             return "no address answered"
         case let error as IOError:
             return String(cString: strerror(error.errnoCode))
+        case let problem as CertificateProblem:
+            return "TLS: \(problem.rawValue)"
         case is NIOSSLError, is BoringSSLError:
             return describeTLS("\(error)")
         case let error as NIOSSLExtraError:
@@ -65,9 +67,6 @@ struct EngineFailure: Error {
 
     /// The reason within BoringSSL's description, which otherwise tells where it was compiled.
     private static func describeTLS(_ description: String) -> String {
-        if description.contains("CERTIFICATE_VERIFY_FAILED") {
-            return "TLS: its certificate is not trusted (expired, self-signed, or of an unknown issuer)"
-        }
         if description.contains("WRONG_VERSION_NUMBER") { return "TLS: it does not speak TLS" }
         guard let marker = description.firstRange(of: "OPENSSL_internal:") else { return "TLS: the handshake failed" }
         let reason = description[marker.upperBound...].prefix { $0 != " " && $0 != "]" }

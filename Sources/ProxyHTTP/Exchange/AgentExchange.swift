@@ -24,14 +24,17 @@ protocol AgentExchange: AnyObject {
 
 /// An agent's request as its exchange sees it.
 struct AgentRequest {
-    let head: HTTPRequestHead
+    /// Without the proxy's own keys, once the request has been admitted.
+    var head: HTTPRequestHead
     /// As it came, without the query.
     let receivedPath: String
     /// The path without what names a session.
     let path: String
     let query: Substring?
-    /// The session that is named by the path or else by ``AgentHeaders/named``, unchecked.
-    let namedSession: String?
+    /// The session that is named by the agent's key, else by the path or else by ``AgentHeaders/named``, unchecked.
+    var namedSession: String?
+    /// Whether its key lets it write to ``namedSession`` and to no other.
+    var isBound = false
 
     /// - Returns: `nil` if the target is neither a path nor a URL.
     init?(_ head: HTTPRequestHead) {
@@ -68,6 +71,11 @@ struct AgentRequest {
             keepsAlive: head.isKeepAlive && !head.headers.contains(name: "upgrade"),
             errorForm: isAnthropic ? .anthropic : .openAI
         )
+    }
+
+    var hasBody: Bool {
+        head.headers.contains(name: "transfer-encoding")
+            || (head.headers.first(name: "content-length").map { $0 != "0" } ?? false)
     }
 
     var expectsContinue: Bool {

@@ -88,7 +88,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         let settings = loop.settings
         let headers = request.head.headers
         let identity = SessionIdentity(
-            named: request.namedSession, headers: headers, fields: SessionFields(parsed.document))
+            named: request.namedSession, isBound: request.isBound, headers: headers,
+            fields: SessionFields(parsed.document))
         let number = loop.recorder?.nextTurn(inSession: identity.session) ?? 0
         let facts = CapturedTurn.Facts(
             turn: number,
@@ -101,7 +102,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             timestamp: WallClock.now(),
             policy: settings.policy,
             maximumReplySize: settings.maximumReplySize,
-            maximumEventSize: settings.maximumEventSize
+            maximumEventSize: settings.maximumEventSize,
+            secrets: Secrets(configured: loop.server.secrets, headers: headers)
         )
         let plan = CapturedTurn.plan(
             parsed, policy: settings.policy, knowledge: loop.knowledge, dialect: dialect, at: now)

@@ -70,7 +70,7 @@ extension CapturedTurn {
     /// Prepares a further attempt if the engine has refused what was injected and something else can be tried.
     mutating func remedy(afterStatus status: Int, body: [UInt8], at now: NIODeadline) -> Remedy {
         guard extraAttempts < 2 else { return .none }
-        let words = Self.words(of: body)
+        let words = facts.secrets.masked(Self.words(of: body))
         guard let next = nextAllowance(afterStatus: status, body: body) else {
             return status == 500 && facts.policy.retriesServerErrors ? attemptWithNothing(after: words) : .none
         }

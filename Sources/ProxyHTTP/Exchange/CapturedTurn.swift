@@ -112,6 +112,8 @@ struct CapturedTurn {
         var policy: RequestPolicy
         var maximumReplySize: Int
         var maximumEventSize: Int
+        /// What no record says.
+        var secrets = Secrets()
     }
 
     /// - Parameter plan: What ``CapturedTurn/plan(_:policy:knowledge:dialect:at:)`` made of `request`.

@@ -6,15 +6,17 @@ final class LocalExchange: AgentExchange {
     private let agent: AgentConnection
     private var output: ReplyOutput
     private let status: HTTPResponseStatus
+    private let headers: HTTPHeaders
     private let json: [UInt8]
     private let isAwaited: Bool
 
-    /// - Parameter isAwaited: Whether the agent waits for an answer before it sends its body.
+    /// - Parameter isAwaited: Whether to answer before the body has come: the agent waits for that, or is not to be heard.
     init(agent: AgentConnection, request: ReplyOutput.Request, reply: ErrorReply, isAwaited: Bool = false) {
         self.agent = agent
         self.isAwaited = isAwaited
         output = ReplyOutput(request: request)
         status = reply.status
+        headers = reply.headers
         json = reply.body(in: request.errorForm)
     }
 
@@ -23,6 +25,7 @@ final class LocalExchange: AgentExchange {
         isAwaited = false
         output = ReplyOutput(request: request)
         status = .ok
+        headers = [:]
         self.json = Array(json.utf8)
     }
 
@@ -39,7 +42,7 @@ final class LocalExchange: AgentExchange {
     func receiveEnd() { answer() }
 
     private func answer() {
-        output.reply(status: status, json: json)
+        output.reply(status: status, json: json, headers: headers)
         agent.finish(output.take(), closes: output.mustClose)
     }
 

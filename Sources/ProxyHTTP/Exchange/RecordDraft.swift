@@ -59,6 +59,7 @@ struct RecordDraft {
             capture.note([Problem.belowRequirement])
             capture.isComplete = false
         }
+        if outcome != .completed { capture.response = facts.secrets.masked(response: capture.response) }
         return TurnRecord(
             turn: facts.turn,
             sessionID: facts.identity.session,

@@ -1,15 +1,15 @@
 /// What may be the name of a session: 1 to 200 ASCII letters, digits and `-_.:@+=~`, and neither `.` nor `..`.
 ///
 /// So an id can be a part of a path or the name of a file, and breaks no log line.
-enum SessionID {
+package enum SessionID {
     /// In bytes.
-    static let maximumLength = 200
+    package static let maximumLength = 200
 
     /// The rule, for whoever broke it. It does not repeat the id, which may be anything.
-    static let rule =
+    package static let rule =
         "a session id must be 1 to \(maximumLength) ASCII letters, digits and -_.:@+=~, and neither '.' nor '..'"
 
-    static func isValid(_ text: String) -> Bool {
+    package static func isValid(_ text: String) -> Bool {
         1...maximumLength ~= text.utf8.count && text != "." && text != ".." && text.utf8.allSatisfy(isAllowed)
     }
 

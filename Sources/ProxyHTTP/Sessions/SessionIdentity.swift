@@ -19,11 +19,20 @@ struct SessionIdentity: Hashable, Sendable {
         self.hasUnusableID = hasUnusableID
     }
 
-    /// - Parameter named: The id by path or ``AgentHeaders/named``, if there is one; valid.
-    init(named: String?, headers: HTTPHeaders, fields: SessionFields) {
+    /// - Parameters:
+    ///   - named: The id by key, path or ``AgentHeaders/named``, if there is one; valid.
+    ///   - isBound: Whether the agent must not speak of sessions that are not within `named`, not even as its parent.
+    init(named: String?, isBound: Bool = false, headers: HTTPHeaders, fields: SessionFields) {
         var search = Search(named: named, headers: headers, fields: fields)
-        (session, parent) = search.place()
+        let place = search.place()
+        session = place.session
+        parent = isBound ? place.parent.flatMap { Self.isWithin(named, $0) ? $0 : nil } : place.parent
         hasUnusableID = search.hasUnusableID
+    }
+
+    /// Whether `session` is `root` or belongs to one of its sub-agents.
+    static func isWithin(_ root: String?, _ session: String) -> Bool {
+        root.map { session == $0 || session.hasPrefix("\($0):") } ?? false
     }
 
     /// What the record says of it.

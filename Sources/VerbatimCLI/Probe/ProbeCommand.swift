@@ -24,6 +24,9 @@ struct ProbeCommand: AsyncParsableCommand {
 
     @Option(name: Setting.upstreamURL.name, help: Setting.upstreamURL.help) var upstreamURL: String?
     @Option(name: Setting.upstreamAPIKey.name, help: Setting.upstreamAPIKey.help) var upstreamAPIKey: String?
+    @Option(name: Setting.upstreamAPIKeyFile.name, help: Setting.upstreamAPIKeyFile.help)
+    var upstreamAPIKeyFile: String?
+    @Option(name: Setting.upstreamCA.name, help: Setting.upstreamCA.help) var upstreamCA: String?
     @Option(help: ArgumentHelp("The model to ask (default: the first one the engine lists).", valueName: "name"))
     var model: String?
     @Option(help: ArgumentHelp("Probe this API only; may be given several times (default: all).", valueName: "name"))
@@ -54,8 +57,7 @@ struct ProbeCommand: AsyncParsableCommand {
                     requiredAPIs: api.isEmpty ? [.chatCompletions] : apis)
             }
         } catch let error as ProxyError {
-            let isUsage = error.reason == .invalidConfiguration
-            throw CommandFailure(code: isUsage ? EX_USAGE : EX_UNAVAILABLE, message: error.message)
+            throw CommandFailure(code: Self.exitCode(error.reason), message: error.message)
         }
         StandardOutput.print(json ? report.json : report.table)
         guard report.shortfalls.isEmpty, report.findings.contains(where: { $0.level != nil }) else {
@@ -64,6 +66,14 @@ struct ProbeCommand: AsyncParsableCommand {
                 code: 1,
                 message: requirement.map { "below --require-capture \($0.rawValue): \(what)" }
                     ?? "no request of any kind was answered")
+        }
+    }
+
+    private static func exitCode(_ reason: ProxyError.Reason) -> Int32 {
+        switch reason {
+        case .invalidConfiguration: EX_USAGE
+        case .fileUnavailable: EX_NOINPUT
+        case .traceUnavailable, .addressUnavailable: EX_UNAVAILABLE
         }
     }
 
@@ -87,7 +97,9 @@ struct ProbeCommand: AsyncParsableCommand {
             SettingValue(setting, flag: flag, environment: environment)
         }
         var configuration = ProxyConfiguration(upstreamURL: try value(.upstreamURL, upstreamURL).upstreamURL())
-        configuration.upstreamAPIKey = value(.upstreamAPIKey, upstreamAPIKey).text
+        try configuration.setUpstream(
+            key: value(.upstreamAPIKey, upstreamAPIKey), keyFile: value(.upstreamAPIKeyFile, upstreamAPIKeyFile),
+            authority: value(.upstreamCA, upstreamCA))
         configuration.port = 0
         if let count = try value(.topLogprobs, topLogprobs).integer() { configuration.topLogprobs = count }
         if let time = try value(.requestTimeout, requestTimeout).seconds() { configuration.requestTimeout = time }

@@ -20,15 +20,22 @@ struct ServeCommand: AsyncParsableCommand {
             environment variable as well: --top-logprobs as VERBATIM_TOP_LOGPROBS.
 
             Exit codes: 0 after SIGTERM or SIGINT, 128 and its number after a second signal, 64 wrong usage, \
-            69 the port is taken, 73 the trace cannot be written.
+            66 a file of keys or certificates cannot be read, 69 the port is taken, 73 the trace cannot be written.
             """
     )
 
     @Option(name: Setting.upstreamURL.name, help: Setting.upstreamURL.help) var upstreamURL: String?
     @Option(name: Setting.upstreamAPIKey.name, help: Setting.upstreamAPIKey.help) var upstreamAPIKey: String?
+    @Option(name: Setting.upstreamAPIKeyFile.name, help: Setting.upstreamAPIKeyFile.help)
+    var upstreamAPIKeyFile: String?
+    @Option(name: Setting.upstreamCA.name, help: Setting.upstreamCA.help) var upstreamCA: String?
     @Option(name: Setting.trace.name, help: Setting.trace.help) var trace: String?
     @Option(name: Setting.host.name, help: Setting.host.help) var host: String?
     @Option(name: Setting.port.name, help: Setting.port.help) var port: String?
+    @Option(name: Setting.apiKey.name, help: Setting.apiKey.help) var apiKey: [String] = []
+    @Option(name: Setting.apiKeyFile.name, help: Setting.apiKeyFile.help) var apiKeyFile: String?
+    @Option(name: Setting.tlsCertificate.name, help: Setting.tlsCertificate.help) var tlsCertificate: String?
+    @Option(name: Setting.tlsKey.name, help: Setting.tlsKey.help) var tlsKey: String?
     @Option(name: Setting.topLogprobs.name, help: Setting.topLogprobs.help) var topLogprobs: String?
     @Option(name: Setting.requestTimeout.name, help: Setting.requestTimeout.help) var requestTimeout: String?
     @Option(name: Setting.connectTimeout.name, help: Setting.connectTimeout.help) var connectTimeout: String?
@@ -62,6 +69,7 @@ struct ServeCommand: AsyncParsableCommand {
         } catch {
             switch error.reason {
             case .invalidConfiguration: throw CommandFailure.usage(error.message)
+            case .fileUnavailable: throw CommandFailure(code: EX_NOINPUT, message: error.message)
             case .addressUnavailable: throw CommandFailure(code: EX_UNAVAILABLE, message: error.message)
             case .traceUnavailable: throw CommandFailure(code: EX_CANTCREAT, message: error.message)
             }
@@ -80,7 +88,13 @@ struct ServeCommand: AsyncParsableCommand {
             SettingValue(setting, flag: flag, environment: environment)
         }
         var configuration = ProxyConfiguration(upstreamURL: try value(.upstreamURL, upstreamURL).upstreamURL())
-        configuration.upstreamAPIKey = value(.upstreamAPIKey, upstreamAPIKey).text
+        try configuration.setUpstream(
+            key: value(.upstreamAPIKey, upstreamAPIKey), keyFile: value(.upstreamAPIKeyFile, upstreamAPIKeyFile),
+            authority: value(.upstreamCA, upstreamCA))
+        configuration.apiKeys = (apiKey.isEmpty ? value(.apiKey, nil).list : apiKey).map { APIKey($0) }
+        configuration.apiKeyFile = value(.apiKeyFile, apiKeyFile).text
+        configuration.tlsCertificate = value(.tlsCertificate, tlsCertificate).text
+        configuration.tlsKey = value(.tlsKey, tlsKey).text
         if let trace = value(.trace, trace).text { configuration.trace = trace }
         if let host = value(.host, host).text { configuration.host = host }
         if let port = try value(.port, port).integer() { configuration.port = port }

@@ -34,6 +34,24 @@ extension Setting {
             "Replaces the agent's key, in the header the agent used. Prefer the environment: arguments are visible to "
             + "other users.",
         otherVariables: ["OPENCODE_UPSTREAM_API_KEY"])
+    static let upstreamAPIKeyFile = Setting(
+        flag: "upstream-api-key-file", value: "file", standard: "none", meaning: "File that holds that key.")
+    static let upstreamCA = Setting(
+        flag: "upstream-ca", value: "file", standard: "none: the system's",
+        meaning: "PEM certificates that the engine's must be signed by.")
+    static let apiKey = Setting(
+        flag: "api-key", value: "key", standard: "none: everybody is let in",
+        meaning:
+            "Key that agents must send. May be given several times; in the environment with commas between. Prefer a file."
+    )
+    static let apiKeyFile = Setting(
+        flag: "api-key-file", value: "file", standard: "none",
+        meaning: "File of keys that agents must send, one a line; KEY SESSION binds one to a session.")
+    static let tlsCertificate = Setting(
+        flag: "tls-cert", value: "file", standard: "none: plain HTTP",
+        meaning: "PEM certificates to serve HTTPS with, the proxy's own first.")
+    static let tlsKey = Setting(
+        flag: "tls-key", value: "file", standard: "none", meaning: "PEM private key of that certificate.")
     static let trace = Setting(
         flag: "trace", value: "path", standard: "trace.jsonl",
         meaning: "File the turns are appended to; folders are created.")
@@ -98,7 +116,9 @@ extension Setting {
 
     /// In the order of `--help`.
     static let all: [Setting] = [
-        upstreamURL, upstreamAPIKey, trace, host, port, topLogprobs, requestTimeout, connectTimeout, idleTimeout,
+        upstreamURL, upstreamAPIKey, upstreamAPIKeyFile, upstreamCA, trace, host, port, apiKey, apiKeyFile,
+        tlsCertificate,
+        tlsKey, topLogprobs, requestTimeout, connectTimeout, idleTimeout,
         maxTokensCap, disableThinking, modelOverride, sampling, engine, capture, requireCapture, retryServerError,
         traceDetail,
         traceSync, maxBodySize, maxReplySize, shutdownGrace, logLevel, quiet,

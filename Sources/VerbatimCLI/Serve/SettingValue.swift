@@ -1,3 +1,5 @@
+import Verbatim
+
 /// A setting's value as text, and where it came from: the flag, else the environment, else nowhere.
 struct SettingValue {
     let setting: Setting
@@ -5,23 +7,34 @@ struct SettingValue {
     let text: String?
     /// `--port` or `VERBATIM_PORT`, for error messages.
     let source: String
+    /// Where it came from: the flag before its own variable before others.
+    let rank: Int
 
     init(_ setting: Setting, flag: String?, environment: [String: String]) {
         self.setting = setting
         if let flag {
             text = flag
             source = "--\(setting.flag)"
+            rank = 0
             return
         }
-        for variable in [setting.variable] + setting.otherVariables {
+        for (index, variable) in ([setting.variable] + setting.otherVariables).enumerated() {
             if let value = environment[variable], !value.isEmpty {
                 text = value
                 source = variable
+                rank = 1 + index
                 return
             }
         }
         text = nil
         source = "--\(setting.flag)"
+        rank = .max
+    }
+
+    /// Several values in one, with commas between.
+    var list: [String] {
+        (text ?? "").split(separator: ",").map { $0.trimmingPrefix { $0 == " " } }.filter { !$0.isEmpty }.map(
+            String.init)
     }
 
     /// The upstream URL, which has no default.
@@ -84,5 +97,17 @@ struct SettingValue {
 
     private func wrong(_ expected: String) -> CommandFailure {
         .usage("\(source): expected \(expected), not \"\(text ?? "")\"")
+    }
+}
+
+extension ProxyConfiguration {
+    /// What is said to the engine and believed of it. Of a key and a file of it, a flag wins over a variable.
+    mutating func setUpstream(key: SettingValue, keyFile: SettingValue, authority: SettingValue) throws {
+        if key.text != nil && key.rank == keyFile.rank {
+            throw CommandFailure.usage("\(key.source) and \(keyFile.source) are both given: give one of them")
+        }
+        upstreamAPIKey = key.rank < keyFile.rank ? key.text : nil
+        upstreamAPIKeyFile = keyFile.rank < key.rank ? keyFile.text : nil
+        upstreamCA = authority.text
     }
 }

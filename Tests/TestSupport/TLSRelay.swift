@@ -1,0 +1,110 @@
+import Foundation
+package import MockEngine
+import NIOCore
+import NIOPosix
+package import NIOSSL
+
+/// A certificate of `Tests/Fixtures/tls`, made by the script that is there.
+package struct TestCertificate: Sendable {
+    package let certificatePath: String
+    package let keyPath: String
+
+    package init(_ name: String) {
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "Fixtures/tls")
+        certificatePath = folder.appending(path: "\(name).pem").path
+        keyPath = folder.appending(path: "\(name).key").path
+    }
+
+    /// Who has signed those that are to be trusted.
+    package static let authority = TestCertificate("authority")
+}
+
+/// Puts TLS in front of a server that speaks none.
+package final class TLSRelay: Sendable {
+    package let port: Int
+    /// The names that clients have asked for; `nil` for a handshake without one.
+    package let names: Monitor<[String?]>
+    private let listener: any Channel
+
+    private init(listener: any Channel, names: Monitor<[String?]>) {
+        self.listener = listener
+        self.names = names
+        port = listener.localAddress?.port ?? 0
+    }
+
+    /// Listens on 127.0.0.1 and hands on to `target` what comes.
+    package static func start(
+        _ certificate: TestCertificate, to target: Int, newest version: TLSVersion = .tlsv13
+    ) async throws -> TLSRelay {
+        let names = Monitor<[String?]>([])
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: try NIOSSLCertificate.fromPEMFile(certificate.certificatePath).map { .certificate($0) },
+            privateKey: .privateKey(try NIOSSLPrivateKey(file: certificate.keyPath, format: .pem)))
+        configuration.minimumTLSVersion = .tlsv1
+        configuration.maximumTLSVersion = version
+        configuration.sslContextCallback = { values, promise in
+            names.update { $0.append(values.serverHostname) }
+            promise.succeed(.noChanges)
+        }
+        let context = try NIOSSLContext(configuration: configuration)
+        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers([
+                        NIOSSLServerHandler(context: context), RelayHandler(to: target),
+                    ])
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        return TLSRelay(listener: listener, names: names)
+    }
+
+    package func stop() async { try? await listener.close() }
+}
+
+/// One direction of a relayed connection; the client's opens the other.
+private final class RelayHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let target: Int?
+    private var other: (any Channel)?
+    private var early: [ByteBuffer] = []
+
+    init(to target: Int) { self.target = target }
+
+    init(from other: any Channel) {
+        target = nil
+        self.other = other
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        guard let target else { return }
+        let client = context.channel
+        let relay = NIOLoopBound(self, eventLoop: context.eventLoop)
+        ClientBootstrap(group: context.eventLoop)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(RelayHandler(from: client))
+                }
+            }
+            .connect(host: "127.0.0.1", port: target)
+            .whenComplete { result in
+                guard case .success(let server) = result else { return client.close(promise: nil) }
+                relay.value.other = server
+                for bytes in relay.value.early { server.writeAndFlush(bytes, promise: nil) }
+                if !client.isActive { server.close(promise: nil) }
+            }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = unwrapInboundIn(data)
+        if let other { other.writeAndFlush(bytes, promise: nil) } else { early.append(bytes) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { other?.close(promise: nil) }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}

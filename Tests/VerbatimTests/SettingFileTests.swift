@@ -1,0 +1,191 @@
+import Foundation
+import Logging
+import Synchronization
+import Testing
+import Verbatim
+
+/// The files that settings name, and what is said of those that cannot be used.
+@Suite("Files of keys and certificates")
+final class SettingFileTests {
+    private let folder = FileManager.default.temporaryDirectory.appending(path: "verbatim-\(UUID().uuidString)")
+
+    init() throws { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
+
+    private func file(_ text: String, mode: Int = 0o600) throws -> String {
+        let path = folder.appending(path: UUID().uuidString).path
+        #expect(FileManager.default.createFile(atPath: path, contents: Data(text.utf8)))
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+        return path
+    }
+
+    private static func fixture(_ name: String) -> String {
+        URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "Fixtures/tls/\(name)").path
+    }
+
+    /// Starts a proxy and stops it; what stood in its way, and what it logged.
+    private func start(
+        _ configure: (inout ProxyConfiguration) throws -> Void
+    ) async throws -> (error: ProxyError?, log: [String]) {
+        let lines = LogLines()
+        var configuration = ProxyConfiguration(upstreamURL: "https://127.0.0.1:1")
+        configuration.port = 0
+        configuration.capture = .off
+        configuration.logger = Logger(label: "test") { _ in CollectingHandler(lines: lines) }
+        try configure(&configuration)
+        let proxy = InterceptionProxy(configuration: configuration)
+        do {
+            try await proxy.start()
+        } catch {
+            return (error, lines.all)
+        }
+        await proxy.stop()
+        return (nil, lines.all)
+    }
+
+    @Test(
+        "A file of keys that cannot be used is named with its line",
+        arguments: [
+            ("", "is empty"), ("# nothing\n\n  \t\n", "holds no key"),
+            ("a\nb c d\n", "line 2: expected KEY or KEY SESSION"),
+            ("a\n\n#\nb\r\na s", "line 5: the same key is given twice"), ("ü", "line 1: a key must not"),
+            ("a b/c", "line 1: a session id must be"), ("a \u{E9}", "line 1: a session id must be"),
+            ("a ..", "line 1: a session id must be"), ("a\u{0}b", "line 1: a key must not"),
+            ("a s\nb s:t:u\nc t", "session s:t:u lies within session s"),
+        ])
+    func badKeys(text: String, expected: String) async throws {
+        let path = try file(text)
+        let error = try #require(try await start { $0.apiKeyFile = path }.error)
+        #expect(error.reason == .invalidConfiguration)
+        #expect(error.message.hasPrefix("api-key-file: ") && error.message.contains(expected), "\(error.message)")
+    }
+
+    @Test("Lines of keys may have comments, blanks and line breaks of any system")
+    func goodKeys() async throws {
+        let path = try file("\u{20}# all\r\n\r\nsk-a  rollout-1 \r\n\tsk-b\trollout-1\nsk-c")
+        let result = try await start { $0.apiKeyFile = path }
+        #expect(result.error == nil && result.log.isEmpty)
+    }
+
+    @Test("A file that cannot be read", arguments: ["", "/nonexistent/file", "/"])
+    func unreadable(path: String) async throws {
+        let settings: [(String, WritableKeyPath<ProxyConfiguration, String?>)] = [
+            ("api-key-file", \.apiKeyFile), ("upstream-api-key-file", \.upstreamAPIKeyFile),
+            ("upstream-ca", \.upstreamCA),
+            ("tls-cert", \.tlsCertificate), ("tls-key", \.tlsKey),
+        ]
+        for (name, setting) in settings {
+            let error = try #require(
+                try await start {
+                    $0.tlsCertificate = name == "tls-key" ? Self.fixture("good.pem") : nil
+                    $0.tlsKey = name == "tls-cert" ? Self.fixture("good.key") : nil
+                    $0[keyPath: setting] = path
+                }.error)
+            #expect(error.reason == .fileUnavailable)
+            #expect(error.message.hasPrefix("\(name): cannot read '\(path)': "), "\(error.message)")
+        }
+    }
+
+    @Test(
+        "A file for the engine's key holds one",
+        arguments: [("a\nb", "more than one line"), ("#\n", "holds no key"), ("a b", "line 1: a key must not")])
+    func badUpstreamKey(text: String, expected: String) async throws {
+        let path = try file(text)
+        let error = try #require(try await start { $0.upstreamAPIKeyFile = path }.error)
+        #expect(error.reason == .invalidConfiguration && error.message.contains(expected), "\(error.message)")
+        let both = try #require(
+            try await start {
+                $0.upstreamAPIKeyFile = path
+                $0.upstreamAPIKey = "k"
+            }.error)
+        #expect(both.message.contains("give one of them"))
+    }
+
+    @Test("Keys that are given directly are checked, too", arguments: ["", "a b", "a\n", "é"])
+    func badDirectKeys(key: String) async throws {
+        #expect(
+            try await start { $0.apiKeys = [APIKey(key)] }.error?.message.hasPrefix("api-key: a key must not") == true)
+        #expect(try await start { $0.upstreamAPIKey = key }.error?.reason == .invalidConfiguration)
+        let twice = try await start { $0.apiKeys = [APIKey("k"), APIKey("k", session: "s")] }
+        #expect(twice.error?.message == "api-key: the same key is given twice")
+    }
+
+    @Test("Certificates and keys that are none, or do not belong together")
+    func certificates() async throws {
+        let garbage = try file("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        let (good, key) = (Self.fixture("good.pem"), Self.fixture("good.key"))
+        func message(_ certificate: String?, _ key: String?) async throws -> String? {
+            let result = try await start {
+                $0.tlsCertificate = certificate
+                $0.tlsKey = key
+            }
+            if let error = result.error { #expect(error.reason == .invalidConfiguration) }
+            return result.error?.message
+        }
+        #expect(try await message(good, key) == nil)
+        #expect(try await message(good, nil) == "tls-cert goes with --tls-key, its private key")
+        #expect(try await message(nil, key) == "tls-key goes with --tls-cert, its certificate")
+        #expect(try await message(garbage, key) == "tls-cert: '\(garbage)' holds no certificate in PEM form")
+        #expect(try await message(key, key) == "tls-cert: '\(key)' holds no certificate in PEM form")
+        let noKey = "tls-key: '\(good)' holds no private key in PEM form without a pass phrase"
+        #expect(try await message(good, good) == noKey)
+        let other = Self.fixture("expired.key")
+        let mismatch = "tls-key: '\(other)' is not the key of the first certificate of tls-cert: '\(good)'"
+        #expect(try await message(good, other) == mismatch)
+        for path in [garbage, key] {
+            let error = try await start { $0.upstreamCA = path }.error
+            #expect(error?.message == "upstream-ca: '\(path)' holds no certificate in PEM form")
+        }
+        #expect(try await start { $0.upstreamCA = Self.fixture("authority.pem") }.error == nil)
+    }
+
+    @Test("Files of secrets that others can read are used and warned of")
+    func modes() async throws {
+        for (mode, isWarned) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o644, true)] {
+            let keys = try file("sk-a", mode: mode)
+            let log = try await start {
+                $0.apiKeyFile = keys
+                $0.upstreamAPIKeyFile = keys
+            }.log
+            #expect(log.count == (isWarned ? 2 : 0))
+            #expect(log.allSatisfy { $0.hasPrefix("warning: a file of secrets is open") && !$0.contains("sk-a") })
+        }
+    }
+
+    @Test("Listening beyond the machine without a key is warned of")
+    func openAddress() async throws {
+        let open = try await start { $0.host = "0.0.0.0" }
+        #expect(open.log.count == 1 && open.log.first?.hasPrefix("warning: NO API KEY") == true)
+        let keyed = try await start {
+            $0.host = "0.0.0.0"
+            $0.apiKeys = [APIKey("sk-a")]
+        }
+        #expect(keyed.log.count == 1 && keyed.log.first?.hasPrefix("notice: keys and prompts cross") == true)
+        for host in ["127.0.0.1", "localhost"] { #expect(try await start { $0.host = host }.log.isEmpty) }
+    }
+}
+
+private final class LogLines: Sendable {
+    private let lines = Mutex<[String]>([])
+
+    var all: [String] { lines.withLock { $0 } }
+
+    func add(_ line: String) { lines.withLock { $0.append(line) } }
+}
+
+private struct CollectingHandler: LogHandler {
+    let lines: LogLines
+    var logLevel = Logger.Level.info
+    var metadata: Logger.Metadata = [:]
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: Logging.LogEvent) {
+        lines.add("\(event.level): \(event.message) \(event.metadata ?? [:])")
+    }
+}
