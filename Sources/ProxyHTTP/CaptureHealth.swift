@@ -1,9 +1,11 @@
 import JSONBytes
+import NIOHTTP1
 import Synchronization
 import Trace
 import Wire
 
-/// Whether every turn has been captured as `--require-capture` demands; what `GET /healthz` tells.
+/// Whether turns can be recorded, and every one has been captured as `--require-capture` demands; what `GET /healthz`
+/// tells.
 final class CaptureHealth: Sendable {
     private struct State {
         /// Turns that were refused because they could not have been captured.
@@ -28,13 +30,24 @@ final class CaptureHealth: Sendable {
         }
     }
 
-    /// `{"status":"ok"}`, or `{"status":"degraded","reason":…,"violations":…,"refused":…}`.
-    var json: String {
+    /// 200 with `{"status":"ok"}` or `{"status":"degraded","reason":…,"violations":…,"refused":…}`; 503 with
+    /// `{"status":"unavailable","reason":…}` while turns are refused because they cannot be recorded.
+    func report(_ recorder: TraceRecorder?) -> (status: HTTPResponseStatus, json: String) {
+        if let refusal = recorder?.refusal {
+            return (.serviceUnavailable, #"{"status":"unavailable","reason":\#(Self.json(refusal))}"#)
+        }
         let state = state.withLock { $0 }
-        if state.refused + state.violations == 0 { return #"{"status":"ok"}"# }
-        var reason: [UInt8] = []
-        reason.appendJSONString(state.reason)
-        return #"{"status":"degraded","reason":\#(String(decoding: reason, as: UTF8.self)),"#
-            + #""violations":\#(state.violations),"refused":\#(state.refused)}"#
+        if state.refused + state.violations == 0 { return (.ok, #"{"status":"ok"}"#) }
+        return (
+            .ok,
+            #"{"status":"degraded","reason":\#(Self.json(state.reason)),"violations":\#(state.violations),"#
+                + #""refused":\#(state.refused)}"#
+        )
+    }
+
+    private static func json(_ text: String) -> String {
+        var json: [UInt8] = []
+        json.appendJSONString(text)
+        return String(decoding: json, as: UTF8.self)
     }
 }

@@ -46,7 +46,9 @@ final class LoopContext {
                 reply: .badRequest("the request target must be a path: this is a proxy for one engine"))
         }
         if request.path == "/healthz" && (head.method == .GET || head.method == .HEAD) {
-            return LocalExchange(agent: agent, request: request.outputRequest, json: server.health.json)
+            let report = server.health.report(recorder)
+            return LocalExchange(
+                agent: agent, request: request.outputRequest, status: report.status, json: report.json)
         }
         if let session = request.namedSession, !SessionID.isValid(session) {
             return LocalExchange(
