@@ -1,9 +1,11 @@
 import JSONBytes
+import NIOHTTP1
 import Synchronization
 import Trace
 import Wire
 
-/// Whether every turn has been captured as `--require-capture` demands; what `GET /healthz` tells.
+/// Whether turns can be recorded, and every one has been captured as `--require-capture` demands; what `GET /healthz`
+/// tells.
 final class CaptureHealth: Sendable {
     private struct State {
         /// Turns that were refused because they could not have been captured.
@@ -28,15 +30,29 @@ final class CaptureHealth: Sendable {
         }
     }
 
-    /// `{"status":"ok"}`, or `{"status":"degraded","reason":…,"violations":…,"refused":…}`.
+    /// 200 with `{"status":"ok"}` or `{"status":"degraded","reason":…,"violations":…,"refused":…}`; 503 with
+    /// `{"status":"unavailable","reason":…}` while turns are refused because they cannot be recorded.
     ///
     /// - Parameter namesSessions: Whether who asks may know of any session, and so of the reason.
-    func json(namesSessions: Bool) -> String {
+    func report(
+        _ recorder: TraceRecorder?, namesSessions: Bool
+    ) -> (status: HTTPResponseStatus, json: String) {
+        if let refusal = recorder?.refusal {
+            return (.serviceUnavailable, #"{"status":"unavailable","reason":\#(Self.json(refusal))}"#)
+        }
         let state = state.withLock { $0 }
-        if state.refused + state.violations == 0 { return #"{"status":"ok"}"# }
-        var reason: [UInt8] = []
-        reason.appendJSONString(namesSessions ? state.reason : "turns fell below --require-capture")
-        return #"{"status":"degraded","reason":\#(String(decoding: reason, as: UTF8.self)),"#
-            + #""violations":\#(state.violations),"refused":\#(state.refused)}"#
+        if state.refused + state.violations == 0 { return (.ok, #"{"status":"ok"}"#) }
+        let reason = namesSessions ? state.reason : "turns fell below --require-capture"
+        return (
+            .ok,
+            #"{"status":"degraded","reason":\#(Self.json(reason)),"violations":\#(state.violations),"#
+                + #""refused":\#(state.refused)}"#
+        )
+    }
+
+    private static func json(_ text: String) -> String {
+        var json: [UInt8] = []
+        json.appendJSONString(text)
+        return String(decoding: json, as: UTF8.self)
     }
 }

@@ -49,6 +49,12 @@ struct ErrorReply: Sendable {
             code: "trace_unavailable")
     }
 
+    static let tooManySessions = ErrorReply(
+        status: .serviceUnavailable,
+        message: "this turn would begin a new session, and the proxy has numbered the turns of as many as it can: "
+            + "name a session that has begun, or restart the proxy on a new trace",
+        type: "server_error", code: "too_many_sessions")
+
     /// 422: a client library does not try that again.
     ///
     /// - Parameter words: What the engine answered to the request; `nil` if it was not asked.

@@ -61,8 +61,10 @@ final class LoopContext {
                 reply: .badRequest("the request target must be a path: this is a proxy for one engine"))
         }
         if request.path == "/healthz" && (head.method == .GET || head.method == .HEAD) {
-            let json = server.health.json(namesSessions: server.admission.maySeeSessions(head.headers))
-            return LocalExchange(agent: agent, request: request.outputRequest, json: json)
+            let report = server.health.report(
+                recorder, namesSessions: server.admission.maySeeSessions(head.headers))
+            return LocalExchange(
+                agent: agent, request: request.outputRequest, status: report.status, json: report.json)
         }
         if let refusal = server.admission.refusal(of: &request) {
             return LocalExchange(

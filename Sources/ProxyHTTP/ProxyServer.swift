@@ -124,6 +124,15 @@ package final class ProxyServer: Sendable {
         }
     }
 
+    /// Looks whether the trace's file still stands at its path, and goes on in a new one if not. Answers why records cannot
+    /// be written, if so.
+    package func reopenTrace() async -> TraceError? {
+        guard let recorder else { return nil }
+        return await withCheckedContinuation { continuation in
+            recorder.reopen { continuation.resume(returning: $0) }
+        }
+    }
+
     /// Stops accepting, lets exchanges finish for as long as `grace`, then cuts them off. Closes the recorder.
     package func stop(grace: Duration) async {
         try? await listener.close()

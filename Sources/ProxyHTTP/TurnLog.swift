@@ -29,8 +29,8 @@ struct TurnLog: Sendable {
             ])
     }
 
-    func refusedTurn() {
-        logger.warning("refused a turn: the trace cannot be written")
+    func refusedTurn(_ reason: String) {
+        logger.warning("refused a turn", metadata: ["reason": "\(reason)"])
     }
 
     /// The model as the engine names it, else as the request does.

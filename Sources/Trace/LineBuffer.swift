@@ -20,9 +20,19 @@ package struct LineBuffer: Sendable {
         package let offset: Int
         /// Where it stands in ``LineBuffer/bytes``, without its line break, until the next chunk is read.
         package let range: Range<Int>
-        /// Whether it was passed over, and `range` is empty.
-        package let isTooLong: Bool
+        /// Why it was passed over, and `range` is empty; of most lines `nil`.
+        package let omission: Omission?
     }
+
+    /// Why a line is not held in memory.
+    package enum Omission: Hashable, Sendable {
+        case isTooLong
+        /// It is long, and does not begin like a JSON object.
+        case isNoObject
+    }
+
+    /// Lines longer than this must begin like a JSON object, or they are passed over.
+    private static let maximumForeignLength = 16 << 20
 
     package private(set) var bytes: [UInt8] = []
     private var lineStart = 0
@@ -32,7 +42,7 @@ package struct LineBuffer: Sendable {
     /// Where the line being read starts in the file, and where the next chunk does.
     private var lineOffset: Int
     private var readOffset: Int
-    private var isSkipping = false
+    private var omission: Omission?
     private let maximumLineLength: Int
 
     /// Starts at `offset`, where the line `number` starts.
@@ -46,8 +56,11 @@ package struct LineBuffer: Sendable {
     /// Where what stands behind the last line break starts, and its length.
     package var tail: (offset: Int, length: Int) { (lineOffset, readOffset - lineOffset) }
 
+    /// The number of the line that it is a part of.
+    package var nextLineNumber: Int { lineNumber }
+
     /// Where that stands in ``bytes``; `nil` if it was passed over.
-    package var tailRange: Range<Int>? { isSkipping ? nil : lineStart..<bytes.count }
+    package var tailRange: Range<Int>? { omission == nil ? lineStart..<bytes.count : nil }
 
     /// The next line if all of it has been read.
     package mutating func nextLine() -> Line? {
@@ -58,14 +71,14 @@ package struct LineBuffer: Sendable {
         let line = Line(
             number: lineNumber,
             offset: lineOffset,
-            range: isSkipping ? end..<end : lineStart..<end,
-            isTooLong: isSkipping
+            range: omission == nil ? lineStart..<end : end..<end,
+            omission: omission
         )
         lineStart = end + 1
         scanned = lineStart
         lineOffset = readOffset - (bytes.count - lineStart)
         lineNumber += 1
-        isSkipping = false
+        omission = nil
         return line
     }
 
@@ -74,14 +87,22 @@ package struct LineBuffer: Sendable {
         bytes.removeFirst(lineStart)
         scanned -= lineStart
         lineStart = 0
-        if bytes.count > maximumLineLength { isSkipping = true }
-        if isSkipping {
+        omission = omission ?? omissionOfTail
+        if omission != nil {
             bytes.removeAll()
             scanned = 0
         }
         let count = try file.read(upTo: Self.chunkSize, at: readOffset, into: &bytes)
         readOffset += count
         return count > 0
+    }
+
+    private var omissionOfTail: Omission? {
+        if bytes.count > maximumLineLength { return .isTooLong }
+        if bytes.count <= Self.maximumForeignLength { return nil }
+        let blanks: [UInt8] = [UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r")]
+        let first = bytes.prefix(4096).first { !blanks.contains($0) }
+        return first == UInt8(ascii: "{") ? nil : .isNoObject
     }
 
     private func nextLineBreak() -> Int? {

@@ -21,8 +21,8 @@ package struct OpenFile: ~Copyable, Sendable {
     /// What the file system says about a file.
     package struct Status: Hashable, Sendable {
         package enum Kind: Hashable, Sendable {
-            case regular, directory, characterDevice
-            /// FIFOs, sockets and whatever else there may be.
+            case regular, directory, characterDevice, fifo
+            /// Sockets and whatever else there may be.
             case other
         }
 
@@ -34,6 +34,8 @@ package struct OpenFile: ~Copyable, Sendable {
         let inode: UInt64
         /// When it was changed last, in nanoseconds.
         let modification: Int
+        /// How many names it has; 0 once it is deleted.
+        let links: Int
 
         /// Whether both are of one file, its size aside.
         package func isSameFile(as other: Status) -> Bool {
@@ -41,13 +43,13 @@ package struct OpenFile: ~Copyable, Sendable {
         }
     }
 
-    /// Opening for appending never waits, not even for the other end of a FIFO: that is opened for both reading and
-    /// writing, so that it needs no other end. Opening a FIFO for reading waits for its writer.
+    /// Opening never waits, not even for the other end of a FIFO. For appending one is opened for both reading and
+    /// writing, so that it needs no other end.
     package init(_ path: String, for access: Access) throws(SystemError) {
         if path.isEmpty || path.utf8.contains(0) { throw .doesNotExist }
         let flags =
             switch access {
-            case .reading: O_RDONLY
+            case .reading: O_RDONLY | O_NONBLOCK
             case .appending: O_RDWR | O_APPEND | O_NONBLOCK
             case .creating: O_RDWR | O_APPEND | O_NONBLOCK | O_CREAT | O_EXCL
             }
@@ -70,15 +72,19 @@ package struct OpenFile: ~Copyable, Sendable {
         return Status(status)
     }
 
-    /// What stands at `path` now; `nil` if nothing does.
-    package static func status(at path: String) -> Status? {
+    /// What stands at `path` now; `nil` if nothing does, or nothing that may be seen.
+    package static func status(at path: String) -> Status? { try? find(path) }
+
+    /// What stands at `path` now.
+    static func find(_ path: String) throws(SystemError) -> Status {
         var status = stat()
-        return stat(path, &status) == 0 ? Status(status) : nil
+        if stat(path, &status) != 0 { throw .last }
+        return Status(status)
     }
 
     /// Appends up to `count` of the file's bytes from `offset` on to `buffer`; answers how many there were.
     ///
-    /// Of what has no offsets (a FIFO), whatever comes next.
+    /// Of what has no offsets (a FIFO), whatever comes next; that is waited for.
     package func read(upTo count: Int, at offset: Int, into buffer: inout [UInt8]) throws(SystemError) -> Int {
         var failure: SystemError?
         let chunk = [UInt8](unsafeUninitializedCapacity: count) { bytes, initialized in
@@ -86,6 +92,7 @@ package struct OpenFile: ~Copyable, Sendable {
             repeat {
                 result = pread(descriptor, bytes.baseAddress, count, off_t(offset))
                 if result < 0, errno == ESPIPE { result = Self.readNext(descriptor, bytes.baseAddress, count) }
+                if result < 0, errno == EAGAIN, waitForBytes(milliseconds: -1) { errno = EINTR }
             } while result < 0 && SystemError.last == .wasInterrupted
             if result < 0 { failure = .last }
             initialized = max(result, 0)
@@ -105,14 +112,14 @@ package struct OpenFile: ~Copyable, Sendable {
         #endif
     }
 
-    /// Takes the file for this process alone; false if another opening of it has been given that.
-    func lock() throws(SystemError) -> Bool {
-        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-            let error = SystemError.last
-            if error == .wouldBlock { return false }
-            if error != .wasInterrupted { throw error }
-        }
-        return true
+    /// Waits until there are bytes to read, or the end is known to have been reached; false if the time is over.
+    package func waitForBytes(milliseconds: Int32) -> Bool {
+        var readiness = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        var result: Int32
+        repeat {
+            result = poll(&readiness, 1, milliseconds)
+        } while result < 0 && SystemError.last == .wasInterrupted
+        return result > 0
     }
 }
 
@@ -123,6 +130,7 @@ extension OpenFile.Status {
             case S_IFREG: .regular
             case S_IFDIR: .directory
             case S_IFCHR: .characterDevice
+            case S_IFIFO: .fifo
             default: .other
             }
         #if canImport(Darwin)
@@ -136,7 +144,8 @@ extension OpenFile.Status {
             isOpenToOthers: status.st_mode & 0o077 != 0,
             device: UInt64(truncatingIfNeeded: status.st_dev),
             inode: UInt64(truncatingIfNeeded: status.st_ino),
-            modification: Int(modification.tv_sec) &* 1_000_000_000 &+ Int(modification.tv_nsec)
+            modification: Int(modification.tv_sec) &* 1_000_000_000 &+ Int(modification.tv_nsec),
+            links: Int(status.st_nlink)
         )
     }
 }

@@ -20,7 +20,7 @@ struct PendingRecords: Sendable {
     private(set) var statistics = TraceStatistics()
     private(set) var isClosed = false
     /// Why the last attempt to write failed, until all is written.
-    private(set) var failure: SystemError?
+    private(set) var failure: WriteFailure?
 
     private let maximumBytes: Int
     private var added: [Entry] = []
@@ -34,7 +34,7 @@ struct PendingRecords: Sendable {
     /// Why no turn may start now.
     var refusal: String? {
         if isClosed { return "the trace is closed" }
-        if let failure { return "the trace cannot be written: \(failure)" }
+        if let failure { return "the trace cannot be written: \(failure.reason)" }
         if statistics.pendingBytes > maximumBytes {
             return "too many records wait to be written to the trace: \(statistics.pendingBytes) bytes"
         }
@@ -66,6 +66,11 @@ struct PendingRecords: Sendable {
     /// Whether the writer, called by the clock and not for a record, has something to do.
     mutating func startRetry() -> Bool {
         isRetryDue = false
+        return startWriting()
+    }
+
+    /// Whether the writer has something to do that nobody has called it for yet.
+    mutating func startWriting() -> Bool {
         if isWriting || isClosed { return false }
         isWriting = true
         return true
@@ -101,7 +106,7 @@ struct PendingRecords: Sendable {
 
     /// Notes that `entries`, which the writer had taken, could not be written: they and all added since stay, marked as
     /// such, to be tried again. The writer has finished.
-    mutating func noteFailure(_ error: SystemError, of entries: [Entry]) -> FailAction {
+    mutating func noteFailure(_ failure: WriteFailure, of entries: [Entry]) -> FailAction {
         added = entries + added
         var completions: [Completion] = []
         for index in added.indices {
@@ -112,11 +117,11 @@ struct PendingRecords: Sendable {
         }
         statistics.failed += completions.count
         let action = FailAction(
-            isNew: failure == nil,
+            isNew: self.failure == nil,
             schedulesRetry: !isRetryDue && !isClosed,
             completions: completions
         )
-        failure = error
+        self.failure = failure
         isWriting = false
         if action.schedulesRetry { isRetryDue = true }
         return action

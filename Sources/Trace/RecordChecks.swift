@@ -15,6 +15,14 @@ enum RecordChecks {
         "model", "engine", "ttft_s", "capture",
     ]
 
+    /// What is wrong with a line that was passed over.
+    static func finding(_ omission: LineBuffer.Omission) -> String {
+        switch omission {
+        case .isTooLong: "the line is too long to be a record"
+        case .isNoObject: "the line is no JSON object"
+        }
+    }
+
     /// Answers whose turn the line records, and tells what is wrong with it.
     static func check(_ line: Span<UInt8>, report: (String) -> Void) -> Identity? {
         if line.isEmpty {

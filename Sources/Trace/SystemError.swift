@@ -27,6 +27,10 @@ package struct SystemError: Error, Hashable, Sendable {
     static let mayTryAgain = SystemError(EAGAIN)
     static let isTooLong = SystemError(ENAMETOOLONG)
 
+    /// A device is where a file should be.
+    package static let isDevice = SystemError(ENODEV)
+    /// Nobody has opened the FIFO for writing.
+    package static let hasNoWriter = SystemError(ENXIO)
     /// The file system is full.
     package static let noSpace = SystemError(ENOSPC)
 }

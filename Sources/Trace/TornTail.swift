@@ -55,7 +55,7 @@ extension TraceFile {
                 let copy = try OpenFile(path, for: .creating)
                 try self.copy(
                     range,
-                    to: TraceFile(file: copy, path: path, kind: .regular, isNew: true, system: system)
+                    to: TraceFile(copy, path: path, isNew: true, system: system)
                 )
                 return path
             } catch .exists {

@@ -1,8 +1,8 @@
 /// Why a trace cannot be kept.
 package struct TraceError: Error, Sendable {
     package enum Code: Hashable, Sendable {
-        /// Another proxy writes to the file.
-        case locked
+        /// Another proxy, with this process id if it is known, writes to the file.
+        case locked(by: Int32?)
         case cannotOpen
         case cannotWrite
     }
@@ -22,4 +22,28 @@ package struct TraceError: Error, Sendable {
 
 extension TraceError: CustomStringConvertible {
     package var description: String { message }
+}
+
+/// Why records cannot be written just now.
+struct WriteFailure: Error, Sendable {
+    /// Without the file's path: agents are told as well.
+    let reason: String
+    /// The operating system's error number, if it gave one.
+    let errno: Int32?
+
+    init(_ error: SystemError) {
+        reason = error.description
+        errno = error.code
+    }
+
+    /// The file was renamed or deleted, and its path cannot be opened.
+    init(reopening error: TraceError) {
+        let cause =
+            switch error.code {
+            case .locked(let holder): "another proxy" + (holder.map { " (pid \($0))" } ?? "") + " writes to it"
+            case .cannotOpen, .cannotWrite: error.errno.map { SystemError($0).description } ?? "unknown"
+            }
+        reason = "its file was renamed or deleted and cannot be opened again: \(cause)"
+        errno = error.errno
+    }
 }

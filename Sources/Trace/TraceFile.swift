@@ -2,7 +2,8 @@
 struct TraceFile: ~Copyable, Sendable {
     let file: OpenFile
     let path: String
-    let kind: OpenFile.Status.Kind
+    /// As it was when it was opened.
+    private let status: OpenFile.Status
     /// Whether it did not exist before.
     let isNew: Bool
 
@@ -18,12 +19,34 @@ struct TraceFile: ~Copyable, Sendable {
         case partOfLine
     }
 
-    init(file: consuming OpenFile, path: String, kind: OpenFile.Status.Kind, isNew: Bool, system: TraceFileSystem) {
+    init(
+        _ file: consuming OpenFile, path: String, isNew: Bool, system: TraceFileSystem
+    ) throws(SystemError) {
+        let status = try file.status()
+        if status.kind == .directory { throw .isDirectory }
+        self.status = status
         self.file = file
         self.path = path
-        self.kind = kind
         self.isNew = isNew
         self.system = system
+    }
+
+    var kind: OpenFile.Status.Kind { status.kind }
+
+    /// Whether something else, or nothing, stands at the path of this regular file: it was renamed, deleted or replaced.
+    borrowing func hasMoved() -> Bool {
+        guard kind == .regular else { return false }
+        do throws(SystemError) {
+            return try !OpenFile.find(path).isSameFile(as: status)
+        } catch {
+            // Whatever else keeps the path from being looked at does not keep the file from being written.
+            return error == .doesNotExist || error == .isNotDirectory
+        }
+    }
+
+    /// Whether the file was deleted, so that what has just been written to it is nowhere to be read.
+    borrowing func isGone() -> Bool {
+        kind == .regular && (try? file.status().links) == 0 && hasMoved()
     }
 
     /// Writes `lines`, all or nothing, by one call of the operating system where it takes them all at once.
@@ -56,6 +79,9 @@ struct TraceFile: ~Copyable, Sendable {
     mutating func truncate(to length: Int) throws(SystemError) {
         try system.truncate(file.descriptor, length)
     }
+
+    /// Takes back what a failed write has left behind, as far as that is possible.
+    mutating func cleanUp() { try? removeResidue() }
 
     private mutating func removeResidue() throws(SystemError) {
         switch residue {

@@ -41,17 +41,6 @@ extension TraceFile {
         }
     }
 
-    private init(
-        _ file: consuming OpenFile,
-        path: String,
-        isNew: Bool,
-        system: TraceFileSystem
-    ) throws(SystemError) {
-        let kind = try file.status().kind
-        if kind == .directory { throw .isDirectory }
-        self.init(file: file, path: path, kind: kind, isNew: isNew, system: system)
-    }
-
     private static func reason(_ error: SystemError, for path: String) -> String {
         switch error {
         case _ where path.isEmpty: "the trace's path is empty: name a file"
@@ -70,9 +59,11 @@ extension TraceFile {
             return log(.lockUnavailable(path: path, reason: error.description))
         }
         guard isLocked else {
+            let holder = file.lockHolder
+            let proxy = "another proxy" + (holder.map { " (pid \($0))" } ?? "")
             throw TraceError(
-                .locked,
-                message: "another proxy writes to the trace '\(path)': stop it, or name another file"
+                .locked(by: holder),
+                message: "\(proxy) writes to the trace '\(path)': stop it, or name another file"
             )
         }
     }

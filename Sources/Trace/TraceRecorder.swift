@@ -4,7 +4,8 @@ internal import Synchronization
 /// Keeps the trace: numbers turns, and writes their records in the order they come, off the caller's thread.
 ///
 /// One writer encodes whatever waits and hands it to the kernel by one call per batch. If that fails, the records stay
-/// and are tried again, and ``refusal`` says why no turn may start meanwhile.
+/// and are tried again, and ``refusal`` says why no turn may start meanwhile. If the file is renamed, deleted or replaced,
+/// the writer goes on in a new one (``reopen(whenDone:)``).
 package final class TraceRecorder: Sendable {
     package struct Configuration: Sendable {
         /// When a record counts as kept.
@@ -18,9 +19,13 @@ package final class TraceRecorder: Sendable {
         package var path: String
         package var sync = Sync.write
         /// When more than this many bytes wait to be written, no new turns may start.
-        package var maximumQueuedBytes = 256 * 1024 * 1024
+        package var maximumPendingBytes = 256 << 20
+        /// Turns of further sessions may not start: the last turn of each is held in memory.
+        package var maximumSessions = 1_000_000
         /// How long after a failure writing is tried again.
         package var retryInterval = Duration.seconds(1)
+        /// How often to look whether the file still stands at its path, beside before each write.
+        package var watchInterval = Duration.milliseconds(800)
 
         package init(path: String) {
             self.path = path
@@ -30,15 +35,16 @@ package final class TraceRecorder: Sendable {
     /// About how many bytes are written at once.
     private static let batchSize = 4 * 1024 * 1024
 
-    private let configuration: Configuration
-    private let log: @Sendable (LogEvent) -> Void
-    private let numbers: Mutex<TurnNumbers>
+    let configuration: Configuration
+    let fileSystem: TraceFileSystem
+    let log: @Sendable (LogEvent) -> Void
+    let numbers: Mutex<TurnNumbers>
     private let pending: Mutex<PendingRecords>
     /// Whether `pending` has a refusal, to be asked without its lock.
     private let hasRefusal = Atomic(false)
-    private let writer = DispatchQueue(label: "verbatim.trace")
+    let writer = DispatchQueue(label: "verbatim.trace")
     /// Used by the writer only; gone when closed.
-    private let file: Mutex<TraceFile?>
+    let file: Mutex<TraceFile?>
 
     /// Opens the trace, repairs its end and goes on from its last turns.
     package init(
@@ -46,38 +52,52 @@ package final class TraceRecorder: Sendable {
         fileSystem: TraceFileSystem = .system,
         log: @escaping @Sendable (LogEvent) -> Void
     ) throws(TraceError) {
+        var numbers = TurnNumbers(maximumSessions: configuration.maximumSessions)
+        var file = try Self.openFile(configuration, fileSystem: fileSystem, continuing: &numbers, log: log)
+        self.numbers = Mutex(numbers)
+        self.configuration = configuration
+        self.fileSystem = fileSystem
+        self.log = log
+        pending = Mutex(PendingRecords(maximumBytes: configuration.maximumPendingBytes))
+        let failure = file.probe()
+        let isWatched = file.kind == .regular
+        self.file = Mutex(file)
+        if let failure { fail(WriteFailure(failure), []) }
+        if isWatched { watch() }
+    }
+
+    /// Opens the trace and brings its last turns into `numbers`.
+    static func openFile(
+        _ configuration: Configuration, fileSystem: TraceFileSystem, continuing numbers: inout TurnNumbers,
+        log: (LogEvent) -> Void
+    ) throws(TraceError) -> TraceFile {
         let path = configuration.path
-        var file = try TraceFile.open(path, system: fileSystem, log: log)
+        let file = try TraceFile.open(path, system: fileSystem, log: log)
         if file.isNew, configuration.sync == .disk { syncFolder(of: path) }
         do throws(SystemError) {
-            numbers = Mutex(file.kind == .regular ? try TurnNumbers(continuing: file.file) : TurnNumbers())
+            if file.kind == .regular { try numbers.continue(from: file.file) }
         } catch {
             throw TraceError(.cannotOpen, message: "cannot read the trace '\(path)': \(error)", errno: error.code)
         }
-        self.configuration = configuration
-        self.log = log
-        pending = Mutex(PendingRecords(maximumBytes: configuration.maximumQueuedBytes))
-        let failure = file.probe()
-        self.file = Mutex(file)
-        if let failure { fail(failure, []) }
+        return file
     }
 
     // MARK: For the proxy
 
-    /// The number of the session's next turn: 1, 2, … A restart goes on from the last one in the trace.
-    package func nextTurn(inSession id: String) -> Int {
+    /// The number of the session's next turn: 1, 2, … A restart goes on from the last one in the trace. `nil` if there
+    /// are too many sessions for a new one.
+    package func nextTurn(inSession id: String) -> Int? {
         numbers.withLock { $0.next(inSession: id) }
     }
 
-    /// Why no turn may start now; `nil` while records can be kept. Each other answer counts as a refused turn.
+    /// Why no turn may start now; `nil` while records can be kept.
     package var refusal: String? {
         guard hasRefusal.load(ordering: .relaxed) else { return nil }
-        return pending.withLock { pending in
-            let refusal = pending.refusal
-            if refusal != nil { pending.countRefusal() }
-            return refusal
-        }
+        return pending.withLock { $0.refusal }
     }
+
+    /// Counts a turn that was refused because of ``refusal``.
+    package func noteRefusedTurn() { pending.withLock { $0.countRefusal() } }
 
     /// Takes a record, always, and calls `whenKept` on the writer's thread as soon as it is in the trace, or has been
     /// tried in vain. In that case the record stays, says so, and is written as soon as can be.
@@ -110,7 +130,8 @@ package final class TraceRecorder: Sendable {
     }
 
     /// Changes `pending` and keeps `hasRefusal` in step with it.
-    private func update<Answer: Sendable>(_ body: (inout PendingRecords) -> Answer) -> Answer {
+    @discardableResult
+    func update<Answer: Sendable>(_ body: (inout PendingRecords) -> Answer) -> Answer {
         pending.withLock { pending in
             let answer = body(&pending)
             hasRefusal.store(pending.refusal != nil, ordering: .relaxed)
@@ -122,10 +143,18 @@ package final class TraceRecorder: Sendable {
 
     /// Writes until nothing is left or an attempt fails. When one fails, or has failed before, the records are tried one
     /// by one: what still fits is written.
-    private func writePending() {
+    func writePending() {
         guard file.withLock({ $0 != nil }) else { return }
-        var isCautious = pending.withLock { $0.failure != nil }
-        if isCautious, let failure = file.withLock({ $0?.probe() }) { return fail(failure, []) }
+        var isCautious = failure != nil
+        if isCautious {
+            // Although nothing may wait, it must be known whether writing works.
+            do throws(WriteFailure) {
+                try followPath()
+            } catch {
+                return fail(error, [])
+            }
+            if let failure = file.withLock({ $0?.probe() }) { return fail(WriteFailure(failure), []) }
+        }
         var recorded = 0
         while true {
             /// In reverse, so that what is written can be let go of at once.
@@ -133,7 +162,7 @@ package final class TraceRecorder: Sendable {
             if backlog.isEmpty { break }
             while !backlog.isEmpty {
                 let batch = takeBatch(from: &backlog, isSingle: isCautious)
-                do throws(SystemError) {
+                do throws(WriteFailure) {
                     try write(batch)
                 } catch {
                     backlog.append(contentsOf: batch.reversed())
@@ -160,21 +189,35 @@ package final class TraceRecorder: Sendable {
         return batch
     }
 
-    private func write(_ batch: [PendingRecords.Entry]) throws(SystemError) {
+    private func write(_ batch: [PendingRecords.Entry]) throws(WriteFailure) {
         var lines: [UInt8] = []
         lines.reserveCapacity(batch.reduce(0) { $0 + $1.size })
         for entry in batch { TurnRecordEncoder.append(entry.record, to: &lines) }
         let sync = configuration.sync == .disk
-        try file.withLock { file throws(SystemError) in try file?.append(lines, sync: sync) }
+        repeat {
+            try followPath()
+            do throws(SystemError) {
+                try file.withLock { file throws(SystemError) in try file?.append(lines, sync: sync) }
+            } catch {
+                throw WriteFailure(error)
+            }
+            // Deleted since it was looked at, with the records in it.
+        } while file.withLock { $0?.isGone() ?? false }
     }
 
-    private func fail(_ error: SystemError, _ entries: [PendingRecords.Entry]) {
-        let action = update { $0.noteFailure(error, of: entries) }
-        let message = "cannot write the trace '\(configuration.path)': \(error)"
-        if action.isNew { log(.writeFailed(reason: message, pending: statistics.pending)) }
-        for completion in action.completions {
-            completion(.failure(TraceError(.cannotWrite, message: message, errno: error.code)))
-        }
+    /// Why the last attempt to write has failed, until all is written.
+    var failure: WriteFailure? { pending.withLock { $0.failure } }
+
+    func error(_ failure: WriteFailure) -> TraceError {
+        let message = "cannot write the trace '\(configuration.path)': \(failure.reason)"
+        return TraceError(.cannotWrite, message: message, errno: failure.errno)
+    }
+
+    func fail(_ failure: WriteFailure, _ entries: [PendingRecords.Entry]) {
+        let action = update { $0.noteFailure(failure, of: entries) }
+        let error = error(failure)
+        if action.isNew { log(.writeFailed(reason: error.message, pending: statistics.pending)) }
+        for completion in action.completions { completion(.failure(error)) }
         guard action.schedulesRetry else { return }
         writer.asyncAfter(deadline: .now() + configuration.retryInterval.dispatchInterval) { [weak self] in
             guard let self, update({ $0.startRetry() }) else { return }
@@ -184,7 +227,7 @@ package final class TraceRecorder: Sendable {
 }
 
 extension Duration {
-    fileprivate var dispatchInterval: DispatchTimeInterval {
+    var dispatchInterval: DispatchTimeInterval {
         let longest: Int64 = 86_400
         return .nanoseconds(
             Int(min(components.seconds, longest) * 1_000_000_000 + components.attoseconds / 1_000_000_000)

@@ -6,11 +6,15 @@ package struct TurnNumbers: Sendable {
     package static let defaultSession = "default"
 
     private var lastTurns: [String: Int] = [:]
+    private let maximumSessions: Int
 
-    init() {}
+    /// - Parameter maximumSessions: How many sessions can have been begun; those in a file count, but are always known.
+    init(maximumSessions: Int) {
+        self.maximumSessions = maximumSessions
+    }
 
     /// Goes on from the last turn of each session in `file`. Lines that are no records are passed over.
-    init(continuing file: borrowing OpenFile) throws(SystemError) {
+    mutating func `continue`(from file: borrowing OpenFile) throws(SystemError) {
         var buffer = LineBuffer()
         while try buffer.fill(from: file) {
             while let line = buffer.nextLine() {
@@ -22,8 +26,16 @@ package struct TurnNumbers: Sendable {
         }
     }
 
-    mutating func next(inSession id: String) -> Int {
-        let turn = lastTurns[id, default: 0] + 1
+    /// Goes on from the later last turn of each session.
+    mutating func merge(_ other: TurnNumbers) {
+        lastTurns.merge(other.lastTurns) { max($0, $1) }
+    }
+
+    /// `nil` for a new session if there are too many already.
+    mutating func next(inSession id: String) -> Int? {
+        let last = lastTurns[id]
+        if last == nil, lastTurns.count >= maximumSessions { return nil }
+        let turn = (last ?? 0) + 1
         lastTurns[id] = turn
         return turn
     }

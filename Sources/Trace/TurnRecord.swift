@@ -162,13 +162,15 @@ package struct ClientField: Sendable {
 }
 
 extension TurnRecord {
-    /// About how many bytes the record holds.
+    /// About how many bytes of memory the record takes: all of it that can be large, and something for the rest.
     var estimatedSize: Int {
-        var size = 1024 + request.count + response.count + (promptTokenIDs?.count ?? 0) + (usage?.count ?? 0)
-        for choice in choices {
-            size += (choice.logprobs?.count ?? 0) + choice.tokens.bytes.count
-            size += choice.tokenIDs.bytes.count + choice.logprobValues.bytes.count
-        }
+        var size = 1024 + request.count + response.count + path.utf8.count + sessionID.utf8.count
+        size += (parentSessionID?.utf8.count ?? 0) + (engine?.utf8.count ?? 0)
+        for text in [promptTokenIDs, usage, model, responseID] { size += text?.count ?? 0 }
+        for text in refusals { size += text.utf8.count + 32 }
+        for text in problems { size += text.utf8.count + 32 }
+        for field in clientFields { size += field.name.utf8.count + (field.value?.count ?? 0) + 64 }
+        for choice in choices { size += choice.estimatedSize }
         return size
     }
 
@@ -177,6 +179,14 @@ extension TurnRecord {
         isComplete = false
         if !problems.contains(ProblemCode.traceWriteFailed) { problems.append(ProblemCode.traceWriteFailed) }
         if !isHeadSent { status = 503 }
+    }
+}
+
+extension ChoiceRecord {
+    fileprivate var estimatedSize: Int {
+        var size = 256 + tokens.bytes.count + tokenIDs.bytes.count + logprobValues.bytes.count
+        for text in [logprobs, finishReason, promptTokenIDs] { size += text?.count ?? 0 }
+        return size
     }
 }
 

@@ -1,40 +1,70 @@
-/// Checks that the turns of each session are 1, 2, … without gap or repetition, in whatever order they were recorded.
+/// Checks that the turns of each session follow each other without gap or repetition, in whatever order they were
+/// recorded. A session need not begin with turn 1: its first turns may stand in a file that was renamed.
 struct TurnSequenceCheck: Sendable {
+    struct Place: Hashable, Comparable, Sendable {
+        let file: Int
+        let line: Int
+
+        static func < (a: Place, b: Place) -> Bool { (a.file, a.line) < (b.file, b.line) }
+    }
+
+    typealias Gap = (session: String, missing: ClosedRange<Int>, place: Place)
+
     fileprivate struct Session: Sendable {
-        /// All turns before this one have been seen.
-        var next = 1
-        /// Turns seen beyond `next`, and their lines.
-        var ahead: [Int: Int] = [:]
+        /// Turns that have been seen without a gap among them, and where the first of them was.
+        var block: Range<Int>
+        var start: Place
+        /// Turns seen before and behind that, and where.
+        var apart: [Int: Place] = [:]
     }
 
     private var sessions: [String: Session] = [:]
 
     var sessionCount: Int { sessions.count }
 
+    /// How many sessions have no turn 1.
+    var continuedSessionCount: Int { sessions.values.count { $0.block.lowerBound > 1 && $0.apart[1] == nil } }
+
     /// Notes a turn; false if it has been seen before.
-    mutating func visit(_ turn: Int, of session: String, line: Int) -> Bool {
-        sessions[session, default: Session()].visit(turn, line: line)
+    mutating func visit(_ turn: Int, of session: String, at place: Place) -> Bool {
+        sessions[session]?.visit(turn, at: place) ?? begin(session, with: turn, at: place)
     }
 
-    /// The turns that are missing before others, with the line of the turn that follows them.
-    func gaps() -> [(session: String, missing: ClosedRange<Int>, line: Int)] {
-        var gaps: [(session: String, missing: ClosedRange<Int>, line: Int)] = []
-        for (name, session) in sessions {
-            var expected = session.next
-            for (turn, line) in session.ahead.sorted(by: { $0.key < $1.key }) {
-                if turn > expected { gaps.append((name, expected...turn - 1, line)) }
-                expected = turn + 1
-            }
-        }
-        return gaps.sorted { $0.line < $1.line }
+    private mutating func begin(_ session: String, with turn: Int, at place: Place) -> Bool {
+        // The number after the last one must be a number too.
+        sessions[session] = Session(block: turn..<(turn == Int.max ? turn : turn + 1), start: place)
+        return true
+    }
+
+    /// The turns that are missing between others, with the place of the turn that follows them.
+    func gaps() -> [Gap] {
+        sessions.flatMap { name, session in session.gaps.map { (name, $0.missing, $0.place) } }
+            .sorted { $0.place < $1.place }
     }
 }
 
 extension TurnSequenceCheck.Session {
-    fileprivate mutating func visit(_ turn: Int, line: Int) -> Bool {
-        if turn < next || ahead[turn] != nil { return false }
-        ahead[turn] = line
-        while ahead.removeValue(forKey: next) != nil { next += 1 }
+    fileprivate mutating func visit(_ turn: Int, at place: TurnSequenceCheck.Place) -> Bool {
+        if block.contains(turn) || apart[turn] != nil || turn == Int.max { return false }
+        apart[turn] = place
+        var upper = block.upperBound
+        while apart.removeValue(forKey: upper) != nil { upper += 1 }
+        var lower = block.lowerBound
+        while let place = apart.removeValue(forKey: lower - 1) {
+            lower -= 1
+            start = place
+        }
+        block = lower..<upper
         return true
+    }
+
+    fileprivate var gaps: [(missing: ClosedRange<Int>, place: TurnSequenceCheck.Place)] {
+        var parts = apart.map { (turns: $0.key..<$0.key + 1, place: $0.value) }
+        parts.append((block, start))
+        parts.sort { $0.turns.lowerBound < $1.turns.lowerBound }
+        return zip(parts, parts.dropFirst()).compactMap { earlier, later in
+            let missing = earlier.turns.upperBound..<later.turns.lowerBound
+            return missing.isEmpty ? nil : (ClosedRange(missing), later.place)
+        }
     }
 }

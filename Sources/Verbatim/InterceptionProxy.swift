@@ -100,6 +100,18 @@ public final class InterceptionProxy: Sendable {
         }
     }
 
+    /// Looks whether the trace's file still stands at its path, and goes on in a new one if not: to be called by whoever
+    /// has renamed the file, as log rotation does. When this returns, nothing more is written to the renamed one.
+    ///
+    /// By itself the proxy notices it within a second. Does nothing if the proxy is not running or keeps no trace.
+    ///
+    /// - Throws: ``ProxyError`` with ``ProxyError/Reason/traceUnavailable`` if the path cannot be written. Then turns are
+    ///   refused, their records wait, and it is tried again every second.
+    public func reopenTrace() async throws(ProxyError) {
+        let server: ProxyServer? = state.withLock { if case .running(let server) = $0 { server } else { nil } }
+        if let error = await server?.reopenTrace() { throw ProxyError(.traceUnavailable, error.message) }
+    }
+
     /// Stops accepting, lets running turns finish for as long as ``ProxyConfiguration/shutdownGrace``, cuts off and
     /// records those that have not, and closes the trace. Returns when all that is done, whoever began it; does nothing
     /// if the proxy is not running.

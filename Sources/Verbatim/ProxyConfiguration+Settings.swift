@@ -15,6 +15,7 @@ extension ProxyConfiguration {
         }
         try check(port, named: "port", in: 0...65535)
         try check(topLogprobs, named: "top-logprobs", in: 0...20)
+        try check(maxPending, named: "max-pending", in: 1...Int.max)
         try check(maxBodySize, named: "max-body-size", in: 1...Int.max)
         try check(maxReplySize, named: "max-reply-size", in: 1...Int.max)
         if let maxTokensCap { try check(maxTokensCap, named: "max-tokens-cap", in: 1...Int.max) }
@@ -47,6 +48,7 @@ extension ProxyConfiguration {
 
     var recorderConfiguration: TraceRecorder.Configuration {
         var configuration = TraceRecorder.Configuration(path: trace)
+        configuration.maximumPendingBytes = maxPending
         switch traceSync {
         case .write: configuration.sync = .write
         case .disk: configuration.sync = .disk

@@ -116,6 +116,9 @@ public struct ProxyConfiguration: Sendable {
     public var traceDetail = TraceDetail.full
     /// Default: ``TraceSync/write``.
     public var traceSync = TraceSync.write
+    /// How much memory records may take that wait to be written, in bytes; beyond it new turns are refused with 503.
+    /// Default: 256 MiB.
+    public var maxPending = 256 << 20
     /// Largest request body of a captured route, in bytes; 413 beyond it. Default: 64 MiB.
     public var maxBodySize = 64 << 20
     /// Largest reply held in memory, in bytes; beyond it a reply passes through as it is. Default: 64 MiB.

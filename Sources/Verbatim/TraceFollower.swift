@@ -1,6 +1,6 @@
 import Trace
 
-/// Reads on in a file that grows, is replaced, or is not there yet.
+/// Reads on in a file that grows, is renamed, deleted or replaced, or is not there yet.
 struct TraceFollower: Sendable {
     struct News {
         var turns: [Turn] = []
@@ -9,16 +9,27 @@ struct TraceFollower: Sendable {
         var mayHaveMore = false
     }
 
+    /// The file that is being read, and how far.
+    private final class Source: Sendable {
+        let file: OpenFile
+        init(_ file: consuming OpenFile) { self.file = file }
+    }
+
     private static let maximumMarkLength = 512
+    /// How long the line that a replaced file ends with may take to be finished.
+    private static let patience = Duration.seconds(1)
 
     private let reader: TraceReader
+    private var source: Source?
     /// Where the first line not yet read starts, and its number.
     private var offset = 0
     private var lineNumber = 1
-    /// What stands before that, to know the file again by.
+    /// What stands before that, to know by whether the file was cut off and has grown again.
     private var mark: [UInt8] = []
     /// The file as it was when all of its finished lines had been read.
     private var lastStatus: OpenFile.Status?
+    /// Since when another file has been standing at the path.
+    private var replacement: ContinuousClock.Instant?
 
     init(path: String) {
         reader = TraceReader(path: path)
@@ -26,26 +37,58 @@ struct TraceFollower: Sendable {
 
     /// What has been appended since, in pieces of bounded size.
     mutating func read() throws(TraceReaderError) -> News {
-        guard let status = OpenFile.status(at: reader.path) else {
-            startOver()
-            return News()
+        guard let source else { return try openFile() ? try read() : News() }
+        // Before the file is read: what its writer had begun by then is in it the next time it is read.
+        let now = ContinuousClock.now
+        let standing = OpenFile.status(at: reader.path)
+        let status = try self.status(of: source)
+        let isReplaced = standing.map { !$0.isSameFile(as: status) } ?? false
+        let news = status == lastStatus ? News() : try readLines(of: source.file, status)
+        if !news.turns.isEmpty || !news.invalidLines.isEmpty || news.mayHaveMore { return news }
+        guard isReplaced else {
+            replacement = nil
+            return news
         }
-        if status == lastStatus { return News() }
-        let isReplaced = lastStatus.map { !$0.isSameFile(as: status) } ?? false
-        if isReplaced || status.size < offset { startOver() }
+        guard let since = replacement else {
+            replacement = now
+            return news
+        }
+        // The line being written when the file was renamed may still be on its way.
+        if offset < status.size, now - since < Self.patience { return news }
+        self.source = nil
+        return try read()
+    }
+
+    /// Begins with the file that stands at the path; false if there is none.
+    private mutating func openFile() throws(TraceReaderError) -> Bool {
+        guard let kind = OpenFile.status(at: reader.path)?.kind else { return false }
+        if kind != .regular && kind != .directory {
+            throw TraceReaderError(.cannotOpen, "cannot follow the trace '\(reader.path)': it is no regular file")
+        }
         do throws(TraceReaderError) {
-            return try readLines(of: reader.open(), status)
+            source = Source(try reader.open())
         } catch {
             // Removed since it was looked at?
             if OpenFile.status(at: reader.path) != nil { throw error }
-            return News()
+            return false
+        }
+        startOver()
+        replacement = nil
+        return true
+    }
+
+    private func status(of source: Source) throws(TraceReaderError) -> OpenFile.Status {
+        do throws(SystemError) {
+            return try source.file.status()
+        } catch {
+            throw TraceReaderError(.cannotRead, "cannot read the trace '\(reader.path)': \(error)")
         }
     }
 
     private mutating func readLines(
-        of file: consuming OpenFile, _ status: OpenFile.Status
+        of file: borrowing OpenFile, _ status: OpenFile.Status
     ) throws(TraceReaderError) -> News {
-        // The file system may give a new file the place of the old one.
+        if status.size < offset { startOver() }
         if try markBefore(offset, in: file) != mark { startOver() }
         var news = News()
         var buffer = LineBuffer(at: offset, line: lineNumber)

@@ -26,7 +26,8 @@ public struct TraceReader: Sendable {
     /// The turns that are in the file, and then each as it is appended, until the task is cancelled.
     ///
     /// A missing file is waited for. An unfinished line is not looked at before its line break is there. If the file is
-    /// replaced by another or cut off, it is read from its start again.
+    /// renamed or deleted, it is read to its end, and then the one that stands at the path. If it is cut off, it is read
+    /// from its start again.
     ///
     /// - Parameters:
     ///   - interval: How often to look whether the file has grown.
@@ -65,9 +66,18 @@ public struct TraceReader: Sendable {
 
     /// Checks the file and tells what is wrong with it as it is found.
     package func check(report: (TraceCheck.Finding) -> Void) throws(TraceReaderError) -> TraceCheck.Summary {
+        var check = TraceCheck()
+        try read(into: &check, report: report)
+        return check.finish(report: report)
+    }
+
+    /// Has `check` read the file, which tells what is wrong with it as it is found.
+    package func read(
+        into check: inout TraceCheck, report: (TraceCheck.Finding) -> Void
+    ) throws(TraceReaderError) {
         let file = try open()
         do throws(SystemError) {
-            return try TraceCheck.run(file, report: report)
+            try check.read(file, report: report)
         } catch {
             throw TraceReaderError(.cannotRead, "cannot read the trace '\(path)': \(error)")
         }
@@ -92,23 +102,53 @@ public struct TraceReader: Sendable {
         }
     }
 
-    /// Opens the file for reading; folders are refused.
+    /// How long a FIFO may be without anybody who writes to it.
+    private static let patience: Int32 = 2000
+
+    /// Opens the file for reading. What cannot be a trace is refused: a folder, a device that has anything to read, a FIFO
+    /// that nobody writes to.
     func open() throws(TraceReaderError) -> OpenFile {
         do throws(SystemError) {
-            let file = try OpenFile(path, for: .reading)
-            if try file.status().kind == .directory { throw .isDirectory }
-            return file
+            return try Self.open(path)
         } catch {
-            throw TraceReaderError(.cannotOpen, "cannot open the trace '\(path)': \(error)")
+            let reason =
+                switch error {
+                case .isDevice: "it is a device, and no trace"
+                case .hasNoWriter: "it is a FIFO, and nobody writes to it"
+                default: error.description
+                }
+            throw TraceReaderError(.cannotOpen, "cannot open the trace '\(path)': \(reason)")
         }
+    }
+
+    private static func open(_ path: String) throws(SystemError) -> OpenFile {
+        let file = try OpenFile(path, for: .reading)
+        switch try file.status().kind {
+        case .directory: throw .isDirectory
+        case .characterDevice: if try !isEmpty(file) { throw .isDevice }
+        case .fifo: if !file.waitForBytes(milliseconds: patience) { throw .hasNoWriter }
+        case .regular, .other: break
+        }
+        return file
+    }
+
+    /// Whether a device is like the null device. Others may have no end.
+    private static func isEmpty(_ device: borrowing OpenFile) throws(SystemError) -> Bool {
+        var byte: [UInt8] = []
+        guard device.waitForBytes(milliseconds: 0) else { return false }
+        return try device.read(upTo: 1, at: 0, into: &byte) == 0
     }
 }
 
 extension LineBuffer {
     /// The record that is the line, or why it is none; `nil` for an empty line.
     func turn(in line: Line) -> Result<Turn, TraceContents.InvalidLine>? {
-        if line.isTooLong {
+        switch line.omission {
+        case .isTooLong:
             return .failure(TraceContents.InvalidLine(number: line.number, reason: "longer than any record"))
+        case .isNoObject:
+            return .failure(TraceContents.InvalidLine(number: line.number, reason: "no JSON object"))
+        case nil: break
         }
         if bytes[line.range].allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { return nil }
         do throws(TraceReaderError) {

@@ -25,6 +25,8 @@ struct VerbatimCommand: AsyncParsableCommand {
     /// Runs the command line. Errors are told as `error: …` on standard error, with an exit code of `sysexits.h`.
     static func main() async {
         signal(SIGPIPE, SIG_IGN)
+        // A file that has reached its limit (`ulimit -f`) is an error to be told, not the end.
+        signal(SIGXFSZ, SIG_IGN)
         do {
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {

@@ -3,7 +3,7 @@ import MockEngine
 import Synchronization
 import Trace
 
-/// A file system whose writes can be held up or made to fail.
+/// A file system whose writes, or synchronisations, can be held up or made to fail.
 final class GatedFileSystem: Sendable {
     enum Mode: Sendable, Equatable {
         case open
@@ -18,10 +18,15 @@ final class GatedFileSystem: Sendable {
     }
 
     private let state: Mutex<State>
-    /// How many writes have begun.
+    /// Whether synchronisations are held up, and not writes.
+    private let isOfSyncs: Bool
+    /// How many of these have begun.
     let begun = Monitor(0)
 
-    init(_ mode: Mode = .open) { state = Mutex(State(mode: mode)) }
+    init(_ mode: Mode = .open, ofSyncs isOfSyncs: Bool = false) {
+        state = Mutex(State(mode: mode))
+        self.isOfSyncs = isOfSyncs
+    }
 
     func set(_ mode: Mode) {
         let opened = state.withLock { state in
@@ -36,13 +41,19 @@ final class GatedFileSystem: Sendable {
         let real = TraceFileSystem.system
         return TraceFileSystem(
             write: { [self] (descriptor, bytes) throws(SystemError) in
-                if bytes.isEmpty { return try real.write(descriptor, bytes) }
-                begun.update { $0 += 1 }
-                while let semaphore = waiting() { semaphore.wait() }
-                if state.withLock({ $0.mode }) == .failing { throw .noSpace }
+                if !bytes.isEmpty && !isOfSyncs { try pass() }
                 return try real.write(descriptor, bytes)
             },
-            truncate: real.truncate, sync: real.sync)
+            truncate: real.truncate,
+            sync: { [self] (_) throws(SystemError) in
+                if isOfSyncs { try pass() }
+            })
+    }
+
+    private func pass() throws(SystemError) {
+        begun.update { $0 += 1 }
+        while let semaphore = waiting() { semaphore.wait() }
+        if state.withLock({ $0.mode }) == .failing { throw .noSpace }
     }
 
     private func waiting() -> DispatchSemaphore? {

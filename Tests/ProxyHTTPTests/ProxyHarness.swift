@@ -84,13 +84,16 @@ func withProxy(
 
 /// Runs `body` with a server whose trace is kept by `fileSystem`, and whose settings go beyond the public ones.
 func withServer(
-    fileSystem: TraceFileSystem = .system, _ configure: (inout ProxySettings) -> Void = { _ in },
-    script: @escaping MockEngine.Script, _ body: (ProxyHarness) async throws -> Void
+    fileSystem: TraceFileSystem = .system, sync: TraceRecorder.Configuration.Sync = .write, sessions: Int = 1000,
+    _ configure: (inout ProxySettings) -> Void = { _ in }, script: @escaping MockEngine.Script,
+    _ body: (ProxyHarness) async throws -> Void
 ) async throws {
     let engine = try await MockEngine.start(script: script)
     let folder = try TemporaryFolder()
     var trace = TraceRecorder.Configuration(path: folder.path("trace.jsonl"))
     trace.retryInterval = .milliseconds(10)
+    trace.sync = sync
+    trace.maximumSessions = sessions
     let recorder = try TraceRecorder(trace, fileSystem: fileSystem) { _ in }
     var settings = ProxySettings(upstream: try UpstreamURL(engine.url))
     settings.port = 0

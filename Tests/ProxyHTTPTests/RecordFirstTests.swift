@@ -2,6 +2,7 @@ import MockEngine
 import ProxyHTTP
 import TestSupport
 import Testing
+import Trace
 import Verbatim
 
 /// §7: the record is in the trace before the agent can know that its reply is over.
@@ -71,6 +72,22 @@ import Verbatim
             #expect(files.begun.state == 1)
             await agent.close()
             #expect(try await proxy.finalRecords().count == 1)
+        }
+    }
+
+    /// With `--trace-sync disk` it also waits for the disk.
+    @Test(arguments: [Reply.stream, .unary])
+    func theEndWaitsForTheDisk(reply: Reply) async throws {
+        let files = GatedFileSystem(.shut, ofSyncs: true)
+        try await withServer(fileSystem: files.system, sync: .disk, { $0.threads = 1 }, script: reply.play) { proxy in
+            let agent = try await proxy.startChat(reply.isStream ? Chat.stream : Chat.unary)
+            let rest = try await reply.readVisiblePart(agent)
+            await files.begun.wait { $0 > 0 }
+            #expect(try proxy.records().count == 1, "written, but not on the disk yet")
+            for _ in 1...3 { #expect(try await get(port: proxy.port, path: "/healthz").status == 200) }
+            #expect(agent.availableCount == 0 && !agent.isClosed)
+            files.set(.open)
+            #expect(String(decoding: try await agent.read(count: rest.utf8.count), as: UTF8.self) == rest)
         }
     }
 

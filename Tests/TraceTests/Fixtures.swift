@@ -1,6 +1,7 @@
 import Foundation
 import JSONBytes
 import Synchronization
+import Testing
 
 @testable import Trace
 
@@ -89,6 +90,8 @@ final class FaultyFileSystem: Sendable {
         var onWrite: @Sendable (_ number: Int, _ count: Int) -> Fault? = { _, _ in nil }
         var failsTruncation = false
         var failsSync = false
+        /// Called before each synchronisation, with its number.
+        var onSync: @Sendable (_ number: Int) -> Void = { _ in }
     }
 
     enum Fault {
@@ -130,12 +133,12 @@ final class FaultyFileSystem: Sendable {
                 try real.truncate(descriptor, length)
             },
             sync: { [self] (_) throws(SystemError) in
-                if state.withLock({
-                    $0.syncs += 1
-                    return $0.failsSync
-                }) {
-                    throw .noSpace
+                let (fails, number, onSync) = state.withLock { state in
+                    state.syncs += 1
+                    return (state.failsSync, state.syncs, state.onSync)
                 }
+                onSync(number)
+                if fails { throw .noSpace }
             }
         )
     }
@@ -146,15 +149,29 @@ extension TraceRecorder {
         path: String,
         sync: Configuration.Sync = .write,
         retryInterval: Duration = .milliseconds(1),
-        maximumQueuedBytes: Int = 256 * 1024 * 1024,
+        watchInterval: Duration = .seconds(3600),
+        maximumPendingBytes: Int = 256 * 1024 * 1024,
+        maximumSessions: Int = 1_000_000,
         fileSystem: TraceFileSystem = .system,
         log: Log = Log()
     ) throws {
         var configuration = Configuration(path: path)
         configuration.sync = sync
         configuration.retryInterval = retryInterval
-        configuration.maximumQueuedBytes = maximumQueuedBytes
+        configuration.watchInterval = watchInterval
+        configuration.maximumPendingBytes = maximumPendingBytes
+        configuration.maximumSessions = maximumSessions
         try self.init(configuration, fileSystem: fileSystem) { log.append($0) }
+    }
+
+    /// The number of the session's next turn, of which there must be one.
+    func next(_ session: String) throws -> Int { try #require(nextTurn(inSession: session)) }
+
+    /// Looks whether the file still stands at its path; answers why records cannot be written, if so.
+    func reopened() async -> TraceError? {
+        await withCheckedContinuation { continuation in
+            reopen { continuation.resume(returning: $0) }
+        }
     }
 
     /// Records, and answers when the first attempt has ended: `nil` if the record is kept.

@@ -62,7 +62,7 @@ import Testing
     @Test func linesBeyondTheLimitArePassedOver() throws {
         let long = [UInt8](repeating: UInt8(ascii: "x"), count: LineBuffer.chunkSize * 3)
         let result = try lines(of: Array("a\n".utf8) + long + Array("\nb\n".utf8) + long, limit: 1000)
-        #expect(result.lines.map(\.0.isTooLong) == [false, true, false])
+        #expect(result.lines.map(\.0.omission) == [nil, .isTooLong, nil])
         #expect(result.lines.map(\.1) == [Array("a".utf8), [], Array("b".utf8)])
         #expect(result.lines.map(\.0.offset) == [0, 2, 2 + long.count + 1])
         #expect(result.tail == (2 + long.count + 3, long.count))

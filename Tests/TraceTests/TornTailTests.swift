@@ -23,7 +23,7 @@ import Testing
             try write(whole + tail, to: path)
             let log = Log()
             let recorder = try TraceRecorder(path: path, fileSystem: FaultyFileSystem().system, log: log)
-            let next = recorder.nextTurn(inSession: "s")
+            let next = try recorder.next("s")
             recorder.close()
             switch length {
             case 0, last.count:
@@ -81,7 +81,7 @@ import Testing
     @Test func recordingGoesOnBehindTheRepair() async throws {
         try write(Array(#"{"turn":1}"#.utf8) + [0x0A] + Array(#"{"turn":2,"requ"#.utf8), to: path)
         let recorder = try TraceRecorder(path: path)
-        #expect(await recorder.keep(.sample(turn: recorder.nextTurn(inSession: "default"))) == nil)
+        #expect(await recorder.keep(.sample(turn: try recorder.next("default"))) == nil)
         recorder.close()
         #expect(try records(path).map { $0["turn"] as? Int } == [1, 2])
     }

@@ -14,7 +14,10 @@ import Testing
         try write(bytes, to: path)
         let file = try OpenFile(path, for: .reading)
         var findings: [String] = []
-        let summary = try TraceCheck.run(file) { findings.append("\($0.line): \($0.message)") }
+        var check = TraceCheck()
+        func report(_ finding: TraceCheck.Finding) { findings.append("\(finding.line): \(finding.message)") }
+        try check.read(file, report: report)
+        let summary = check.finish(report: report)
         #expect(summary.findings == findings.count)
         return (findings, summary)
     }
@@ -130,7 +133,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ([1, 2, 3], []), ([3, 1, 2], []), ([2], ["1: missing before this line's turn: turn 1 of session 's'"]),
+        ([1, 2, 3], []), ([3, 1, 2], []), ([2], []), ([5, 4, 6], []),
+        ([4, 2], ["1: missing before this line's turn: turn 3 of session 's'"]),
         ([1, 1], ["2: turn 1 of session 's' stands here again"]),
         (
             [1, 7, 3, 7],

@@ -35,7 +35,7 @@ import Testing
         try write(Array(#"{"turn":1}"#.utf8) + [0x0A], to: path)
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
         let recorder = try TraceRecorder(path: path)
-        await recorder.keep(.sample(turn: recorder.nextTurn(inSession: "default")))
+        await recorder.keep(.sample(turn: try recorder.next("default")))
         recorder.close()
         #expect(try turns() == [1, 2])
         #expect(try permissions(path) == 0o644)
@@ -54,7 +54,7 @@ import Testing
     @Test func aSecondRecorderIsRefused() throws {
         let first = try TraceRecorder(path: path)
         let error = #expect(throws: TraceError.self) { _ = try TraceRecorder(path: path) }
-        #expect(error?.code == .locked)
+        #expect(error?.code == .locked(by: nil), "it is this process")
         #expect(error?.message.contains("another proxy") == true)
         first.close()
         try TraceRecorder(path: path).close()
@@ -97,15 +97,16 @@ import Testing
 
     @Test func manyWritersEachGetALine() async throws {
         let recorder = try TraceRecorder(path: path)
-        await withTaskGroup { group in
+        try await withThrowingTaskGroup { group in
             for session in 0..<16 {
                 group.addTask {
                     for _ in 0..<50 {
-                        let turn = recorder.nextTurn(inSession: "\(session)")
+                        let turn = try recorder.next("\(session)")
                         await recorder.keep(.sample(turn: turn, session: "\(session)"))
                     }
                 }
             }
+            try await group.waitForAll()
         }
         recorder.close()
         let records = try records(path)
@@ -179,13 +180,14 @@ import Testing
             release.wait()
             return nil
         }
-        let recorder = try TraceRecorder(path: path, maximumQueuedBytes: 5000, fileSystem: faults.system)
+        let recorder = try TraceRecorder(path: path, maximumPendingBytes: 5000, fileSystem: faults.system)
         recorder.record(.sample()) { _ in }
         for await _ in entered.stream {}
         #expect(recorder.refusal == nil)
         let kept = Counter()
         for turn in 2...9 { recorder.record(.sample(turn: turn)) { if case .success = $0 { kept.increment() } } }
         #expect(recorder.refusal?.contains("wait") == true)
+        recorder.noteRefusedTurn()
         #expect(recorder.statistics.refused == 1)
         release.signal()
         #expect(await recorder.keep(.sample(turn: 10)) == nil)

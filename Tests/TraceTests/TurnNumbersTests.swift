@@ -9,7 +9,7 @@ import Testing
 
     init() throws { folder = try TemporaryFolder() }
 
-    private func next(_ sessions: String..., after text: String) throws -> [Int] {
+    private func next(_ sessions: String..., after text: String) throws -> [Int?] {
         try write(Array(text.utf8), to: path)
         let recorder = try TraceRecorder(path: path)
         defer { recorder.close() }
@@ -28,13 +28,32 @@ import Testing
         for start in stride(from: 1, through: 9, by: 3) {
             let recorder = try TraceRecorder(path: path)
             for turn in start..<start + 3 {
-                let number = recorder.nextTurn(inSession: "a \u{2028}\"é")
+                let number = try recorder.next("a \u{2028}\"é")
                 #expect(number == turn)
                 #expect(await recorder.keep(.sample(turn: number, session: "a \u{2028}\"é")) == nil)
             }
             #expect(recorder.nextTurn(inSession: "default") == 1)
             recorder.close()
         }
+    }
+
+    @Test func thereIsAMostOfSessions() throws {
+        try write(Array(#"{"turn":4,"session_id":"known"}"#.utf8) + [0x0A], to: path)
+        let recorder = try TraceRecorder(path: path, maximumSessions: 3)
+        #expect(recorder.nextTurn(inSession: "a") == 1)
+        #expect(recorder.nextTurn(inSession: "b") == 1)
+        for id in ["c", "d", "c"] { #expect(recorder.nextTurn(inSession: id) == nil) }
+        #expect(["known", "a", "b"].map { recorder.nextTurn(inSession: $0) } == [5, 2, 2])
+        recorder.close()
+    }
+
+    /// Whatever the limit is, no number of a session in the file is given out again.
+    @Test func sessionsOfTheFileAreKnownBeyondTheMost() throws {
+        let lines = (1...5).map { #"{"turn":\#($0),"session_id":"\#($0)"}"# + "\n" }
+        try write(Array(lines.joined().utf8), to: path)
+        let recorder = try TraceRecorder(path: path, maximumSessions: 2)
+        #expect((1...6).map { recorder.nextTurn(inSession: "\($0)") } == [2, 3, 4, 5, 6, nil])
+        recorder.close()
     }
 
     @Test func anUnrecordedTurnIsNotRemembered() throws {

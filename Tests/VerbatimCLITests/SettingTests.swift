@@ -75,6 +75,7 @@ struct ServeCommandTests {
             "VERBATIM_MAX_TOKENS_CAP": "4", "VERBATIM_DISABLE_THINKING": "1", "VERBATIM_MODEL_OVERRIDE": "m",
             "VERBATIM_SAMPLING": "{}", "VERBATIM_ENGINE": "vllm", "VERBATIM_CAPTURE": "logprobs",
             "VERBATIM_TRACE_DETAIL": "compact", "VERBATIM_TRACE_SYNC": "disk", "VERBATIM_MAX_BODY_SIZE": "1K",
+            "VERBATIM_MAX_PENDING": "3G",
             "VERBATIM_MAX_REPLY_SIZE": "2 MiB", "VERBATIM_SHUTDOWN_GRACE": "0", "VERBATIM_LOG_LEVEL": "debug",
             "VERBATIM_QUIET": "no", "VERBATIM_REQUIRE_CAPTURE": "logprobs", "VERBATIM_RETRY_SERVER_ERROR": "1",
         ]
@@ -105,6 +106,7 @@ struct ServeCommandTests {
         #expect(configuration.traceSync == .disk)
         #expect(configuration.maxBodySize == 1024)
         #expect(configuration.maxReplySize == 2 << 20)
+        #expect(configuration.maxPending == 3 << 30)
         #expect(configuration.shutdownGrace == .zero)
         #expect(configuration.logger.logLevel == .debug)
     }

@@ -239,6 +239,51 @@ import Verbatim
         #expect(turns == [1, 2, 7, 8, 9])
     }
 
+    /// As `tail -F` does: the renamed file is read to its end before the new one.
+    @Test func followingARotatedFile() async throws {
+        defer { remove() }
+        try write(record(1))
+        let rotated = folder + "/trace.jsonl.1"
+        let turns = try await follow(until: 6) { turn in
+            switch turn {
+            case 1:
+                try FileManager.default.moveItem(atPath: path, toPath: rotated)
+                let file = try FileHandle(forWritingTo: URL(fileURLWithPath: rotated))
+                try file.seekToEnd()
+                try file.write(contentsOf: Data((record(2) + record(3) + #"{"turn":9,"#).utf8))
+                try file.close()
+                try write(record(4) + record(5))
+            case 5: try append(record(6))
+            default: break
+            }
+        }
+        #expect(turns == [1, 2, 3, 4, 5, 6])
+    }
+
+    @Test func followingADeletedFile() async throws {
+        defer { remove() }
+        try write(record(1))
+        let turns = try await follow(until: 3) { turn in
+            switch turn {
+            case 1:
+                try append(record(2))
+                try FileManager.default.removeItem(atPath: path)
+            case 2: try write(record(3))
+            default: break
+            }
+        }
+        #expect(turns == [1, 2, 3])
+    }
+
+    @Test func whatIsNoRegularFileCannotBeFollowed() async throws {
+        defer { remove() }
+        #expect(mkfifo(path, 0o600) == 0)
+        let error = await #expect(throws: TraceReaderError.self) {
+            for try await _ in reader.follow() {}
+        }
+        #expect(error?.code == .cannotOpen)
+    }
+
     @Test func followingWaitsForTheFile() async throws {
         defer { remove() }
         let reader = reader

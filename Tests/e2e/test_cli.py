@@ -11,7 +11,8 @@ from harness import GREETING, TOOL_CALL, TOOLS, ask, chat, environment, post, ve
 
 FLAGS = """--upstream-url --upstream-api-key --trace --host --port --top-logprobs --request-timeout --connect-timeout
 --idle-timeout --max-tokens-cap --disable-thinking --model-override --sampling --engine --capture --trace-detail
---upstream-api-key-file --upstream-ca --api-key --api-key-file --tls-cert --tls-key --trace-sync --max-body-size --max-reply-size --shutdown-grace --log-level --quiet""".split()
+--upstream-api-key-file --upstream-ca --api-key --api-key-file --tls-cert --tls-key --trace-sync --max-pending
+  --max-body-size --max-reply-size --shutdown-grace --log-level --quiet""".split()
 
 
 def test_help_names_every_flag():
@@ -57,6 +58,7 @@ def test_port_taken(tmp_path):
         ["--upstream-url", "http://127.0.0.1:1", "--port", "65536"],
         ["--upstream-url", "http://127.0.0.1:1", "--top-logprobs", "21"],
         ["--upstream-url", "http://127.0.0.1:1", "--top-logprobs", "-1"],
+        ["--upstream-url", "http://127.0.0.1:1", "--max-pending", "0"],
         ["--upstream-url", "http://127.0.0.1:1", "--engine", "abacus"],
         ["--upstream-url", "http://127.0.0.1:1", "--capture", "everything"],
         ["--upstream-url", "http://127.0.0.1:1", "--sampling", "[1]"],

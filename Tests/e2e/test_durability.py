@@ -1,13 +1,18 @@
 """The trace outlives the proxy: restarts, torn tails, and kill -9 at the very moment the agent sees the end."""
 
+import contextlib
 import json
+import os
+import resource
 import socket
+import subprocess
 from pathlib import Path
 
 import httpx
 import pytest
 
-from harness import GREETING, SECONDS, ask, chat, post, read_trace, verbatim
+import upstreams
+from harness import GREETING, SECONDS, ask, chat, eventually, post, read_trace, verbatim
 
 
 def turns(path):
@@ -88,14 +93,16 @@ def is_over(reply):
 
 
 def test_second_proxy_on_the_same_trace_is_refused(engine, proxy, agent):
+    """It says who has the trace; the first one goes on, and can still be told apart after the refusal."""
     arguments = ["serve", "--upstream-url", engine.origin, "--trace", proxy.trace, "--port", 0]
-    refused = verbatim(*arguments)
+    for turn in (1, 2):
+        refused = verbatim(*arguments)
 
-    assert refused.returncode == 73
-    assert refused.stdout == ""
-    assert str(proxy.trace) in refused.stderr
-    ask(agent, GREETING)
-    assert turns(proxy.trace) == [1]
+        assert refused.returncode == 73
+        assert refused.stdout == ""
+        assert f"error: another proxy (pid {proxy.process.pid}) writes to the trace '{proxy.trace}'" in refused.stderr
+        ask(agent, GREETING)
+        assert turns(proxy.trace) == list(range(1, turn + 1))
 
 
 def test_trace_is_private_and_its_folder_is_made(engine, start_proxy, tmp_path):
@@ -116,11 +123,106 @@ def test_trace_on_disk_before_the_end(engine, start_proxy):
             assert len(turns(proxy.trace)) == turn + 1
 
 
-def test_full_disk_refuses_turns_and_nothing_else(engine, start_proxy):
+def test_full_device_refuses_turns_and_nothing_else(engine, start_proxy):
     proxy = start_proxy(engine.origin, trace=Path("/dev/full"))
     for stream in (False, True, False):
-        reply = post(proxy.url, chat(GREETING, stream=stream))
-        assert reply.status_code == 503
-        assert reply.json()["error"]["message"]
+        assert_refused(proxy, stream)
     assert httpx.get(f"{proxy.url}/models").status_code == 200
-    assert httpx.get(f"{proxy.origin}/healthz").status_code == 200
+    assert_unavailable(proxy, "No space left on device")
+
+
+def test_file_size_limit(start_proxy):
+    """`ulimit -f`: not the end of the process. What does not fit is taken back, and written when the limit is lifted."""
+    with upstreams.echoing() as upstream:
+        proxy = start_proxy(upstream)
+        assert post(proxy.url, echo("first")).status_code == 200
+        size = proxy.trace.stat().st_size
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (size + size // 2, resource.RLIM_INFINITY))
+
+        assert_refused(proxy, stream=False, content="second")
+        for stream in (False, True):
+            assert_refused(proxy, stream)
+        assert_unavailable(proxy, "File too large")
+        assert proxy.trace.stat().st_size == size
+
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert_resumed(proxy, asked=["first", "second", "third"], late=["second"])
+
+
+def test_full_disk(start_proxy, tmp_path):
+    """A disk fills up under load and gets room again, twice: no line is ever half there, and no record is lost."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted: {mounted.stderr.decode()}")
+    try:
+        with upstreams.echoing() as upstream:
+            proxy = start_proxy(upstream, trace=disk / "trace.jsonl")
+            for spare in (0, 40960):  # room for some more records, and the beginning of one
+                fill(disk / "filler")
+                os.truncate(disk / "filler", (disk / "filler").stat().st_size - spare)
+                refused = 0
+                for number in range(40):
+                    reply = post(proxy.url, echo(f"{number} " + "x" * 5000, stream=number % 2 == 1))
+                    text = proxy.trace.read_text()
+                    assert not text or text.endswith("\n")
+                    assert all(json.loads(line)["turn"] for line in text.splitlines())
+                    refused += reply.status_code == 503
+                assert refused
+                assert_unavailable(proxy, "No space left on device")
+                (disk / "filler").unlink()
+                eventually(lambda: health(proxy).status_code == 200, "the trace can be written again")
+            assert post(proxy.url, echo("last")).status_code == 200
+            assert proxy.stop() == 0
+            assert proxy.stderr.count("captured routes answer 503") == 2
+            assert proxy.stderr.count("the trace can be written again") == 2
+            checked = verbatim("trace", "check", proxy.trace)
+            assert checked.returncode == 0, checked.stdout
+            assert any("trace_write_failed" in record["capture"]["problems"] for record in proxy.records())
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def fill(path):
+    """To the last byte."""
+    with path.open("wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(b"x" * size)
+
+
+def echo(content, **fields):
+    return {"model": "m", "messages": [{"role": "user", "content": content}], **fields}
+
+
+def health(proxy):
+    return httpx.get(f"{proxy.origin}/healthz", timeout=SECONDS)
+
+
+def assert_refused(proxy, stream, content=GREETING):
+    reply = post(proxy.url, chat(content, stream=stream))
+    assert reply.status_code == 503
+    assert reply.json()["error"]["code"] == "trace_unavailable"
+
+
+def assert_unavailable(proxy, reason):
+    reply = health(proxy)
+    assert (reply.status_code, reply.json()["status"]) == (503, "unavailable")
+    assert reason in reply.json()["reason"]
+
+
+def assert_resumed(proxy, asked, late):
+    """The service comes back by itself; what could not be written in time stands there and says so."""
+    eventually(lambda: health(proxy).status_code == 200, "the trace can be written again")
+    assert health(proxy).json() == {"status": "ok"}
+    assert post(proxy.url, echo(asked[-1])).status_code == 200
+    records = proxy.records()
+    assert [record["request"]["messages"][0]["content"] for record in records] == asked
+    assert [record["turn"] for record in records] == list(range(1, len(asked) + 1))
+    for record, content in zip(records, asked, strict=True):
+        is_late = content in late
+        assert record["status"] == (503 if is_late else 200)
+        assert ("trace_write_failed" in record["capture"]["problems"]) == is_late
+    assert verbatim("trace", "check", proxy.trace).returncode == 0

@@ -71,3 +71,58 @@ def serve(*answers, tls=None):
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def echoing():
+    """Gives the URL of an upstream that is as fast as Python can: it answers with what it was asked, streamed if wanted."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            asked = json.loads(body)
+            # A small question is answered with itself, a large one with its beginning.
+            text = asked["messages"][-1]["content"][:200]
+            if asked.get("stream"):
+                self.reply("text/event-stream", b"".join(self.events(text)))
+            else:
+                choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+                self.reply("application/json", json.dumps({**COMPLETION, "choices": [choice]}).encode())
+
+        def events(self, text):
+            for part in (text[:3], text[3:]):
+                yield self.event({"index": 0, "delta": {"content": part}, "finish_reason": None})
+            yield self.event({"index": 0, "delta": {}, "finish_reason": "stop"})
+            yield b"data: [DONE]\n\n"
+
+        def event(self, choice):
+            chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted"}
+            return b"data: " + json.dumps({**chunk, "choices": [choice]}).encode() + b"\n\n"
+
+        def reply(self, kind, body):
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128
+        daemon_threads = True
+
+        def handle_error(self, *_):
+            pass  # proxies die here all the time
+
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -150,6 +150,7 @@ final class EngineKnowledge: Sendable {
     func presume(_ allowance: Allowance, for circumstances: Circumstances, at now: NIODeadline) {
         state.withLock { state in
             if let known = state.verdicts[circumstances], known.expiry > now { return }
+            if state.verdicts.count >= Self.capacity { state.verdicts.removeAll() }
             state.verdicts[circumstances] = Verdict(
                 allowance: allowance, taken: Injection(), expiry: now + min(lifetime, Self.presumptionLifetime),
                 isPresumed: true)

@@ -60,7 +60,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     func receiveEnd() {
         if isOver { return }
         if let reason = loop.recorder?.refusal {
-            loop.log.refusedTurn()
+            loop.recorder?.noteRefusedTurn()
+            loop.log.refusedTurn("the trace cannot be written")
             refuse(.traceUnavailable(reason))
             return
         }
@@ -84,13 +85,16 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     private func begin(_ parsed: any DialectRequest) {
         let now = NIODeadline.now()
-        body = ByteBuffer()
         let settings = loop.settings
         let headers = request.head.headers
         let identity = SessionIdentity(
             named: request.namedSession, isBound: request.isBound, headers: headers,
             fields: SessionFields(parsed.document))
-        let number = loop.recorder?.nextTurn(inSession: identity.session) ?? 0
+        guard let number = loop.recorder?.nextTurn(inSession: identity.session) else {
+            loop.log.refusedTurn("there are too many sessions")
+            return refuse(.tooManySessions)
+        }
+        body = ByteBuffer()
         let facts = CapturedTurn.Facts(
             turn: number,
             identity: identity,

@@ -20,11 +20,11 @@ final class LocalExchange: AgentExchange {
         json = reply.body(in: request.errorForm)
     }
 
-    init(agent: AgentConnection, request: ReplyOutput.Request, json: String) {
+    init(agent: AgentConnection, request: ReplyOutput.Request, status: HTTPResponseStatus, json: String) {
         self.agent = agent
         isAwaited = false
         output = ReplyOutput(request: request)
-        status = .ok
+        self.status = status
         headers = [:]
         self.json = Array(json.utf8)
     }

@@ -20,19 +20,26 @@ struct ProxyService: Service {
     }
 }
 
-/// The first SIGTERM or SIGINT lets running turns finish; a second one ends the process at once.
-enum ShutdownSignals {
+/// The first SIGTERM or SIGINT lets running turns finish; a second one ends the process at once. SIGHUP, which tools send
+/// that rotate logs, opens the trace anew.
+enum ServiceSignals {
     /// From here on the signals do not end the process by themselves.
     static func trap() async -> UnixSignalsSequence {
-        await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
     }
 
-    /// Runs the group until the first signal, and while it shuts down.
-    static func run(_ group: ServiceGroup, until signals: UnixSignalsSequence) async throws {
+    /// Runs the group until it is told to end, and while it shuts down.
+    static func run(_ group: ServiceGroup, of proxy: InterceptionProxy, until signals: UnixSignalsSequence) async throws
+    {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 var isStopping = false
                 for await signal in signals {
+                    if signal == .sighup {
+                        // If that fails, it is logged, tried again, and `/healthz` says so.
+                        try? await proxy.reopenTrace()
+                        continue
+                    }
                     if isStopping { Process.exit(128 + (signal == .sigint ? SIGINT : SIGTERM)) }
                     isStopping = true
                     await group.triggerGracefulShutdown()

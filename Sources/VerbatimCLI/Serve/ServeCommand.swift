@@ -17,7 +17,8 @@ struct ServeCommand: AsyncParsableCommand {
         abstract: "Forward requests to an engine and record every turn.",
         discussion: """
             Point the agent at the URL printed on the first line of standard output. Every flag can be given as an \
-            environment variable as well: --top-logprobs as VERBATIM_TOP_LOGPROBS.
+            environment variable as well: --top-logprobs as VERBATIM_TOP_LOGPROBS. SIGHUP reopens the trace after log \
+            rotation.
 
             Exit codes: 0 after SIGTERM or SIGINT, 128 and its number after a second signal, 64 wrong usage, \
             66 a file of keys or certificates cannot be read, 69 the port is taken, 73 the trace cannot be written.
@@ -50,6 +51,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Flag(name: Setting.retryServerError.name, help: Setting.retryServerError.help) var retryServerError = false
     @Option(name: Setting.traceDetail.name, help: Setting.traceDetail.help) var traceDetail: String?
     @Option(name: Setting.traceSync.name, help: Setting.traceSync.help) var traceSync: String?
+    @Option(name: Setting.maxPending.name, help: Setting.maxPending.help) var maxPending: String?
     @Option(name: Setting.maxBodySize.name, help: Setting.maxBodySize.help) var maxBodySize: String?
     @Option(name: Setting.maxReplySize.name, help: Setting.maxReplySize.help) var maxReplySize: String?
     @Option(name: Setting.shutdownGrace.name, help: Setting.shutdownGrace.help) var shutdownGrace: String?
@@ -62,7 +64,7 @@ struct ServeCommand: AsyncParsableCommand {
         defer { log.flush() }
         Process.raiseFileLimit()
         // Before anybody can know that the proxy runs, so that a signal never ends it the hard way.
-        let signals = await ShutdownSignals.trap()
+        let signals = await ServiceSignals.trap()
         let proxy = InterceptionProxy(configuration: configuration)
         do {
             try await proxy.start()
@@ -77,7 +79,7 @@ struct ServeCommand: AsyncParsableCommand {
         ReadyLine.print(proxy)
         let group = ServiceGroup(
             services: [ProxyService(proxy: proxy)], gracefulShutdownSignals: [], logger: configuration.logger)
-        try await ShutdownSignals.run(group, until: signals)
+        try await ServiceSignals.run(group, of: proxy, until: signals)
     }
 
     /// The flags, else the environment, else the defaults.
@@ -121,6 +123,7 @@ struct ServeCommand: AsyncParsableCommand {
         if let choice = try value(.traceSync, traceSync).choice(of: ProxyConfiguration.TraceSync.self) {
             configuration.traceSync = choice
         }
+        if let size = try value(.maxPending, maxPending).bytes() { configuration.maxPending = size }
         if let size = try value(.maxBodySize, maxBodySize).bytes() { configuration.maxBodySize = size }
         if let size = try value(.maxReplySize, maxReplySize).bytes() { configuration.maxReplySize = size }
         if let time = try value(.shutdownGrace, shutdownGrace).seconds() { configuration.shutdownGrace = time }

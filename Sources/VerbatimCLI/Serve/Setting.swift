@@ -99,6 +99,9 @@ extension Setting {
     static let traceSync = Setting(
         flag: "trace-sync", value: "when", standard: "write",
         meaning: "When a record counts as kept: write (the kernel has it) or disk (fdatasync).")
+    static let maxPending = Setting(
+        flag: "max-pending", value: "bytes", standard: "256 MiB",
+        meaning: "Records that wait for the disk; beyond it new turns are refused.")
     static let maxBodySize = Setting(
         flag: "max-body-size", value: "bytes", standard: "64 MiB",
         meaning: "Largest request body of a captured route; 413 beyond it. K, M and G are understood.")
@@ -120,7 +123,6 @@ extension Setting {
         tlsCertificate,
         tlsKey, topLogprobs, requestTimeout, connectTimeout, idleTimeout,
         maxTokensCap, disableThinking, modelOverride, sampling, engine, capture, requireCapture, retryServerError,
-        traceDetail,
-        traceSync, maxBodySize, maxReplySize, shutdownGrace, logLevel, quiet,
+        traceDetail, traceSync, maxPending, maxBodySize, maxReplySize, shutdownGrace, logLevel, quiet,
     ]
 }

@@ -21,6 +21,10 @@ struct TraceShowCommand: ParsableCommand {
     @Option(help: "Colour by probability: auto, always or never.")
     var color: ColorChoice = .auto
 
+    func validate() throws {
+        if let turn, turn < 1 { throw ValidationError("--turn must be at least 1, not \(turn)") }
+    }
+
     func run() throws {
         try TurnPrinter(color: color.isOn, showing: tokens ? .table : .none).print(file, turn: turn, session: session)
     }

@@ -12,21 +12,19 @@ struct TraceStatsCommand: ParsableCommand {
 
     func run() throws {
         var summary = TraceSummary()
-        var invalidLines = 0
+        var invalid = InvalidLines()
         let tornTail: TraceContents.TornTail?
         do throws(TraceReaderError) {
             tornTail = try TraceReader(path: file).forEachTurn {
                 summary.add($0)
-            } onInvalidLine: { _ in
-                invalidLines += 1
+            } onInvalidLine: { line in
+                invalid.note(line)
             }
         } catch {
             throw CommandFailure(error)
         }
         StandardOutput.print(summary.table)
-        if invalidLines > 0 || tornTail != nil {
-            let torn = tornTail.map { ", \($0.byteCount) bytes of an unfinished line" } ?? ""
-            StandardError.print("not counted: \(counted(invalidLines, "line")) that are no records\(torn)")
-        }
+        if let tornTail { StandardError.print("not counted: \(tornTail.byteCount) bytes of an unfinished line") }
+        if let failure = invalid.failure(of: file) { throw failure }
     }
 }

@@ -37,7 +37,7 @@ struct TurnPrinter: Sendable {
     /// Prints the turns of the trace at `path`; of one number, or one session, if given.
     func print(_ path: String, turn number: Int?, session: String?) throws(CommandFailure) {
         var printed = 0
-        var problems: [String] = []
+        var invalid = InvalidLines()
         let tornTail: TraceContents.TornTail?
         do throws(TraceReaderError) {
             tornTail = try TraceReader(path: path).forEachTurn { turn in
@@ -46,13 +46,13 @@ struct TurnPrinter: Sendable {
                 StandardOutput.print(printed == 0 ? text(of: turn) : "\n" + text(of: turn))
                 printed += 1
             } onInvalidLine: { line in
-                problems.append("line \(line.number): \(line.reason)")
+                invalid.note(line)
             }
         } catch {
             throw CommandFailure(error)
         }
-        for problem in problems { StandardError.print(problem) }
         if let tornTail { StandardError.print("the last \(tornTail.byteCount) bytes are an unfinished line") }
+        if let failure = invalid.failure(of: path) { throw failure }
         if printed == 0, number != nil || session != nil {
             throw CommandFailure(code: EX_DATAERR, message: "the trace '\(path)' has no such turn")
         }
