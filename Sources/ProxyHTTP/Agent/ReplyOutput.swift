@@ -91,12 +91,13 @@ struct ReplyOutput {
     /// A whole answer of the proxy's own. `closes`: the agent's request is not read to its end.
     mutating func reply(with error: ErrorReply, closes: Bool = false) {
         if closes { request.keepsAlive = false }
-        reply(status: error.status, json: error.body(in: request.errorForm))
+        reply(status: error.status, json: error.body(in: request.errorForm), retryAfter: error.retryAfter)
     }
 
     /// A whole answer with a JSON body.
-    mutating func reply(status: HTTPResponseStatus, json: [UInt8]) {
-        let headers: HTTPHeaders = ["Content-Type": "application/json", "Content-Length": String(json.count)]
+    mutating func reply(status: HTTPResponseStatus, json: [UInt8], retryAfter: Int? = nil) {
+        var headers: HTTPHeaders = ["Content-Type": "application/json", "Content-Length": String(json.count)]
+        if let retryAfter { headers.add(name: "Retry-After", value: String(retryAfter)) }
         head(status: Int(status.code), reason: status.reasonPhrase, headers: headers, framing: .contentLength)
         body(ByteBuffer(bytes: json))
         end()
