@@ -50,7 +50,7 @@ package final class ProxyServer: Sendable {
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? System.coreCount)
         let server = ServerContext(
-            settings: settings, tls: tls, knowledge: knowledge, recorder: recorder, log: TurnLog(logger: logger))
+            settings: settings, tls: tls, knowledge: knowledge, recorder: recorder, logger: logger)
         var loops: [NIOLoopBound<LoopContext>] = []
         do {
             for loop in group.makeIterator() {
@@ -59,7 +59,7 @@ package final class ProxyServer: Sendable {
                 }.get()
                 loops.append(bound)
             }
-            let listener = try await listen(settings, group: group, loops: loops)
+            let listener = try await listen(settings, group: group, loops: loops, logger: logger)
             return ProxyServer(
                 settings: settings, group: group, loops: loops, listener: listener, connections: server.connections,
                 recorder: recorder, logger: logger)
@@ -86,9 +86,17 @@ package final class ProxyServer: Sendable {
     }
 
     private static func listen(
-        _ settings: ProxySettings, group: MultiThreadedEventLoopGroup, loops: [NIOLoopBound<LoopContext>]
+        _ settings: ProxySettings, group: MultiThreadedEventLoopGroup, loops: [NIOLoopBound<LoopContext>],
+        logger: Logger
     ) async throws -> any Channel {
         try await ServerBootstrap(group: group)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers([
+                        AcceptBackoffHandler { _ in AcceptFailures.backoff }, AcceptFailures(logger: logger),
+                    ])
+                }
+            }
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -98,13 +106,24 @@ package final class ProxyServer: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }) else { return }
                     try channel.pipeline.syncOperations.addHandlers([
-                        ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)),
+                        Self.requestDecoder(settings),
                         AgentConnection(in: loop.value),
                     ])
                 }
             }
             .bind(host: settings.host, port: settings.port)
             .get()
+    }
+
+    private static func requestDecoder(_ settings: ProxySettings) -> ByteToMessageHandler<HTTPRequestDecoder> {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = settings.maximumHeaderSize
+        limits.maxHeaderListSize = settings.maximumHeaderSize
+        limits.maxHeaderFieldCount = settings.maximumHeaderCount
+        // The decoder does not count white space in front of a value, but holds it.
+        return ByteToMessageHandler(
+            HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits),
+            maximumBufferSize: settings.maximumHeaderSize)
     }
 
     /// Stops accepting, lets exchanges finish for as long as `grace`, then cuts them off. Closes the recorder.
