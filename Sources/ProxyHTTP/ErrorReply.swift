@@ -15,6 +15,8 @@ struct ErrorReply: Sendable {
     let message: String
     let type: String
     let code: String
+    /// Seconds after which another try may succeed.
+    var retryAfter: Int?
 
     static func badRequest(_ message: String) -> ErrorReply {
         ErrorReply(status: .badRequest, message: message, type: "invalid_request_error", code: "invalid_request")
@@ -34,6 +36,40 @@ struct ErrorReply: Sendable {
             status: .payloadTooLarge, message: "the request body is larger than \(limit) bytes (--max-body-size)",
             type: "invalid_request_error", code: "body_too_large")
     }
+
+    static func notImplemented(_ message: String) -> ErrorReply {
+        ErrorReply(
+            status: .notImplemented, message: message, type: "invalid_request_error", code: "not_implemented")
+    }
+
+    static let routeNotAllowed = ErrorReply(
+        status: .forbidden, message: "this proxy forwards captured routes and GET /v1/models only (--only-captured)",
+        type: "invalid_request_error", code: "route_not_allowed")
+
+    static let expectationFailed = ErrorReply(
+        status: .expectationFailed, message: "the only expectation that can be met is 100-continue",
+        type: "invalid_request_error", code: "expectation_failed")
+
+    static func headTooLarge(limit: Int, count: Int) -> ErrorReply {
+        ErrorReply(
+            status: .requestHeaderFieldsTooLarge,
+            message: "the request line and headers are larger than \(limit) bytes (--max-header-size), or more than "
+                + "\(count) headers", type: "invalid_request_error", code: "headers_too_large")
+    }
+
+    /// The agent was too slow; `part` says with what.
+    static func requestTimeout(_ part: String) -> ErrorReply {
+        ErrorReply(
+            status: .requestTimeout, message: part, type: "invalid_request_error", code: "request_timeout")
+    }
+
+    static let tooManyConnections = ErrorReply(
+        status: .serviceUnavailable, message: "the proxy has as many connections as it may have (--max-connections)",
+        type: "server_error", code: "too_many_connections", retryAfter: 1)
+
+    static let overloaded = ErrorReply(
+        status: .serviceUnavailable, message: "the proxy holds as many request bodies as it may (--max-buffered)",
+        type: "server_error", code: "overloaded", retryAfter: 1)
 
     static func badGateway(_ message: String) -> ErrorReply {
         ErrorReply(status: .badGateway, message: message, type: "upstream_error", code: "upstream_unavailable")
@@ -73,7 +109,10 @@ struct ErrorReply: Sendable {
         status: .serviceUnavailable, message: "the proxy is shutting down", type: "server_error", code: "shutting_down")
 
     /// Beside those that describe the body.
-    var headers: HTTPHeaders { status == .unauthorized ? ["WWW-Authenticate": "Bearer"] : [:] }
+    var headers: HTTPHeaders {
+        if status == .unauthorized { return ["WWW-Authenticate": "Bearer"] }
+        return retryAfter.map { ["Retry-After": String($0)] } ?? [:]
+    }
 
     func body(in form: Form) -> [UInt8] {
         switch form {
@@ -93,8 +132,8 @@ struct ErrorReply: Sendable {
         switch status {
         case .unauthorized: "authentication_error"
         case .forbidden: "permission_error"
-        case .payloadTooLarge: "request_too_large"
-        case .gatewayTimeout: "timeout_error"
+        case .payloadTooLarge, .requestHeaderFieldsTooLarge: "request_too_large"
+        case .gatewayTimeout, .requestTimeout: "timeout_error"
         case .serviceUnavailable: "overloaded_error"
         case .badGateway: "api_error"
         default: "invalid_request_error"

@@ -5,7 +5,7 @@ enum HeaderRules {
     /// RFC 9110 §7.6.1 and what older implementations add. All lower case.
     private static let hopByHop: Set<String> = [
         "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-        "transfer-encoding", "upgrade",
+        "transfer-encoding", "upgrade", "http2-settings",
     ]
 
     /// What ends here: the expectation has been answered, and the session's name is for the proxy alone.
@@ -28,7 +28,9 @@ enum HeaderRules {
         if let bodyLength { replacements.append(("Content-Length", String(bodyLength))) }
         let replaced = Set(replacements.map { $0.name.lowercased() })
 
-        let named = namedByConnection(headers)
+        var named = namedByConnection(headers)
+        // Whatever the parser lets through: a message is framed in one way only.
+        if bodyLength == nil && headers.contains(name: "transfer-encoding") { named.insert("content-length") }
         var result = HTTPHeaders()
         result.reserveCapacity(headers.count + replacements.count)
         for (name, value) in headers {
@@ -90,7 +92,8 @@ enum HeaderRules {
         return result
     }
 
-    /// What `Connection` names, but for what frames the message: nobody may take that away on the way.
+    /// What `Connection` names, but for what frames the message: nobody may take that away on the way. An agent may so
+    /// take its own credentials away, but not the key that the proxy adds, nor its session's name from the proxy.
     private static func namedByConnection(_ headers: HTTPHeaders) -> Set<String> {
         let named = headers[canonicalForm: "connection"]
         return named.isEmpty ? [] : Set(named.map { $0.lowercased() }).subtracting(["content-length"])

@@ -13,6 +13,9 @@ struct ServerContext: Sendable {
     /// `nil` if nothing is captured.
     let recorder: TraceRecorder?
     let log: TurnLog
+    let routes: RouteTable
+    let agentLimit: AgentLimit
+    let bodies: BodyBudget
     let connections = ConnectionCount()
     let attempts = FirstAttempts()
     let health = CaptureHealth()
@@ -21,13 +24,17 @@ struct ServerContext: Sendable {
     let secrets: [String]
 
     init(
-        settings: ProxySettings, tls: NIOSSLContext?, knowledge: EngineKnowledge, recorder: TraceRecorder?, log: TurnLog
+        settings: ProxySettings, tls: NIOSSLContext?, knowledge: EngineKnowledge, recorder: TraceRecorder?,
+        logger: Logger
     ) {
         self.settings = settings
         self.tls = tls
         self.knowledge = knowledge
         self.recorder = recorder
-        self.log = log
+        log = TurnLog(logger: logger)
+        routes = RouteTable(upstream: settings.upstream, onlyCaptured: settings.onlyCaptured)
+        agentLimit = AgentLimit(maximum: settings.maximumConnections, logger: logger)
+        bodies = BodyBudget(limit: settings.maximumBuffered)
         admission = Admission(settings)
         secrets = settings.secrets
     }
@@ -54,10 +61,15 @@ final class LoopContext {
 
     /// Chooses what is done with a request.
     func exchange(for head: HTTPRequestHead, on agent: AgentConnection) -> any AgentExchange {
-        guard var request = AgentRequest(head) else {
-            let request = ReplyOutput.Request(keepsAlive: false)
+        let parsed = AgentRequest(head)
+        if let refusal = RequestRules.refusal(of: head) {
+            // How such a request is framed is not to be relied upon: it is answered at once, and nothing after it read.
             return LocalExchange(
-                agent: agent, request: request,
+                agent: agent, request: parsed?.outputRequest ?? ReplyOutput.Request(), reply: refusal, isAwaited: true)
+        }
+        guard var request = parsed else {
+            return LocalExchange(
+                agent: agent, request: ReplyOutput.Request(keepsAlive: false),
                 reply: .badRequest("the request target must be a path: this is a proxy for one engine"))
         }
         if request.path == "/healthz" && (head.method == .GET || head.method == .HEAD) {
@@ -75,14 +87,20 @@ final class LoopContext {
                 agent: agent, request: request.outputRequest, reply: .badRequest(SessionID.rule),
                 isAwaited: request.expectsContinue)
         }
-        guard let dialect = Dialect.spoken(method: head.method.rawValue, path: request.path) else {
-            return ForwardedExchange(loop: self, agent: agent, request: request, path: request.path)
+        if head.method == .OPTIONS, head.headers.first(name: "max-forwards") == "0" {
+            return LocalExchange(agent: agent, request: request.outputRequest, status: .ok, json: "{}")
         }
-        if recorder == nil {
+        switch server.routes.route(method: head.method, path: request.path) {
+        case .captured(let dialect) where recorder != nil:
+            return CapturedExchange(loop: self, agent: agent, request: request, dialect: dialect)
+        case .captured(let dialect):
             // With or without capture, such a request goes to the same place.
             return ForwardedExchange(loop: self, agent: agent, request: request, path: "/v1" + dialect.route)
+        case .forwarded: return ForwardedExchange(loop: self, agent: agent, request: request, path: request.path)
+        case .refused(let reply):
+            return LocalExchange(
+                agent: agent, request: request.outputRequest, reply: reply, isAwaited: request.expectsContinue)
         }
-        return CapturedExchange(loop: self, agent: agent, request: request, dialect: dialect)
     }
 
     /// The loop is needed until a record has been written, even if its agent is gone.
@@ -92,14 +110,18 @@ final class LoopContext {
 
     // MARK: Agents
 
-    func add(_ agent: AgentConnection) {
+    /// - Returns: Whether the agent is one too many.
+    func add(_ agent: AgentConnection) -> AgentLimit.Admission {
         agents[ObjectIdentifier(agent)] = agent
         server.connections.increase()
+        let admission = server.agentLimit.enter()
         if isDraining { agent.drain() }
+        return admission
     }
 
-    func remove(_ agent: AgentConnection) {
+    func remove(_ agent: AgentConnection, admittedAs admission: AgentLimit.Admission) {
         agents[ObjectIdentifier(agent)] = nil
+        server.agentLimit.leave(admission)
         server.connections.decrease()
     }
 

@@ -46,7 +46,7 @@ package final class ProxyServer: Sendable {
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? System.coreCount)
         let server = ServerContext(
-            settings: settings, tls: tls, knowledge: knowledge, recorder: recorder, log: TurnLog(logger: logger))
+            settings: settings, tls: tls, knowledge: knowledge, recorder: recorder, logger: logger)
         var loops: [NIOLoopBound<LoopContext>] = []
         do {
             for loop in group.makeIterator() {
@@ -55,7 +55,7 @@ package final class ProxyServer: Sendable {
                 }.get()
                 loops.append(bound)
             }
-            let listener = try await listen(settings, tls: agentTLS, group: group, loops: loops)
+            let listener = try await listen(settings, tls: agentTLS, group: group, loops: loops, logger: logger)
             Self.warnIfOpen(listener, settings: settings, logger: logger)
             return ProxyServer(
                 settings: settings, group: group, loops: loops, listener: listener, connections: server.connections,
@@ -84,9 +84,16 @@ package final class ProxyServer: Sendable {
 
     private static func listen(
         _ settings: ProxySettings, tls: NIOSSLContext?, group: MultiThreadedEventLoopGroup,
-        loops: [NIOLoopBound<LoopContext>]
+        loops: [NIOLoopBound<LoopContext>], logger: Logger
     ) async throws -> any Channel {
         try await ServerBootstrap(group: group)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers([
+                        AcceptBackoffHandler { _ in AcceptFailures.backoff }, AcceptFailures(logger: logger),
+                    ])
+                }
+            }
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -99,7 +106,7 @@ package final class ProxyServer: Sendable {
                         try AgentHandshake.addHandlers(to: channel, tls: tls, limit: settings.handshakeTimeout)
                     }
                     try channel.pipeline.syncOperations.addHandlers([
-                        ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)),
+                        Self.requestDecoder(settings),
                         AgentConnection(in: loop.value),
                     ])
                 }
@@ -131,6 +138,17 @@ package final class ProxyServer: Sendable {
         return await withCheckedContinuation { continuation in
             recorder.reopen { continuation.resume(returning: $0) }
         }
+    }
+
+    private static func requestDecoder(_ settings: ProxySettings) -> ByteToMessageHandler<HTTPRequestDecoder> {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = settings.maximumHeaderSize
+        limits.maxHeaderListSize = settings.maximumHeaderSize
+        limits.maxHeaderFieldCount = settings.maximumHeaderCount
+        // The decoder does not count white space in front of a value, but holds it.
+        return ByteToMessageHandler(
+            HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits),
+            maximumBufferSize: settings.maximumHeaderSize)
     }
 
     /// Stops accepting, lets exchanges finish for as long as `grace`, then cuts them off. Closes the recorder.

@@ -18,6 +18,23 @@ package struct ProxySettings: Sendable {
     /// Event loops; `nil` for one per core.
     package var threads: Int?
 
+    /// Agents that may be connected at a time; 503 beyond it.
+    package var maximumConnections = 10_000
+    /// Largest request line and headers together, in bytes, and most headers; 431 beyond it.
+    package var maximumHeaderSize = 64 << 10
+    package var maximumHeaderCount = 256
+    /// Longest time for a request's head, from the first byte of it or, of the first request, from the connection; 408
+    /// beyond it.
+    package var headTimeout: TimeAmount = .seconds(60)
+    /// Longest time for the body of a request that the proxy reads itself, from the head on; 408 beyond it.
+    package var bodyTimeout: TimeAmount = .seconds(300)
+    /// How long an agent's connection is kept that is not used.
+    package var keepAlive: TimeAmount = .seconds(600)
+    /// Bytes of request bodies that are held at a time, over all connections; 503 beyond it.
+    package var maximumBuffered = 2 << 30
+    /// Whether nothing passes but what is captured, and the list of models.
+    package var onlyCaptured = false
+
     package var policy = RequestPolicy()
     /// `nil` recognises the engine by what it sends.
     package var engine: EngineProfile?

@@ -70,10 +70,14 @@ package struct UpstreamURL: Hashable, Sendable {
     ///
     /// What lies below `/v1` goes below the base path; anything else to the same path of the engine's origin.
     package func target(path: String, query agentQuery: Substring?) -> String {
-        var target = path
-        if path == "/v1" || path.hasPrefix("/v1/") { target = basePath + path.dropFirst(3) }
+        var target = self.path(for: path)
         let queries = [query[...], agentQuery ?? ""].filter { !$0.isEmpty }
         if !queries.isEmpty { target += "?" + queries.joined(separator: "&") }
         return target
+    }
+
+    /// The engine's path for an agent's.
+    func path(for path: String) -> String {
+        path == "/v1" || path.hasPrefix("/v1/") ? basePath + path.dropFirst(3) : path
     }
 }

@@ -18,10 +18,19 @@ extension ProxyConfiguration {
         try check(maxPending, named: "max-pending", in: 1...Int.max)
         try check(maxBodySize, named: "max-body-size", in: 1...Int.max)
         try check(maxReplySize, named: "max-reply-size", in: 1...Int.max)
+        try check(maxBuffered, named: "max-buffered", in: 1...Int.max)
+        try check(maxConnections, named: "max-connections", in: 1...1_000_000)
+        try check(maxHeaderSize, named: "max-header-size", in: 1024...1 << 30)
         if let maxTokensCap { try check(maxTokensCap, named: "max-tokens-cap", in: 1...Int.max) }
         if let threads { try check(threads, named: "threads", in: 1...1024) }
         try checkPositive(requestTimeout, named: "request-timeout")
         try checkPositive(connectTimeout, named: "connect-timeout")
+        try checkPositive(headTimeout, named: "head-timeout")
+        try checkPositive(bodyTimeout, named: "body-timeout")
+        try checkPositive(keepAlive, named: "keep-alive")
+        if onlyCaptured && capture == .off {
+            throw ProxyError(.invalidConfiguration, "only-captured: nothing is captured with --capture off")
+        }
         if let idleTimeout { try checkPositive(idleTimeout, named: "idle-timeout") }
         if shutdownGrace < .zero {
             throw ProxyError(.invalidConfiguration, "shutdown-grace must not be negative")
@@ -43,6 +52,13 @@ extension ProxyConfiguration {
         settings.refusalTime = TimeAmount(refusalTime)
         settings.maximumBodySize = maxBodySize
         settings.maximumReplySize = maxReplySize
+        settings.maximumBuffered = maxBuffered
+        settings.maximumConnections = maxConnections
+        settings.maximumHeaderSize = maxHeaderSize
+        settings.headTimeout = TimeAmount(headTimeout)
+        settings.bodyTimeout = TimeAmount(bodyTimeout)
+        settings.keepAlive = TimeAmount(keepAlive)
+        settings.onlyCaptured = onlyCaptured
         return settings
     }
 

@@ -123,6 +123,22 @@ public struct ProxyConfiguration: Sendable {
     public var maxBodySize = 64 << 20
     /// Largest reply held in memory, in bytes; beyond it a reply passes through as it is. Default: 64 MiB.
     public var maxReplySize = 64 << 20
+    /// Bytes of request bodies held in memory at a time, over all connections; 503 beyond it. Default: 2 GiB.
+    public var maxBuffered = 2 << 30
+    /// Agents that may be connected at a time; 503 beyond it. Default: 10 000.
+    public var maxConnections = 10_000
+    /// Largest request line and headers together, in bytes; 431 beyond it. Default: 64 KiB.
+    public var maxHeaderSize = 64 << 10
+    /// Longest time for the head of a request, from its first byte on, or from the connection on for the first; 408 beyond
+    /// it. Default: 60 s.
+    public var headTimeout = Duration.seconds(60)
+    /// Longest time for the body of a request on a captured route, from its head on; 408 beyond it. Default: 300 s.
+    public var bodyTimeout = Duration.seconds(300)
+    /// How long an agent's connection is kept that is not used. Default: 600 s.
+    public var keepAlive = Duration.seconds(600)
+    /// Forwards nothing but captured routes and `GET /v1/models`: 403 for all else. For agents that may try to have the
+    /// engine generate where nobody records it. Default: false.
+    public var onlyCaptured = false
     /// How long running turns may go on once the proxy is told to stop. Default: 10 s.
     public var shutdownGrace = Duration.seconds(10)
     /// Event loops. Default: one per core.

@@ -20,15 +20,21 @@ enum Process {
     }
 
     /// Allows as many open files as the system lets it: each running turn takes two.
-    static func raiseFileLimit() {
+    ///
+    /// - Returns: How many that are; `nil` if that is not known or there is no limit.
+    static func raiseFileLimit() -> Int? {
         #if canImport(Glibc)
             let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         #else
             let resource = RLIMIT_NOFILE
         #endif
         var limit = rlimit()
-        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
-        limit.rlim_cur = limit.rlim_max
-        setrlimit(resource, &limit)
+        guard getrlimit(resource, &limit) == 0 else { return nil }
+        if limit.rlim_cur < limit.rlim_max {
+            let last = limit.rlim_cur
+            limit.rlim_cur = limit.rlim_max
+            if setrlimit(resource, &limit) != 0 { limit.rlim_cur = last }
+        }
+        return Int(exactly: limit.rlim_cur)
     }
 }

@@ -14,6 +14,10 @@ import Verbatim
         (.bodyTooLarge(limit: 7), 413, "request_too_large"),
         (.badGateway("gone"), 502, "api_error"), (.gatewayTimeout("slow"), 504, "timeout_error"),
         (.traceUnavailable("disk full"), 503, "overloaded_error"), (.shuttingDown, 503, "overloaded_error"),
+        (.tooManyConnections, 503, "overloaded_error"), (.overloaded, 503, "overloaded_error"),
+        (.headTooLarge(limit: 7, count: 9), 431, "request_too_large"), (.requestTimeout("slow"), 408, "timeout_error"),
+        (.routeNotAllowed, 403, "permission_error"), (.notImplemented("TRACE"), 501, "invalid_request_error"),
+        (.expectationFailed, 417, "invalid_request_error"),
     ]
 
     @Test func eachErrorHasBothForms() throws {

@@ -60,9 +60,9 @@ import Verbatim
 
     @Test(arguments: [
         ("GET", "/v1/chat/completions"), ("PUT", "/v1/chat/completions"), ("OPTIONS", "/v1/chat/completions"),
-        ("POST", "/v1/chat/completions/x"), ("POST", "/v1/Chat/Completions"), ("POST", "/v2/chat/completions"),
+        ("POST", "/v1/chat/completions/x"), ("POST", "/v2/chat/completions"),
         ("POST", "/v1/embeddings"), ("POST", "/tokenize"), ("GET", "/v1/models?limit=2&limit=3"), ("GET", "/"),
-        ("DELETE", "/v1/files/a%2Fb"), ("PATCH", "/x"), ("PROPFIND", "/dav"), ("POST", "//v1//chat/completions"),
+        ("DELETE", "/v1/files/a%2Fb"), ("PATCH", "/x"), ("PROPFIND", "/dav"), ("POST", "//v1//chat/completionz"),
         ("POST", "/v1chat/completions"), ("GET", "/v1"), ("GET", "/v1?x"), ("GET", "/a?b=/v1/c?d"), ("OPTIONS", "*"),
     ])
     func everythingElsePasses(method: String, target: String) async throws {
@@ -125,7 +125,6 @@ import Verbatim
         "POST /x HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
         "POST /x HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "POST /x HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n",
         "GET relative HTTP/1.1\r\nHost: x\r\n\r\n",
     ])
     func whatIsNotHTTPIsRefused(bytes: String) async throws {

@@ -78,6 +78,9 @@ struct ServeCommandTests {
             "VERBATIM_MAX_PENDING": "3G",
             "VERBATIM_MAX_REPLY_SIZE": "2 MiB", "VERBATIM_SHUTDOWN_GRACE": "0", "VERBATIM_LOG_LEVEL": "debug",
             "VERBATIM_QUIET": "no", "VERBATIM_REQUIRE_CAPTURE": "logprobs", "VERBATIM_RETRY_SERVER_ERROR": "1",
+            "VERBATIM_MAX_BUFFERED": "1G", "VERBATIM_MAX_CONNECTIONS": "5", "VERBATIM_MAX_HEADER_SIZE": "8K",
+            "VERBATIM_HEAD_TIMEOUT": "6", "VERBATIM_BODY_TIMEOUT": "7", "VERBATIM_KEEP_ALIVE": "8",
+            "VERBATIM_ONLY_CAPTURED": "1",
         ]
         #expect(Set(environment.keys) == Set(Setting.all.map(\.variable)))
         let configuration = try ServeCommand.parse([]).proxyConfiguration(environment: environment)
@@ -107,6 +110,13 @@ struct ServeCommandTests {
         #expect(configuration.maxBodySize == 1024)
         #expect(configuration.maxReplySize == 2 << 20)
         #expect(configuration.maxPending == 3 << 30)
+        #expect(configuration.maxBuffered == 1 << 30)
+        #expect(configuration.maxConnections == 5)
+        #expect(configuration.maxHeaderSize == 8192)
+        #expect(configuration.headTimeout == .seconds(6))
+        #expect(configuration.bodyTimeout == .seconds(7))
+        #expect(configuration.keepAlive == .seconds(8))
+        #expect(configuration.onlyCaptured)
         #expect(configuration.shutdownGrace == .zero)
         #expect(configuration.logger.logLevel == .debug)
     }

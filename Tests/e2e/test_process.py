@@ -2,14 +2,16 @@
 
 import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 
 import httpx
 import pytest
 
 import upstreams
-from harness import SECONDS, environment
+from harness import SECONDS, environment, eventually
 
 REQUEST = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -18,6 +20,29 @@ def start(upstream, trace, **streams):
     command = [os.environ["VERBATIM"], "serve", "--upstream-url", upstream, "--trace", str(trace), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), **streams)
     return process, json.loads(process.stdout.readline())["url"]
+
+
+def test_no_more_file_descriptors(tmp_path):
+    """The listener waits and says so, not in a storm; when there are descriptors again it goes on as if nothing had been."""
+    log = tmp_path / "log"
+    with upstreams.serve(upstreams.Answer()) as (upstream, _), log.open("wb") as errors:
+        limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))}
+        process, url = start(upstream, tmp_path / "trace.jsonl", stderr=errors, **limit)
+        try:
+            assert "limit of open files is too low" in log.read_text()
+            address = ("127.0.0.1", int(url.rsplit(":", 1)[1].removesuffix("/v1")))
+            connections = [socket.create_connection(address, timeout=SECONDS) for _ in range(100)]
+            eventually(lambda: "cannot accept connections" in log.read_text(), "the proxy says what it lacks")
+            for connection in connections:
+                connection.close()
+            health = url.removesuffix("/v1") + "/healthz"
+            assert httpx.get(health, timeout=SECONDS).json() == {"status": "ok"}
+            assert httpx.post(f"{url}/chat/completions", json=REQUEST, timeout=SECONDS).status_code == 200
+            assert log.read_text().count("cannot accept connections") < 5
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(SECONDS) == 0
+        finally:
+            process.kill()
 
 
 def test_nobody_reads_standard_error(tmp_path):

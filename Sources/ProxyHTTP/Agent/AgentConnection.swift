@@ -32,6 +32,8 @@ final class AgentConnection: ChannelInboundHandler {
     /// read brought.
     private var pipelined = CircularBuffer<HTTPServerRequestPart>(initialCapacity: 0)
     private var isDelivering = false
+    /// Whether what was read last has completed at least a request's head.
+    private var hasRequestArrived = false
     private var isInputClosed = false
     /// Whether the last reply is on its way out; what still arrives is not looked at.
     private var isClosing = false
@@ -39,6 +41,10 @@ final class AgentConnection: ChannelInboundHandler {
     /// When the agent last sent something while the connection was drained.
     private var lastArrival = NIODeadline.now()
     private var isClosed = false
+    private var admission = AgentLimit.Admission.admitted
+    private lazy var clock = AgentClock(loop: loop.eventLoop, settings: loop.settings) { [weak self] wait in
+        self?.timeOut(wait)
+    }
 
     init(in loop: LoopContext) {
         self.loop = loop
@@ -70,6 +76,7 @@ final class AgentConnection: ChannelInboundHandler {
         }
         exchange = nil
         isClosing = true
+        clock.start(.end)
         let written = context.eventLoop.makePromise(of: Void.self)
         for segment in segments.dropLast() { context.write(wrapOutboundOut(segment), promise: nil) }
         context.writeAndFlush(wrapOutboundOut(segments.last ?? ByteBuffer()), promise: written)
@@ -136,9 +143,30 @@ final class AgentConnection: ChannelInboundHandler {
 
     private func startNextRequest() {
         exchange = nil
+        clock.start(.nextRequest)
         // Requests that are answered at once come back here; the loop keeps the stack flat.
         guard !isDelivering else { return }
         deliverPipelined()
+    }
+
+    /// Has the clock wait for what the agent owes now.
+    private func watchAgent(isHeadBegun: Bool) {
+        if isClosing || isClosed { return }
+        if let exchange {
+            clock.start(!isRequestComplete && exchange.limitsBodyTime ? .body : .nothing)
+        } else if isRequestComplete && isHeadBegun {
+            clock.start(.head)
+        }
+    }
+
+    private func timeOut(_ wait: AgentClock.Wait) {
+        switch wait {
+        case .head: refuse(.requestTimeout("the request's head did not come within the time for it (--head-timeout)"))
+        case .body: refuse(.requestTimeout("the request's body did not come within the time for it (--body-timeout)"))
+        case .nextRequest: closeBehindReplies()
+        case .firstByte, .end, .farewell: abort(resets: false)
+        case .nothing: break
+        }
     }
 
     private func deliverPipelined() {
@@ -147,6 +175,7 @@ final class AgentConnection: ChannelInboundHandler {
             deliver(part)
         }
         isDelivering = false
+        watchAgent(isHeadBegun: false)
         if exchange == nil && isInputClosed && !isClosed && !isClosing {
             closeBehindReplies()
         } else {
@@ -158,6 +187,7 @@ final class AgentConnection: ChannelInboundHandler {
     private func closeBehindReplies() {
         guard let context, !isClosed else { return }
         isClosing = true
+        clock.start(.end)
         let written = context.eventLoop.makePromise(of: Void.self)
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
         written.futureResult.assumeIsolated().whenComplete { _ in self.closeGracefully() }
@@ -165,7 +195,7 @@ final class AgentConnection: ChannelInboundHandler {
 
     private func closeGracefully() {
         guard let context, !isClosed else { return }
-        if isInputClosed || (isRequestComplete && pipelined.isEmpty) {
+        if isInputClosed || admission == .cutOff || (isRequestComplete && pipelined.isEmpty) {
             isClosed = true
             context.close(promise: nil)
             return
@@ -192,21 +222,25 @@ final class AgentConnection: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        loop.add(self)
+        admission = loop.add(self)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
-        loop.remove(self)
+        clock.stop()
+        loop.remove(self, admittedAs: admission)
     }
 
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
+        if admission != .admitted { return refuse(.tooManyConnections) }
+        clock.start(.firstByte)
         context.read()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if isClosing || isClosed { return }
+        hasRequestArrived = true
         let part = unwrapInboundIn(data)
         if !pipelined.isEmpty || isDelivering || (exchange != nil && isRequestComplete) {
             pipelined.append(part)
@@ -218,6 +252,8 @@ final class AgentConnection: ChannelInboundHandler {
     func channelReadComplete(context: ChannelHandlerContext) {
         context.fireChannelReadComplete()
         if isLingering { lastArrival = .now() }
+        watchAgent(isHeadBegun: !hasRequestArrived)
+        hasRequestArrived = false
         readMore()
     }
 
@@ -245,14 +281,25 @@ final class AgentConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard error is HTTPParserError, !isClosed else { return loseAgent() }
+        guard !isClosed, let reply = answer(to: error) else { return loseAgent() }
         if isClosing { return }
         if exchange != nil && isRequestComplete {
             // What follows the request is no request; the reply is still owed.
             mustClose = true
+            exchange?.willClose()
             return
         }
-        refuse(.badRequest("the request is not valid HTTP/1.1 (\(error))"))
+        refuse(reply)
+    }
+
+    /// What is said to what cannot be read; `nil` if the connection has failed.
+    private func answer(to error: any Error) -> ErrorReply? {
+        switch error {
+        case HTTPParserError.headerOverflow, is ByteToMessageDecoderError.PayloadTooLargeError:
+            .headTooLarge(limit: loop.settings.maximumHeaderSize, count: loop.settings.maximumHeaderCount)
+        case is HTTPParserError: .badRequest("the request is not valid HTTP/1.1 (\(error))")
+        default: nil
+        }
     }
 
     /// Answers what cannot be read as a request, or not to its end.
@@ -264,6 +311,7 @@ final class AgentConnection: ChannelInboundHandler {
         var output = ReplyOutput(request: ReplyOutput.Request(keepsAlive: false))
         output.reply(with: reply)
         finish(output.take(), closes: true)
+        clock.start(.farewell)
     }
 
     func channelInactive(context: ChannelHandlerContext) {

@@ -112,32 +112,46 @@ final class EngineConnection: ChannelDuplexHandler {
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard state == .active, let delegate else { return }
+        // After an error nothing counts. A connection that broke, too, ends a reply only for the parser, which takes any
+        // end for the regular one of a reply without a length; the delegate hears of it when the channel is closed.
+        guard state == .active, let delegate, error == nil else { return }
         hasHeard = true
         switch unwrapInboundIn(data) {
         case .head(let head):
+            if let fault = ReplyRules.fault(of: head) {
+                error = fault
+                context.close(promise: nil)
+                return
+            }
             keepsAlive = head.isKeepAlive
             advertisedKeepAlive = Self.keepAlive(of: head)
             delegate.engineDidSend(head: head, reason: reasonReader.reasonPhrase ?? head.status.reasonPhrase)
         case .body(let body):
             delegate.engineDidSend(body: body)
         case .end:
-            // A connection that broke ends a reply only for the parser, which takes any end for the regular one of a
-            // reply without a length; the delegate hears of the failure when the channel is closed.
-            if error != nil { return }
             let isReusable = keepsAlive && hasSentRequest
             self.delegate = nil
             state = isReusable ? .idle : .closed
             if !isReusable { context.close(promise: nil) }
             delegate.engineDidEnd()
             delegate.engineDidPause()
+            watchIdle(context)
         }
+    }
+
+    /// Reads on while the connection is unused: what the engine says unasked is the reply to nothing, must not be taken
+    /// for that to the next request, and ends the connection, as the parser sees to.
+    private func watchIdle(_ context: ChannelHandlerContext) {
+        guard state == .idle, !isReading else { return }
+        isReading = true
+        context.read()
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
         isReading = false
         delegate?.engineDidPause()
         readMore()
+        watchIdle(context)
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {

@@ -58,6 +58,8 @@ struct EngineFailure: Error {
             return "TLS: \(error.description)"
         case let error as HTTPParserError:
             return "it sent what is not HTTP (\(error))"
+        case let error as ReplyRules.Fault:
+            return error.description
         case ChannelError.connectTimeout:
             return "timed out"
         default:

@@ -14,6 +14,9 @@ final class EngineKnowledge: Sendable {
         /// Some models give log-probabilities only if they do not think.
         let effort: String
 
+        /// A model's name comes from the agent and may be of any length.
+        static func key(ofModel model: String) -> String { String(model.prefix(256)) }
+
         fileprivate var situation: EngineProfile.Situation {
             EngineProfile.Situation(dialect, isStream: isStream, hasTools: hasTools)
         }
@@ -66,8 +69,9 @@ final class EngineKnowledge: Sendable {
     /// How long a refusal counts that has not been followed by a success yet.
     private static let presumptionLifetime: TimeAmount = .seconds(30)
 
-    /// Most verdicts that are remembered; beyond it all are forgotten, and each costs one more refused request.
-    private static let capacity = 1024
+    /// Most verdicts, shortfalls and versions that are remembered; beyond it what would expire first is forgotten, and
+    /// costs one more refused request.
+    static let capacity = 1024
 
     private let fixed: EngineProfile?
     private let lifetime: TimeAmount
@@ -139,9 +143,8 @@ final class EngineKnowledge: Sendable {
                 verdict.taken.formUnion(injection)
                 // What is refused is tried again some day; where nothing is, there is nothing to try.
                 if allowance == Allowance() { verdict.expiry = now + lifetime }
-            } else if state.verdicts.count >= Self.capacity {
-                state.verdicts.removeAll()
             }
+            state.verdicts.makeRoom(for: circumstances, capacity: Self.capacity, expiry: \.expiry)
             state.verdicts[circumstances] = verdict
         }
     }
@@ -150,7 +153,7 @@ final class EngineKnowledge: Sendable {
     func presume(_ allowance: Allowance, for circumstances: Circumstances, at now: NIODeadline) {
         state.withLock { state in
             if let known = state.verdicts[circumstances], known.expiry > now { return }
-            if state.verdicts.count >= Self.capacity { state.verdicts.removeAll() }
+            state.verdicts.makeRoom(for: circumstances, capacity: Self.capacity, expiry: \.expiry)
             state.verdicts[circumstances] = Verdict(
                 allowance: allowance, taken: Injection(), expiry: now + min(lifetime, Self.presumptionLifetime),
                 isPresumed: true)
@@ -166,6 +169,7 @@ final class EngineKnowledge: Sendable {
 
     /// Notes the version that a reply names. Another one may take what the last one refused.
     func note(version: [UInt8], ofModel model: String) {
+        let model = Circumstances.key(ofModel: model)
         state.withLock { state in
             let last = state.versions[model]
             if last == version { return }
@@ -185,7 +189,7 @@ final class EngineKnowledge: Sendable {
                 state.shortfalls[circumstances] = nil
                 return
             }
-            if state.shortfalls.count >= Self.capacity { state.shortfalls.removeAll() }
+            state.shortfalls.makeRoom(for: circumstances, capacity: Self.capacity, expiry: \.expiry)
             let count = state.shortfalls[circumstances]?.count ?? 0
             state.shortfalls[circumstances] = Shortfall(count: count + 1, expiry: now + lifetime)
         }
@@ -205,5 +209,13 @@ final class EngineKnowledge: Sendable {
 
     func forgetVerdict(for circumstances: Circumstances) {
         state.withLock { $0.verdicts[circumstances] = nil }
+    }
+}
+
+extension Dictionary {
+    /// Removes what expires first, if there is no room for a new key.
+    fileprivate mutating func makeRoom(for key: Key, capacity: Int, expiry: (Value) -> NIODeadline) {
+        guard count >= capacity, self[key] == nil else { return }
+        if let first = self.min(by: { expiry($0.value) < expiry($1.value) }) { self[first.key] = nil }
     }
 }

@@ -11,6 +11,8 @@ protocol AgentExchange: AnyObject {
     func requestDidBreak(_ reply: ErrorReply)
     /// Whether more of the request's body is wanted now.
     var wantsBody: Bool { get }
+    /// Whether the request's body must come within a time of its own.
+    var limitsBodyTime: Bool { get }
     /// The agent's connection is gone; nothing can be sent any more.
     func agentDidClose()
     /// The agent will send nothing more; it may be gone, or wait for its reply.
@@ -46,7 +48,9 @@ struct AgentRequest {
                 let scheme = target.firstRange(of: "://")
             else { return nil }
             let rest = target[scheme.upperBound...]
-            target = rest.firstIndex(of: "/").map { rest[$0...] } ?? "/"
+            let end = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
+            let isPath = end < rest.endIndex && rest[end] == "/"
+            target = isPath ? rest[end...] : "/" + rest[end...]
         }
         let mark = target.firstIndex(of: "?")
         receivedPath = String(target[..<(mark ?? target.endIndex)])
@@ -60,6 +64,7 @@ struct AgentRequest {
 
     /// Whether the request is one of Anthropic's API: `/v1/messages` and below, with or without `/v1`.
     var isAnthropic: Bool {
+        let path = PathSpelling(path).plain.lowercased()
         let route = path.hasPrefix("/v1/") ? path.dropFirst(3) : path[...]
         return route == "/messages" || route.hasPrefix("/messages/")
     }
@@ -79,6 +84,7 @@ struct AgentRequest {
     }
 
     var expectsContinue: Bool {
-        head.headers[canonicalForm: "expect"].contains { $0.lowercased() == "100-continue" }
+        head.version != .http1_0
+            && head.headers[canonicalForm: "expect"].contains { $0.lowercased() == "100-continue" }
     }
 }

@@ -11,6 +11,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     private let dialect: Dialect
 
     private var body = ByteBuffer()
+    /// The body is held until the exchange is gone, in one form or another.
+    private var share: BodyBudget.Share
     /// Until the turn begins; then the turn's own counts.
     private var output: ReplyOutput
     private var turn: CapturedTurn?
@@ -31,6 +33,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         self.agent = agent
         self.request = request
         self.dialect = dialect
+        share = BodyBudget.Share(of: loop.server.bodies)
         output = ReplyOutput(request: request.outputRequest)
         clock = ExchangeClock(loop: loop.eventLoop)
     }
@@ -38,6 +41,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     // MARK: The request
 
     var wantsBody: Bool { turn == nil && !isOver }
+    var limitsBodyTime: Bool { true }
 
     func start() {
         let limit = loop.settings.maximumBodySize
@@ -51,6 +55,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     func receive(body part: ByteBuffer) {
         if isOver { return }
+        guard share.take(part.readableBytes) else { return refuse(.overloaded, closes: true) }
         if body.readableBytes == 0 { body = part } else { body.writeImmutableBuffer(part) }
         if body.readableBytes > loop.settings.maximumBodySize {
             refuse(.bodyTooLarge(limit: loop.settings.maximumBodySize), closes: true)

@@ -38,8 +38,9 @@ extension CapturedTurn {
         of prepared: PreparedRequest, dialect: Dialect
     ) -> EngineKnowledge.Circumstances {
         EngineKnowledge.Circumstances(
-            dialect: dialect, model: String(prepared.model.prefix(256)), isStream: prepared.isStream,
-            hasTools: prepared.hasTools, effort: prepared.effort)
+            dialect: dialect, model: EngineKnowledge.Circumstances.key(ofModel: prepared.model),
+            isStream: prepared.isStream, hasTools: prepared.hasTools,
+            effort: EngineKnowledge.Circumstances.key(ofModel: prepared.effort))
     }
 
     var circumstances: EngineKnowledge.Circumstances {

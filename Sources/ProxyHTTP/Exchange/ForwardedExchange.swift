@@ -36,6 +36,9 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
 
     var wantsBody: Bool { !isOver && (engine?.isWritable ?? false) }
 
+    /// The clock of the request as a whole runs already.
+    var limitsBodyTime: Bool { false }
+
     func start() {
         if request.expectsContinue {
             output.continueRequest()
@@ -71,6 +74,9 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
             isAnthropic: request.isAnthropic, acceptsIdentityOnly: false, bodyLength: nil)
         if request.head.headers.contains(name: "transfer-encoding") {
             headers.add(name: "Transfer-Encoding", value: "chunked")
+        }
+        if request.head.method == .OPTIONS, let hops = headers.first(name: "max-forwards").flatMap({ Int($0) }) {
+            headers.replaceOrAdd(name: "Max-Forwards", value: String(hops - 1))
         }
         let target = upstream.target(path: path, query: request.query)
         connection.start(

@@ -30,6 +30,7 @@ final class LocalExchange: AgentExchange {
     }
 
     var wantsBody: Bool { true }
+    var limitsBodyTime: Bool { true }
 
     func start() {
         guard isAwaited else { return }

@@ -27,10 +27,8 @@ struct SessionPath: Hashable {
         var bytes: [UInt8] = []
         var index = 0
         while index < source.count {
-            if source[index] == UInt8(ascii: "%"), index + 2 < source.count, let high = hexDigit(source[index + 1]),
-                let low = hexDigit(source[index + 2])
-            {
-                bytes.append(high << 4 | low)
+            if source[index] == UInt8(ascii: "%"), let byte = HexDigits.byte(in: source, at: index + 1) {
+                bytes.append(byte)
                 index += 3
             } else {
                 bytes.append(source[index])
@@ -38,9 +36,5 @@ struct SessionPath: Hashable {
             }
         }
         return String(decoding: bytes, as: UTF8.self)
-    }
-
-    private static func hexDigit(_ byte: UInt8) -> UInt8? {
-        Character(Unicode.Scalar(byte)).hexDigitValue.map { UInt8($0) }
     }
 }

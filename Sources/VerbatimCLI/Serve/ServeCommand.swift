@@ -49,11 +49,18 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(name: Setting.capture.name, help: Setting.capture.help) var capture: String?
     @Option(name: Setting.requireCapture.name, help: Setting.requireCapture.help) var requireCapture: String?
     @Flag(name: Setting.retryServerError.name, help: Setting.retryServerError.help) var retryServerError = false
+    @Flag(name: Setting.onlyCaptured.name, help: Setting.onlyCaptured.help) var onlyCaptured = false
     @Option(name: Setting.traceDetail.name, help: Setting.traceDetail.help) var traceDetail: String?
     @Option(name: Setting.traceSync.name, help: Setting.traceSync.help) var traceSync: String?
     @Option(name: Setting.maxPending.name, help: Setting.maxPending.help) var maxPending: String?
     @Option(name: Setting.maxBodySize.name, help: Setting.maxBodySize.help) var maxBodySize: String?
     @Option(name: Setting.maxReplySize.name, help: Setting.maxReplySize.help) var maxReplySize: String?
+    @Option(name: Setting.maxBuffered.name, help: Setting.maxBuffered.help) var maxBuffered: String?
+    @Option(name: Setting.maxConnections.name, help: Setting.maxConnections.help) var maxConnections: String?
+    @Option(name: Setting.maxHeaderSize.name, help: Setting.maxHeaderSize.help) var maxHeaderSize: String?
+    @Option(name: Setting.headTimeout.name, help: Setting.headTimeout.help) var headTimeout: String?
+    @Option(name: Setting.bodyTimeout.name, help: Setting.bodyTimeout.help) var bodyTimeout: String?
+    @Option(name: Setting.keepAlive.name, help: Setting.keepAlive.help) var keepAlive: String?
     @Option(name: Setting.shutdownGrace.name, help: Setting.shutdownGrace.help) var shutdownGrace: String?
     @Option(name: Setting.logLevel.name, help: Setting.logLevel.help) var logLevel: String?
     @Flag(name: Setting.quiet.name, help: Setting.quiet.help) var quiet = false
@@ -62,7 +69,13 @@ struct ServeCommand: AsyncParsableCommand {
         let log = LogWriter()
         let configuration = try proxyConfiguration(environment: Environment.variables, log: log)
         defer { log.flush() }
-        Process.raiseFileLimit()
+        let files = Process.raiseFileLimit()
+        let needed = 2 * configuration.maxConnections + 64
+        if let files, files < needed {
+            configuration.logger.warning(
+                "the limit of open files is too low for --max-connections; raise it (ulimit -n, LimitNOFILE=)",
+                metadata: ["limit": "\(files)", "needed": "\(needed)"])
+        }
         // Before anybody can know that the proxy runs, so that a signal never ends it the hard way.
         let signals = await ServiceSignals.trap()
         let proxy = InterceptionProxy(configuration: configuration)
@@ -117,6 +130,7 @@ struct ServeCommand: AsyncParsableCommand {
         configuration.requireCapture = try value(.requireCapture, requireCapture).choice(
             of: ProxyConfiguration.Requirement.self)
         configuration.retryServerError = try value(.retryServerError, nil).isOn(flag: retryServerError)
+        configuration.onlyCaptured = try value(.onlyCaptured, nil).isOn(flag: onlyCaptured)
         if let choice = try value(.traceDetail, traceDetail).choice(of: ProxyConfiguration.TraceDetail.self) {
             configuration.traceDetail = choice
         }
@@ -126,6 +140,12 @@ struct ServeCommand: AsyncParsableCommand {
         if let size = try value(.maxPending, maxPending).bytes() { configuration.maxPending = size }
         if let size = try value(.maxBodySize, maxBodySize).bytes() { configuration.maxBodySize = size }
         if let size = try value(.maxReplySize, maxReplySize).bytes() { configuration.maxReplySize = size }
+        if let size = try value(.maxBuffered, maxBuffered).bytes() { configuration.maxBuffered = size }
+        if let count = try value(.maxConnections, maxConnections).integer() { configuration.maxConnections = count }
+        if let size = try value(.maxHeaderSize, maxHeaderSize).bytes() { configuration.maxHeaderSize = size }
+        if let time = try value(.headTimeout, headTimeout).seconds() { configuration.headTimeout = time }
+        if let time = try value(.bodyTimeout, bodyTimeout).seconds() { configuration.bodyTimeout = time }
+        if let time = try value(.keepAlive, keepAlive).seconds() { configuration.keepAlive = time }
         if let time = try value(.shutdownGrace, shutdownGrace).seconds() { configuration.shutdownGrace = time }
         let level = try value(.logLevel, logLevel).choice(of: Logger.Level.self) ?? .info
         var logger = Logger(label: "verbatim") { _ in LineLogHandler(writer: log) }

@@ -108,6 +108,29 @@ extension Setting {
     static let maxReplySize = Setting(
         flag: "max-reply-size", value: "bytes", standard: "64 MiB",
         meaning: "Largest reply held in memory; beyond it a reply passes through as it is.")
+    static let maxBuffered = Setting(
+        flag: "max-buffered", value: "bytes", standard: "2 GiB",
+        meaning: "Request bodies of captured routes held at a time, over all connections; 503 beyond it.")
+    static let maxConnections = Setting(
+        flag: "max-connections", value: "n", standard: "10000",
+        meaning: "Agents connected at a time; 503 beyond it. Each takes up to two file descriptors.")
+    static let maxHeaderSize = Setting(
+        flag: "max-header-size", value: "bytes", standard: "64 KiB",
+        meaning: "Largest request line and headers together; 431 beyond it, or beyond 256 headers.")
+    static let headTimeout = Setting(
+        flag: "head-timeout", value: "s", standard: "60",
+        meaning: "Longest time for a request's line and headers, in seconds; 408 beyond it.")
+    static let bodyTimeout = Setting(
+        flag: "body-timeout", value: "s", standard: "300",
+        meaning: "Longest time for the body of a captured request, in seconds; 408 beyond it.")
+    static let keepAlive = Setting(
+        flag: "keep-alive", value: "s", standard: "600",
+        meaning: "How long an agent's connection is kept unused, in seconds.")
+    static let onlyCaptured = Setting(
+        flag: "only-captured", value: nil, standard: "off",
+        meaning:
+            "Forward captured routes and GET /v1/models only, 403 for the rest: for agents that may try to get past "
+            + "capture.")
     static let shutdownGrace = Setting(
         flag: "shutdown-grace", value: "s", standard: "10",
         meaning: "How long turns may go on after SIGTERM or SIGINT, in seconds.")
@@ -123,6 +146,7 @@ extension Setting {
         tlsCertificate,
         tlsKey, topLogprobs, requestTimeout, connectTimeout, idleTimeout,
         maxTokensCap, disableThinking, modelOverride, sampling, engine, capture, requireCapture, retryServerError,
-        traceDetail, traceSync, maxPending, maxBodySize, maxReplySize, shutdownGrace, logLevel, quiet,
+        onlyCaptured, traceDetail, traceSync, maxPending, maxBodySize, maxReplySize, maxBuffered, maxConnections,
+        maxHeaderSize, headTimeout, bodyTimeout, keepAlive, shutdownGrace, logLevel, quiet,
     ]
 }
