@@ -60,9 +60,10 @@ import Verbatim
         try await withProxy(
             { $0.shutdownGrace = .milliseconds(200) },
             script: Chat.warmable { exchange in
+                // On a slow machine the connection may be closed before the engine has said all this.
+                defer { isClosed.update { $0 = true } }
                 try await stage.play(exchange)
                 await exchange.peerClosed()
-                isClosed.update { $0 = true }
             }
         ) { proxy in
             try await stage.prepare(proxy)

@@ -106,9 +106,11 @@ import Verbatim
     /// A head that never ends: byte by byte, or not at all any more.
     @Test(arguments: ["G", "GET /x HTTP/1.1\r\nHost: x\r\n", "GET /x HTTP/1.1\r\nHost: x\r\nX-A: "])
     func aSlowHead(start: String) async throws {
-        try await withProxy({ $0.headTimeout = .seconds(1) }, script: Chat.engine.serve) { proxy in
+        try await withProxy({ $0.headTimeout = .seconds(2) }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
-            for character in start { try await agent.send(String(character)) }
+            try await agent.send(requestBytes("GET", path: "/healthz"))
+            #expect(try await agent.readResponse().status == 200)
+            for character in start { try? await agent.send(String(character)) }
             let response = try await agent.readResponse()
             #expect(response.status == 408 && response.complete && response.header("Connection") == "close")
             #expect(try OpenAIError(response.body).code == "request_timeout")
@@ -129,7 +131,7 @@ import Verbatim
     @Test func aSlowReplyIsNoSlowHead() async throws {
         let isDone = Monitor(false)
         try await withProxy(
-            { $0.headTimeout = .seconds(1) },
+            { $0.headTimeout = .seconds(2) },
             script: { exchange in
                 await isDone.wait { $0 }
                 try await exchange.respond(body: "ok")
