@@ -1,6 +1,7 @@
 """A scripted upstream for what a real engine does not do: look at the request's headers, speak TLS, refuse oddly."""
 
 import json
+import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ class Request:
 
 
 @contextmanager
-def serve(*answers, tls=None):
+def serve(*answers, tls=None, address="127.0.0.1", port=0):
     """Gives the upstream's URL, and the list of requests it has seen. Of several answers the last one stays."""
     seen, remaining = [], list(answers)
 
@@ -60,14 +61,17 @@ def serve(*answers, tls=None):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+    server = Server((address, port), Handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     server.handle_error = lambda *_: None  # a client that refuses the certificate is what a test wants
     threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     scheme = "https" if tls else "http"
     try:
-        yield f"{scheme}://127.0.0.1:{server.server_port}", seen
+        yield f"{scheme}://{f'[{address}]' if ':' in address else address}:{server.server_port}", seen
     finally:
         server.shutdown()
         server.server_close()
