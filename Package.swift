@@ -70,6 +70,16 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // A tool of the tests and benchmarks; no product.
+        .executableTarget(
+            name: "verbatim-load",
+            dependencies: nio + [
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            path: "Sources/LoadTool",
+            swiftSettings: settings
+        ),
         .target(
             name: "TestSupport", dependencies: nio + ["MockEngine"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes", "TestSupport"], swiftSettings: settings),
@@ -92,6 +102,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "LoadToolTests",
+            dependencies: ["TestSupport", "verbatim-load", .product(name: "NIOEmbedded", package: "swift-nio")] + nio,
             swiftSettings: settings),
         .testTarget(name: "MockEngineTests", dependencies: ["MockEngine", "TestSupport"], swiftSettings: settings),
     ]

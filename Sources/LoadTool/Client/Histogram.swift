@@ -1,0 +1,49 @@
+/// Counts of durations in microseconds, each known to a sixty-fourth of itself.
+struct Histogram: Sendable {
+    private static let resolution = 64
+
+    private var counts = [UInt64](repeating: 0, count: 64 * resolution)
+    private(set) var count: UInt64 = 0
+    private(set) var largest: UInt64 = 0
+
+    mutating func record(_ microseconds: UInt64) {
+        counts[Self.slot(of: microseconds)] += 1
+        count += 1
+        largest = max(largest, microseconds)
+    }
+
+    mutating func add(_ other: Histogram) {
+        for slot in counts.indices { counts[slot] += other.counts[slot] }
+        count += other.count
+        largest = max(largest, other.largest)
+    }
+
+    /// The duration that `share` of all do not exceed.
+    func percentile(_ share: Double) -> UInt64 {
+        let rank = UInt64((Double(count) * share).rounded(.up))
+        var seen: UInt64 = 0
+        for (slot, count) in counts.enumerated() where count > 0 {
+            seen += count
+            if seen >= rank { return min(largest, Self.end(of: slot)) }
+        }
+        return largest
+    }
+
+    var json: String {
+        #"{"count":\#(count),"p50":\#(percentile(0.5)),"p90":\#(percentile(0.9)),"p99":\#(percentile(0.99)),"#
+            + #""p999":\#(percentile(0.999)),"max":\#(largest)}"#
+    }
+
+    private static func slot(of value: UInt64) -> Int {
+        guard value >= UInt64(resolution) else { return Int(value) }
+        let shift = 63 - value.leadingZeroBitCount - 6
+        return (shift + 1) * resolution + Int(value >> UInt64(shift)) - resolution
+    }
+
+    /// The largest value of a slot.
+    private static func end(of slot: Int) -> UInt64 {
+        guard slot >= resolution else { return UInt64(slot) }
+        let shift = UInt64(slot / resolution - 1)
+        return (UInt64(slot % resolution + resolution + 1) << shift) - 1
+    }
+}

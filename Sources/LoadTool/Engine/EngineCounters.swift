@@ -1,0 +1,32 @@
+/// What the scripted engine has seen.
+struct EngineCounters: Sendable {
+    var connections = 0
+    /// Requests that came completely.
+    var requests = 0
+    /// Replies that were sent to their end, errors among them.
+    var completed = 0
+    /// Replies that the engine broke off because it was told to.
+    var broken = 0
+    /// Replies whose peer left before their end.
+    var left = 0
+    /// Requests that were none of this tool's.
+    var unknown = 0
+    var events = 0
+
+    static func + (one: Self, other: Self) -> Self {
+        var sum = one
+        sum.connections += other.connections
+        sum.requests += other.requests
+        sum.completed += other.completed
+        sum.broken += other.broken
+        sum.left += other.left
+        sum.unknown += other.unknown
+        sum.events += other.events
+        return sum
+    }
+
+    var json: String {
+        #"{"connections":\#(connections),"requests":\#(requests),"completed":\#(completed),"broken":\#(broken),"#
+            + #""left":\#(left),"unknown":\#(unknown),"events":\#(events)}"#
+    }
+}

@@ -1,0 +1,71 @@
+import NIOCore
+
+/// Many timers of one event loop for the price of one: what is due within the same millisecond is done in one go.
+final class TimerWheel {
+    private static let slotCount = 1024
+
+    private let loop: any EventLoop
+    private var slots: [[(due: UInt64, action: Action)]] = Array(repeating: [], count: slotCount)
+    private var count = 0
+    /// The last millisecond that was dealt with.
+    private var current: UInt64
+    /// When the event loop is to come back, and how that is called off.
+    private var next: (due: UInt64, task: Scheduled<Void>)?
+    private var isTurning = false
+
+    typealias Action = () -> Void
+
+    private let now: () -> NIODeadline
+
+    init(loop: any EventLoop, now: @escaping () -> NIODeadline = NIODeadline.now) {
+        self.loop = loop
+        self.now = now
+        current = Self.milliseconds(now())
+    }
+
+    func schedule(at due: NIODeadline, _ action: @escaping Action) {
+        if count == 0 && !isTurning { current = Self.milliseconds(now()) }
+        let due = max(Self.milliseconds(due), current + 1)
+        slots[Int(due) % Self.slotCount].append((due, action))
+        count += 1
+        if !isTurning { comeBack(at: due) }
+    }
+
+    private func comeBack(at due: UInt64) {
+        if let next {
+            if next.due <= due { return }
+            next.task.cancel()
+        }
+        // An event loop runs all that is due before it looks at its sockets. A wheel that is late must not keep it from that.
+        let deadline = max(.uptimeNanoseconds(due * 1_000_000), now() + EngineLoop.breath)
+        next = (due, loop.assumeIsolated().scheduleTask(deadline: deadline) { self.turn() })
+    }
+
+    private func turn() {
+        next = nil
+        isTurning = true
+        let end = Self.milliseconds(now())
+        while current < end && count > 0 {
+            current += 1
+            let slot = Int(current) % Self.slotCount
+            if slots[slot].isEmpty { continue }
+            let waiting = slots[slot]
+            slots[slot] = []
+            for entry in waiting {
+                if entry.due > current {
+                    slots[slot].append(entry)
+                } else {
+                    count -= 1
+                    entry.action()
+                }
+            }
+        }
+        isTurning = false
+        if count == 0 { return }
+        var next = current + 1
+        while next < current + UInt64(Self.slotCount), slots[Int(next) % Self.slotCount].isEmpty { next += 1 }
+        comeBack(at: next)
+    }
+
+    private static func milliseconds(_ time: NIODeadline) -> UInt64 { time.uptimeNanoseconds / 1_000_000 }
+}
