@@ -15,7 +15,7 @@ final class EngineHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     /// Events of an unpaced stream that are written at once; then other connections have their turn.
-    private static let burst = 32
+    private static let burst = 64
 
     private let loop: EngineLoop
     private var context: ChannelHandlerContext?
@@ -199,7 +199,7 @@ final class EngineHandler: ChannelInboundHandler {
         if due <= .now() {
             guard context.channel.isWritable else { return }
             isScheduled = true
-            context.eventLoop.assumeIsolated().execute {
+            context.eventLoop.assumeIsolated().scheduleTask(in: EngineLoop.breath) {
                 self.isScheduled = false
                 self.advance()
             }

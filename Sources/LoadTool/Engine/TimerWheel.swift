@@ -36,7 +36,8 @@ final class TimerWheel {
             if next.due <= due { return }
             next.task.cancel()
         }
-        let deadline = NIODeadline.uptimeNanoseconds(due * 1_000_000)
+        // An event loop runs all that is due before it looks at its sockets. A wheel that is late must not keep it from that.
+        let deadline = max(.uptimeNanoseconds(due * 1_000_000), now() + EngineLoop.breath)
         next = (due, loop.assumeIsolated().scheduleTask(deadline: deadline) { self.turn() })
     }
 

@@ -64,33 +64,37 @@ struct EventTemplate {
     }
 
     func write(into buffer: inout ByteBuffer, request: UInt32, number: Int, time: UInt64) {
-        let start = buffer.writerIndex
-        buffer.writeImmutableBuffer(bytes)
-        for (kind, offset) in places {
-            let place = start + offset
-            switch kind {
-            case .request: Self.write(UInt64(request), base: 16, digits: 8, at: place, into: &buffer)
-            case .time: Self.write(time, base: 10, digits: 15, at: place, into: &buffer)
-            case .number: Self.write(UInt64(number), base: 10, digits: 6, at: place, into: &buffer)
-            case .numberBytes:
-                var rest = number
-                for digit in (0..<6).reversed() {
-                    let code = 48 + rest % 10
-                    buffer.setInteger(UInt8(48 + code / 10), at: place + digit * 3)
-                    buffer.setInteger(UInt8(48 + code % 10), at: place + digit * 3 + 1)
-                    rest /= 10
+        let length = buffer.writeImmutableBuffer(bytes)
+        // Through a pointer, because this is done for every event, at both ends, in debug builds too.
+        buffer.withUnsafeMutableReadableBytes { written in
+            let event = UnsafeMutableRawBufferPointer(rebasing: written[(written.count - length)...])
+            for (kind, offset) in places {
+                switch kind {
+                case .request: Self.write(UInt64(request), base: 16, digits: 8, at: offset, into: event)
+                case .time: Self.write(time, base: 10, digits: 15, at: offset, into: event)
+                case .number: Self.write(UInt64(number), base: 10, digits: 6, at: offset, into: event)
+                case .numberBytes:
+                    var rest = number
+                    for digit in (0..<6).reversed() {
+                        let code = 48 + rest % 10
+                        event[offset + digit * 3] = UInt8(48 + code / 10)
+                        event[offset + digit * 3 + 1] = UInt8(48 + code % 10)
+                        rest /= 10
+                    }
                 }
             }
         }
     }
 
     private static func write(
-        _ value: UInt64, base: UInt64, digits: Int, at place: Int, into buffer: inout ByteBuffer
+        _ value: UInt64, base: UInt64, digits: Int, at offset: Int, into event: UnsafeMutableRawBufferPointer
     ) {
         var rest = value
-        for digit in (0..<digits).reversed() {
-            let value = UInt8(rest % base)
-            buffer.setInteger(value < 10 ? 48 + value : 87 + value, at: place + digit)
+        var place = offset + digits
+        while place > offset {
+            place -= 1
+            let digit = UInt8(rest % base)
+            event[place] = digit < 10 ? 48 + digit : 87 + digit
             rest /= base
         }
     }
