@@ -6,6 +6,8 @@ import NIOSSL
 /// The connections of one event loop to the engine. Used on that loop only.
 final class EnginePool {
     private let upstream: UpstreamURL
+    /// Its address, if the URL gives it: nothing has to be resolved then.
+    private let address: SocketAddress?
     private let settings: ProxySettings
     private let tls: NIOSSLContext?
     private let loop: any EventLoop
@@ -14,6 +16,7 @@ final class EnginePool {
 
     init(settings: ProxySettings, tls: NIOSSLContext?, loop: any EventLoop) {
         upstream = settings.upstream
+        address = try? SocketAddress(ipAddress: settings.upstream.host, port: settings.upstream.port)
         self.settings = settings
         self.tls = tls
         self.loop = loop
@@ -72,20 +75,22 @@ final class EnginePool {
     private func open(_ completion: @escaping (Result<EngineConnection, EngineFailure>) -> Void) {
         let upstream = upstream
         let tls = tls
+        let serverName = address == nil ? upstream.host : nil
         let handshake = tls.map { _ in loop.makePromise(of: Void.self) }
         let deadline = loop.assumeIsolated().scheduleTask(in: settings.connectTimeout) {
             handshake?.fail(ChannelError.connectTimeout(.nanoseconds(0)))
         }
-        let connected = ClientBootstrap(group: loop)
+        let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(settings.connectTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.autoRead, value: tls != nil)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try Self.configure(channel, upstream: upstream, tls: tls, handshake: handshake)
+                    try Self.configure(channel, tls: tls, serverName: serverName, handshake: handshake)
                 }
             }
-            .connect(host: upstream.host, port: upstream.port)
+        let connected =
+            address.map { bootstrap.connect(to: $0) } ?? bootstrap.connect(host: upstream.host, port: upstream.port)
         connected.assumeIsolated().whenComplete { result in
             switch result {
             case .failure(let error):
@@ -112,13 +117,11 @@ final class EnginePool {
     }
 
     private static func configure(
-        _ channel: any Channel, upstream: UpstreamURL, tls: NIOSSLContext?, handshake: EventLoopPromise<Void>?
+        _ channel: any Channel, tls: NIOSSLContext?, serverName: String?, handshake: EventLoopPromise<Void>?
     ) throws {
         let pipeline = channel.pipeline.syncOperations
         if let tls {
-            let isAddress = (try? SocketAddress(ipAddress: upstream.host, port: 0)) != nil
-            try pipeline.addHandler(
-                NIOSSLClientHandler(context: tls, serverHostname: isAddress ? nil : upstream.host))
+            try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: serverName))
         }
         var encoding = HTTPRequestEncoder.Configuration()
         encoding.automaticallySetFramingHeaders = false
