@@ -106,7 +106,11 @@ import Verbatim
     /// A head that never ends: byte by byte, or not at all any more.
     @Test(arguments: ["G", "GET /x HTTP/1.1\r\nHost: x\r\n", "GET /x HTTP/1.1\r\nHost: x\r\nX-A: "])
     func aSlowHead(start: String) async throws {
-        try await withProxy({ $0.headTimeout = .seconds(1) }, script: Chat.engine.serve) { proxy in
+        try await withPatience { try await aSlowHead(start: start, limit: .seconds($0 ? 20 : 1)) }
+    }
+
+    private func aSlowHead(start: String, limit: Duration) async throws {
+        try await withProxy({ $0.headTimeout = limit }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             for character in start { try await agent.send(String(character)) }
             let response = try await agent.readResponse()
@@ -127,9 +131,13 @@ import Verbatim
 
     /// The time is for a head only: not for the reply to it, and anew for each.
     @Test func aSlowReplyIsNoSlowHead() async throws {
+        try await withPatience { try await aSlowReplyIsNoSlowHead(limit: .seconds($0 ? 20 : 1)) }
+    }
+
+    private func aSlowReplyIsNoSlowHead(limit: Duration) async throws {
         let isDone = Monitor(false)
         try await withProxy(
-            { $0.headTimeout = .seconds(1) },
+            { $0.headTimeout = limit },
             script: { exchange in
                 await isDone.wait { $0 }
                 try await exchange.respond(body: "ok")
@@ -150,7 +158,11 @@ import Verbatim
     }
 
     @Test func anUnusedConnection() async throws {
-        try await withProxy({ $0.keepAlive = .milliseconds(300) }, script: Chat.engine.serve) { proxy in
+        try await withPatience { try await anUnusedConnection(limit: .milliseconds($0 ? 10_000 : 300)) }
+    }
+
+    private func anUnusedConnection(limit: Duration) async throws {
+        try await withProxy({ $0.keepAlive = limit }, script: Chat.engine.serve) { proxy in
             for path in [Chat.path, "/v1/models", "/healthz"] {
                 let agent = try await proxy.connect()
                 let body = path == Chat.path ? Array(Chat.unary.utf8) : nil
@@ -166,7 +178,13 @@ import Verbatim
 
     @Test(arguments: ["", "Expect: 100-continue\r\n"])
     func aSlowBody(expectation: String) async throws {
-        try await withProxy({ $0.bodyTimeout = .milliseconds(300) }, script: Chat.engine.serve) { proxy in
+        try await withPatience {
+            try await aSlowBody(expectation: expectation, limit: .milliseconds($0 ? 10_000 : 300))
+        }
+    }
+
+    private func aSlowBody(expectation: String, limit: Duration) async throws {
+        try await withProxy({ $0.bodyTimeout = limit }, script: Chat.engine.serve) { proxy in
             for path in [Chat.path, "/healthz"] {
                 let agent = try await proxy.connect()
                 let method = path == Chat.path ? "POST" : "GET"
