@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The line to the engine breaks, and the line to the agent, at every byte.
-@Suite(.onOwnThreads, .timeLimit(.minutes(5))) struct FaultLineTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(10))) struct FaultLineTests {
     /// The end of a reply is then the end of the connection.
     private static let close = ("Connection", "close")
 

@@ -6,7 +6,7 @@ import Testing
 import Verbatim
 
 /// §3: requests' bodies, however they are sent.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct HTTPSurfaceBodyTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(10))) struct HTTPSurfaceBodyTests {
     private static func chunked(_ path: String, headers: String = "", pieces: [String]) -> String {
         "POST \(path) HTTP/1.1\r\nHost: x\r\n\(headers)Transfer-Encoding: chunked\r\n\r\n"
             + pieces.map { "\(String($0.utf8.count, radix: 16))\r\n\($0)\r\n" }.joined() + "0\r\nX-Sum: 1\r\n\r\n"

@@ -4,7 +4,7 @@ import Testing
 import Verbatim
 
 /// What an agent may take of the proxy: connections, time, bytes. At each limit there is a clear answer, and no hang.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct ConnectionLimitTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(10))) struct ConnectionLimitTests {
     // MARK: Connections
 
     /// Whoever is too many is told so before it has said anything, and can read it.
