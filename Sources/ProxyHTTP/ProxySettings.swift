@@ -30,6 +30,8 @@ package struct ProxySettings: Sendable {
     package var bodyTimeout: TimeAmount = .seconds(300)
     /// How long an agent's connection is kept that is not used.
     package var keepAlive: TimeAmount = .seconds(600)
+    /// How long an agent may be silent that goes on sending a request which has been refused, before it is cut off.
+    package var lingerSilence: TimeAmount = .seconds(2)
     /// Bytes of request bodies that are held at a time, over all connections; 503 beyond it.
     package var maximumBuffered = 2 << 30
     /// Whether nothing passes but what is captured, and the list of models.

@@ -11,13 +11,20 @@ extension TraceFile {
     mutating func repairTail(log: (LogEvent) -> Void) throws(SystemError) {
         let size = try file.status().size
         let start = try lastLineEnd(in: size)
-        guard start < size else { return }
+        guard start < size else { return end = size }
         if try isRecord(start..<size) {
             try append([UInt8(ascii: "\n")], sync: true)
             log(.lineBreakAdded(path: path))
         } else {
             let copy = try setAside(start..<size)
-            try truncate(to: start)
+            do throws(SystemError) {
+                try truncate(to: start)
+            } catch {
+                // It will be tried again, and would be copied again.
+                removeFile(at: copy)
+                throw error
+            }
+            end = start
             log(.tornTailSetAside(path: copy, bytes: size - start))
         }
     }
@@ -55,7 +62,7 @@ extension TraceFile {
                 let copy = try OpenFile(path, for: .creating)
                 try self.copy(
                     range,
-                    to: TraceFile(copy, path: path, isNew: true, system: system)
+                    to: TraceFile(copy, path: path, system: system)
                 )
                 return path
             } catch .exists {

@@ -4,12 +4,11 @@ struct TraceFile: ~Copyable, Sendable {
     let path: String
     /// As it was when it was opened.
     private let status: OpenFile.Status
-    /// Whether it did not exist before.
-    let isNew: Bool
-
     let system: TraceFileSystem
     /// What a failed write has left behind and could not be taken back yet.
     private var residue = Residue.none
+    /// Where the last whole line that is known of ends.
+    var end: Int?
 
     private enum Residue {
         case none
@@ -20,14 +19,13 @@ struct TraceFile: ~Copyable, Sendable {
     }
 
     init(
-        _ file: consuming OpenFile, path: String, isNew: Bool, system: TraceFileSystem
+        _ file: consuming OpenFile, path: String, system: TraceFileSystem
     ) throws(SystemError) {
         let status = try file.status()
         if status.kind == .directory { throw .isDirectory }
         self.status = status
         self.file = file
         self.path = path
-        self.isNew = isNew
         self.system = system
     }
 
@@ -39,20 +37,26 @@ struct TraceFile: ~Copyable, Sendable {
         do throws(SystemError) {
             return try !OpenFile.find(path).isSameFile(as: status)
         } catch {
-            // Whatever else keeps the path from being looked at does not keep the file from being written.
-            return error == .doesNotExist || error == .isNotDirectory
+            // Whatever else keeps the path from being looked at does not keep the file from being written, if it still
+            // has a name.
+            return error == .doesNotExist || error == .isNotDirectory || isDeleted
         }
     }
 
     /// Whether the file was deleted, so that what has just been written to it is nowhere to be read.
     borrowing func isGone() -> Bool {
-        kind == .regular && (try? file.status().links) == 0 && hasMoved()
+        kind == .regular && isDeleted && hasMoved()
     }
+
+    private var isDeleted: Bool { (try? file.status().links) == 0 }
 
     /// Writes `lines`, all or nothing, by one call of the operating system where it takes them all at once.
     mutating func append(_ lines: [UInt8], sync: Bool) throws(SystemError) {
         try removeResidue()
         let length = kind == .regular ? try file.status().size : 0
+        var lines = lines
+        // Somebody else has cut the file off within a line: that line must not take ours with it.
+        if let end, end != length, try !endsLine(at: length) { lines.insert(UInt8(ascii: "\n"), at: 0) }
         var written = 0
         do throws(SystemError) {
             try write(lines, written: &written)
@@ -62,6 +66,13 @@ struct TraceFile: ~Copyable, Sendable {
             if kind == .regular { try? removeResidue() }
             throw error
         }
+        if kind == .regular { end = length + lines.count }
+    }
+
+    private borrowing func endsLine(at length: Int) throws(SystemError) -> Bool {
+        var last: [UInt8] = []
+        if length > 0 { _ = try file.read(upTo: 1, at: length - 1, into: &last) }
+        return last.isEmpty || last == [UInt8(ascii: "\n")]
     }
 
     /// Asks a character device, where it costs no more than an empty line, whether writing works.

@@ -26,15 +26,15 @@ extension TraceFile {
     private static func openOrCreate(_ path: String, system: TraceFileSystem) throws(TraceError) -> TraceFile {
         do throws(SystemError) {
             do throws(SystemError) {
-                return try TraceFile(OpenFile(path, for: .appending), path: path, isNew: false, system: system)
+                return try TraceFile(OpenFile(path, for: .appending), path: path, system: system)
             } catch .doesNotExist where !path.isEmpty {
                 try makeParentFolders(of: path)
             }
             do throws(SystemError) {
-                return try TraceFile(OpenFile(path, for: .creating), path: path, isNew: true, system: system)
+                return try TraceFile(OpenFile(path, for: .creating), path: path, system: system)
             } catch .exists {
                 // Somebody else was quicker; or it is a link to nowhere, and this fails for good.
-                return try TraceFile(OpenFile(path, for: .appending), path: path, isNew: false, system: system)
+                return try TraceFile(OpenFile(path, for: .appending), path: path, system: system)
             }
         } catch {
             throw TraceError(.cannotOpen, message: reason(error, for: path), errno: error.code)

@@ -73,7 +73,8 @@ package final class TraceRecorder: Sendable {
     ) throws(TraceError) -> TraceFile {
         let path = configuration.path
         let file = try TraceFile.open(path, system: fileSystem, log: log)
-        if file.isNew, configuration.sync == .disk { syncFolder(of: path) }
+        // Not only of a file that is new here: who replaced it need not have done so.
+        if configuration.sync == .disk, file.kind == .regular { syncFolder(of: path) }
         do throws(SystemError) {
             if file.kind == .regular { try numbers.continue(from: file.file) }
         } catch {
@@ -125,7 +126,10 @@ package final class TraceRecorder: Sendable {
             } while statistics.pending > 0 && statistics.recorded > recorded
             let lost = update { $0.abandon() }
             if lost > 0 { log(.recordsLost(count: lost)) }
-            file.withLock { $0 = nil }
+            file.withLock { file in
+                file?.cleanUp()
+                file = nil
+            }
         }
     }
 

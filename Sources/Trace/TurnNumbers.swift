@@ -5,6 +5,9 @@ package struct TurnNumbers: Sendable {
     /// The session of a record that names none.
     package static let defaultSession = "default"
 
+    /// No session gets there; what claims to be further is passed over, so that counting on cannot overflow.
+    private static let maximumTurn = 1 << 53
+
     private var lastTurns: [String: Int] = [:]
     private let maximumSessions: Int
 
@@ -59,7 +62,7 @@ package struct TurnNumbers: Sendable {
         } catch {
             return nil
         }
-        guard let turn, turn > 0, turn < Int.max else { return nil }
+        guard let turn, 1...maximumTurn ~= turn else { return nil }
         return (session ?? defaultSession, turn)
     }
 }

@@ -27,7 +27,8 @@ public final class InterceptionProxy: Sendable {
         self.configuration = configuration
     }
 
-    /// The base URL to give to the agent, `http://host:port/v1`, or `https:` with a ``ProxyConfiguration/tlsCertificate``. Before ``start()`` with the configured port.
+    /// The base URL to give to the agent, `http://host:port/v1`, or `https:` with a ``ProxyConfiguration/tlsCertificate``.
+    /// Before ``start()`` with the configured port.
     public var url: String {
         let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
         let scheme = configuration.tlsCertificate == nil ? "http" : "https"

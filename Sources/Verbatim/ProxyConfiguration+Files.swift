@@ -6,11 +6,11 @@ extension ProxyConfiguration {
     func readFiles(into settings: inout ProxySettings) throws(ProxyError) {
         settings.upstreamAPIKey = try upstreamKey()
         settings.apiKeys = try accessKeys()
-        if let upstreamCA { settings.upstreamCA = try SettingFile(upstreamCA, of: "upstream-ca").pem }
+        if let upstreamCA { settings.upstreamCA = try settingFile(upstreamCA, of: "upstream-ca").pem }
         switch (tlsCertificate, tlsKey) {
         case (let certificate?, let key?):
             settings.agentTLS = ProxySettings.AgentTLS(
-                certificates: try SettingFile(certificate, of: "tls-cert").pem,
+                certificates: try settingFile(certificate, of: "tls-cert").pem,
                 key: try secretFile(key, of: "tls-key").pem
             )
         case (_?, nil): throw ProxyError(.invalidConfiguration, "tls-cert goes with --tls-key, its private key")
@@ -39,10 +39,18 @@ extension ProxyConfiguration {
         return lines[0].text
     }
 
+    private func settingFile(_ path: String, of setting: String) throws(ProxyError) -> SettingFile {
+        let file = try SettingFile(path, of: setting)
+        if capture != .off, file.isFile(at: trace) {
+            throw file.invalid("is the trace, too: records would be appended to it")
+        }
+        return file
+    }
+
     /// A file that nobody else should be able to read. One that others can read is used all the same: where secrets are
     /// mounted, modes are not always one's own to choose.
     func secretFile(_ path: String, of setting: String) throws(ProxyError) -> SettingFile {
-        let file = try SettingFile(path, of: setting)
+        let file = try settingFile(path, of: setting)
         if file.isOpenToOthers {
             logger.warning(
                 "a file of secrets is open to other users: chmod 600 it",

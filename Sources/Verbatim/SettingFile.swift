@@ -7,8 +7,7 @@ struct SettingFile {
     let setting: String
     let path: String
     let bytes: [UInt8]
-    /// Whether others than its owner may read it.
-    let isOpenToOthers: Bool
+    private let status: OpenFile.Status
 
     /// More than any bundle of certificates holds.
     private static let limit = 16 << 20
@@ -19,9 +18,8 @@ struct SettingFile {
         self.path = path
         do throws(SystemError) {
             let file = try OpenFile(path, for: .reading)
-            let status = try file.status()
+            status = try file.status()
             if status.kind == .directory { throw .isDirectory }
-            isOpenToOthers = status.kind == .regular && status.isOpenToOthers
             var bytes: [UInt8] = []
             while bytes.count <= Self.limit {
                 if try file.read(upTo: 64 << 10, at: bytes.count, into: &bytes) == 0 { break }
@@ -32,6 +30,14 @@ struct SettingFile {
         }
         if bytes.isEmpty { throw invalid("is empty") }
         if bytes.count > Self.limit { throw invalid("is larger than \(Self.limit >> 20) MiB") }
+    }
+
+    /// Whether others than its owner may read it.
+    var isOpenToOthers: Bool { status.kind == .regular && status.isOpenToOthers }
+
+    /// Whether it is what stands at `path`.
+    func isFile(at path: String) -> Bool {
+        status.kind == .regular && OpenFile.status(at: path)?.isSameFile(as: status) == true
     }
 
     /// - Parameter reason: Goes on from the file's name, and quotes nothing of what it holds.

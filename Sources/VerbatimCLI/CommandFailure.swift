@@ -1,3 +1,5 @@
+import Verbatim
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -13,4 +15,17 @@ struct CommandFailure: Error {
 
     /// A flag or its value is wrong.
     static func usage(_ message: String) -> CommandFailure { CommandFailure(code: EX_USAGE, message: message) }
+}
+
+extension CommandFailure {
+    /// A proxy could not be started.
+    init(_ error: ProxyError) {
+        switch error.reason {
+        case .invalidConfiguration: code = EX_USAGE
+        case .fileUnavailable: code = EX_NOINPUT
+        case .addressUnavailable: code = EX_UNAVAILABLE
+        case .traceUnavailable: code = EX_CANTCREAT
+        }
+        message = error.message
+    }
 }

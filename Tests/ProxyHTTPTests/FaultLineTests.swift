@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The line to the engine breaks, and the line to the agent, at every byte.
-@Suite(.onOwnThreads, .timeLimit(.minutes(5))) struct FaultLineTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(10))) struct FaultLineTests {
     /// The end of a reply is then the end of the connection.
     private static let close = ("Connection", "close")
 
@@ -79,8 +79,12 @@ import Testing
 
     /// An engine that falls silent is left when the silence has lasted too long.
     @Test func theEngineFallsSilent() async throws {
+        try await withPatience { try await theEngineFallsSilent(for: .milliseconds($0 ? 3000 : 100)) }
+    }
+
+    private func theEngineFallsSilent(for limit: TimeAmount) async throws {
         let reply = FixedReply.stream
-        try await withFaultyEngine(reply, { $0.idleTimeout = .milliseconds(100) }) { proxy, line in
+        try await withFaultyEngine(reply, { $0.idleTimeout = limit }) { proxy, line in
             #expect(try await proxy.chat(Chat.stream).complete)
             let offsets = Array(stride(from: 0, to: reply.bytes.count - 1, by: reply.bytes.count / 12))
             for offset in offsets {
@@ -102,8 +106,14 @@ import Testing
     /// Whatever a wrong byte makes of a reply, the turn ends, is recorded once, and others are not touched by it.
     @Test(arguments: [true, false])
     func aByteOfTheReplyIsWrong(isStream: Bool) async throws {
+        try await withPatience {
+            try await aByteOfTheReplyIsWrong(isStream: isStream, silence: .milliseconds($0 ? 3000 : 200))
+        }
+    }
+
+    private func aByteOfTheReplyIsWrong(isStream: Bool, silence: TimeAmount) async throws {
         let reply = isStream ? FixedReply.stream : .unary
-        try await withFaultyEngine(reply, { $0.idleTimeout = .milliseconds(200) }) { proxy, line in
+        try await withFaultyEngine(reply, { $0.idleTimeout = silence }) { proxy, line in
             let offsets = Array(stride(from: 0, to: reply.bytes.count, by: isStream ? 13 : 7))
             for offset in offsets {
                 line.plan(.init(toClient: .init(.corrupt, at: offset)))

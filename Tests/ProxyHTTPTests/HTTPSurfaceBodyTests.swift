@@ -1,10 +1,12 @@
 import MockEngine
+import NIOCore
+import ProxyHTTP
 import TestSupport
 import Testing
 import Verbatim
 
 /// §3: requests' bodies, however they are sent.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct HTTPSurfaceBodyTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(10))) struct HTTPSurfaceBodyTests {
     private static func chunked(_ path: String, headers: String = "", pieces: [String]) -> String {
         "POST \(path) HTTP/1.1\r\nHost: x\r\n\(headers)Transfer-Encoding: chunked\r\n\r\n"
             + pieces.map { "\(String($0.utf8.count, radix: 16))\r\n\($0)\r\n" }.joined() + "0\r\nX-Sum: 1\r\n\r\n"
@@ -130,7 +132,20 @@ import Verbatim
     /// The agent sends all of it before it reads, however long that takes: the refusal must not get lost in a reset.
     @Test(arguments: ["chunked", "length", "slow"])
     func theRefusalCanBeRead(kind: String) async throws {
-        try await withProxy({ $0.maxBodySize = 100_000 }, script: Chat.engine.serve) { proxy in
+        // Longer in all than an agent may be silent, each pause far shorter.
+        try await withPatience { isPatient in
+            try await refusalCanBeRead(
+                kind: kind, silence: .seconds(isPatient ? 20 : 2), pause: .milliseconds(isPatient ? 2400 : 400))
+        }
+    }
+
+    private func refusalCanBeRead(kind: String, silence: TimeAmount, pause: Duration) async throws {
+        try await withServer(
+            {
+                $0.maximumBodySize = 100_000
+                $0.lingerSilence = silence
+            }, script: Chat.engine.serve
+        ) { proxy in
             let agent = try await proxy.connect()
             try await agent.stopReading()
             let piece = String(repeating: "x", count: 200_000)
@@ -139,7 +154,7 @@ import Verbatim
             } else {
                 try await agent.send("POST \(Chat.path) HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n")
                 for _ in 0..<10 {
-                    if kind == "slow" { try await Task.sleep(for: .milliseconds(400)) }
+                    if kind == "slow" { try await Task.sleep(for: pause) }
                     try await agent.send(piece)
                 }
             }

@@ -4,14 +4,15 @@ import Testing
 import Verbatim
 
 /// §6: the engine takes too long.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct TimeoutTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(10))) struct TimeoutTests {
     enum Limit: CaseIterable, Sendable {
         case request, idle
 
-        func set(_ configuration: inout ProxyConfiguration) {
+        func set(_ configuration: inout ProxyConfiguration, isPatient: Bool) {
+            let time = Duration.seconds(isPatient ? 40 : 5)
             switch self {
-            case .request: configuration.requestTimeout = .seconds(5)
-            case .idle: configuration.idleTimeout = .seconds(5)
+            case .request: configuration.requestTimeout = time
+            case .idle: configuration.idleTimeout = time
             }
         }
 
@@ -25,9 +26,13 @@ import Verbatim
 
     @Test(arguments: Stage.allCases, Limit.allCases)
     func endsTheTurn(stage: Stage, limit: Limit) async throws {
+        try await withPatience { try await endsTheTurn(stage: stage, limit: limit, isPatient: $0) }
+    }
+
+    private func endsTheTurn(stage: Stage, limit: Limit, isPatient: Bool) async throws {
         let isClosed = Monitor(false)
         try await withProxy(
-            { limit.set(&$0) },
+            { limit.set(&$0, isPatient: isPatient) },
             script: Chat.warmable { exchange in
                 try await stage.play(exchange)
                 await exchange.peerClosed()
@@ -61,8 +66,12 @@ import Verbatim
 
     @Test(arguments: Limit.allCases)
     func endsWhatIsForwarded(limit: Limit) async throws {
+        try await withPatience { try await endsWhatIsForwarded(limit: limit, isPatient: $0) }
+    }
+
+    private func endsWhatIsForwarded(limit: Limit, isPatient: Bool) async throws {
         try await withProxy(
-            { limit.set(&$0) },
+            { limit.set(&$0, isPatient: isPatient) },
             script: { exchange in
                 if exchange.request.target == "/behind" {
                     try await exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nstart")
@@ -80,13 +89,17 @@ import Verbatim
 
     /// A stream that says something now and then is not silent, however long it takes.
     @Test func anEngineThatSpeaksIsNotSilent() async throws {
+        try await withPatience { try await anEngineThatSpeaksIsNotSilent(scale: $0 ? 8 : 1) }
+    }
+
+    private func anEngineThatSpeaksIsNotSilent(scale: Int) async throws {
         try await withProxy(
-            { $0.idleTimeout = .seconds(5) },
+            { $0.idleTimeout = .seconds(5 * scale) },
             script: { exchange in
                 try await exchange.startEventStream()
                 // Longer than the limit in all, each pause far shorter.
                 for number in 1...10 {
-                    try await Task.sleep(for: .milliseconds(600))
+                    try await Task.sleep(for: .milliseconds(600 * scale))
                     try await number == 3
                         ? exchange.sendChunk(": still here\n\n") : exchange.sendEvent(Chat.event(number))
                 }
@@ -103,11 +116,15 @@ import Verbatim
     /// It is the agent that keeps the engine from speaking: that is not the engine's silence.
     @Test(arguments: [Chat.path, "/v1/files"])
     func aSlowAgentIsNotASilentEngine(path: String) async throws {
+        try await withPatience { try await aSlowAgentIsNotASilentEngine(path: path, scale: $0 ? 8 : 1) }
+    }
+
+    private func aSlowAgentIsNotASilentEngine(path: String, scale: Int) async throws {
         let large = Array(("data: " + String(repeating: "x", count: (1 << 20) - 8) + "\n\n").utf8)
         let hasSent = Monitor(false)
         try await withProxy(
             {
-                $0.idleTimeout = .seconds(3)
+                $0.idleTimeout = .seconds(3 * scale)
                 $0.capture = .text
             },
             script: { exchange in
@@ -120,7 +137,7 @@ import Verbatim
             let agent = try await proxy.connect(receiveBuffer: 1 << 20)
             try await agent.stopReading()
             try await agent.send(requestBytes("POST", path: path, body: Array(Chat.stream.utf8)))
-            try await Task.sleep(for: .milliseconds(4500))
+            try await Task.sleep(for: .milliseconds(4500 * scale))
             #expect(!hasSent.state, "the engine's silence is not of its own making")
             try await agent.resumeReading()
             _ = try await agent.read(until: "\r\n\r\n")
@@ -131,8 +148,12 @@ import Verbatim
 
     /// An upload takes as long as the agent takes.
     @Test func aSlowUploadIsNotASilentEngine() async throws {
+        try await withPatience { try await aSlowUploadIsNotASilentEngine(scale: $0 ? 8 : 1) }
+    }
+
+    private func aSlowUploadIsNotASilentEngine(scale: Int) async throws {
         try await withProxy(
-            { $0.idleTimeout = .seconds(4) },
+            { $0.idleTimeout = .seconds(4 * scale) },
             script: { exchange in
                 try await exchange.respond(body: exchange.request.body)
             }
@@ -140,7 +161,7 @@ import Verbatim
             let agent = try await proxy.connect()
             try await agent.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n")
             for _ in 0..<8 {
-                try await Task.sleep(for: .milliseconds(600))
+                try await Task.sleep(for: .milliseconds(600 * scale))
                 try await agent.send("x")
             }
             let response = try await agent.readResponse()
@@ -150,11 +171,15 @@ import Verbatim
 
     /// Until the request has arrived nothing is asked of the engine.
     @Test func aSlowRequestIsNotTheEnginesFault() async throws {
-        try await withProxy({ $0.requestTimeout = .seconds(4) }, script: Chat.engine.serve) { proxy in
+        try await withPatience { try await aSlowRequestIsNotTheEnginesFault(scale: $0 ? 8 : 1) }
+    }
+
+    private func aSlowRequestIsNotTheEnginesFault(scale: Int) async throws {
+        try await withProxy({ $0.requestTimeout = .seconds(4 * scale) }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             let request = requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8))
             try await agent.send(Array(request.dropLast(10)))
-            try await Task.sleep(for: .milliseconds(4500))
+            try await Task.sleep(for: .milliseconds(4500 * scale))
             try await agent.send(Array(request.suffix(10)))
             #expect(try await agent.readResponse().status == 200)
         }

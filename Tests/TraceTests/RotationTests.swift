@@ -194,6 +194,37 @@ import Testing
         #expect(log.messages == [])
     }
 
+    /// What is left of that line is lost; the next record is not.
+    @Test func aFileThatIsCutOffWithinALineIsGoneOnWith() async throws {
+        let recorder = try recorder()
+        let lines = (1...3).map { TurnRecordEncoder.encode(.sample(turn: $0)) }
+        for turn in 1...2 { #expect(await recorder.keep(.sample(turn: turn)) == nil) }
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        try file.truncate(atOffset: UInt64(lines[0].count + 20))
+        #expect(await recorder.keep(.sample(turn: 3)) == nil)
+        #expect(await recorder.keep(.sample(turn: 4)) == nil)
+        recorder.close()
+        let torn = lines[0] + lines[1].prefix(20) + [UInt8(ascii: "\n")]
+        #expect(try contents(path) == torn + lines[2] + TurnRecordEncoder.encode(.sample(turn: 4)))
+    }
+
+    /// Whatever keeps the path from being looked at, a deleted file keeps nothing.
+    @Test func aDeletedFileIsNoneThoughItsPathCannotBeLookedAt() async throws {
+        let (target, link) = (folder.path("run"), folder.path("link"))
+        try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: false)
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: target)
+        let recorder = try TraceRecorder(path: link + "/trace.jsonl", retryInterval: .milliseconds(1), log: log)
+        #expect(await recorder.keep(.sample(turn: 1)) == nil)
+        try FileManager.default.removeItem(atPath: target)
+        try FileManager.default.removeItem(atPath: link)
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: link)
+        #expect(await recorder.keep(.sample(turn: 2))?.errno == ELOOP)
+        try FileManager.default.removeItem(atPath: link)
+        await untilAccepting(recorder)
+        recorder.close()
+        #expect(try turns(link + "/trace.jsonl") == [2])
+    }
+
     @Test func recordsThatWaitGoToTheNewFileWhole() async throws {
         faults.onWrite { number, _ in
             number == 1 ? nil : number % 2 == 0 ? .short(20) : .error(.noSpace)

@@ -63,6 +63,19 @@ import Testing
         #expect(try contents(path + ".torn-1") == Array(tail.utf8))
     }
 
+    /// Each attempt would leave another copy.
+    @Test func whatCannotBeCutOffIsNotCopiedAgainAndAgain() throws {
+        let torn = Array(#"{"turn":1"#.utf8)
+        try write(torn, to: path)
+        let faults = FaultyFileSystem()
+        faults.state.withLock { $0.failsTruncation = true }
+        for _ in 1...2 {
+            #expect(throws: TraceError.self) { try TraceRecorder(path: path, fileSystem: faults.system).close() }
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["trace.jsonl"])
+        #expect(try contents(path) == torn)
+    }
+
     @Test func tailsLongerThanAChunk() throws {
         let tail = Array(#"{"turn":9,"request":""#.utf8) + [UInt8](repeating: 0x61, count: LineBuffer.chunkSize * 3)
         try write(Array("{}\n".utf8) + tail, to: path)

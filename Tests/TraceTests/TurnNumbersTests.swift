@@ -24,6 +24,11 @@ import Testing
         recorder.close()
     }
 
+    @Test(arguments: [Int.max, .max - 1, 1 << 53 + 1])
+    func numbersThatNoSessionReachesArePassedOver(_ turn: Int) throws {
+        #expect(try next("default", "default", after: #"{"turn":\#(turn)}"# + "\n") == [1, 2])
+    }
+
     @Test func goesOnAfterARestart() async throws {
         for start in stride(from: 1, through: 9, by: 3) {
             let recorder = try TraceRecorder(path: path)

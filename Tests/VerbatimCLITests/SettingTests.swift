@@ -158,6 +158,17 @@ struct ServeCommandTests {
         #expect(!"\(configuration)".contains("b,c"))
     }
 
+    @Test("A variable of keys that holds none does not let everybody in", arguments: [",", " ", " , ,"])
+    func noAgentKeys(text: String) throws {
+        let command = try ServeCommand.parse(["--upstream-url", "http://localhost:1"])
+        let failure = #expect(throws: CommandFailure.self) {
+            try command.proxyConfiguration(environment: ["VERBATIM_API_KEY": text])
+        }
+        #expect(failure?.message.hasPrefix("VERBATIM_API_KEY: expected values") == true)
+        let spaced = try command.proxyConfiguration(environment: ["VERBATIM_API_KEY": " a , b "])
+        #expect(spaced.apiKeys == [APIKey("a"), APIKey("b")])
+    }
+
     @Test("Bad values are named with where they came from")
     func badValues() {
         let url = "--upstream-url=http://localhost:1"

@@ -141,6 +141,29 @@ final class SettingFileTests {
         #expect(try await start { $0.upstreamCA = Self.fixture("authority.pem") }.error == nil)
     }
 
+    @Test("A file that is also the trace is not written to")
+    func traceIsNoSettingFile() async throws {
+        let keys = try file("sk-a")
+        let link = keys + "-link"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: keys)
+        for trace in [keys, link] {
+            let error = try await start {
+                $0.capture = .tokens
+                $0.trace = trace
+                $0.apiKeyFile = keys
+            }.error
+            #expect(error?.message == "api-key-file: '\(keys)' is the trace, too: records would be appended to it")
+        }
+        #expect(try String(contentsOfFile: keys, encoding: .utf8) == "sk-a")
+    }
+
+    @Test("An address that is none is said in plain words", arguments: ["nonsense host", "999.1.1.1", "127.0.0.1:80"])
+    func noAddress(host: String) async throws {
+        let error = try #require(try await start { $0.host = host }.error)
+        #expect(error.reason == .addressUnavailable)
+        #expect(error.message == "cannot listen on \(host):0: its name cannot be resolved")
+    }
+
     @Test("Files of secrets that others can read are used and warned of")
     func modes() async throws {
         for (mode, isWarned) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o644, true)] {

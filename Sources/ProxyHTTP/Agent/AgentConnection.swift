@@ -15,9 +15,7 @@ final class AgentConnection: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     /// A connection that is closed while the agent still sends is drained, so that the agent can read the reply before
-    /// it is reset: until the agent has been silent for this long …
-    private static let lingerSilence: TimeAmount = .seconds(2)
-    /// … or has gone on for this long.
+    /// it is reset: until the agent has been silent for ``ProxySettings/lingerSilence``, or has gone on for this long.
     private static let lingerTime: TimeAmount = .seconds(30)
 
     private let loop: LoopContext
@@ -209,10 +207,11 @@ final class AgentConnection: ChannelInboundHandler {
 
     private func drainInput(until end: NIODeadline) {
         guard let context else { return }
-        let deadline = min(lastArrival + Self.lingerSilence, end)
+        let silence = loop.settings.lingerSilence
+        let deadline = min(lastArrival + silence, end)
         context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
             guard let self, !isClosed else { return }
-            if NIODeadline.now() < min(lastArrival + Self.lingerSilence, end) { return drainInput(until: end) }
+            if NIODeadline.now() < min(lastArrival + silence, end) { return drainInput(until: end) }
             isClosed = true
             self.context?.close(promise: nil)
         }

@@ -48,6 +48,8 @@ struct EngineFailure: Error {
             if let attempt = error.connectionErrors.first { return describe(attempt.error) }
             if error.dnsAError != nil || error.dnsAAAAError != nil { return "its name cannot be resolved" }
             return "no address answered"
+        case is SocketAddressError.UnknownHost:
+            return "its name cannot be resolved"
         case let error as IOError:
             return String(cString: strerror(error.errnoCode))
         case let problem as CertificateProblem:

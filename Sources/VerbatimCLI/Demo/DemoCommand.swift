@@ -3,14 +3,6 @@ import MockEngine
 import NIOCore
 import Verbatim
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
@@ -51,7 +43,7 @@ struct DemoCommand: AsyncParsableCommand {
             }
         } catch let error as ProxyError {
             await engine.stop()
-            throw CommandFailure(code: EX_UNAVAILABLE, message: error.message)
+            throw CommandFailure(error)
         }
         await engine.stop()
         transcript.heading("What the trace holds of it")

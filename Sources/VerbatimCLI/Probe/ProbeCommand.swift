@@ -17,8 +17,8 @@ struct ProbeCommand: AsyncParsableCommand {
             Each kind of request that an agent may make is sent once through a real proxy: API, unary or streamed, with \
             or without tools. Costs about 300 tokens.
 
-            Exit codes: 0 if --require-capture is met (or not given), 1 if it is not, 64 wrong usage, 69 no engine \
-            answers or lists a model. The requirement is about chat.completions, or about the APIs named by --api.
+            Exit codes: 0 if --require-capture is met (or not given), 1 if it is not, 64 wrong usage, 66 a \
+            file of keys or certificates cannot be read, 69 no engine answers or lists a model. The requirement is about chat.completions, or about the APIs named by --api.
             """
     )
 
@@ -57,7 +57,7 @@ struct ProbeCommand: AsyncParsableCommand {
                     requiredAPIs: api.isEmpty ? [.chatCompletions] : apis)
             }
         } catch let error as ProxyError {
-            throw CommandFailure(code: Self.exitCode(error.reason), message: error.message)
+            throw CommandFailure(error)
         }
         StandardOutput.print(json ? report.json : report.table)
         guard report.shortfalls.isEmpty, report.findings.contains(where: { $0.level != nil }) else {
@@ -66,14 +66,6 @@ struct ProbeCommand: AsyncParsableCommand {
                 code: 1,
                 message: requirement.map { "below --require-capture \($0.rawValue): \(what)" }
                     ?? "no request of any kind was answered")
-        }
-    }
-
-    private static func exitCode(_ reason: ProxyError.Reason) -> Int32 {
-        switch reason {
-        case .invalidConfiguration: EX_USAGE
-        case .fileUnavailable: EX_NOINPUT
-        case .traceUnavailable, .addressUnavailable: EX_UNAVAILABLE
         }
     }
 

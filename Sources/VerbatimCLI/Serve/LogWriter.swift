@@ -85,7 +85,7 @@ struct LineLogHandler: LogHandler {
     private static func printable(_ value: String) -> String {
         if value.isEmpty { return "-" }
         let isPlain = value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7F }
-        return isPlain ? value : value.debugDescription
+        return isPlain ? value : value.debugDescription.replacing("\\'", with: "'")
     }
 
     /// `2026-11-22T09:56:00Z`

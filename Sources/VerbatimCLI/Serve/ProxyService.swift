@@ -36,8 +36,9 @@ enum ServiceSignals {
                 var isStopping = false
                 for await signal in signals {
                     if signal == .sighup {
-                        // If that fails, it is logged, tried again, and `/healthz` says so.
-                        try? await proxy.reopenTrace()
+                        // If that fails, it is logged, tried again, and `/healthz` says so. Not waited for: a disk that
+                        // hangs must not keep the next signal from being heard.
+                        Task { try? await proxy.reopenTrace() }
                         continue
                     }
                     if isStopping { Process.exit(128 + (signal == .sigint ? SIGINT : SIGTERM)) }

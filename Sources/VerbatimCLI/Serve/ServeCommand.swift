@@ -3,14 +3,6 @@ import Logging
 import ServiceLifecycle
 import Verbatim
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
@@ -21,7 +13,8 @@ struct ServeCommand: AsyncParsableCommand {
             rotation.
 
             Exit codes: 0 after SIGTERM or SIGINT, 128 and its number after a second signal, 64 wrong usage, \
-            66 a file of keys or certificates cannot be read, 69 the port is taken, 73 the trace cannot be written.
+            66 a file of keys or certificates cannot be read, 69 the address cannot be listened on (the port is taken, say), \
+            73 the trace cannot be written or another proxy writes to it.
             """
     )
 
@@ -70,24 +63,19 @@ struct ServeCommand: AsyncParsableCommand {
         let configuration = try proxyConfiguration(environment: Environment.variables, log: log)
         defer { log.flush() }
         let files = Process.raiseFileLimit()
-        let needed = 2 * configuration.maxConnections + 64
-        if let files, files < needed {
-            configuration.logger.warning(
-                "the limit of open files is too low for --max-connections; raise it (ulimit -n, LimitNOFILE=)",
-                metadata: ["limit": "\(files)", "needed": "\(needed)"])
-        }
         // Before anybody can know that the proxy runs, so that a signal never ends it the hard way.
         let signals = await ServiceSignals.trap()
         let proxy = InterceptionProxy(configuration: configuration)
         do {
             try await proxy.start()
         } catch {
-            switch error.reason {
-            case .invalidConfiguration: throw CommandFailure.usage(error.message)
-            case .fileUnavailable: throw CommandFailure(code: EX_NOINPUT, message: error.message)
-            case .addressUnavailable: throw CommandFailure(code: EX_UNAVAILABLE, message: error.message)
-            case .traceUnavailable: throw CommandFailure(code: EX_CANTCREAT, message: error.message)
-            }
+            throw CommandFailure(error)
+        }
+        let needed = 2 * configuration.maxConnections + 64
+        if let files, files < needed {
+            configuration.logger.warning(
+                "the limit of open files is too low for --max-connections; raise it (ulimit -n, LimitNOFILE=)",
+                metadata: ["limit": "\(files)", "needed": "\(needed)"])
         }
         ReadyLine.print(proxy)
         let group = ServiceGroup(
@@ -106,7 +94,7 @@ struct ServeCommand: AsyncParsableCommand {
         try configuration.setUpstream(
             key: value(.upstreamAPIKey, upstreamAPIKey), keyFile: value(.upstreamAPIKeyFile, upstreamAPIKeyFile),
             authority: value(.upstreamCA, upstreamCA))
-        configuration.apiKeys = (apiKey.isEmpty ? value(.apiKey, nil).list : apiKey).map { APIKey($0) }
+        configuration.apiKeys = (apiKey.isEmpty ? try value(.apiKey, nil).list() : apiKey).map { APIKey($0) }
         configuration.apiKeyFile = value(.apiKeyFile, apiKeyFile).text
         configuration.tlsCertificate = value(.tlsCertificate, tlsCertificate).text
         configuration.tlsKey = value(.tlsKey, tlsKey).text

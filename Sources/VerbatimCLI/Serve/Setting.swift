@@ -143,9 +143,8 @@ extension Setting {
     /// In the order of `--help`.
     static let all: [Setting] = [
         upstreamURL, upstreamAPIKey, upstreamAPIKeyFile, upstreamCA, trace, host, port, apiKey, apiKeyFile,
-        tlsCertificate,
-        tlsKey, topLogprobs, requestTimeout, connectTimeout, idleTimeout,
-        maxTokensCap, disableThinking, modelOverride, sampling, engine, capture, requireCapture, retryServerError,
+        tlsCertificate, tlsKey, topLogprobs, requestTimeout, connectTimeout, idleTimeout, maxTokensCap, disableThinking,
+        modelOverride, sampling, engine, capture, requireCapture, retryServerError,
         onlyCaptured, traceDetail, traceSync, maxPending, maxBodySize, maxReplySize, maxBuffered, maxConnections,
         maxHeaderSize, headTimeout, bodyTimeout, keepAlive, shutdownGrace, logLevel, quiet,
     ]

@@ -31,10 +31,12 @@ struct SettingValue {
         rank = .max
     }
 
-    /// Several values in one, with commas between.
-    var list: [String] {
-        (text ?? "").split(separator: ",").map { $0.trimmingPrefix { $0 == " " } }.filter { !$0.isEmpty }.map(
-            String.init)
+    /// Several values in one, with commas between. If it is set, there must be one.
+    func list() throws -> [String] {
+        guard let text else { return [] }
+        let values = text.split { $0 == "," || $0 == " " }.map(String.init)
+        if values.isEmpty { throw wrong("values with commas between") }
+        return values
     }
 
     /// The upstream URL, which has no default.

@@ -4,7 +4,7 @@ import Testing
 import Verbatim
 
 /// What an agent may take of the proxy: connections, time, bytes. At each limit there is a clear answer, and no hang.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct ConnectionLimitTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(10))) struct ConnectionLimitTests {
     // MARK: Connections
 
     /// Whoever is too many is told so before it has said anything, and can read it.
@@ -106,7 +106,11 @@ import Verbatim
     /// A head that never ends: byte by byte, or not at all any more.
     @Test(arguments: ["G", "GET /x HTTP/1.1\r\nHost: x\r\n", "GET /x HTTP/1.1\r\nHost: x\r\nX-A: "])
     func aSlowHead(start: String) async throws {
-        try await withProxy({ $0.headTimeout = .seconds(2) }, script: Chat.engine.serve) { proxy in
+        try await withPatience { try await aSlowHead(start: start, limit: .seconds($0 ? 20 : 1)) }
+    }
+
+    private func aSlowHead(start: String, limit: Duration) async throws {
+        try await withProxy({ $0.headTimeout = limit }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(requestBytes("GET", path: "/healthz"))
             #expect(try await agent.readResponse().status == 200)
@@ -129,9 +133,13 @@ import Verbatim
 
     /// The time is for a head only: not for the reply to it, and anew for each.
     @Test func aSlowReplyIsNoSlowHead() async throws {
+        try await withPatience { try await aSlowReplyIsNoSlowHead(limit: .seconds($0 ? 20 : 1)) }
+    }
+
+    private func aSlowReplyIsNoSlowHead(limit: Duration) async throws {
         let isDone = Monitor(false)
         try await withProxy(
-            { $0.headTimeout = .seconds(2) },
+            { $0.headTimeout = limit },
             script: { exchange in
                 await isDone.wait { $0 }
                 try await exchange.respond(body: "ok")
@@ -152,7 +160,11 @@ import Verbatim
     }
 
     @Test func anUnusedConnection() async throws {
-        try await withProxy({ $0.keepAlive = .milliseconds(300) }, script: Chat.engine.serve) { proxy in
+        try await withPatience { try await anUnusedConnection(limit: .milliseconds($0 ? 10_000 : 300)) }
+    }
+
+    private func anUnusedConnection(limit: Duration) async throws {
+        try await withProxy({ $0.keepAlive = limit }, script: Chat.engine.serve) { proxy in
             for path in [Chat.path, "/v1/models", "/healthz"] {
                 let agent = try await proxy.connect()
                 let body = path == Chat.path ? Array(Chat.unary.utf8) : nil
@@ -168,7 +180,13 @@ import Verbatim
 
     @Test(arguments: ["", "Expect: 100-continue\r\n"])
     func aSlowBody(expectation: String) async throws {
-        try await withProxy({ $0.bodyTimeout = .milliseconds(300) }, script: Chat.engine.serve) { proxy in
+        try await withPatience {
+            try await aSlowBody(expectation: expectation, limit: .milliseconds($0 ? 10_000 : 300))
+        }
+    }
+
+    private func aSlowBody(expectation: String, limit: Duration) async throws {
+        try await withProxy({ $0.bodyTimeout = limit }, script: Chat.engine.serve) { proxy in
             for path in [Chat.path, "/healthz"] {
                 let agent = try await proxy.connect()
                 let method = path == Chat.path ? "POST" : "GET"
