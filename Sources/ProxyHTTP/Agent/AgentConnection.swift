@@ -233,7 +233,7 @@ final class AgentConnection: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
-        if admission != .admitted { return refuse(.tooManyConnections) }
+        if admission != .admitted { return turnAway(context) }
         clock.start(.firstByte)
         context.read()
     }
@@ -290,6 +290,16 @@ final class AgentConnection: ChannelInboundHandler {
             return
         }
         refuse(reply)
+    }
+
+    /// Tells an agent that it is one too many. With TLS that needs a handshake, for which only a few are waited for.
+    private func turnAway(_ context: ChannelHandlerContext) {
+        if isTLS && admission == .cutOff {
+            isClosed = true
+            return AgentHandshake.closeNow(context.channel)
+        }
+        refuse(.tooManyConnections)
+        if isTLS { context.read() }
     }
 
     /// What is said to what cannot be read; `nil` if the connection has failed.
