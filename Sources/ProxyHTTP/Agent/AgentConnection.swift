@@ -121,8 +121,13 @@ final class AgentConnection: ChannelInboundHandler {
         if let exchange { exchange.cutOff() } else { abort(resets: false) }
     }
 
-    /// The last resort when the server stops.
-    func closeNow() { abort(resets: false) }
+    /// The last resort when the server stops: TLS's farewell is not waited for either.
+    func closeNow() {
+        guard let context else { return }
+        exchange = nil
+        isClosed = true
+        AgentHandshake.closeNow(context.channel)
+    }
 
     // MARK: Requests
 
