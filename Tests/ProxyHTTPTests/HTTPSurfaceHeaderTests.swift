@@ -49,8 +49,8 @@ import Verbatim
             let agent = try await proxy.connect()
             try await agent.send(
                 "POST \(Chat.path) HTTP/1.1\r\nHost: x \r\nAuthorization: Bearer sk-ours\t \r\n"
-                    + "X-Verbatim-Session: a \r\nX-Blank: \t \r\nX-A: b c\t\r\nTransfer-Encoding: chunked \r\n\r\n"
-                    + "\(String(Chat.unary.utf8.count, radix: 16))\r\n\(Chat.unary)\r\n0\r\n\r\n")
+                    + "X-Verbatim-Session: a \r\nX-Blank: \t \r\nX-A: b c\t\r\n"
+                    + "Content-Length: \(Chat.unary.utf8.count)\r\n\r\n\(Chat.unary)")
             #expect(try await agent.readResponse().status == 200)
             let request = try #require(proxy.engine.requests.only)
             #expect(request.header("X-Blank") == "" && request.header("X-A") == "b c")
