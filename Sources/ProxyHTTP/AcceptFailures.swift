@@ -1,14 +1,15 @@
 import Logging
 import NIOCore
 
-/// Says why connections cannot be accepted: most likely there are no more file descriptors.
+/// Waits when connections cannot be accepted, and says why: most likely there are no more file descriptors.
 ///
-/// It stands behind NIO's `AcceptBackoffHandler`, which tries again a little later.
+/// NIO's `AcceptBackoffHandler` delays the next read, but after an error the last one is still pending: the event loop would
+/// try again at once, and do nothing else.
 final class AcceptFailures: ChannelInboundHandler {
     typealias InboundIn = any Channel
 
     /// How long the listener waits until it tries again.
-    static let backoff = TimeAmount.milliseconds(250)
+    private static let backoff = TimeAmount.milliseconds(250)
 
     private let warning: RareWarning
 
@@ -18,5 +19,10 @@ final class AcceptFailures: ChannelInboundHandler {
         warning.log(
             "cannot accept connections; raise the limit of open files (ulimit -n, LimitNOFILE=)",
             metadata: ["reason": "\(EngineFailure.describe(error))"])
+        let channel = context.channel
+        try? channel.syncOptions?.setOption(.autoRead, value: false)
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.backoff) {
+            try? channel.syncOptions?.setOption(.autoRead, value: true)
+        }
     }
 }

@@ -99,3 +99,18 @@ enum HeaderRules {
         return named.isEmpty ? [] : Set(named.map { $0.lowercased() }).subtracting(["content-length"])
     }
 }
+
+extension HTTPHeaders {
+    /// White space behind a value is no part of it (RFC 9112 §5), but the parser leaves it there. What frames the message
+    /// stays as it came: others may read it differently.
+    mutating func dropTrailingSpace() {
+        func isSpace(_ byte: UInt8?) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+        guard contains(where: { isSpace($0.value.utf8.last) }) else { return }
+        self = HTTPHeaders(
+            map { name, value in
+                if ["content-length", "transfer-encoding"].contains(name.lowercased()) { return (name, value) }
+                let end = value.utf8.lastIndex { !isSpace($0) }.map { value.utf8.index(after: $0) }
+                return (name, String(value[..<(end ?? value.startIndex)]))
+            })
+    }
+}

@@ -60,7 +60,9 @@ final class LoopContext {
     var log: TurnLog { server.log }
 
     /// Chooses what is done with a request.
-    func exchange(for head: HTTPRequestHead, on agent: AgentConnection) -> any AgentExchange {
+    func exchange(for received: HTTPRequestHead, on agent: AgentConnection) -> any AgentExchange {
+        var head = received
+        head.headers.dropTrailingSpace()
         let parsed = AgentRequest(head)
         if let refusal = RequestRules.refusal(of: head) {
             // How such a request is framed is not to be relied upon: it is answered at once, and nothing after it read.

@@ -89,9 +89,7 @@ package final class ProxyServer: Sendable {
         try await ServerBootstrap(group: group)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandlers([
-                        AcceptBackoffHandler { _ in AcceptFailures.backoff }, AcceptFailures(logger: logger),
-                    ])
+                    try channel.pipeline.syncOperations.addHandler(AcceptFailures(logger: logger))
                 }
             }
             .serverChannelOption(.backlog, value: 4096)

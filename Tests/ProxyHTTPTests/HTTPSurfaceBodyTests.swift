@@ -70,6 +70,7 @@ import Verbatim
             try await agent.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nstart")
             let response = try await agent.readResponse()
             #expect(response.status == 413 && response.reason == "Enough" && response.bodyText == "no")
+            #expect(response.header("Connection") == "close", "a next request would get no reply")
             try await agent.send(String(repeating: "x", count: 100_000))
             #expect(await agent.waitUntilClosed() == .eof)
         }
@@ -126,6 +127,15 @@ import Verbatim
             let fits = String(repeating: " ", count: 100 - 2) + "{}"
             #expect(try await proxy.chat(fits).status != 413)
             #expect(try await proxy.finalRecords().map(\.turn) == [1])
+        }
+    }
+
+    @Test(arguments: ["9223372036854775808", "18446744073709551615"])
+    func tooLongForANumber(length: String) async throws {
+        try await withProxy(script: Chat.engine.serve) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send("POST \(Chat.path) HTTP/1.1\r\nHost: x\r\nContent-Length: \(length)\r\n\r\n{")
+            #expect(try await agent.readResponse().status == 413)
         }
     }
 

@@ -43,6 +43,22 @@ import Verbatim
         }
     }
 
+    /// White space behind a value is no part of it.
+    @Test func spaceBehindValues() async throws {
+        try await withProxy({ $0.apiKeys = [APIKey("sk-ours")] }, script: Chat.engine.serve) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send(
+                "POST \(Chat.path) HTTP/1.1\r\nHost: x \r\nAuthorization: Bearer sk-ours\t \r\n"
+                    + "X-Verbatim-Session: a \r\nX-Blank: \t \r\nX-A: b c\t\r\n"
+                    + "Content-Length: \(Chat.unary.utf8.count)\r\n\r\n\(Chat.unary)")
+            #expect(try await agent.readResponse().status == 200)
+            let request = try #require(proxy.engine.requests.only)
+            #expect(request.header("X-Blank") == "" && request.header("X-A") == "b c")
+            #expect(request.header("Authorization") == nil)
+            #expect(try await proxy.finalRecords().map(\.session) == ["a"])
+        }
+    }
+
     /// What frames a message or leads it to its place is not the agent's to remove.
     @Test(arguments: routes)
     func connectionCannotNameTheFraming(path: String) async throws {

@@ -287,6 +287,34 @@ import Verbatim
         }
     }
 
+    /// Whoever is too many can read it, once he has shaken hands; beyond a few of them nobody is waited for.
+    @Test func tooManyConnections() async throws {
+        let tls = try agentTLS()
+        try await withServer(
+            {
+                $0.agentTLS = tls
+                $0.threads = 1
+                $0.maximumConnections = 1
+                $0.handshakeTimeout = .seconds(3600)
+                $0.headTimeout = .seconds(3600)
+            }, script: Chat.engine.serve
+        ) { proxy in
+            let first = try await connect(proxy)
+            try await first.send(requestBytes("GET", path: "/healthz"))
+            #expect(try await first.readResponse().status == 200)
+            let second = try await connect(proxy)
+            let refusal = try await second.readResponse()
+            #expect(refusal.status == 503 && refusal.complete && refusal.header("Connection") == "close")
+            await second.close()
+            var silent: [RawAgent] = []
+            for _ in 0..<65 { silent.append(try await proxy.connect()) }
+            await silent.last?.waitUntilClosed()
+            for agent in silent { await agent.close() }
+            try await first.send(requestBytes("GET", path: "/healthz"))
+            #expect(try await first.readResponse().status == 200)
+        }
+    }
+
     /// The limit is one of the handshake alone.
     @Test(arguments: [true, false]) func anEstablishedConnectionMayWait(isEstablished: Bool) throws {
         let channel = EmbeddedChannel(handler: AgentHandshake(limit: .seconds(10)))

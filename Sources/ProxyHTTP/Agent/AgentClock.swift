@@ -61,7 +61,9 @@ final class AgentClock {
         switch wait {
         case .firstByte, .head: settings.headTimeout
         case .body: settings.bodyTimeout
-        case .nextRequest, .end: settings.keepAlive
+        case .nextRequest: settings.keepAlive
+        // The connection is still in use: it may be slow, or the agent busy.
+        case .end: settings.requestTimeout
         case .farewell: Self.farewellTime
         case .nothing: nil
         }

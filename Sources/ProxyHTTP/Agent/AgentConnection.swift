@@ -119,8 +119,13 @@ final class AgentConnection: ChannelInboundHandler {
         if let exchange { exchange.cutOff() } else { abort(resets: false) }
     }
 
-    /// The last resort when the server stops.
-    func closeNow() { abort(resets: false) }
+    /// The last resort when the server stops: TLS's farewell is not waited for either.
+    func closeNow() {
+        guard let context else { return }
+        exchange = nil
+        isClosed = true
+        AgentHandshake.closeNow(context.channel)
+    }
 
     // MARK: Requests
 
@@ -232,7 +237,7 @@ final class AgentConnection: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
-        if admission != .admitted { return refuse(.tooManyConnections) }
+        if admission != .admitted { return turnAway(context) }
         clock.start(.firstByte)
         context.read()
     }
@@ -289,6 +294,16 @@ final class AgentConnection: ChannelInboundHandler {
             return
         }
         refuse(reply)
+    }
+
+    /// Tells an agent that it is one too many. With TLS that needs a handshake, for which only a few are waited for.
+    private func turnAway(_ context: ChannelHandlerContext) {
+        if isTLS && admission == .cutOff {
+            isClosed = true
+            return AgentHandshake.closeNow(context.channel)
+        }
+        refuse(.tooManyConnections)
+        if isTLS { context.read() }
     }
 
     /// What is said to what cannot be read; `nil` if the connection has failed.

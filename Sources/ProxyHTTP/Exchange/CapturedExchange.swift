@@ -45,7 +45,10 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     func start() {
         let limit = loop.settings.maximumBodySize
-        if let length = request.head.headers.first(name: "content-length").flatMap({ Int($0) }), length > limit {
+        // The parser lets digits through only; more than fit are too many.
+        if let length = request.head.headers[canonicalForm: "content-length"].first.map({ Int($0) ?? .max }),
+            length > limit
+        {
             refuse(.bodyTooLarge(limit: limit), closes: true)
         } else if request.expectsContinue {
             output.continueRequest()

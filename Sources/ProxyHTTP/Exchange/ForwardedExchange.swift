@@ -117,6 +117,8 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
 
     func engineDidSend(head: HTTPResponseHead, reason: String) {
         clock.touch(at: .now())
+        // Nobody reads the rest of a request that has been answered already, and then the connection cannot go on.
+        if !isRequestEnded { output.closeBehind() }
         var framing = ReplyOutput.Framing(of: head)
         if case .untilClose = framing { framing = .chunked }
         output.head(

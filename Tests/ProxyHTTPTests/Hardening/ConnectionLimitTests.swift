@@ -1,3 +1,4 @@
+import Foundation
 import MockEngine
 import TestSupport
 import Testing
@@ -173,6 +174,36 @@ import Verbatim
                 #expect(await agent.waitUntilClosed() == .eof)
                 #expect(agent.availableCount == 0, "it is closed without a word")
             }
+        }
+    }
+
+    /// A reply that is still being taken is no unused connection.
+    @Test(arguments: ["keep-alive", "close"])
+    func aReplyThatIsTakenSlowly(connection: String) async throws {
+        // More than sockets hold.
+        let reply = #"{"text":"\#(String(repeating: "x", count: 24 << 20))"}"#
+        try await withProxy(
+            { $0.keepAlive = .milliseconds(200) },
+            script: { try await $0.respond(headers: [("Content-Type", "application/json")], body: reply) }
+        ) { proxy in
+            let slow = try await proxy.connect(receiveBuffer: 64 << 10)
+            try await slow.stopReading()
+            try await slow.send(
+                requestBytes(
+                    "POST", path: Chat.path, headers: [("Connection", connection)], body: Array(Chat.unary.utf8)))
+            // Once its record is whole, the reply goes out.
+            while FileManager.default.contents(atPath: proxy.tracePath)?.last != UInt8(ascii: "\n") {
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            // Other connections tell that the time is over.
+            for _ in 1...4 {
+                let unused = try await proxy.connect()
+                try await unused.send(requestBytes("GET", path: "/healthz"))
+                #expect(await unused.waitUntilClosed() == .eof)
+            }
+            try await slow.resumeReading()
+            let response = try await slow.readResponse()
+            #expect(response.complete && response.body.count == reply.utf8.count)
         }
     }
 

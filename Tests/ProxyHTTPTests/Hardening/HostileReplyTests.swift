@@ -99,6 +99,7 @@ import Verbatim
             ("HTTP/1.0 200 OK\r\n\r\n{}", "{}"),
             ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", "{}"),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n{}", "{}"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked \r\n\r\n2\r\n{}\r\n0\r\n\r\n", "{}"),
             ("HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n\r\n", ""),
             ("HTTP/1.1 205 Reset\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ""),
             ("HTTP/1.1 204 None\r\nContent-Length: 5\r\n\r\n", ""),
