@@ -5,7 +5,7 @@ import Testing
 /// once more with ones that are longer than any machine is. Only that counts then.
 ///
 /// A limit that strikes too early may leave the test waiting for what will never come: the first attempt is given up after
-/// a minute.
+/// half a minute.
 func withPatience(
     sourceLocation: SourceLocation = #_sourceLocation,
     _ body: @escaping @Sendable (_ isPatient: Bool) async throws -> Void
@@ -15,7 +15,7 @@ func withPatience(
         try await withThrowingTaskGroup { attempts in
             attempts.addTask { try await body(false) }
             attempts.addTask {
-                try await Task.sleep(for: .seconds(60))
+                try await Task.sleep(for: .seconds(30))
                 throw TooBusy()
             }
             defer { attempts.cancelAll() }

@@ -126,5 +126,9 @@ def test_retry_belongs_to_its_session(start_proxy):
 
 
 def test_other_routes_may_have_a_session_too(engine, proxy):
-    assert httpx.get(f"{proxy.origin}/sessions/a/v1/models").json() == httpx.get(f"{engine.url}/models").json()
+    def models(origin):
+        found = httpx.get(f"{origin}/models").json()
+        return [{**model, "created": None} for model in found["data"]]  # llama.cpp says when it was asked
+
+    assert models(f"{proxy.origin}/sessions/a/v1") == models(engine.url)
     assert proxy.records() == []

@@ -71,7 +71,10 @@ struct ServeCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure(error)
         }
-        let needed = 2 * configuration.maxConnections + 64
+        // Nobody who has left the default has said that there will be thousands.
+        let isChosen =
+            SettingValue(.maxConnections, flag: maxConnections, environment: Environment.variables).text != nil
+        let needed = isChosen ? 2 * configuration.maxConnections + 64 : 4096
         if let files, files < needed {
             configuration.logger.warning(
                 "the limit of open files is too low for --max-connections; raise it (ulimit -n, LimitNOFILE=)",

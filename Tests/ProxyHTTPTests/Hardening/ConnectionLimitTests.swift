@@ -107,7 +107,7 @@ import Verbatim
     /// A head that never ends: byte by byte, or not at all any more.
     @Test(arguments: ["G", "GET /x HTTP/1.1\r\nHost: x\r\n", "GET /x HTTP/1.1\r\nHost: x\r\nX-A: "])
     func aSlowHead(start: String) async throws {
-        try await withPatience { try await aSlowHead(start: start, limit: .seconds($0 ? 20 : 1)) }
+        try await withPatience { try await aSlowHead(start: start, limit: .seconds($0 ? 8 : 1)) }
     }
 
     private func aSlowHead(start: String, limit: Duration) async throws {
@@ -134,7 +134,7 @@ import Verbatim
 
     /// The time is for a head only: not for the reply to it, and anew for each.
     @Test func aSlowReplyIsNoSlowHead() async throws {
-        try await withPatience { try await aSlowReplyIsNoSlowHead(limit: .seconds($0 ? 20 : 1)) }
+        try await withPatience { try await aSlowReplyIsNoSlowHead(limit: .seconds($0 ? 8 : 1)) }
     }
 
     private func aSlowReplyIsNoSlowHead(limit: Duration) async throws {
