@@ -47,7 +47,7 @@ extension TraceFile {
         guard try bytes(range.upperBound - 1..<range.upperBound) == [UInt8(ascii: "}")] else { return false }
         let tail = try bytes(range)
         do throws(JSONError) {
-            return try JSONObject(document: tail.span, options: [.nonFiniteNumbers, .validUTF8, .recordDepth]) != nil
+            return try JSONObject(document: tail.span, options: .trace) != nil
         } catch {
             return false
         }

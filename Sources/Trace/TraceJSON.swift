@@ -2,7 +2,7 @@ package import JSONBytes
 
 extension JSONCursor.Options {
     /// What a reader of traces takes for JSON: also what Python writes for numbers that are none.
-    package static let trace: JSONCursor.Options = [.nonFiniteNumbers, .recordDepth]
+    package static let trace: JSONCursor.Options = [.nonFiniteNumbers, .recordDepth, .validUTF8]
 }
 
 extension JSONValue {

@@ -44,7 +44,8 @@ package struct TurnNumbers: Sendable {
     }
 
     private static func identity(of line: Span<UInt8>) -> (session: String, turn: Int)? {
-        var cursor = JSONCursor(options: .trace)
+        // A number that was given is taken, whatever the rest of the line has become.
+        var cursor = JSONCursor(options: .trace.subtracting(.validUTF8))
         var turn: Int?
         var session: String?
         do throws(JSONError) {

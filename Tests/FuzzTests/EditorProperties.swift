@@ -18,12 +18,12 @@ enum EditorProperties {
         else {
             return
         }
-        guard var expected = try JSONOracle.tree(of: text).members else {
+        guard var expected = try JSONOracle.comparableTree(of: text).members else {
             throw Violation(description: "an object that is none")
         }
         removed.subtract(set.keys)
-        for name in removed { expected[Array(name.utf8)] = nil }
-        for (name, value) in set { expected[Array(name.utf8)] = try JSONOracle.tree(of: value) }
+        for name in removed { expected[spelled(name)] = nil }
+        for (name, value) in set { expected[spelled(name)] = try JSONOracle.comparableTree(of: value) }
 
         var edits = JSONEdits()
         edits.update(
@@ -36,7 +36,7 @@ enum EditorProperties {
             ScannerProperties.scans(edited, options: []),
             "the edited text is no JSON: \(String(decoding: edited, as: UTF8.self))")
         try Violation.unless(
-            try JSONOracle.tree(of: edited).members == expected,
+            try JSONOracle.comparableTree(of: edited).members == expected,
             "the edited text means something else: \(String(decoding: edited, as: UTF8.self))")
         if set.isEmpty && removed.isEmpty { try Violation.unless(edited == text, "no edit changes the text") }
     }

@@ -85,3 +85,8 @@ func pieces(of bytes: [UInt8], cuts: [Int]) -> [ArraySlice<UInt8>] {
     }
     return pieces
 }
+
+/// As ``JSONOracle/comparableTree(of:)`` has it.
+func spelled(_ name: String) -> [UInt8] {
+    Array(name.unicodeScalars.map { $0.isASCII ? String($0) : "<\(String($0.value, radix: 16))>" }.joined().utf8)
+}

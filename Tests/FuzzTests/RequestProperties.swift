@@ -30,15 +30,16 @@ enum RequestProperties {
         }
 
         // Undoing what `client_fields` lists gives what the agent sent.
-        let sent = try JSONOracle.tree(of: body).members ?? [:]
-        guard var members = try JSONOracle.tree(of: prepared.body).members else {
+        let sent = try JSONOracle.comparableTree(of: body).members ?? [:]
+        guard var members = try JSONOracle.comparableTree(of: prepared.body).members else {
             throw Violation(description: "the forwarded request is no object")
         }
         for (name, value) in prepared.clientFields {
-            let value = try value.map { try JSONOracle.tree(of: $0) }
-            let path = name.split(separator: ".", maxSplits: 1).map { Array($0.utf8) }
+            let value = try value.map { try JSONOracle.comparableTree(of: $0) }
+            let path = name.split(separator: ".", maxSplits: 1)
+                .map { spelled(String($0)) }
             guard path.count == 2 else {
-                members[Array(name.utf8)] = value
+                members[spelled(name)] = value
                 continue
             }
             guard var inner = members[path[0]]?.members else {

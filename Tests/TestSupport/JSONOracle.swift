@@ -9,6 +9,8 @@ import Foundation
 ///   between systems is UTF-8 without a mark (section 8.1), and a parser may refuse the mark.
 /// - **Lone surrogates**: it refuses `"\ud800"`, which the grammar allows (section 8.2 says so expressly). Python's
 ///   JSON module writes such escapes. Here they count as U+FFFD.
+/// - **Byte order mark in a string**: it drops U+FEFF at the start. **Canonically equivalent keys** are one to it, and the
+///   last counts; to RFC 8259 they are two. ``comparableTree(of:)`` is for texts that may have either.
 /// - **Numbers out of range**: it refuses numbers that a `Double` cannot hold, such as `1E400`. The grammar sets no limit
 ///   (section 6), and number text is none of our business.
 /// - **Invalid UTF-8** in strings: it refuses it, as ``JSONCursor/Options/validUTF8`` does; without that option, such
@@ -27,7 +29,47 @@ package enum JSONOracle {
         return try JSONTree(parsing: evened)
     }
 
+    /// What `text` means, to be compared with what another text means. Characters beyond ASCII stand as `<hex>` in it:
+    /// Foundation drops a byte order mark at the start of a string, and takes canonically equivalent keys for one.
+    package static func comparableTree(of text: [UInt8]) throws -> JSONTree {
+        if startsWithMarkOrNUL(text) || hasTrailingComma(text) { throw NotJSON() }
+        let evened = replacingLoneSurrogates(shorteningNumbers(text))
+        return try JSONTree(parsing: spellingOut(Array(String(decoding: evened, as: UTF8.self).unicodeScalars)))
+    }
+
     private struct NotJSON: Error {}
+
+    private static func spellingOut(_ scalars: [Unicode.Scalar]) -> [UInt8] {
+        func unit(at index: Int) -> UInt32? {
+            guard index + 6 <= scalars.count, scalars[index] == "\\", scalars[index + 1] == "u" else { return nil }
+            return UInt32(String(String.UnicodeScalarView(scalars[index + 2..<index + 6])), radix: 16)
+        }
+        var result = ""
+        var index = 0
+        while index < scalars.count {
+            if let first = unit(at: index), first >= 0x80 {
+                if 0xD800..<0xDC00 ~= first, let second = unit(at: index + 6) {
+                    result += "<\(String(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00), radix: 16))>"
+                    index += 12
+                } else {
+                    result += "<\(String(first, radix: 16))>"
+                    index += 6
+                }
+            } else if scalars[index] == "\\", index + 1 < scalars.count {
+                result.unicodeScalars.append(contentsOf: scalars[index...index + 1])
+                index += 2
+            } else {
+                let scalar = scalars[index]
+                if scalar.isASCII {
+                    result.unicodeScalars.append(scalar)
+                } else {
+                    result += "<\(String(scalar.value, radix: 16))>"
+                }
+                index += 1
+            }
+        }
+        return Array(result.utf8)
+    }
 
     /// For each byte whether it belongs to a string, quotes included.
     package static func stringMask(of text: [UInt8]) -> [Bool] {
