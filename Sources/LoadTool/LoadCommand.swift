@@ -8,6 +8,7 @@ import ArgumentParser
     import Darwin
 #endif
 
+/// Shares no code with the proxy, not even what little of it would do here as well: a fault in that must not hide itself.
 @main
 struct LoadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
