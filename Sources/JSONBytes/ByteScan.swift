@@ -42,6 +42,53 @@ func nextStringBreak(in text: Span<UInt8>, from start: Int, stopAtNonASCII: Bool
     return index
 }
 
+/// The first offset at or behind `start` of a quote, backslash or control character; `text.count` if there is none.
+/// `isASCII` becomes false if there is anything but ASCII in front of it.
+@inline(__always)
+func nextStringBreak(in text: UnsafeBufferPointer<UInt8>, from start: Int, isASCII: inout Bool) -> Int {
+    var index = start
+    let bytes = UnsafeRawBufferPointer(text)
+    let lastWord = text.count - 8
+    while index <= lastWord {
+        let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+        let found =
+            marks(of: UInt8(ascii: "\""), in: word) | marks(of: UInt8(ascii: "\\"), in: word)
+            | marks(below: 0x20, in: word)
+        if found != 0 {
+            // Of the bytes in front of the first that was found.
+            if word & (found & (0 &- found)) &- 1 & highBits != 0 { isASCII = false }
+            return index + found.trailingZeroBitCount / 8
+        }
+        if word & highBits != 0 { isASCII = false }
+        index += 8
+    }
+    while index < text.count {
+        let byte = text[index]
+        if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 { return index }
+        if byte >= 0x80 { isASCII = false }
+        index += 1
+    }
+    return index
+}
+
+/// The first offset at or behind `start` of something else than a digit; `text.count` if there is none.
+@inline(__always)
+func endOfDigits(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+    var index = start
+    let bytes = UnsafeRawBufferPointer(text)
+    let lastWord = text.count - 8
+    while index <= lastWord {
+        let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+        // 0…9 for digits. Adding 0x76 reaches the high bit from 10 on, and bytes beyond 0x7F have it already.
+        let values = word ^ lowBits &* 0x30
+        let others = ((values &+ lowBits &* 0x76) | values) & highBits
+        if others != 0 { return index + others.trailingZeroBitCount / 8 }
+        index += 8
+    }
+    while index < text.count, text[index] &- UInt8(ascii: "0") < 10 { index += 1 }
+    return index
+}
+
 /// The first offset at or behind `start` where a copy outside of strings needs a look: a quote, white space, or the
 /// beginning of `NaN` or `Infinity`. `text.count` if there is none.
 @inline(__always)

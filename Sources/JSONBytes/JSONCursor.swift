@@ -33,10 +33,26 @@ package struct JSONCursor: Sendable {
     private var depth = 0
     /// Whether a value has just ended, so that only a comma or the container's end may follow.
     private var isBehindValue = false
+    /// Of the document's outline, if there is one; otherwise empty.
+    private let containers: [JSONOutline.Container]
+    /// The place among them of the next container ahead.
+    private var nextContainer = 0
+    /// Whether values need not change to stand in a line of strict JSON (``JSONOutline/isNormal``).
+    package let isNormal: Bool
 
     package init(at offset: Int = 0, options: Options = []) {
         self.offset = offset
         self.options = options
+        containers = []
+        isNormal = false
+    }
+
+    /// Walks over the document that `outline` has been taken of.
+    package init(following outline: JSONOutline) {
+        offset = 0
+        options = .nonFiniteNumbers
+        containers = outline.containers
+        isNormal = outline.isNormal
     }
 
     // MARK: Containers
@@ -97,6 +113,13 @@ package struct JSONCursor: Sendable {
     package mutating func skipValue(in text: Span<UInt8>) throws(JSONError) -> JSONValue {
         let kind = try peekKind(in: text)
         let start = offset
+        if kind.isContainer, nextContainer < containers.count {
+            let container = containers[nextContainer]
+            offset = Int(container.end)
+            nextContainer = Int(container.next)
+            isBehindValue = true
+            return JSONValue(kind: kind, range: start..<offset)
+        }
         switch kind {
         case .object:
             try enterObject(in: text)
@@ -140,6 +163,7 @@ package struct JSONCursor: Sendable {
         }
         try expect(opening, in: text)
         depth += 1
+        nextContainer += 1
         isBehindValue = false
     }
 

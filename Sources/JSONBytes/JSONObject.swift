@@ -16,6 +16,11 @@ package struct JSONObject: Hashable, Sendable {
         options: JSONCursor.Options = []
     ) throws(JSONError) {
         var cursor = JSONCursor(at: offset, options: options)
+        try self.init(with: &cursor, in: text)
+    }
+
+    /// Locates the members of the object ahead of `cursor`; `nil` if another kind of value is.
+    package init?(with cursor: inout JSONCursor, in text: Span<UInt8>) throws(JSONError) {
         guard try cursor.peekKind(in: text) == .object else { return nil }
         try self.init(scanning: text, with: &cursor)
     }

@@ -6,6 +6,7 @@ package enum JSONKind: Hashable, Sendable {
     case nonFinite
 
     package var isBool: Bool { self == .true || self == .false }
+    package var isContainer: Bool { self == .object || self == .array }
 }
 
 /// A value's place in a text: its kind and its bytes, nothing decoded.

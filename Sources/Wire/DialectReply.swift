@@ -17,9 +17,9 @@ package enum EventFate: Sendable {
 package protocol DialectReply: Sendable {
     var state: ReplyState { get set }
 
-    /// Reads the document of one event, or the whole reply if ``ReplyState/isWhole``. It is known to be valid JSON;
-    /// edits are noted in ``ReplyState/edits``.
-    mutating func read(document: Span<UInt8>) throws(JSONError) -> EventFate
+    /// Reads the document of one event, or the whole reply if ``ReplyState/isWhole``. It is known to be valid JSON, and
+    /// `cursor` stands at its beginning; edits are noted in ``ReplyState/edits``.
+    mutating func read(document: Span<UInt8>, with cursor: JSONCursor) throws(JSONError) -> EventFate
     /// Whether an event with this document, of a stream that is not read any more, ends it.
     func isTerminal(document: Span<UInt8>) -> Bool
     /// What has been captured.
@@ -37,6 +37,8 @@ package struct ReplyState: Sendable {
     private(set) var recognised: EngineProfile? { didSet { findEngine() } }
     /// The engine as far as it is known: a profile that was chosen is not overruled.
     private(set) var engine: EngineProfile
+    /// Of the event or body that is being read.
+    fileprivate var outline = JSONOutline()
     /// Splices to be made in the event or body read last.
     var edits = JSONEdits()
     /// Splices that take out of a whole reply what its record does without.
@@ -135,21 +137,16 @@ extension DialectReply {
             return .terminal
         case .document: break
         }
-        do {
-            return try readChecked(data)
-        } catch {
-            state.note(Problem.unparsedEvent)
-            return .forward
-        }
+        if let fate = readChecked(data) { return fate }
+        state.note(Problem.unparsedEvent)
+        return .forward
     }
 
-    /// What is not JSON leaves no trace, so that what follows it stays in step.
-    private mutating func readChecked(_ text: Span<UInt8>) throws(JSONError) -> EventFate {
-        var check = JSONCursor(options: .nonFiniteNumbers)
-        try check.skipValue(in: text)
-        try check.expectEnd(in: text)
+    /// `nil` for what is not JSON, which leaves no trace, so that what follows it stays in step.
+    private mutating func readChecked(_ text: Span<UInt8>) -> EventFate? {
+        guard state.outline.take(of: text) else { return nil }
         state.recognise(by: text)
-        return try read(document: text)
+        return try? read(document: text, with: JSONCursor(following: state.outline))
     }
 
     /// Whether an event ends the stream.
@@ -172,7 +169,8 @@ extension DialectReply {
         state.isWhole = true
         state.isTerminated = true
         var cursor = JSONCursor(options: .nonFiniteNumbers)
-        guard (try? cursor.peekKind(in: body)) == .object, (try? readChecked(body)) != nil else {
+        defer { state.outline = JSONOutline() }
+        guard (try? cursor.peekKind(in: body)) == .object, readChecked(body) != nil else {
             state.note(Problem.replyNotJSON)
             return
         }

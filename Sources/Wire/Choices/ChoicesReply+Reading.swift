@@ -3,8 +3,10 @@ import JSONBytes
 // How a chunk of a stream, or a whole reply, is walked through: captured and restored on the same way.
 
 extension ChoicesReply {
-    package mutating func read(document text: Span<UInt8>) throws(JSONError) -> EventFate {
-        var cursor = JSONCursor(options: .nonFiniteNumbers)
+    package mutating func read(
+        document text: Span<UInt8>, with start: JSONCursor
+    ) throws(JSONError) -> EventFate {
+        var cursor = start
         guard try cursor.peekKind(in: text) == .object else { return .forward }
         var chunk = Chunk()
         var remover = MemberRemover(objectAt: cursor.offset)

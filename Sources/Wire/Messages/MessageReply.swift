@@ -39,8 +39,9 @@ struct MessageReply: DialectReply {
         return event.value("type", in: text)?.equals("message_stop", in: text) ?? false
     }
 
-    mutating func read(document text: Span<UInt8>) throws(JSONError) -> EventFate {
-        guard let event = try JSONObject(scanning: text, options: .nonFiniteNumbers) else { return .forward }
+    mutating func read(document text: Span<UInt8>, with start: JSONCursor) throws(JSONError) -> EventFate {
+        var cursor = start
+        guard let event = try JSONObject(with: &cursor, in: text) else { return .forward }
         let kind = EventKind(event.value("type", in: text), in: text)
         noteError(in: event, kind: kind, of: text)
         if state.isWhole {

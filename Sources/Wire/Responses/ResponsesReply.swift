@@ -33,12 +33,15 @@ struct ResponsesReply: DialectReply {
         self.echoes = echoes
     }
 
-    package mutating func read(document text: Span<UInt8>) throws(JSONError) -> EventFate {
+    package mutating func read(
+        document text: Span<UInt8>, with start: JSONCursor
+    ) throws(JSONError) -> EventFate {
+        var cursor = start
         if state.isWhole {
-            try readWhole(text)
+            try readWhole(text, with: &cursor)
             return .forward
         }
-        guard let object = try JSONObject(scanning: text, options: .nonFiniteNumbers) else { return .forward }
+        guard let object = try JSONObject(with: &cursor, in: text) else { return .forward }
         let event = ResponseEvent(object, of: text)
         let isRepeated = event.number.map { numbers.hasSeen($0, event.kind) } ?? false
         if isRepeated { state.note(Problem.duplicateEvent) }
@@ -152,13 +155,12 @@ struct ResponsesReply: DialectReply {
 
     // MARK: Whole replies
 
-    private mutating func readWhole(_ text: Span<UInt8>) throws(JSONError) {
+    private mutating func readWhole(_ text: Span<UInt8>, with cursor: inout JSONCursor) throws(JSONError) {
         var visit = ResponseVisit()
         visit.offForm = offForm
         visit.isCaptured = true
         visit.isFinal = true
         visit.readsEntries = true
-        var cursor = JSONCursor(options: .nonFiniteNumbers)
         try readResponse(with: &cursor, of: text, visit: &visit)
         hasBegun = visit.isResponse
         state.compactEdits = visit.compact
