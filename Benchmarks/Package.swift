@@ -18,7 +18,7 @@ let package = Package(
     name: "Benchmarks",
     platforms: [.macOS(.v15)],
     dependencies: [
-        // Without its traits: the default one needs jemalloc on the machine.
+        // Without its traits, which bring libraries that stand in for malloc and for Swift's runtime.
         .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: [])
     ],
     targets: [

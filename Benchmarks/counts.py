@@ -6,6 +6,7 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -34,11 +35,22 @@ ENVIRONMENT = {
 } | {name: os.environ[name] for name in ["LD_LIBRARY_PATH"] if name in os.environ}
 
 
+# What gets memory from libc.
+ALLOCATORS = {"malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign"}
+
+
 class Case(NamedTuple):
     name: str
     bytes: int
     events: int
     repetitions: int
+
+
+class Count(NamedTuple):
+    """What one operation takes."""
+
+    instructions: float
+    allocations: float
 
 
 def main() -> int:
@@ -62,13 +74,13 @@ def main() -> int:
     here = f"{platform.machine()}, {compiler()}"
     if options.update:
         kept = {name: n for name, n in thresholds.items() if machine == here and name in {case.name for case in known}}
-        write_thresholds(here, kept | {name: round(n) for name, n in counts.items()})
+        write_thresholds(here, kept | {name: round(n.instructions) for name, n in counts.items()})
         machine, thresholds = read_thresholds()
     failures = report(chosen, counts, thresholds)
     failures += growth({case.name: case for case in chosen}, counts)
     if failures and machine != here:
         print(f"\nThe thresholds were counted on {machine}, this is {here}: the difference may be the compiler's.")
-    print(f"\n{len(failures)} failures" if failures else "\nno instruction too many")
+    print("\nfailed: " + "; ".join(failures) if failures else "\nno instruction too many")
     return 1 if failures else 0
 
 
@@ -78,18 +90,37 @@ def cases(tool: str) -> list[Case]:
     return [Case(name, *map(int, numbers)) for name, *numbers in fields]
 
 
-def count(tool: str, case: Case) -> float:
-    """Instructions per operation: what doing it costs beyond preparing it."""
-    return (collect(tool, case.name, case.repetitions) - collect(tool, case.name, 0)) / case.repetitions
+def count(tool: str, case: Case) -> Count:
+    """What doing the case once takes beyond preparing it."""
+    with tempfile.TemporaryDirectory() as folder:
+        some = collect(tool, case.name, case.repetitions, f"{folder}/some")
+        none = collect(tool, case.name, 0, f"{folder}/none")
+    return Count(*((one - other) / case.repetitions for one, other in zip(some, none)))
 
 
-def collect(tool: str, name: str, times: int) -> int:
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", tool, name, str(times)]
+def collect(tool: str, name: str, times: int, profile: str) -> tuple[int, int]:
+    command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", tool, name, str(times)]
     result = subprocess.run(command, env=ENVIRONMENT | {"PATH": os.environ["PATH"]}, capture_output=True, text=True)
-    found = re.search(r"Collected : (\d+)", result.stderr)
-    if result.returncode != 0 or not found:
+    if result.returncode != 0:
         sys.exit(f"error: {name} failed under valgrind:\n{result.stderr}")
-    return int(found[1])
+    return read_profile(Path(profile))
+
+
+def read_profile(profile: Path) -> tuple[int, int]:
+    """Instructions, and calls of what gets memory."""
+    names: dict[str, str] = {}
+    callee, instructions, allocations = "", 0, 0
+    with profile.open() as lines:
+        for line in lines:
+            # A function's name stands where its number comes first.
+            if found := re.match(r"c?fn=\((\d+)\)(?: (.*))?", line):
+                number, name = found.groups()
+                callee = names.setdefault(number, name or "")
+            elif line.startswith("calls=") and callee in ALLOCATORS:
+                allocations += int(line[6:].split()[0])
+            elif line.startswith("totals:"):
+                instructions = int(line[7:])
+    return instructions, allocations
 
 
 def compiler() -> str:
@@ -110,12 +141,13 @@ def write_thresholds(machine: str, thresholds: dict[str, int]) -> None:
     THRESHOLDS.write_text("\n".join(lines) + "\n")
 
 
-def report(chosen: list[Case], counts: dict[str, float], thresholds: dict[str, int]) -> list[str]:
+def report(chosen: list[Case], counts: dict[str, Count], thresholds: dict[str, int]) -> list[str]:
     failures = []
     width = max(len(case.name) for case in chosen)
-    print(f"\n{'instructions':<{width}} {'threshold':>15} {'an operation':>15} {'a byte':>8} {'an event':>9} {'change':>8}")
+    columns = f"{'threshold':>15} {'instructions':>15} {'change':>8} {'a byte':>8} {'an event':>9} {'allocations':>12}"
+    print(f"\n{'one operation':<{width}} {columns}")
     for case in chosen:
-        counted, threshold = counts[case.name], thresholds.get(case.name)
+        counted, threshold = counts[case.name].instructions, thresholds.get(case.name)
         change = counted / threshold - 1 if threshold else None
         if change is None:
             verdict = "  no threshold; run with --update"
@@ -127,20 +159,20 @@ def report(chosen: list[Case], counts: dict[str, float], thresholds: dict[str, i
             failures.append(case.name)
         event = f"{counted / case.events:9,.0f}" if case.events else " " * 9
         print(
-            f"{case.name:<{width}} {threshold or 0:15,} {counted:15,.0f} {counted / case.bytes:8.2f} {event}"
-            f" {'' if change is None else f'{change:+.1%}':>8}{verdict}"
+            f"{case.name:<{width}} {threshold or 0:15,} {counted:15,.0f} {'' if change is None else f'{change:+.1%}':>8}"
+            f" {counted / case.bytes:8.2f} {event} {counts[case.name].allocations:12,.1f}{verdict}"
         )
     return failures
 
 
-def growth(chosen: dict[str, Case], counts: dict[str, float]) -> list[str]:
+def growth(chosen: dict[str, Case], counts: dict[str, Count]) -> list[str]:
     failures = []
     for name, smaller, unit, factor in GROWTH:
         if name not in chosen or smaller not in chosen:
             continue
 
         def cost(case: Case) -> float:
-            return counts[case.name] / (case.events if unit == "event" else case.bytes)
+            return counts[case.name].instructions / (case.events if unit == "event" else case.bytes)
 
         ratio = cost(chosen[name]) / cost(chosen[smaller])
         verdict = "" if ratio <= factor else "  GROWS"

@@ -7,7 +7,7 @@ let benchmarks: @Sendable () -> Void = {
         Benchmark(
             one.name,
             configuration: .init(
-                metrics: [.cpuTotal, .wallClock, .throughput, .mallocCountTotal, .instructions, .peakMemoryResident],
+                metrics: [.cpuTotal, .wallClock, .throughput, .instructions, .peakMemoryResident],
                 warmupIterations: 1,
                 scalingFactor: one.repetitions >= 100 ? .kilo : .one,
                 maxDuration: .seconds(2),

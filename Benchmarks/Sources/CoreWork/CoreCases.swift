@@ -14,8 +14,10 @@ extension CoreCase {
 
     /// One event of a stream is cut off, read, and restored. Each comes with a read of its own.
     static let events = [
-        event("event/restored") { RequestText.small() },
-        event("event/untouched, the agent asked itself") { RequestText.small(asksForTokenData: true) },
+        event("event/restored", expected: .plain) { RequestText.small() },
+        event("event/untouched, the agent asked itself", expected: .full) {
+            RequestText.small(asksForTokenData: true)
+        },
     ]
 
     /// A whole stream, up to its record.
@@ -55,10 +57,14 @@ extension CoreCase {
         }
     }
 
-    private static func event(_ name: String, request: @escaping @Sendable () -> [UInt8]) -> CoreCase {
+    /// - Parameter expected: What the agent must get.
+    private static func event(
+        _ name: String, expected: ReplyText, request: @escaping @Sendable () -> [UInt8]
+    ) -> CoreCase {
         CoreCase(name, events: 1, repetitions: 1000) {
-            let role = ReplyText.roleEvent.text(0)
-            let events = (0..<512).map(ReplyText.tokenEvent.text)
+            let role = ReplyText.full.roleEvent.text(0)
+            let events = (0..<512).map(ReplyText.full.tokenEvent.text)
+            let (expectedRole, expectedEvent) = (expected.roleEvent.length, expected.tokenEvent.length)
             let reply = Turn(request()).prepared.reply
             return Work(bytes: events[0].count) { times in
                 var passage = StreamPassage(reply)
@@ -67,6 +73,7 @@ extension CoreCase {
                     let event = events[number % events.count]
                     passage.receive(event.span)
                 }
+                precondition(passage.writtenBytes == expectedRole + times * expectedEvent)
                 return passage.writtenBytes
             }
         }
@@ -76,12 +83,14 @@ extension CoreCase {
     private static func stream(tokens: Int, pieces: Int? = nil) -> CoreCase {
         let name = "stream/\(tokens) tokens" + (pieces.map { " in \($0)-byte pieces" } ?? "")
         return CoreCase(name, events: tokens + ReplyText.otherEvents) {
-            let stream = ReplyText.stream(tokens: tokens)
+            let stream = ReplyText.full.stream(tokens: tokens)
+            let expected = ReplyText.plain.stream(tokens: tokens).count
             let turn = Turn(RequestText.small())
             return Work(bytes: stream.count) { times in
                 var bytes = 0
                 for _ in 0..<times {
                     let passage = StreamPassage.of(stream, in: turn, pieces: pieces ?? 64 << 10)
+                    precondition(passage.writtenBytes == expected)
                     bytes += passage.writtenBytes + turn.record(of: passage.captured()).size
                 }
                 return bytes
@@ -91,7 +100,8 @@ extension CoreCase {
 
     private static func reply(_ name: String, tokens: Int) -> CoreCase {
         CoreCase(name) {
-            let body = ReplyText.whole(tokens: tokens)
+            let body = ReplyText.full.whole(tokens: tokens)
+            let expected = ReplyText.plain.whole(tokens: tokens).count
             let turn = Turn(RequestText.small(isStream: false))
             return Work(bytes: body.count) { times in
                 var bytes = 0
@@ -103,7 +113,7 @@ extension CoreCase {
                     edited.reserveCapacity(edits.editedLength(of: body.count))
                     edited.append(body.span, with: &edits)
                     let capture = reply.captured()
-                    precondition(capture.isComplete && capture.level == .tokens)
+                    precondition(edited.count == expected && capture.isComplete && capture.level == .tokens)
                     bytes += edited.count + turn.record(of: capture).size
                 }
                 return bytes
@@ -114,7 +124,7 @@ extension CoreCase {
     private static func record(tokens: Int) -> CoreCase {
         CoreCase("record/\(tokens) tokens", repetitions: 2) {
             let turn = Turn(RequestText.small())
-            let passage = StreamPassage.of(ReplyText.stream(tokens: tokens), in: turn, pieces: 64 << 10)
+            let passage = StreamPassage.of(ReplyText.full.stream(tokens: tokens), in: turn, pieces: 64 << 10)
             let record = turn.record(of: passage.captured())
             return Work(bytes: TurnRecordEncoder.encode(record).count) { times in
                 (0..<times).reduce(0) { bytes, _ in bytes + TurnRecordEncoder.encode(record).count }
