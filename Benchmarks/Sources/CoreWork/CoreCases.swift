@@ -1,0 +1,134 @@
+import JSONBytes
+import Trace
+import Wire
+
+// The agent asks for no token data but where it says so: everything is injected, and must be removed from the reply.
+
+extension CoreCase {
+    /// A request is scanned, and edited so that the engine gives token data.
+    static let requests = [
+        request("request/1 KB", repetitions: 200) { RequestText.small() },
+        request("request/64 KB with tools", repetitions: 10) { RequestText.withTools },
+        request("request/4 MB with images") { RequestText.withImages },
+    ]
+
+    /// One event of a stream is cut off, read, and restored. Each comes with a read of its own.
+    static let events = [
+        event("event/restored", expected: .plain) { RequestText.small() },
+        event("event/untouched, the agent asked itself", expected: .full) {
+            RequestText.small(asksForTokenData: true)
+        },
+    ]
+
+    /// A whole stream, up to its record.
+    static let streams = [
+        stream(tokens: 512),
+        stream(tokens: 512, pieces: 100),
+        stream(tokens: 4096),
+        stream(tokens: 32768),
+    ]
+
+    /// A reply that is not streamed, up to its record.
+    static let replies = [
+        reply("reply/1 MB", tokens: 2048),
+        reply("reply/4 MB", tokens: 4 * 2048),
+        reply("reply/16 MB", tokens: 16 * 2048),
+    ]
+
+    /// The line of a turn's record is made.
+    static let records = [record(tokens: 512)]
+
+    // MARK: Kinds
+
+    private static func request(
+        _ name: String, repetitions: Int = 1, body: @escaping @Sendable () -> [UInt8]
+    ) -> CoreCase {
+        CoreCase(name, repetitions: repetitions) {
+            let body = body()
+            return Work(bytes: body.count) { times in
+                var bytes = 0
+                for _ in 0..<times {
+                    let prepared = Turn(body).prepared
+                    precondition(!prepared.injection.isEmpty)
+                    bytes += prepared.body.count
+                }
+                return bytes
+            }
+        }
+    }
+
+    /// - Parameter expected: What the agent must get.
+    private static func event(
+        _ name: String, expected: ReplyText, request: @escaping @Sendable () -> [UInt8]
+    ) -> CoreCase {
+        CoreCase(name, events: 1, repetitions: 1000) {
+            let role = ReplyText.full.roleEvent.text(0)
+            let events = (0..<512).map(ReplyText.full.tokenEvent.text)
+            let (expectedRole, expectedEvent) = (expected.roleEvent.length, expected.tokenEvent.length)
+            let reply = Turn(request()).prepared.reply
+            return Work(bytes: events[0].count) { times in
+                var passage = StreamPassage(reply)
+                passage.receive(role.span)
+                for number in 0..<times {
+                    let event = events[number % events.count]
+                    passage.receive(event.span)
+                }
+                precondition(passage.writtenBytes == expectedRole + times * expectedEvent)
+                return passage.writtenBytes
+            }
+        }
+    }
+
+    /// - Parameter pieces: How much each read from the network brings; `nil`: as much as a server reads at once.
+    private static func stream(tokens: Int, pieces: Int? = nil) -> CoreCase {
+        let name = "stream/\(tokens) tokens" + (pieces.map { " in \($0)-byte pieces" } ?? "")
+        return CoreCase(name, events: tokens + ReplyText.otherEvents) {
+            let stream = ReplyText.full.stream(tokens: tokens)
+            let expected = ReplyText.plain.stream(tokens: tokens).count
+            let turn = Turn(RequestText.small())
+            return Work(bytes: stream.count) { times in
+                var bytes = 0
+                for _ in 0..<times {
+                    let passage = StreamPassage.of(stream, in: turn, pieces: pieces ?? 64 << 10)
+                    precondition(passage.writtenBytes == expected)
+                    bytes += passage.writtenBytes + turn.record(of: passage.captured()).size
+                }
+                return bytes
+            }
+        }
+    }
+
+    private static func reply(_ name: String, tokens: Int) -> CoreCase {
+        CoreCase(name) {
+            let body = ReplyText.full.whole(tokens: tokens)
+            let expected = ReplyText.plain.whole(tokens: tokens).count
+            let turn = Turn(RequestText.small(isStream: false))
+            return Work(bytes: body.count) { times in
+                var bytes = 0
+                for _ in 0..<times {
+                    var reply = turn.prepared.reply
+                    reply.read(body: body.span)
+                    var edits = reply.edits
+                    var edited: [UInt8] = []
+                    edited.reserveCapacity(edits.editedLength(of: body.count))
+                    edited.append(body.span, with: &edits)
+                    let capture = reply.captured()
+                    precondition(edited.count == expected && capture.isComplete && capture.level == .tokens)
+                    bytes += edited.count + turn.record(of: capture).size
+                }
+                return bytes
+            }
+        }
+    }
+
+    private static func record(tokens: Int) -> CoreCase {
+        CoreCase("record/\(tokens) tokens", repetitions: 2) {
+            let turn = Turn(RequestText.small())
+            let passage = StreamPassage.of(ReplyText.full.stream(tokens: tokens), in: turn, pieces: 64 << 10)
+            let record = turn.record(of: passage.captured())
+            return Work(bytes: TurnRecordEncoder.encode(record).count) { times in
+                (0..<times).reduce(0) { bytes, _ in bytes + TurnRecordEncoder.encode(record).count }
+            }
+        }
+    }
+}

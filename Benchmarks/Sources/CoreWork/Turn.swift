@@ -1,0 +1,55 @@
+import JSONBytes
+import Trace
+import Wire
+
+/// A request as it is prepared for an engine that is known to be vLLM, and the record that comes of it.
+struct Turn {
+    let prepared: PreparedRequest
+
+    init(_ body: [UInt8]) {
+        do {
+            prepared = try Dialect.chatCompletions.request(body: body)
+                .prepared(policy: RequestPolicy(), profile: .vllm, allowance: Allowance())
+        } catch {
+            preconditionFailure("a request of the benchmark's own cannot be read: \(error.message)")
+        }
+    }
+
+    func record(of capture: Capture) -> TurnRecord {
+        TurnRecord(
+            turn: 1,
+            sessionID: "0b54a5d2-6d9f-4b57-a5ea-3d1f8a0f5c11",
+            dialect: Dialect.chatCompletions.rawValue,
+            path: "/v1/chat/completions",
+            isStream: prepared.isStream,
+            engine: EngineProfile.vllm.name,
+            engineSource: "reply",
+            outcome: .completed,
+            status: 200,
+            isHeadSent: true,
+            request: prepared.body,
+            response: capture.response,
+            choices: capture.choices.map { choice in
+                ChoiceRecord(
+                    index: choice.index, logprobs: choice.logprobs?.array, tokens: choice.tokens,
+                    tokenIDs: choice.tokenIDs, logprobValues: choice.logprobValues,
+                    finishReason: choice.finishReason, promptTokenIDs: choice.promptTokenIDs)
+            },
+            promptTokenIDs: capture.promptTokenIDs,
+            usage: capture.usage,
+            model: capture.model,
+            responseID: capture.responseID,
+            clientFields: prepared.clientFields.map { ClientField(name: $0.name, value: $0.value) },
+            level: .tokens,
+            isComplete: capture.isComplete,
+            problems: capture.problems,
+            timestamp: 1795334114.25,
+            latency: 1.5,
+            timeToFirstToken: 0.125)
+    }
+}
+
+extension TurnRecord {
+    /// About what there is of it, so that nothing of it can be left out as unused.
+    var size: Int { response.count + choices.reduce(0) { $0 + ($1.logprobs?.count ?? 0) + $1.tokens.bytes.count } }
+}
