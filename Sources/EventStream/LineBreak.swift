@@ -1,21 +1,32 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// How far to look for a `\n` before looking for a `\r`: far enough for the C library to be fast, and not so far that
+/// lines that end with `\r` make the search for a `\n` go over the same bytes again and again.
+private let window = 1024
+
 /// The first offset at or behind `start` of a `\n` or `\r`; `bytes.count` if there is none.
-@inline(__always)
 func nextLineBreak(in bytes: Span<UInt8>, from start: Int) -> Int {
-    var index = start
-    let words = bytes.bytes
-    while index + 8 <= bytes.count {
-        let word = UInt64(littleEndian: words.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
-        let found = marks(of: 0x0A, in: word) | marks(of: 0x0D, in: word)
-        if found != 0 { return index + found.trailingZeroBitCount / 8 }
-        index += 8
+    bytes.withUnsafeBytes { bytes in
+        guard let base = bytes.baseAddress else { return bytes.count }
+        var index = start
+        while index < bytes.count {
+            let length = min(window, bytes.count - index)
+            let lineFeed = offset(of: 0x0A, in: base + index, length)
+            let end = lineFeed ?? length
+            if let found = offset(of: 0x0D, in: base + index, end) ?? lineFeed { return index + found }
+            index += length
+        }
+        return index
     }
-    while index < bytes.count, bytes[index] != 0x0A, bytes[index] != 0x0D { index += 1 }
-    return index
 }
 
-/// The high bit of each byte that equals `byte` (and, above the first such byte, perhaps of others).
 @inline(__always)
-private func marks(of byte: UInt8, in word: UInt64) -> UInt64 {
-    let difference = word ^ (0x0101_0101_0101_0101 &* UInt64(byte))
-    return (difference &- 0x0101_0101_0101_0101) & ~difference & 0x8080_8080_8080_8080
+private func offset(of byte: Int32, in bytes: UnsafeRawPointer, _ length: Int) -> Int? {
+    memchr(bytes, byte, length).map { UnsafeRawPointer($0) - bytes }
 }

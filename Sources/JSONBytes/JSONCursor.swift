@@ -156,6 +156,7 @@ package struct JSONCursor: Sendable {
 
     // MARK: Grammar
 
+    @inline(__always)
     private mutating func enter(_ opening: UInt8, in text: Span<UInt8>) throws(JSONError) {
         skipWhitespace(in: text)
         if depth == Self.maximumDepth + (options.contains(.recordDepth) ? 8 : 0) {
@@ -167,6 +168,7 @@ package struct JSONCursor: Sendable {
         isBehindValue = false
     }
 
+    @inline(__always)
     private mutating func stepToNext(closing: UInt8, in text: Span<UInt8>) throws(JSONError) -> Bool {
         skipWhitespace(in: text)
         guard offset < text.count else { throw JSONError(.unexpectedEnd, at: offset) }
@@ -193,6 +195,7 @@ package struct JSONCursor: Sendable {
         }
     }
 
+    @inline(__always)
     private mutating func expect(_ byte: UInt8, in text: Span<UInt8>) throws(JSONError) {
         guard offset < text.count else { throw JSONError(.unexpectedEnd, at: offset) }
         guard text[offset] == byte else { throw JSONError(.unexpectedByte, at: offset) }
@@ -205,6 +208,7 @@ package struct JSONCursor: Sendable {
         }
     }
 
+    @inline(__always)
     private mutating func scanString(in text: Span<UInt8>) throws(JSONError) -> JSONString {
         let start = offset
         try expect(UInt8(ascii: "\""), in: text)

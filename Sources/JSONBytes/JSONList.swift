@@ -98,14 +98,18 @@ package struct JSONList: Hashable, Sendable {
         bytes.append(contentsOf: "null".utf8)
     }
 
-    /// Appends `count` values that stand in `range`, joined by commas.
+    /// Appends `count` values that stand in `range`, joined by commas. `isNormal`: they need not be normalized.
     @discardableResult
     package mutating func append(
-        elements range: Range<Int>, count: Int, of text: Span<UInt8>
+        elements range: Range<Int>, count: Int, of text: Span<UInt8>, isNormal: Bool = false
     ) -> JSONNormalizer.Losses {
         if count == 0 { return [] }
         separate()
         self.count += count - 1
+        if isNormal {
+            bytes.append(copying: text, range)
+            return []
+        }
         return JSONNormalizer.append(range, of: text, to: &bytes)
     }
 

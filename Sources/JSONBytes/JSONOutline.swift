@@ -36,79 +36,61 @@ package struct JSONOutline: Sendable {
     }
 }
 
-/// One walk over a document, written for speed: no calls, no errors to be told apart, offsets in registers.
+/// One walk over a document. Written for speed: where it stands is kept in registers, and what is wrong is not told.
 private struct Scan {
     var isNormal = true
-    private var offset = 0
-    private var depth = 0
     /// Place of the innermost open container.
     private var open: Int32 = -1
     private var isInObject = false
 
+    /// Stands for an offset where the document is wrong.
+    private static let failure = -1
+
     mutating func document(_ text: UnsafeBufferPointer<UInt8>, _ containers: inout [JSONOutline.Container]) -> Bool {
+        var offset = 0
+        var depth = 0
         while true {
             // A value begins.
-            skipSpace(text)
+            offset = behindSpace(text, offset)
             guard offset < text.count else { return false }
-            switch text[offset] {
-            case UInt8(ascii: "{"):
-                guard enter(isObject: true, &containers) else { return false }
-                skipSpace(text)
+            let first = text[offset]
+            if first == UInt8(ascii: "\"") {
+                offset = behindString(text, offset)
+            } else if first &- UInt8(ascii: "0") < 10 || first == UInt8(ascii: "-") {
+                offset = behindNumber(text, offset)
+            } else if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
+                if depth == JSONCursor.maximumDepth { return false }
+                depth += 1
+                enter(isObject: first == UInt8(ascii: "{"), &containers)
+                offset = behindSpace(text, offset + 1)
                 guard offset < text.count else { return false }
-                if text[offset] != UInt8(ascii: "}") {
-                    guard key(text) else { return false }
+                if text[offset] != (isInObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
+                    if isInObject { offset = behindKey(text, offset) }
+                    if offset < 0 { return false }
                     continue
                 }
-                leave(&containers)
-            case UInt8(ascii: "["):
-                guard enter(isObject: false, &containers) else { return false }
-                skipSpace(text)
-                guard offset < text.count else { return false }
-                if text[offset] != UInt8(ascii: "]") { continue }
-                leave(&containers)
-            case UInt8(ascii: "\""):
-                guard string(text) else { return false }
-            case UInt8(ascii: "0")...UInt8(ascii: "9"):
-                guard number(text) else { return false }
-            case UInt8(ascii: "-"):
                 offset += 1
-                if offset < text.count, text[offset] == UInt8(ascii: "I") {
-                    isNormal = false
-                    guard word("Infinity", text) else { return false }
-                } else {
-                    guard number(text) else { return false }
-                }
-            case UInt8(ascii: "n"):
-                guard word("null", text) else { return false }
-            case UInt8(ascii: "t"):
-                guard word("true", text) else { return false }
-            case UInt8(ascii: "f"):
-                guard word("false", text) else { return false }
-            case UInt8(ascii: "N"):
-                isNormal = false
-                guard word("NaN", text) else { return false }
-            case UInt8(ascii: "I"):
-                isNormal = false
-                guard word("Infinity", text) else { return false }
-            default:
-                return false
+                depth -= 1
+                leave(at: offset, &containers)
+            } else {
+                offset = behindWord(text, offset)
             }
+            if offset < 0 { return false }
             // A value has ended, and perhaps the containers around it.
             while true {
-                skipSpace(text)
+                offset = behindSpace(text, offset)
                 if depth == 0 { return offset == text.count }
                 guard offset < text.count else { return false }
                 let byte = text[offset]
+                offset += 1
                 if byte == UInt8(ascii: ",") {
-                    offset += 1
-                    if isInObject {
-                        skipSpace(text)
-                        guard key(text) else { return false }
-                    }
+                    if isInObject { offset = behindKey(text, behindSpace(text, offset)) }
+                    if offset < 0 { return false }
                     break
                 }
                 guard byte == (isInObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else { return false }
-                leave(&containers)
+                depth -= 1
+                leave(at: offset, &containers)
             }
         }
     }
@@ -116,123 +98,122 @@ private struct Scan {
     // MARK: Containers
 
     @inline(__always)
-    private mutating func enter(isObject: Bool, _ containers: inout [JSONOutline.Container]) -> Bool {
-        if depth == JSONCursor.maximumDepth { return false }
-        depth += 1
-        offset += 1
+    private mutating func enter(isObject: Bool, _ containers: inout [JSONOutline.Container]) {
         containers.append(JSONOutline.Container(end: open, next: isObject ? 1 : 0))
-        open = Int32(truncatingIfNeeded: containers.count - 1)
+        open = Int32(truncatingIfNeeded: containers.count &- 1)
         isInObject = isObject
-        return true
     }
 
     @inline(__always)
-    private mutating func leave(_ containers: inout [JSONOutline.Container]) {
-        depth -= 1
-        offset += 1
+    private mutating func leave(at end: Int, _ containers: inout [JSONOutline.Container]) {
+        let next = Int32(truncatingIfNeeded: containers.count)
         let place = Int(open)
         open = containers[place].end
-        containers[place] = JSONOutline.Container(
-            end: Int32(truncatingIfNeeded: offset), next: Int32(truncatingIfNeeded: containers.count))
+        containers[place] = JSONOutline.Container(end: Int32(truncatingIfNeeded: end), next: next)
         isInObject = open >= 0 && containers[Int(open)].next == 1
     }
 
     // MARK: Tokens
 
+    // Each is asked for the offset behind what begins at `start`.
+
     @inline(__always)
-    private mutating func skipSpace(_ text: UnsafeBufferPointer<UInt8>) {
-        guard offset < text.count, text[offset] <= 0x20 else { return }
+    private mutating func behindSpace(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
+        guard start < text.count, text[start] <= 0x20 else { return start }
+        isNormal = false
+        var offset = start
         while offset < text.count {
             switch text[offset] {
             case 0x20, 0x0A, 0x0D, 0x09: offset += 1
-            default: return
+            default: return offset
             }
-            isNormal = false
         }
+        return offset
     }
 
     /// A member's name and the colon behind it.
     @inline(__always)
-    private mutating func key(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard offset < text.count, text[offset] == UInt8(ascii: "\""), string(text) else { return false }
-        skipSpace(text)
-        guard offset < text.count, text[offset] == UInt8(ascii: ":") else { return false }
-        offset += 1
-        return true
+    private mutating func behindKey(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
+        guard start < text.count, text[start] == UInt8(ascii: "\"") else { return Self.failure }
+        var offset = behindString(text, start)
+        if offset < 0 { return offset }
+        offset = behindSpace(text, offset)
+        guard offset < text.count, text[offset] == UInt8(ascii: ":") else { return Self.failure }
+        return offset + 1
     }
 
-    /// A string, from its opening quote.
     @inline(__always)
-    private mutating func string(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
-        offset += 1
+    private mutating func behindString(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
+        var offset = start + 1
         while true {
-            var isASCII = true
-            offset = nextStringBreak(in: text, from: offset, isASCII: &isASCII)
-            if !isASCII { isNormal = false }
-            guard offset < text.count else { return false }
-            switch text[offset] {
-            case UInt8(ascii: "\""):
-                offset += 1
-                return true
-            case UInt8(ascii: "\\"):
-                guard escape(text) else { return false }
-            default:
-                return false
-            }
+            offset = nextStringBreak(in: text, from: offset, isASCII: &isNormal)
+            guard offset < text.count else { return Self.failure }
+            if text[offset] == UInt8(ascii: "\"") { return offset + 1 }
+            guard text[offset] == UInt8(ascii: "\\") else { return Self.failure }
+            offset = Self.behindEscape(text, offset)
+            if offset < 0 { return offset }
         }
     }
 
-    private mutating func escape(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard offset + 1 < text.count else { return false }
-        switch text[offset + 1] {
+    @inline(never)
+    private static func behindEscape(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
+        guard start + 1 < text.count else { return failure }
+        switch text[start + 1] {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"),
             UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
-            offset += 2
-            return true
+            return start + 2
         case UInt8(ascii: "u"):
-            guard offset + 6 <= text.count else { return false }
-            for index in offset + 2..<offset + 6 where hexDigitValue(text[index]) == nil { return false }
-            offset += 6
-            return true
+            guard start + 6 <= text.count else { return failure }
+            for index in start + 2..<start + 6 where hexDigitValue(text[index]) == nil { return failure }
+            return start + 6
         default:
-            return false
+            return failure
         }
     }
 
-    /// A number behind its sign.
     @inline(__always)
-    private mutating func number(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
-        if offset < text.count, text[offset] == UInt8(ascii: "0") {
-            offset += 1
-        } else {
-            guard digits(text) else { return false }
+    private mutating func behindNumber(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
+        var digits = start
+        if text[start] == UInt8(ascii: "-") {
+            digits += 1
+            if digits < text.count, text[digits] == UInt8(ascii: "I") { return behindWord(text, digits) }
         }
-        if offset < text.count, text[offset] == UInt8(ascii: ".") {
-            offset += 1
-            guard digits(text) else { return false }
+        var offset = endOfDigits(in: text, from: digits)
+        guard offset > digits, offset == digits + 1 || text[digits] != UInt8(ascii: "0") else { return Self.failure }
+        guard offset < text.count else { return offset }
+        if text[offset] == UInt8(ascii: ".") {
+            digits = offset + 1
+            offset = endOfDigits(in: text, from: digits)
+            guard offset > digits else { return Self.failure }
+            guard offset < text.count else { return offset }
         }
-        if offset < text.count, text[offset] | 0x20 == UInt8(ascii: "e") {
-            offset += 1
-            if offset < text.count, text[offset] == UInt8(ascii: "+") || text[offset] == UInt8(ascii: "-") {
-                offset += 1
+        if text[offset] | 0x20 == UInt8(ascii: "e") {
+            digits = offset + 1
+            if digits < text.count, text[digits] == UInt8(ascii: "+") || text[digits] == UInt8(ascii: "-") {
+                digits += 1
             }
-            guard digits(text) else { return false }
+            offset = endOfDigits(in: text, from: digits)
+            guard offset > digits else { return Self.failure }
         }
-        return true
+        return offset
     }
 
-    @inline(__always)
-    private mutating func digits(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
-        let start = offset
-        offset = endOfDigits(in: text, from: offset)
-        return offset > start
-    }
-
-    @inline(__always)
-    private mutating func word(_ word: StaticString, _ text: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard offset + word.utf8CodeUnitCount <= text.count else { return false }
-        for index in 0..<word.utf8CodeUnitCount where text[offset + index] != word.utf8Start[index] { return false }
-        offset += word.utf8CodeUnitCount
-        return true
+    @inline(never)
+    private mutating func behindWord(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
+        let word: StaticString
+        switch text[start] {
+        case UInt8(ascii: "n"): word = "null"
+        case UInt8(ascii: "t"): word = "true"
+        case UInt8(ascii: "f"): word = "false"
+        case UInt8(ascii: "N"): word = "NaN"
+        case UInt8(ascii: "I"): word = "Infinity"
+        default: return Self.failure
+        }
+        if text[start] < UInt8(ascii: "a") { isNormal = false }
+        guard start + word.utf8CodeUnitCount <= text.count else { return Self.failure }
+        for index in 0..<word.utf8CodeUnitCount where text[start + index] != word.utf8Start[index] {
+            return Self.failure
+        }
+        return start + word.utf8CodeUnitCount
     }
 }

@@ -16,8 +16,15 @@ package struct JSONString: Hashable, Sendable {
 
     /// Whether the string's value is `expected`: `"log\u0070robs"` equals `logprobs`.
     @inlinable
+    @inline(__always)
     package func equals(_ expected: StaticString, in text: Span<UInt8>) -> Bool {
-        if !hasEscapes && content.count != expected.utf8CodeUnitCount { return false }
+        // Nearly always the length or the first byte tells.
+        if !hasEscapes {
+            let start = quoted.lowerBound &+ 1
+            guard quoted.upperBound &- start &- 1 == expected.utf8CodeUnitCount,
+                expected.utf8CodeUnitCount == 0 || text[start] == expected.utf8Start.pointee
+            else { return false }
+        }
         return equalsSlowly(expected, in: text)
     }
 

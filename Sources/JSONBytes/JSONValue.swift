@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// What kind of JSON value stands at a place.
 package enum JSONKind: Hashable, Sendable {
     case object, array, string, number, `true`, `false`, null
@@ -73,6 +81,17 @@ extension String {
 extension [UInt8] {
     package init(copying text: Span<UInt8>, _ range: Range<Int>) {
         self = text.extracting(range).withUnsafeBufferPointer { Array($0) }
+    }
+
+    /// Whether these are the bytes of `range`.
+    package func equals(_ range: Range<Int>, of text: Span<UInt8>) -> Bool {
+        guard count == range.count else { return false }
+        return text.extracting(range).withUnsafeBytes { other in
+            withUnsafeBytes { bytes in
+                guard let base = bytes.baseAddress, let other = other.baseAddress else { return true }
+                return memcmp(base, other, bytes.count) == 0
+            }
+        }
     }
 
     package mutating func append(copying text: Span<UInt8>, _ range: Range<Int>) {

@@ -24,6 +24,16 @@ package protocol DialectReply: Sendable {
     func isTerminal(document: Span<UInt8>) -> Bool
     /// What has been captured.
     func captured() -> Capture
+
+    // The same for all dialects, and requirements so that each has its own, made for its type: called through the protocol
+    // alone they would copy the state with each look at it.
+
+    var edits: JSONEdits { get }
+    var recognised: EngineProfile? { get }
+    var error: [UInt8]? { get }
+    var hasOutput: Bool { get }
+    mutating func read(event: Span<UInt8>) -> EventFate
+    mutating func read(body: Span<UInt8>)
 }
 
 /// What is known of a reply in every dialect.

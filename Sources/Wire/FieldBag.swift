@@ -29,7 +29,7 @@ struct FieldBag: Sendable {
             return
         }
         next = index + 1
-        if value.isNull || Self.equal(fields[index].value, value.range, in: text) { return }
+        if value.isNull || fields[index].value.equals(value.range, of: text) { return }
         fields[index].value = JSONNormalizer.normalized(value.range, of: text, losses: &losses)
     }
 
@@ -69,22 +69,8 @@ struct FieldBag: Sendable {
     }
 
     private func index(of key: Range<Int>, in text: Span<UInt8>) -> Int? {
-        if next < fields.count && Self.equal(fields[next].key, key, in: text) { return next }
-        return fields.firstIndex { Self.equal($0.key, key, in: text) }
-    }
-
-    private static func equal(_ bytes: [UInt8], _ range: Range<Int>, in text: Span<UInt8>) -> Bool {
-        guard bytes.count == range.count else { return false }
-        return text.extracting(range).withUnsafeBufferPointer { candidate in
-            bytes.withUnsafeBufferPointer { bytes in
-                var index = 0
-                while index < bytes.count {
-                    if bytes[index] != candidate[index] { return false }
-                    index += 1
-                }
-                return true
-            }
-        }
+        if next < fields.count && fields[next].key.equals(key, of: text) { return next }
+        return fields.firstIndex { $0.key.equals(key, of: text) }
     }
 }
 

@@ -159,7 +159,10 @@ struct TokenCapture: Sendable {
         var list = (isRefusal ? refusal : content) ?? JSONList()
         if isRefusal { refusal = nil } else { content = nil }
         repetition.end()
-        if let first { losses.formUnion(list.append(elements: first..<last, count: count, of: text)) }
+        if let first {
+            losses.formUnion(
+                list.append(elements: first..<last, count: count, of: text, isNormal: cursor.isNormal))
+        }
         if isRefusal { refusal = list } else { content = list }
     }
 

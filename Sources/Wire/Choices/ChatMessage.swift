@@ -125,15 +125,7 @@ struct ChatMessage: Sendable {
     // MARK: Fields
 
     private mutating func index(of key: JSONString, in text: Span<UInt8>) -> Int {
-        for index in fields.indices where fields[index].key.count == key.quoted.count {
-            let known = fields[index].key
-            var same = true
-            for offset in known.indices where known[offset] != text[key.quoted.lowerBound + offset] {
-                same = false
-                break
-            }
-            if same { return index }
-        }
+        if let index = fields.firstIndex(where: { $0.key.equals(key.quoted, of: text) }) { return index }
         fields.append(Field(key: JSONNormalizer.normalized(key.quoted, of: text)))
         return fields.count - 1
     }
