@@ -1,7 +1,7 @@
 /// A list of JSON values of which only the text is kept: `-1.0,null,-0.25`.
-package struct JSONList: Hashable, Sendable {
+package struct JSONList: Equatable, Sendable {
     /// The elements, joined by commas.
-    package private(set) var bytes: [UInt8] = []
+    package private(set) var rope = ByteRope()
     package private(set) var count = 0
 
     package init() {}
@@ -44,7 +44,11 @@ package struct JSONList: Hashable, Sendable {
     }
 
     /// Whether there is a number among the elements: of a list of numbers, that not all are null.
-    package var hasNumber: Bool { bytes.contains { (0x30...0x39).contains($0) } }
+    package var hasNumber: Bool {
+        var hasNumber = false
+        rope.forEachPiece { piece in hasNumber = hasNumber || piece.contains { (0x30...0x39).contains($0) } }
+        return hasNumber
+    }
 
     /// Removes the first elements, at most all.
     package mutating func removeFirst(_ number: Int) {
@@ -69,7 +73,7 @@ package struct JSONList: Hashable, Sendable {
     package mutating func append(contentsOf other: JSONList) {
         if other.isEmpty { return }
         separate()
-        bytes.append(contentsOf: other.bytes)
+        rope.append(other.rope)
         count += other.count - 1
     }
 
@@ -79,23 +83,23 @@ package struct JSONList: Hashable, Sendable {
     @discardableResult
     package mutating func append(_ range: Range<Int>, of text: Span<UInt8>) -> JSONNormalizer.Losses {
         separate()
-        return JSONNormalizer.append(range, of: text, to: &bytes)
+        return rope.append { JSONNormalizer.append(range, of: text, to: &$0) }
     }
 
     /// Appends the JSON text of one value, normalized already.
     package mutating func append(_ value: [UInt8]) {
         separate()
-        bytes.append(contentsOf: value)
+        rope.append(value)
     }
 
     package mutating func append(_ value: Int) {
         separate()
-        bytes.append(contentsOf: String(value).utf8)
+        rope.append { $0.append(contentsOf: String(value).utf8) }
     }
 
     package mutating func appendNull() {
         separate()
-        bytes.append(contentsOf: "null".utf8)
+        rope.append("null")
     }
 
     /// Appends `count` values that stand in `range`, joined by commas. `isNormal`: they need not be normalized.
@@ -107,19 +111,24 @@ package struct JSONList: Hashable, Sendable {
         separate()
         self.count += count - 1
         if isNormal {
-            bytes.append(copying: text, range)
+            rope.append(copying: text, range)
             return []
         }
-        return JSONNormalizer.append(range, of: text, to: &bytes)
+        return rope.append { JSONNormalizer.append(range, of: text, to: &$0) }
     }
 
     /// The list as a JSON array.
     package var array: [UInt8] {
-        [UInt8(ascii: "[")] + bytes + [UInt8(ascii: "]")]
+        var array: [UInt8] = []
+        array.reserveCapacity(rope.count + 2)
+        array.append(UInt8(ascii: "["))
+        array.append(rope)
+        array.append(UInt8(ascii: "]"))
+        return array
     }
 
     private mutating func separate() {
-        if count > 0 { bytes.append(UInt8(ascii: ",")) }
+        if count > 0 { rope.append(UInt8(ascii: ",")) }
         count += 1
     }
 }

@@ -30,7 +30,7 @@ package struct TurnRecord: Sendable {
     /// The body as forwarded.
     package var request: [UInt8]
     /// The engine's reply, or what was assembled from its events.
-    package var response: [UInt8]
+    package var response: JSONText
     package var choices: [ChoiceRecord]
     package var promptTokenIDs: [UInt8]?
     package var usage: [UInt8]?
@@ -68,7 +68,7 @@ package struct TurnRecord: Sendable {
         status: Int?,
         isHeadSent: Bool,
         request: [UInt8],
-        response: [UInt8],
+        response: JSONText,
         choices: [ChoiceRecord] = [],
         promptTokenIDs: [UInt8]? = nil,
         usage: [UInt8]? = nil,
@@ -117,8 +117,8 @@ package struct TurnRecord: Sendable {
 /// What was captured of one choice.
 package struct ChoiceRecord: Sendable {
     package var index: Int
-    /// JSON text of the array `logprobs.content` as sent.
-    package var logprobs: [UInt8]?
+    /// The elements of `logprobs.content` as sent.
+    package var logprobs: JSONList?
     /// The tokens' texts: JSON strings.
     package var tokens: JSONList
     package var tokenIDs: JSONList
@@ -131,7 +131,7 @@ package struct ChoiceRecord: Sendable {
 
     package init(
         index: Int = 0,
-        logprobs: [UInt8]? = nil,
+        logprobs: JSONList? = nil,
         tokens: JSONList = JSONList(),
         tokenIDs: JSONList = JSONList(),
         logprobValues: JSONList = JSONList(),
@@ -184,8 +184,9 @@ extension TurnRecord {
 
 extension ChoiceRecord {
     fileprivate var estimatedSize: Int {
-        var size = 256 + tokens.bytes.count + tokenIDs.bytes.count + logprobValues.bytes.count
-        for text in [logprobs, finishReason, promptTokenIDs] { size += text?.count ?? 0 }
+        var size = 256 + tokens.rope.count + tokenIDs.rope.count + logprobValues.rope.count
+        size += logprobs?.rope.count ?? 0
+        for text in [finishReason, promptTokenIDs] { size += text?.count ?? 0 }
         return size
     }
 }

@@ -43,7 +43,8 @@ private struct LineWriter {
     private mutating func writeOriginalFields(of record: TurnRecord) {
         integer("turn", record.turn)
         json("request", record.request)
-        json("response", record.response)
+        bytes.appendJSONKey("response")
+        if record.response.count == 0 { null() } else { losses.formUnion(record.response.append(to: &bytes)) }
         captures(of: record.firstChoice, includesLogprobs: record.includesLogprobs)
         seconds("latency_s", record.latency)
         seconds("timestamp", record.timestamp)
@@ -91,7 +92,9 @@ private struct LineWriter {
     // MARK: Composite fields
 
     private mutating func captures(of choice: ChoiceRecord, includesLogprobs: Bool) {
-        if includesLogprobs { json("logprobs", choice.logprobs) }
+        if includesLogprobs {
+            if let logprobs = choice.logprobs { list("logprobs", logprobs) } else { json("logprobs", nil) }
+        }
         list("completion_tokens", choice.tokens)
         list("completion_token_ids", choice.tokenIDs)
         list("per_token_logps", choice.logprobValues)
@@ -136,7 +139,7 @@ private struct LineWriter {
     private mutating func list(_ key: StaticString, _ list: JSONList) {
         bytes.appendJSONKey(key)
         bytes.append(UInt8(ascii: "["))
-        bytes.append(contentsOf: list.bytes)
+        bytes.append(list.rope)
         bytes.append(UInt8(ascii: "]"))
     }
 

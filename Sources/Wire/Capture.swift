@@ -52,7 +52,7 @@ package struct Capture: Sendable {
     /// The engine's version as the reply names it, from engines that do.
     package var engineVersion: [UInt8]?
 
-    package var response: [UInt8] = []
+    package var response = JSONText()
     /// In order of their index.
     package var choices: [Choice] = []
     package var promptTokenIDs: [UInt8]?

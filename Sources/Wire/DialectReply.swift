@@ -65,7 +65,7 @@ package struct ReplyState: Sendable {
     /// Whether the reply was not streamed.
     var isWhole = false
     /// A reply that was not streamed, as it shall stand in the record.
-    var wholeReply: [UInt8]?
+    var wholeReply: JSONText?
     /// How many documents may still give the engine away.
     private var recognitionAttempts = 16
 
@@ -184,9 +184,10 @@ extension DialectReply {
             state.note(Problem.replyNotJSON)
             return
         }
-        state.wholeReply =
+        let recorded =
             state.compactEdits.isEmpty
             ? [UInt8](copying: body, 0..<body.count) : state.compactEdits.applied(to: body)
+        state.wholeReply = JSONText(recorded, isNormal: state.outline.isNormal)
     }
 }
 

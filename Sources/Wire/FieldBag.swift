@@ -56,12 +56,14 @@ struct FieldBag: Sendable {
         return nil
     }
 
-    /// Appends `"key":value` for each field, with commas, also in front if an object has members already.
-    func append(to object: inout [UInt8], except excluded: [StaticString] = []) {
+    /// Appends `"key":value` for each field, with commas, also in front unless they are the object's first members.
+    func append(to object: inout [UInt8], except excluded: [StaticString] = [], isFirst: Bool? = nil) {
+        var isFirst = isFirst ?? (object.last == UInt8(ascii: "{"))
         for field in fields {
             let key = JSONString(quoted: field.key.indices, hasEscapes: true)
             if excluded.contains(where: { key.equals($0, in: field.key.span) }) { continue }
-            if object.last != UInt8(ascii: "{") { object.append(UInt8(ascii: ",")) }
+            if !isFirst { object.append(UInt8(ascii: ",")) }
+            isFirst = false
             JSONNormalizer.append(field.key.indices, of: field.key.span, to: &object)
             object.append(UInt8(ascii: ":"))
             object.append(contentsOf: field.value)

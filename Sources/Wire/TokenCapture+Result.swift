@@ -77,41 +77,44 @@ extension TokenCapture {
     /// Whether a token's text holds anything but ASCII.
     var hasCharactersOfSeveralBytes: Bool {
         var previous: UInt8 = 0
-        for byte in tokens.bytes {
-            if byte >= 0x80 || (previous == UInt8(ascii: "\\") && byte == UInt8(ascii: "u")) { return true }
-            previous = byte
+        var isFound = false
+        tokens.rope.forEachPiece { piece in
+            for byte in piece where !isFound {
+                isFound = byte >= 0x80 || (previous == UInt8(ascii: "\\") && byte == UInt8(ascii: "u"))
+                previous = byte
+            }
         }
-        return false
+        return isFound
     }
 
-    /// The object `logprobs` as a unary reply would have it.
-    var logprobsJSON: [UInt8] {
-        var object = Array("{".utf8)
+    /// Appends the object `logprobs` as a unary reply would have it.
+    func appendLogprobs(to text: inout ByteRope) {
         if content != nil || refusal != nil {
-            object.appendJSONKey("content")
-            object.append(contentsOf: content?.array ?? Array("null".utf8))
+            text.append(#"{"content":"#)
+            if let content { text.append(content) } else { text.append("null") }
             if let refusal {
-                object.appendJSONKey("refusal")
-                object.append(contentsOf: refusal.array)
+                text.append(key: "refusal")
+                text.append(refusal)
             }
         } else if hasEntries {
+            text.append("{")
             if let textOffsets {
-                object.appendJSONKey("text_offset")
-                object.append(contentsOf: textOffsets.array)
+                text.append(key: "text_offset", isFirst: true)
+                text.append(textOffsets)
             }
-            object.appendJSONKey("token_logprobs")
-            object.append(contentsOf: (sentValues ?? values).array)
-            object.appendJSONKey("tokens")
-            object.append(contentsOf: tokens.array)
+            text.append(key: "token_logprobs", isFirst: textOffsets == nil)
+            text.append(sentValues ?? values)
+            text.append(key: "tokens")
+            text.append(tokens)
             if let alternatives {
-                object.appendJSONKey("top_logprobs")
-                object.append(contentsOf: alternatives.array)
+                text.append(key: "top_logprobs")
+                text.append(alternatives)
             }
         } else {
-            return Array("null".utf8)
+            text.append("null")
+            return
         }
-        object.append(UInt8(ascii: "}"))
-        return object
+        text.append("}")
     }
 }
 

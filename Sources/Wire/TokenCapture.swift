@@ -33,12 +33,12 @@ struct TokenCapture: Sendable {
     /// How many tokens have come, by the side that brought most.
     var count: Int { max(tokens.count, listedIDs.count) }
 
-    /// The ids that came in a list of their own, as a JSON array; `nil` if there were none.
-    var idList: [UInt8]? {
+    /// The ids that came in a list of their own; `nil` if there were none.
+    var idList: JSONList? {
         guard hasListedIDs else { return nil }
         var ids = listedIDs
         ids.removeFirst(promptGap)
-        return ids.array
+        return ids
     }
 
     /// Lists of a completion's `logprobs` beside the tokens and their values, as sent.
@@ -56,7 +56,7 @@ struct TokenCapture: Sendable {
     private(set) var repetition = Repetition()
 
     /// The length of the tokens' texts, in bytes of their JSON form.
-    var textLength: Int { tokens.bytes.count - 2 * tokens.count - max(0, tokens.count - 1) }
+    var textLength: Int { tokens.rope.count - 2 * tokens.count - max(0, tokens.count - 1) }
 
     // MARK: Reading
 

@@ -31,7 +31,7 @@ struct Turn {
             response: capture.response,
             choices: capture.choices.map { choice in
                 ChoiceRecord(
-                    index: choice.index, logprobs: choice.logprobs?.array, tokens: choice.tokens,
+                    index: choice.index, logprobs: choice.logprobs, tokens: choice.tokens,
                     tokenIDs: choice.tokenIDs, logprobValues: choice.logprobValues,
                     finishReason: choice.finishReason, promptTokenIDs: choice.promptTokenIDs)
             },
@@ -51,5 +51,5 @@ struct Turn {
 
 extension TurnRecord {
     /// About what there is of it, so that nothing of it can be left out as unused.
-    var size: Int { response.count + choices.reduce(0) { $0 + ($1.logprobs?.count ?? 0) + $1.tokens.bytes.count } }
+    var size: Int { response.count + choices.reduce(0) { $0 + ($1.logprobs?.count ?? 0) + $1.tokens.rope.count } }
 }

@@ -73,13 +73,14 @@ struct Secrets: Sendable {
     }
 
     /// A record's `response` with its `upstream_error` masked, if it has one: nothing else of a reply is touched.
-    func masked(response: [UInt8]) -> [UInt8] {
-        let text = response.span
+    func masked(response: JSONText) -> JSONText {
+        let bytes = response.bytes
+        let text = bytes.span
         guard
             let error = (try? JSONObject(document: text, options: .nonFiniteNumbers))?.value("upstream_error", in: text)
         else { return response }
-        let masked = masked(Array(response[error.range]), isJSON: true)
-        return response[..<error.range.lowerBound] + masked + response[error.range.upperBound...]
+        let masked = masked(Array(bytes[error.range]), isJSON: true)
+        return JSONText(bytes[..<error.range.lowerBound] + masked + bytes[error.range.upperBound...])
     }
 }
 

@@ -43,7 +43,7 @@ struct RecordDraft {
             let problems = isNotJSON ? [Problem.replyNotJSON] : []
             capture = Capture()
             capture.problems = problems
-            capture.response = failure
+            capture.response = JSONText(failure)
         }
         capture.note(allowanceProblems + [passedProblem].compactMap { $0 })
         if outcome != .completed || passedProblem != nil {
@@ -120,7 +120,7 @@ struct RecordDraft {
 extension ChoiceRecord {
     init(_ choice: Capture.Choice) {
         self.init(
-            index: choice.index, logprobs: choice.logprobs?.array, tokens: choice.tokens, tokenIDs: choice.tokenIDs,
+            index: choice.index, logprobs: choice.logprobs, tokens: choice.tokens, tokenIDs: choice.tokenIDs,
             logprobValues: choice.logprobValues, finishReason: choice.finishReason,
             promptTokenIDs: choice.promptTokenIDs)
     }

@@ -97,23 +97,33 @@ extension ChoicesReply {
         return mayHaveGaps ? .ofOneChoice : .unknown
     }
 
-    private func assembled(_ choices: [ReplyChoice]) -> [UInt8] {
-        var object = Array("{".utf8)
+    private func assembled(_ choices: [ReplyChoice]) -> JSONText {
         let kind = dialect == .chatCompletions ? #""chat.completion""# : #""text_completion""#
+        var start = Array("{".utf8)
         for name in ["id", "object", "created", "model"] as [StaticString] {
             guard let value = name.description == "object" ? Array(kind.utf8) : envelope.value(name) else { continue }
-            object.appendJSONKey(name)
-            object.append(contentsOf: value)
+            start.appendJSONKey(name)
+            start.append(contentsOf: value)
         }
-        var list = JSONList()
-        for choice in choices { list.append(choice.json(dialect: dialect, detail: state.policy.detail)) }
-        object.appendJSONKey("choices")
-        object.append(contentsOf: list.array)
-        object.appendJSONKey("usage")
-        object.append(contentsOf: envelope.value("usage") ?? Array("null".utf8))
-        envelope.append(to: &object, except: ["id", "object", "created", "model", "usage"])
-        object.append(members: state.errorMembers)
-        object.append(UInt8(ascii: "}"))
-        return object
+        var object = ByteRope(start)
+        object.append(key: "choices")
+        object.append("[")
+        for (position, choice) in choices.enumerated() {
+            if position > 0 { object.append(",") }
+            choice.append(to: &object, dialect: dialect, detail: state.policy.detail)
+        }
+        object.append("]")
+        object.append(key: "usage")
+        object.append(envelope.value("usage") ?? Array("null".utf8))
+        object.append { object in
+            envelope.append(
+                to: &object, except: ["id", "object", "created", "model", "usage"], isFirst: false)
+        }
+        for member in state.errorMembers {
+            object.append(key: member.name)
+            object.append(member.value)
+        }
+        object.append("}")
+        return JSONText(normal: object)
     }
 }

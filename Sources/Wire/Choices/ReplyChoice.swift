@@ -26,32 +26,31 @@ struct ReplyChoice: Sendable {
         textLosses.formUnion(JSONNormalizer.append(contentOf: string, of: document, to: &text))
     }
 
-    /// The choice as a unary reply would have it.
-    func json(dialect: Dialect, detail: TraceDetail) -> [UInt8] {
-        var object = Array(#"{"index":\#(index)"#.utf8)
+    /// Appends the choice as a unary reply would have it.
+    func append(to rope: inout ByteRope, dialect: Dialect, detail: TraceDetail) {
+        rope.append { $0.append(contentsOf: #"{"index":\#(index)"#.utf8) }
         if dialect == .chatCompletions {
-            object.appendJSONKey("message")
-            object.append(contentsOf: message.json)
+            rope.append(key: "message")
+            rope.append(message.json)
         } else {
-            object.appendJSONKey("text")
-            object.append(UInt8(ascii: "\""))
-            object.append(contentsOf: text)
-            object.append(UInt8(ascii: "\""))
+            rope.append(key: "text")
+            rope.append("\"")
+            rope.append(text)
+            rope.append("\"")
         }
         if detail == .full {
-            object.appendJSONKey("logprobs")
-            object.append(contentsOf: tokens.logprobsJSON)
+            rope.append(key: "logprobs")
+            tokens.appendLogprobs(to: &rope)
         }
         if let ids = tokens.idList {
-            object.appendJSONKey("token_ids")
-            object.append(contentsOf: ids)
+            rope.append(key: "token_ids")
+            rope.append(ids)
         }
         if let promptTokenIDs {
-            object.appendJSONKey("prompt_token_ids")
-            object.append(contentsOf: promptTokenIDs)
+            rope.append(key: "prompt_token_ids")
+            rope.append(promptTokenIDs)
         }
-        fields.append(to: &object)
-        object.append(UInt8(ascii: "}"))
-        return object
+        rope.append { fields.append(to: &$0, isFirst: false) }
+        rope.append("}")
     }
 }

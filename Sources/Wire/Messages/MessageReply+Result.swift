@@ -14,7 +14,7 @@ extension MessageReply {
         capture.usage = usage.isEmpty ? envelope.value("usage") : usage.json()
         capture.model = envelope.value("model")
         capture.responseID = envelope.value("id")
-        capture.response = state.wholeReply ?? assembled
+        capture.response = state.wholeReply ?? JSONText(assembled, isNormal: true)
         capture.note(envelope.losses.union(usage.losses))
         for block in blocks { capture.note(block.losses) }
         // The count in `usage` is of no use: there are no tokens to be compared with it.

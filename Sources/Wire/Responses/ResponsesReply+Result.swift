@@ -20,7 +20,7 @@ extension ResponsesReply {
         capture.usage = fields.value("usage")
         capture.model = fields.value("model")
         capture.responseID = fields.value("id")
-        capture.response = state.wholeReply ?? assembled
+        capture.response = state.wholeReply ?? JSONText(assembled, isNormal: true)
         capture.judge(state, counts: countByEngine.map { .total($0) } ?? .unknown, omitsEndToken: false)
         // A response of calls only has no place for them.
         if capture.level == .ids && state.injection.topLogprobs != nil && !capture.choices.contains(where: \.isUnpaired)
