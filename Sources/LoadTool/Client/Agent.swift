@@ -46,7 +46,8 @@ final class Agent {
             agent: number, turn: turnCount, id: loop.options.id(agent: number, turn: turnCount))
         turnCount += 1
         self.plan = plan
-        check = ReplyCheck(plan.spec, loop.cache.templates(for: plan.spec))
+        check = ReplyCheck(
+            plan.spec, loop.cache.templates(for: plan.spec), checksHeaders: loop.options.checksHeaders)
         lastEventAt = nil
         hasPaused = false
         startedAt = .now()

@@ -21,6 +21,8 @@ struct LoadReport: Sendable {
     private(set) var turns: [String: Int] = [:]
     private(set) var events = 0
     private(set) var bytes = 0
+    /// How often something was read: events come one by one, or several at once.
+    private(set) var reads = 0
     /// Between the engine's write and the agent's read, of paced streams.
     var delay = Histogram()
     /// Between two events of a paced stream.
@@ -36,6 +38,7 @@ struct LoadReport: Sendable {
     mutating func count(events: Int, bytes: Int) {
         self.events += events
         self.bytes += bytes
+        reads += 1
     }
 
     mutating func note(_ plan: TurnPlan, session: String, end: TurnEnd, status: Int, tokens: Int, detail: String?) {
@@ -53,6 +56,7 @@ struct LoadReport: Sendable {
         turns.merge(other.turns, uniquingKeysWith: +)
         events += other.events
         bytes += other.bytes
+        reads += other.reads
         delay.add(other.delay)
         gap.add(other.gap)
         firstEvent.add(other.firstEvent)
@@ -65,7 +69,7 @@ struct LoadReport: Sendable {
         let ends = TurnEnd.allCases.map { #""\#($0.rawValue)":\#(turns[$0.rawValue] ?? 0)"# }
         let shown = mismatches.prefix(20).map { "\"" + $0.replacing("\\", with: "/").replacing("\"", with: "'") + "\"" }
         return
-            #"{"turns":{\#(ends.joined(separator: ","))},"seconds":\#(seconds),"events":\#(events),"bytes":\#(bytes),"#
+            #"{"turns":{\#(ends.joined(separator: ","))},"seconds":\#(seconds),"events":\#(events),"bytes":\#(bytes),"reads":\#(reads),"#
             + #""delay_us":\#(delay.json),"gap_us":\#(gap.json),"first_event_us":\#(firstEvent.json),"#
             + #""turn_us":\#(turn.json),"health_us":\#(probes?.health.json ?? "null"),"#
             + #""lateness_us":\#(probes?.lateness.json ?? "null"),"#
