@@ -21,24 +21,23 @@ def spread(values):
     return Spread(median(values), min(values), max(values), len(values)) if values else None
 
 
-def of_run(report, units_of_turn, interval, ran, waited):
+def of_run(report, units_of_turn, ran, waited):
     """The figures of one run. Times are in microseconds; CPU time is that of the proxy for a unit of work."""
     turns = report["turns"]["whole"]
     units = turns * units_of_turn
-    figures = {"turns": turns, "units": units, "rate": units / report["seconds"]}
+    figures = {"report": report, "turns": turns, "units": units, "rate": units / report["seconds"]}
     if units:
         figures["wall"] = report["seconds"] * 1e6 / units
     if ran is not None and units:
-        figures |= {"cpu": ran * 1e6 / units, "cpu_twice": ran * 2e6 / units, "cores": ran / report["seconds"]}
+        figures |= {"cpu": ran * 1e6 / units, "cores": ran / report["seconds"]}
         # What it would have liked to run and could not, because somebody else had its core.
         figures["waited"] = waited / ran if ran else 0
     if report["reads"]:
         figures["events_a_read"] = report["events"] / report["reads"]
-    for key, histogram in (("turn", report["turn_us"]), ("delay", report["delay_us"]), ("gap", report["gap_us"])):
+    for key in ("turn", "delay", "gap_excess"):
+        histogram = report[f"{key}_us"]
         if histogram["count"]:
             figures |= {f"{key}_p50": histogram["p50"], f"{key}_p99": histogram["p99"], f"{key}_max": histogram["max"]}
-    if "gap_p99" in figures:
-        figures["gap_over_p99"] = figures["gap_p99"] - interval * 1000
     # Where a delayed acknowledgement would show: 32,768 to 65,535 µs have sixteen binary digits.
     histogram = report["delay_us"] if report["delay_us"]["count"] else report["turn_us"]
     octaves = histogram["octaves"] + [0] * 17
@@ -73,7 +72,7 @@ class Results:
             if ratio.is_added and top is not None and bottom is not None:
                 least = direct[place].get(ratio.figure, 0)
                 top, bottom = top - least, bottom - least
-            pairs.append(top / bottom if top is not None and bottom is not None and bottom > 0 else None)
+            pairs.append(ratio.factor * top / bottom if top is not None and bottom is not None and bottom > 0 else None)
         return pairs
 
     def json(self):

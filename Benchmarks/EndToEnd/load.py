@@ -24,7 +24,7 @@ class Load:
         if (burst, threads) not in self.engines:
             with pinned(self.cores.load):
                 self.engines[burst, threads] = Server(
-                    [self.tool, "engine", f"--burst={burst}", f"--threads={threads}"],
+                    [self.tool, "engine", f"--burst={burst}", f"--threads={threads}", "--tick=100"],
                     self.folder / f"engine-{burst}-{threads}.txt")
         return self.engines[burst, threads].port
 
@@ -101,7 +101,7 @@ class Rounds:
         if proxy:
             ran, waited = (end - start for end, start in zip(proxy.processor(), start))
         units = case.units or (flags["min_events"] if workload.unit == "event" else 1)
-        figures = of_run(report, units, flags.get("interval", 0), ran, waited)
+        figures = of_run(report, units, ran, waited)
         if proxy and proxy.kind.captures:
             records, complete, size = proxy.take_records()
             requests = sum(report["turns"].values())

@@ -14,6 +14,7 @@ from processes import Usage, family
 
 NGINX = """\
 daemon off;
+master_process off;
 worker_processes 1;
 pid {folder}/nginx.pid;
 error_log stderr warn;

@@ -10,7 +10,7 @@ NAMES = {
     "turn_p99": "turn p99, ms",
     "delay_p50": "delay p50, ms",
     "delay_p99": "delay p99, ms",
-    "gap_over_p99": "gap p99 over pace, ms",
+    "gap_excess_p99": "gap p99 over pace, ms",
     "events_a_read": "events that come at once",
     "octave_40": "33–66 ms, of a million",
 }
@@ -73,14 +73,14 @@ def block(results):
 
 
 def ratios_of(results):
+    """Name, figure and what is wanted of each ratio."""
     for ratio in results.workload.ratios:
         if found := results.ratio(ratio):
-            what = {"cpu": "CPU, ", "cpu_twice": ""}.get(ratio.figure, "")
-            name = ratio.name if "÷" in ratio.name and "÷" not in what else f"{ratio.name}, {ratio.top} ÷ {ratio.bottom}"
+            name = ratio.name if "÷" in ratio.name else f"{ratio.name}, {ratio.top} ÷ {ratio.bottom}"
             if ratio.is_added:
                 name = f"added {name}"
-            if not name.startswith("CPU"):
-                name = what + name
+            if ratio.figure == "cpu" and "CPU" not in name:
+                name = f"CPU, {name}"
             yield name, ratio_text(found), f"wanted {ratio.wanted}" if ratio.wanted else ""
 
 

@@ -90,6 +90,21 @@ struct LoadPartsTests {
             single.joined().replacing(times, with: "") == bursts.joined().replacing(times, with: ""))
     }
 
+    @Test func aWheelMayTurnInSmallerSteps() {
+        let loop = EmbeddedEventLoop()
+        let wheel = TimerWheel(loop: loop, tick: .microseconds(100), now: { loop.now })
+        var called: [Int] = []
+        for microseconds in [300, 700, 250_000] {
+            wheel.schedule(at: loop.now + .microseconds(Int64(microseconds))) { called.append(microseconds) }
+        }
+        loop.advanceTime(by: .microseconds(600))
+        #expect(called == [300])
+        loop.advanceTime(by: .microseconds(249_000))
+        #expect(called == [300, 700])
+        loop.advanceTime(by: .microseconds(400))
+        #expect(called == [300, 700, 250_000])
+    }
+
     @Test func theWheelCallsWhenTimeHasCome() {
         let loop = EmbeddedEventLoop()
         let wheel = TimerWheel(loop: loop, now: { loop.now })

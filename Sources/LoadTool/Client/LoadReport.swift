@@ -27,6 +27,8 @@ struct LoadReport: Sendable {
     var delay = Histogram()
     /// Between two events of a paced stream.
     var gap = Histogram()
+    /// What a gap is longer than the pace; a histogram of gaps alone is too coarse to tell.
+    var gapExcess = Histogram()
     /// From the request to the first token.
     var firstEvent = Histogram()
     /// From the request to the end of the reply.
@@ -59,6 +61,7 @@ struct LoadReport: Sendable {
         reads += other.reads
         delay.add(other.delay)
         gap.add(other.gap)
+        gapExcess.add(other.gapExcess)
         firstEvent.add(other.firstEvent)
         turn.add(other.turn)
         mismatches += other.mismatches
@@ -69,8 +72,10 @@ struct LoadReport: Sendable {
         let ends = TurnEnd.allCases.map { #""\#($0.rawValue)":\#(turns[$0.rawValue] ?? 0)"# }
         let shown = mismatches.prefix(20).map { "\"" + $0.replacing("\\", with: "/").replacing("\"", with: "'") + "\"" }
         return
-            #"{"turns":{\#(ends.joined(separator: ","))},"seconds":\#(seconds),"events":\#(events),"bytes":\#(bytes),"reads":\#(reads),"#
-            + #""delay_us":\#(delay.json),"gap_us":\#(gap.json),"first_event_us":\#(firstEvent.json),"#
+            #"{"turns":{\#(ends.joined(separator: ","))},"seconds":\#(seconds),"events":\#(events),"bytes":\#(bytes),"#
+            + #""reads":\#(reads),"#
+            + #""delay_us":\#(delay.json),"gap_us":\#(gap.json),"#
+            + #""gap_excess_us":\#(gapExcess.json),"first_event_us":\#(firstEvent.json),"#
             + #""turn_us":\#(turn.json),"health_us":\#(probes?.health.json ?? "null"),"#
             + #""lateness_us":\#(probes?.lateness.json ?? "null"),"#
             + #""mismatches":[\#(shown.joined(separator: ","))]}"#

@@ -16,10 +16,10 @@ final class EngineLoop {
     private var waiting: [EngineHandler] = []
     private var isRoundAhead = false
 
-    init(loop: any EventLoop, burst: Int) {
+    init(loop: any EventLoop, burst: Int = 64, tick: TimeAmount = .milliseconds(1)) {
         self.loop = loop
         self.burst = burst
-        wheel = TimerWheel(loop: loop)
+        wheel = TimerWheel(loop: loop, tick: tick)
     }
 
     /// Lets a stream go on when all others that can have had their turn.
