@@ -28,7 +28,7 @@ def arguments():
         help="another proxy; {upstream} is the engine's URL, {port} where to listen")
     parser.add_argument("--only", default="", metavar="WORKLOAD,…", help="these alone, 'start' and 'memory' among them")
     parser.add_argument("--rounds", type=int, help="rounds of each workload (5, with --quick 2)")
-    parser.add_argument("--seconds", type=float, help="of an unpaced run (1.2, with --quick 0.6)")
+    parser.add_argument("--seconds", type=float, help="of an unpaced run (1.2, with --quick 0.5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="all figures of all rounds")
     parser.add_argument("--write-docs", action="store_true", help="replace the tables of docs/performance.md")
     parser.add_argument("--folder", type=Path, help="where traces are for as long as they are needed (a temporary one)")
@@ -52,7 +52,7 @@ class Bench:
         self.workloads = workloads(floor, others, self.cores.rich)
         self.footprint = Footprint(self.load, self.kinds, self.cores, binary, options.static)
         self.rounds = options.rounds or (2 if options.quick else 5)
-        self.seconds = options.seconds or (0.6 if options.quick else 1.2)
+        self.seconds = options.seconds or (0.5 if options.quick else 1.2)
         self.only = set(filter(None, options.only.split(",")))
         unknown = self.only - {workload.name for workload in self.workloads} - {"start", "memory"}
         if unknown:

@@ -62,7 +62,7 @@ def description(root):
     return {
         "processor": f"{processor}, {os.cpu_count()} cores{hypervisor}",
         "memory": f"{memory:.0f} GiB",
-        "kernel": f"{platform.system()} {platform.release()}",
+        "kernel": f"{platform.system()} {first(r'([0-9.]*[0-9])', platform.release())}",
         "versions": versions,
         "commit": output("git", "-C", str(root), "describe", "--always", "--dirty"),
     }
