@@ -46,7 +46,10 @@ class Bench:
         others = [other(text) for text in options.against]
         for text in missing:
             print(text)
-        self.kinds = {kind.name: kind for kind in floor + others + verbatims(binary)}
+        kinds = floor + others + verbatims(binary)
+        self.kinds = {kind.name: kind for kind in kinds}
+        if len(self.kinds) < len(kinds):
+            raise SystemExit(f"error: --against needs a name that is none of {', '.join(self.kinds)}")
         self.load = Load(options.binaries / "verbatim-load", folder, self.cores)
         self.names = [kind.name for kind in floor + others]
         self.workloads = workloads(floor, others, self.cores.rich)
