@@ -1,5 +1,6 @@
 import NIOCore
 import NIOEmbedded
+import NIOHTTP1
 import Testing
 
 @testable import verbatim_load
@@ -48,6 +49,60 @@ struct LoadPartsTests {
         }
         #expect(histogram.percentile(1) == 100_000)
         #expect(Histogram().percentile(0.5) == 0)
+    }
+
+    @Test func octaves() {
+        var histogram = Histogram()
+        for value in [0, 1, 3, 3, 64, 100, 40_000] as [UInt64] { histogram.record(value) }
+        let expected: [Int: UInt64] = [0: 1, 1: 1, 2: 2, 7: 2, 16: 1]
+        #expect(histogram.octaves == (0...16).map { expected[$0] ?? 0 })
+        #expect(Histogram().octaves.isEmpty)
+    }
+
+    /// What the engine writes for a stream of three tokens, write by write.
+    private static func writes(burst: Int) throws -> [String] {
+        let loop = EmbeddedEventLoop()
+        let engine = EngineLoop(loop: loop, burst: burst)
+        let channel = EmbeddedChannel(handler: EngineHandler(loop: engine), loop: loop)
+        var spec = TurnSpec(id: 1)
+        spec.events = 3
+        try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+        try channel.writeInbound(HTTPServerRequestPart.head(.init(version: .http1_1, method: .POST, uri: "/")))
+        try channel.writeInbound(HTTPServerRequestPart.body(ByteBuffer(string: spec.body(prompt: ""))))
+        try channel.writeInbound(HTTPServerRequestPart.end(nil))
+        for _ in 0..<10 { loop.advanceTime(by: EngineLoop.breath) }
+        var writes: [String] = []
+        while let bytes = try channel.readOutbound(as: ByteBuffer.self) { writes.append(String(buffer: bytes)) }
+        _ = try channel.finish()
+        return writes
+    }
+
+    @Test func aBurstHoldsAsManyEventsAsAreWanted() throws {
+        let single = try Self.writes(burst: 1)
+        // The head; the role, three tokens, the usage, `[DONE]`; the end of the body.
+        #expect(single.count == 8)
+        #expect(single.dropFirst().dropLast().allSatisfy { $0.ranges(of: "data: ").count == 1 })
+        #expect(single.last == "0\r\n\r\n")
+        let bursts = try Self.writes(burst: 64)
+        #expect(bursts.count == 2)
+        let times = /"created":1\d+/
+        #expect(
+            single.joined().replacing(times, with: "") == bursts.joined().replacing(times, with: ""))
+    }
+
+    @Test func aWheelMayTurnInSmallerSteps() {
+        let loop = EmbeddedEventLoop()
+        let wheel = TimerWheel(loop: loop, tick: .microseconds(100), now: { loop.now })
+        var called: [Int] = []
+        for microseconds in [300, 700, 250_000] {
+            wheel.schedule(at: loop.now + .microseconds(Int64(microseconds))) { called.append(microseconds) }
+        }
+        loop.advanceTime(by: .microseconds(600))
+        #expect(called == [300])
+        loop.advanceTime(by: .microseconds(249_000))
+        #expect(called == [300, 700])
+        loop.advanceTime(by: .microseconds(400))
+        #expect(called == [300, 700, 250_000])
     }
 
     @Test func theWheelCallsWhenTimeHasCome() {

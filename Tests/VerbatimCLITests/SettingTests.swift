@@ -78,7 +78,8 @@ struct ServeCommandTests {
             "VERBATIM_MAX_PENDING": "3G",
             "VERBATIM_MAX_REPLY_SIZE": "2 MiB", "VERBATIM_SHUTDOWN_GRACE": "0", "VERBATIM_LOG_LEVEL": "debug",
             "VERBATIM_QUIET": "no", "VERBATIM_REQUIRE_CAPTURE": "logprobs", "VERBATIM_RETRY_SERVER_ERROR": "1",
-            "VERBATIM_MAX_BUFFERED": "1G", "VERBATIM_MAX_CONNECTIONS": "5", "VERBATIM_MAX_HEADER_SIZE": "8K",
+            "VERBATIM_MAX_BUFFERED": "1G", "VERBATIM_MAX_CONNECTIONS": "5", "VERBATIM_THREADS": "9",
+            "VERBATIM_MAX_HEADER_SIZE": "8K",
             "VERBATIM_HEAD_TIMEOUT": "6", "VERBATIM_BODY_TIMEOUT": "7", "VERBATIM_KEEP_ALIVE": "8",
             "VERBATIM_ONLY_CAPTURED": "1",
         ]
@@ -112,6 +113,7 @@ struct ServeCommandTests {
         #expect(configuration.maxPending == 3 << 30)
         #expect(configuration.maxBuffered == 1 << 30)
         #expect(configuration.maxConnections == 5)
+        #expect(configuration.threads == 9)
         #expect(configuration.maxHeaderSize == 8192)
         #expect(configuration.headTimeout == .seconds(6))
         #expect(configuration.bodyTimeout == .seconds(7))

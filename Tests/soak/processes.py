@@ -1,4 +1,4 @@
-"""The processes of a soak, and what Linux tells of one of them."""
+"""The processes of a soak or benchmark, and what Linux tells of one of them."""
 
 import json
 import signal
@@ -80,6 +80,22 @@ class Usage:
         while not holds(count := self.descriptors()) and time.monotonic() < end:
             time.sleep(0.1)
         return count
+
+
+def family(pid):
+    """A process and all that descend from it."""
+    children = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            # The name, in parentheses, may hold anything.
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        children.setdefault(parent, []).append(int(folder.name))
+    found = [pid]
+    for member in found:
+        found += children.get(member, [])
+    return found
 
 
 class Sampler:

@@ -46,7 +46,8 @@ final class Agent {
             agent: number, turn: turnCount, id: loop.options.id(agent: number, turn: turnCount))
         turnCount += 1
         self.plan = plan
-        check = ReplyCheck(plan.spec, loop.cache.templates(for: plan.spec))
+        check = ReplyCheck(
+            plan.spec, loop.cache.templates(for: plan.spec), checksHeaders: loop.options.checksHeaders)
         lastEventAt = nil
         hasPaused = false
         startedAt = .now()
@@ -139,7 +140,11 @@ final class Agent {
 
     private func note(eventSentAt time: UInt64, of plan: TurnPlan, at now: NIODeadline) {
         if let lastEventAt {
-            if plan.isTimed { loop.report.gap.record(UInt64((now - lastEventAt).nanoseconds) / 1000) }
+            if plan.isTimed {
+                let gap = UInt64((now - lastEventAt).nanoseconds) / 1000
+                loop.report.gap.record(gap)
+                loop.report.gapExcess.record(gap - min(gap, UInt64(plan.spec.interval) * 1000))
+            }
         } else if plan.isTimed || plan.spec.interval == 0 {
             loop.report.firstEvent.record(UInt64((now - startedAt).nanoseconds) / 1000)
         }

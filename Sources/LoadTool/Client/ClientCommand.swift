@@ -37,6 +37,7 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: "Percent of turns in which the engine fails.") var faults = 0
     @Option(help: "Percent of the other turns that are not streamed.") var unary = 0
     @Option(help: "Percent of turns that ask for log-probabilities and token ids themselves.") var asking = 50
+    @Flag(help: "Check bodies alone: for proxies that change the engine's headers.") var anyHeaders = false
     @Option(help: "Decides what the turns are.") var seed: UInt64 = 1
     @Option(help: "Number of the first request.") var firstID: UInt32 = 1
     @Option(help: "Begins the names of the sessions.") var name = "load"
@@ -58,7 +59,8 @@ struct ClientCommand: AsyncParsableCommand {
             events: minEvents...(maxEvents ?? minEvents), interval: interval, eventBytes: eventBytes, seed: seed)
         let options = LoadOptions(
             host: host, port: port, name: name, mix: mix, turns: turns, end: start + Self.time(seconds),
-            turnLimit: Self.time(turnLimit), prompt: String(repeating: "x", count: promptBytes), firstID: firstID)
+            turnLimit: Self.time(turnLimit), prompt: String(repeating: "x", count: promptBytes),
+            checksHeaders: !anyHeaders, firstID: firstID)
         let health = probes > 0 ? try await HealthProbes.start(probes, host: host, port: port) : nil
         let report = try await load(options)
         let duration = Double((NIODeadline.now() - start).nanoseconds) / 1e9

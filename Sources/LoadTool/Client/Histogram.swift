@@ -29,9 +29,20 @@ struct Histogram: Sendable {
         return largest
     }
 
+    /// How many there are of 0, of 1, of 2 to 3, of 4 to 7, and so on.
+    var octaves: [UInt64] {
+        var octaves: [UInt64] = []
+        for (slot, count) in counts.enumerated() where count > 0 {
+            let octave = UInt64.bitWidth - Self.end(of: slot).leadingZeroBitCount
+            while octaves.count <= octave { octaves.append(0) }
+            octaves[octave] += count
+        }
+        return octaves
+    }
+
     var json: String {
         #"{"count":\#(count),"p50":\#(percentile(0.5)),"p90":\#(percentile(0.9)),"p99":\#(percentile(0.99)),"#
-            + #""p999":\#(percentile(0.999)),"max":\#(largest)}"#
+            + #""p999":\#(percentile(0.999)),"max":\#(largest),"octaves":\#(octaves)}"#
     }
 
     private static func slot(of value: UInt64) -> Int {

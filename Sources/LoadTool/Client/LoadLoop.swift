@@ -14,6 +14,7 @@ struct LoadOptions: Sendable {
     /// Longest time of a turn; more means that something hangs.
     var turnLimit: TimeAmount
     var prompt: String
+    var checksHeaders: Bool
     /// Of the first agent's first turn.
     var firstID: UInt32
 

@@ -21,10 +21,14 @@ struct LoadReport: Sendable {
     private(set) var turns: [String: Int] = [:]
     private(set) var events = 0
     private(set) var bytes = 0
+    /// How often something was read: events come one by one, or several at once.
+    private(set) var reads = 0
     /// Between the engine's write and the agent's read, of paced streams.
     var delay = Histogram()
     /// Between two events of a paced stream.
     var gap = Histogram()
+    /// What a gap is longer than the pace; a histogram of gaps alone is too coarse to tell.
+    var gapExcess = Histogram()
     /// From the request to the first token.
     var firstEvent = Histogram()
     /// From the request to the end of the reply.
@@ -36,6 +40,7 @@ struct LoadReport: Sendable {
     mutating func count(events: Int, bytes: Int) {
         self.events += events
         self.bytes += bytes
+        reads += 1
     }
 
     mutating func note(_ plan: TurnPlan, session: String, end: TurnEnd, status: Int, tokens: Int, detail: String?) {
@@ -53,8 +58,10 @@ struct LoadReport: Sendable {
         turns.merge(other.turns, uniquingKeysWith: +)
         events += other.events
         bytes += other.bytes
+        reads += other.reads
         delay.add(other.delay)
         gap.add(other.gap)
+        gapExcess.add(other.gapExcess)
         firstEvent.add(other.firstEvent)
         turn.add(other.turn)
         mismatches += other.mismatches
@@ -66,7 +73,9 @@ struct LoadReport: Sendable {
         let shown = mismatches.prefix(20).map { "\"" + $0.replacing("\\", with: "/").replacing("\"", with: "'") + "\"" }
         return
             #"{"turns":{\#(ends.joined(separator: ","))},"seconds":\#(seconds),"events":\#(events),"bytes":\#(bytes),"#
-            + #""delay_us":\#(delay.json),"gap_us":\#(gap.json),"first_event_us":\#(firstEvent.json),"#
+            + #""reads":\#(reads),"#
+            + #""delay_us":\#(delay.json),"gap_us":\#(gap.json),"#
+            + #""gap_excess_us":\#(gapExcess.json),"first_event_us":\#(firstEvent.json),"#
             + #""turn_us":\#(turn.json),"health_us":\#(probes?.health.json ?? "null"),"#
             + #""lateness_us":\#(probes?.lateness.json ?? "null"),"#
             + #""mismatches":[\#(shown.joined(separator: ","))]}"#

@@ -13,13 +13,24 @@ struct EngineCommand: AsyncParsableCommand {
 
     @Option(help: "Port to listen on; 0 picks a free one.") var port = 0
     @Option(help: "Event loops.") var threads = 1
+    @Option(help: "Most events in one write. 1 is how engines do it: each event is sent on its own.") var burst = 64
+    @Option(help: "Microseconds of which paced events are sent together: few timers, or each stream at its own time.")
+    var tick = 1000
+
+    func validate() throws {
+        guard threads > 0, burst > 0, tick > 0 else { throw ValidationError("numbers must be 1 or more") }
+    }
 
     func run() async throws {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
         var loops: [NIOLoopBound<EngineLoop>] = []
         for loop in group.makeIterator() {
-            loops.append(try await loop.submit { NIOLoopBound(EngineLoop(loop: loop), eventLoop: loop) }.get())
+            loops.append(
+                try await loop.submit { [burst, tick] in
+                    NIOLoopBound(
+                        EngineLoop(loop: loop, burst: burst, tick: .microseconds(Int64(tick))), eventLoop: loop)
+                }.get())
         }
         let listener = try await listen(group, loops)
         let port = listener.localAddress?.port ?? port

@@ -14,9 +14,6 @@ final class EngineHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = ByteBuffer
 
-    /// Events of an unpaced stream that are written at once; then other connections have their turn.
-    private static let burst = 64
-
     private let loop: EngineLoop
     private var context: ChannelHandlerContext?
     private var head: HTTPRequestHead?
@@ -158,18 +155,24 @@ final class EngineHandler: ChannelInboundHandler {
         advance()
     }
 
-    /// Sends what is due. Nothing is sent that the peer does not take.
+    /// Goes on with a stream whose time has come, or whose turn it is.
+    func resume() {
+        isScheduled = false
+        advance()
+    }
+
+    /// Sends what is due, in one write. Nothing is sent that the peer does not take.
     private func advance() {
         guard let stream, let context, context.channel.isWritable else { return }
         let spec = stream.spec
         let now = NIODeadline.now()
         var bytes = ByteBuffer()
-        var room = Self.burst
+        var room = loop.burst
         while step < stream.stepCount, due <= now, room > 0 {
             stream.write(step: step, time: now.microseconds, into: &bytes)
+            room -= 1
             if let token = stream.token(ofStep: step) {
                 loop.counters.events += 1
-                room -= 1
                 // Only tokens keep to the beat; what is before the first and behind the last goes with them.
                 if token < spec.events { due = due + .milliseconds(Int64(spec.interval)) }
             }
@@ -186,7 +189,8 @@ final class EngineHandler: ChannelInboundHandler {
                 }
             }
         }
-        guard step < stream.stepCount else {
+        // The end of the body is a write of its own as well if there is no room for it.
+        if step == stream.stepCount, room > 0 {
             bytes.writeStaticString("0\r\n\r\n")
             write(bytes)
             return end()
@@ -199,16 +203,10 @@ final class EngineHandler: ChannelInboundHandler {
         if due <= .now() {
             guard context.channel.isWritable else { return }
             isScheduled = true
-            context.eventLoop.assumeIsolated().scheduleTask(in: EngineLoop.breath) {
-                self.isScheduled = false
-                self.advance()
-            }
+            loop.takeTurns(self)
         } else {
             isScheduled = true
-            loop.wheel.schedule(at: due) {
-                self.isScheduled = false
-                self.advance()
-            }
+            loop.wheel.schedule(at: due) { self.resume() }
         }
     }
 }

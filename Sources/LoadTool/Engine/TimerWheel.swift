@@ -1,13 +1,15 @@
 import NIOCore
 
-/// Many timers of one event loop for the price of one: what is due within the same millisecond is done in one go.
+/// Many timers of one event loop for the price of one: what is due within the same tick is done in one go.
 final class TimerWheel {
     private static let slotCount = 1024
 
     private let loop: any EventLoop
     private var slots: [[(due: UInt64, action: Action)]] = Array(repeating: [], count: slotCount)
     private var count = 0
-    /// The last millisecond that was dealt with.
+    /// In nanoseconds.
+    private let tick: UInt64
+    /// The last tick that was dealt with.
     private var current: UInt64
     /// When the event loop is to come back, and how that is called off.
     private var next: (due: UInt64, task: Scheduled<Void>)?
@@ -17,15 +19,19 @@ final class TimerWheel {
 
     private let now: () -> NIODeadline
 
-    init(loop: any EventLoop, now: @escaping () -> NIODeadline = NIODeadline.now) {
+    init(
+        loop: any EventLoop, tick: TimeAmount = .milliseconds(1), now: @escaping () -> NIODeadline = NIODeadline.now
+    ) {
         self.loop = loop
+        self.tick = UInt64(tick.nanoseconds)
         self.now = now
-        current = Self.milliseconds(now())
+        current = 0
+        current = ticks(now())
     }
 
     func schedule(at due: NIODeadline, _ action: @escaping Action) {
-        if count == 0 && !isTurning { current = Self.milliseconds(now()) }
-        let due = max(Self.milliseconds(due), current + 1)
+        if count == 0 && !isTurning { current = ticks(now()) }
+        let due = max(ticks(due), current + 1)
         slots[Int(due) % Self.slotCount].append((due, action))
         count += 1
         if !isTurning { comeBack(at: due) }
@@ -37,14 +43,14 @@ final class TimerWheel {
             next.task.cancel()
         }
         // An event loop runs all that is due before it looks at its sockets. A wheel that is late must not keep it from that.
-        let deadline = max(.uptimeNanoseconds(due * 1_000_000), now() + EngineLoop.breath)
+        let deadline = max(.uptimeNanoseconds(due * tick), now() + EngineLoop.breath)
         next = (due, loop.assumeIsolated().scheduleTask(deadline: deadline) { self.turn() })
     }
 
     private func turn() {
         next = nil
         isTurning = true
-        let end = Self.milliseconds(now())
+        let end = ticks(now())
         while current < end && count > 0 {
             current += 1
             let slot = Int(current) % Self.slotCount
@@ -67,5 +73,5 @@ final class TimerWheel {
         comeBack(at: next)
     }
 
-    private static func milliseconds(_ time: NIODeadline) -> UInt64 { time.uptimeNanoseconds / 1_000_000 }
+    private func ticks(_ time: NIODeadline) -> UInt64 { time.uptimeNanoseconds / tick }
 }

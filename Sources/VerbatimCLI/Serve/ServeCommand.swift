@@ -50,6 +50,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(name: Setting.maxReplySize.name, help: Setting.maxReplySize.help) var maxReplySize: String?
     @Option(name: Setting.maxBuffered.name, help: Setting.maxBuffered.help) var maxBuffered: String?
     @Option(name: Setting.maxConnections.name, help: Setting.maxConnections.help) var maxConnections: String?
+    @Option(name: Setting.threads.name, help: Setting.threads.help) var threads: String?
     @Option(name: Setting.maxHeaderSize.name, help: Setting.maxHeaderSize.help) var maxHeaderSize: String?
     @Option(name: Setting.headTimeout.name, help: Setting.headTimeout.help) var headTimeout: String?
     @Option(name: Setting.bodyTimeout.name, help: Setting.bodyTimeout.help) var bodyTimeout: String?
@@ -133,6 +134,7 @@ struct ServeCommand: AsyncParsableCommand {
         if let size = try value(.maxReplySize, maxReplySize).bytes() { configuration.maxReplySize = size }
         if let size = try value(.maxBuffered, maxBuffered).bytes() { configuration.maxBuffered = size }
         if let count = try value(.maxConnections, maxConnections).integer() { configuration.maxConnections = count }
+        configuration.threads = try value(.threads, threads).integer()
         if let size = try value(.maxHeaderSize, maxHeaderSize).bytes() { configuration.maxHeaderSize = size }
         if let time = try value(.headTimeout, headTimeout).seconds() { configuration.headTimeout = time }
         if let time = try value(.bodyTimeout, bodyTimeout).seconds() { configuration.bodyTimeout = time }

@@ -114,6 +114,8 @@ extension Setting {
     static let maxConnections = Setting(
         flag: "max-connections", value: "n", standard: "10000",
         meaning: "Agents connected at a time; 503 beyond it. Each takes up to two file descriptors.")
+    static let threads = Setting(
+        flag: "threads", value: "n", standard: "one per core", meaning: "Event loops, each a thread.")
     static let maxHeaderSize = Setting(
         flag: "max-header-size", value: "bytes", standard: "64 KiB",
         meaning: "Largest request line and headers together; 431 beyond it, or beyond 256 headers.")
@@ -146,6 +148,6 @@ extension Setting {
         tlsCertificate, tlsKey, topLogprobs, requestTimeout, connectTimeout, idleTimeout, maxTokensCap, disableThinking,
         modelOverride, sampling, engine, capture, requireCapture, retryServerError,
         onlyCaptured, traceDetail, traceSync, maxPending, maxBodySize, maxReplySize, maxBuffered, maxConnections,
-        maxHeaderSize, headTimeout, bodyTimeout, keepAlive, shutdownGrace, logLevel, quiet,
+        threads, maxHeaderSize, headTimeout, bodyTimeout, keepAlive, shutdownGrace, logLevel, quiet,
     ]
 }

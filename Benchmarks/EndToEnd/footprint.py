@@ -1,0 +1,104 @@
+"""What a proxy takes beside processor time: memory for streams, time to start, room on disk."""
+
+import shutil
+import subprocess
+import time
+
+from figures import spread
+from peers import Proxy, verbatim
+
+STREAMS, TOKENS, INTERVAL = 1000, 512, 70
+
+
+def of_streams(load, kind, cores, streams=STREAMS, tokens=TOKENS):
+    """Memory at its peak over that when idle, with many paced streams, and the size of the records they become."""
+    engine = load.engine(1)
+    proxy = Proxy(kind, engine, load.folder, cores.proxy)
+    try:
+        name = f"memory, {kind.name}"
+        flags = dict(min_events=tokens, turns=1, asking=0, prompt_bytes=760)
+        load.agents(name, proxy.port, flags | dict(agents=1))
+        proxy.take_records()
+        idle, _ = proxy.memory()
+        proxy.forget_peak()
+        load.agents(name, proxy.port, flags | dict(agents=streams, interval=INTERVAL, ramp=3))
+        _, peak = proxy.memory()
+        records, complete, size = proxy.take_records()
+        if not records == complete == streams:
+            load.failures.append(f"{name}: {streams} requests, {records} records, {complete} complete")
+    finally:
+        proxy.remove()
+    return {
+        "streams": streams, "tokens": tokens, "idle": idle, "peak": peak, "per_stream": (peak - idle) / streams,
+        "trace_per_stream": size / streams, "ratio": (peak - idle) / size,
+    }
+
+
+def of_start(load, kind, cores, times):
+    """Seconds from the start of the process to the first answer of the engine through it; memory a moment later."""
+    engine = load.engine(1)
+    seconds, resident = [], []
+    for _ in range(times):
+        proxy = Proxy(kind, engine, load.folder, cores.proxy)
+        try:
+            seconds.append(proxy.first_answer)
+            time.sleep(0.2)
+            resident.append(proxy.memory()[0])
+        finally:
+            proxy.remove()
+    return {"seconds": seconds, "resident": resident}
+
+
+def stripped(binary, folder):
+    """The size of a program without its symbols."""
+    copy = folder / "stripped"
+    shutil.copyfile(binary, copy)
+    subprocess.run(["strip", copy], check=True)
+    size = copy.stat().st_size
+    copy.unlink()
+    return size
+
+
+class Footprint:
+    """All of it, in the order in which it is shown."""
+
+    def __init__(self, load, kinds, cores, binary, static):
+        self.load, self.kinds, self.cores = load, kinds, cores
+        self.binary, self.static = binary, static
+        self.start, self.memory, self.sizes = {}, {}, {}
+
+    def measure_start(self, names, times):
+        kinds = [self.kinds[name] for name in names if name in self.kinds]
+        if self.static:
+            kinds.append(verbatim(self.static, "on, static"))
+        for kind in kinds:
+            self.start[kind.name] = of_start(self.load, kind, self.cores, times)
+        self.sizes["dynamic"] = stripped(self.binary, self.load.folder)
+        if self.static:
+            self.sizes["static"] = stripped(self.static, self.load.folder)
+
+    def measure_memory(self):
+        for title, name in (("full", "on"), ("compact", "compact")):
+            self.memory[title] = of_streams(self.load, self.kinds[name], self.cores)
+
+    def rows(self):
+        """Name, figure, what is wanted."""
+        for name, found in self.start.items():
+            seconds, resident = spread(found["seconds"]), spread(found["resident"])
+            isours = name == ("on, static" if self.static else "on")
+            yield (
+                f"start to first answer, {name}",
+                f"{seconds.middle * 1e3:.0f} ms ({seconds.least * 1e3:.0f}–{seconds.most * 1e3:.0f})",
+                "≤ 25 ms" if isours else "")
+            yield f"resident after start, {name}", f"{resident.middle / 1e6:.1f} MB", "≤ 15 MB" if isours else ""
+        for name, size in self.sizes.items():
+            yield f"stripped binary, {name}", f"{size / 1e6:.1f} MB", "≤ 16 MB" if name == "static" else ""
+        for name, found in self.memory.items():
+            title = f"{found['streams']} streams of {found['tokens']} tokens, {name}"
+            each, record = found["per_stream"] / 1024, found["trace_per_stream"] / 1024
+            yield f"{title}: memory over idle", f"{each:.0f} KiB a stream", "≤ 40 KB" if name == "compact" else ""
+            yield f"{title}: record", f"{record:.0f} KiB a stream", ""
+            yield f"{title}: memory ÷ record", f"{found['ratio']:.2f}", "≤ 1.2" if name == "full" else ""
+
+    def json(self):
+        return {"start": self.start, "memory": self.memory, "sizes": self.sizes}

@@ -1,0 +1,68 @@
+"""The machine that figures come from, and which of its cores do what."""
+
+import os
+import platform
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from peers import installed
+
+
+@dataclass
+class Cores:
+    """Those of the proxy, of the load (engine, agents, this script), and of a proxy with two event loops."""
+
+    proxy: set
+    load: set
+    both: set
+    rich: bool
+
+    @property
+    def text(self):
+        if self.proxy == self.load:
+            return "one core for all: figures are of little use"
+        show = lambda cores: ", ".join(map(str, sorted(cores)))
+        return f"proxy on core {show(self.proxy)}, engine and agents on {show(self.load)}"
+
+
+def cores():
+    """The last core is the proxy's: interrupts and what else a machine does tend to be on the first."""
+    known = sorted(os.sched_getaffinity(0))
+    if len(known) == 1:
+        return Cores(set(known), set(known), set(known), False)
+    if len(known) < 4:
+        return Cores({known[-1]}, set(known[:-1]), set(known[-2:]), False)
+    return Cores({known[-1]}, set(known[:-2]), set(known[-2:]), True)
+
+
+def output(*command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except OSError:
+        return ""
+    return (done.stdout + done.stderr).strip()
+
+
+def first(pattern, text):
+    found = re.search(pattern, text)
+    return found[1].strip() if found else "unknown"
+
+
+def description(root):
+    """What a reader has to know to judge the figures."""
+    processor = first(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    hypervisor = " (virtual)" if "hypervisor" in Path("/proc/cpuinfo").read_text() else ""
+    memory = int(first(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())) / (1 << 20)
+    versions = {"Swift": first(r"Swift version (\S+)", output("swift", "--version"))}
+    for name, flag in (("nginx", "-v"), ("haproxy", "-v")):
+        if path := installed(name):
+            versions[name] = first(r"(?:nginx/|version )(\d[\w.]*)", output(path, flag))
+    return {
+        "processor": f"{processor}, {os.cpu_count()} cores{hypervisor}",
+        "memory": f"{memory:.0f} GiB",
+        "kernel": f"{platform.system()} {first(r'([0-9.]*[0-9])', platform.release())}",
+        "versions": versions,
+        "commit": output("git", "-C", str(root), "describe", "--always", "--dirty"),
+    }
