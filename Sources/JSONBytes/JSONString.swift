@@ -30,26 +30,17 @@ package struct JSONString: Hashable, Sendable {
 
     @usableFromInline
     func equalsSlowly(_ expected: StaticString, in text: Span<UInt8>) -> Bool {
-        expected.withUTF8Buffer { wanted in
-            if wanted.count == content.count {
-                var same = true
-                for index in 0..<wanted.count {
-                    let byte = text[content.lowerBound + index]
-                    // A backslash never stands for itself.
-                    if byte != wanted[index] || byte == UInt8(ascii: "\\") {
-                        same = false
-                        break
-                    }
-                }
-                if same { return true }
-            }
-            return hasEscapes && containsEscape(in: text) && decoded(in: text).utf8.elementsEqual(wanted)
-        }
+        equals(UnsafeBufferPointer(start: expected.utf8Start, count: expected.utf8CodeUnitCount), in: text)
     }
 
     /// Whether the string's value is `expected`, given as UTF-8.
     package func equals(_ expected: [UInt8], in text: Span<UInt8>) -> Bool {
-        decoded(in: text).utf8.elementsEqual(expected)
+        expected.withUnsafeBufferPointer { equals($0, in: text) }
+    }
+
+    private func equals(_ expected: UnsafeBufferPointer<UInt8>, in text: Span<UInt8>) -> Bool {
+        if hasEscapes && containsEscape(in: text) { return decoded(in: text).utf8.elementsEqual(expected) }
+        return text.equals(expected, at: content)
     }
 
     private func containsEscape(in text: Span<UInt8>) -> Bool {

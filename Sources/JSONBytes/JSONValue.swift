@@ -85,16 +85,21 @@ extension [UInt8] {
 
     /// Whether these are the bytes of `range`.
     package func equals(_ range: Range<Int>, of text: Span<UInt8>) -> Bool {
-        guard count == range.count else { return false }
-        return text.extracting(range).withUnsafeBytes { other in
-            withUnsafeBytes { bytes in
-                guard let base = bytes.baseAddress, let other = other.baseAddress else { return true }
-                return memcmp(base, other, bytes.count) == 0
-            }
-        }
+        withUnsafeBufferPointer { text.equals($0, at: range) }
     }
 
     package mutating func append(copying text: Span<UInt8>, _ range: Range<Int>) {
         text.extracting(range).withUnsafeBufferPointer { append(contentsOf: $0) }
+    }
+}
+
+extension Span<UInt8> {
+    /// Whether the bytes of `range` are these.
+    func equals(_ bytes: UnsafeBufferPointer<UInt8>, at range: Range<Int>) -> Bool {
+        guard bytes.count == range.count else { return false }
+        return extracting(range).withUnsafeBufferPointer { own in
+            guard let own = own.baseAddress, let bytes = bytes.baseAddress else { return true }
+            return memcmp(own, bytes, range.count) == 0
+        }
     }
 }

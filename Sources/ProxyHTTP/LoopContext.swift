@@ -47,6 +47,8 @@ final class LoopContext {
     let pool: EnginePool
     private var agents: [ObjectIdentifier: AgentConnection] = [:]
     private(set) var isDraining = false
+    /// Records that the writer has not been told of.
+    private var submissions: [TraceRecorder.Submission] = []
 
     init(eventLoop: any EventLoop, server: ServerContext) {
         self.eventLoop = eventLoop
@@ -105,8 +107,22 @@ final class LoopContext {
         }
     }
 
-    /// The loop is needed until a record has been written, even if its agent is gone.
-    func recordingDidBegin() { server.connections.increase() }
+    // MARK: Records
+
+    /// Hands a record to the writer, together with those of the other turns that end in the same go of the event loop: to
+    /// wake a thread costs more than to write a record.
+    ///
+    /// The loop is needed until ``recordingDidEnd()``, even if the record's agent is gone.
+    func keep(_ record: TurnRecord, whenKept: @escaping @Sendable (Result<Void, TraceError>) -> Void) {
+        server.connections.increase()
+        submissions.append((record, whenKept))
+        if submissions.count > 1 { return }
+        eventLoop.assumeIsolated().execute { [self] in
+            let submissions = submissions
+            self.submissions.removeAll(keepingCapacity: true)
+            recorder?.record(submissions)
+        }
+    }
 
     func recordingDidEnd() { server.connections.decrease() }
 

@@ -100,17 +100,26 @@ package final class TraceRecorder: Sendable {
     /// Counts a turn that was refused because of ``refusal``.
     package func noteRefusedTurn() { pending.withLock { $0.countRefusal() } }
 
-    /// Takes a record, always, and calls `whenKept` on the writer's thread as soon as it is in the trace, or has been
+    /// A record on its way, and what is to be called on the writer's thread as soon as it is in the trace, or has been
     /// tried in vain. In that case the record stays, says so, and is written as soon as can be.
-    package func record(
-        _ record: TurnRecord,
-        whenKept: @escaping @Sendable (Result<Void, TraceError>) -> Void
-    ) {
-        switch update({ $0.add(record, whenKept: whenKept) }) {
-        case .startWriting: writer.async { self.writePending() }
-        case .none: break
-        case .refuse(let error): whenKept(.failure(error))
+    package typealias Submission = (record: TurnRecord, whenKept: @Sendable (Result<Void, TraceError>) -> Void)
+
+    /// Takes records, always. Those that come together wake the writer once.
+    package func record(_ submissions: [Submission]) {
+        var starts = false
+        for (record, whenKept) in submissions {
+            switch update({ $0.add(record, whenKept: whenKept) }) {
+            case .startWriting: starts = true
+            case .none: break
+            case .refuse(let error): whenKept(.failure(error))
+            }
         }
+        if starts { writer.async { self.writePending() } }
+    }
+
+    /// Takes a record.
+    package func record(_ record: TurnRecord, whenKept: @escaping @Sendable (Result<Void, TraceError>) -> Void) {
+        self.record([(record, whenKept)])
     }
 
     package var statistics: TraceStatistics { pending.withLock { $0.statistics } }

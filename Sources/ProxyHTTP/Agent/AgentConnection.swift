@@ -100,8 +100,9 @@ final class AgentConnection: ChannelInboundHandler {
         guard let context, !isClosed else { return }
         if isLingering || (!isClosing && (exchange == nil || (!isRequestComplete && exchange?.wantsBody ?? true))) {
             context.read()
-        } else if isTLS && isRequestComplete && pipelined.isEmpty && !isClosing {
-            // The agent's farewell is a message that must be read to be noticed.
+        } else if isRequestComplete && pipelined.isEmpty && !isClosing {
+            // With TLS the agent's farewell is a message that must be read to be noticed; without, it costs system calls
+            // to stop for the time of each reply. At most one read of further requests waits for its turn.
             context.read()
         }
     }

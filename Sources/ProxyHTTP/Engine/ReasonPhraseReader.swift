@@ -7,7 +7,7 @@ final class ReasonPhraseReader: ChannelInboundHandler {
 
     private enum State {
         /// The status line is being collected.
-        case statusLine([UInt8])
+        case statusLine
         /// An interim reply's headers are being passed; how much of the blank line has been seen.
         case interimHeaders(newlines: Int)
         case found
@@ -16,13 +16,20 @@ final class ReasonPhraseReader: ChannelInboundHandler {
     /// Longest status line that is looked at.
     private static let limit = 8 << 10
 
-    private var state = State.statusLine([])
+    private var state = State.statusLine
+    /// As much of the status line as has come.
+    private var line: [UInt8] = []
     private(set) var reasonPhrase: String?
 
     /// To be called when a request is sent.
     func expectReply() {
-        state = .statusLine([])
+        startLine()
         reasonPhrase = nil
+    }
+
+    private func startLine() {
+        state = .statusLine
+        line.removeAll(keepingCapacity: true)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -34,18 +41,17 @@ final class ReasonPhraseReader: ChannelInboundHandler {
         for byte in buffer.readableBytesView {
             switch state {
             case .found: return
-            case .statusLine(var line):
+            case .statusLine:
                 if byte == UInt8(ascii: "\n") {
-                    endStatusLine(line)
+                    endStatusLine()
                 } else if line.count < Self.limit {
                     line.append(byte)
-                    state = .statusLine(line)
                 } else {
                     state = .found
                 }
             case .interimHeaders(let newlines):
                 if byte == UInt8(ascii: "\n") {
-                    state = newlines == 1 ? .statusLine([]) : .interimHeaders(newlines: 1)
+                    if newlines == 1 { startLine() } else { state = .interimHeaders(newlines: 1) }
                 } else if byte != UInt8(ascii: "\r") {
                     state = .interimHeaders(newlines: 0)
                 }
@@ -54,7 +60,7 @@ final class ReasonPhraseReader: ChannelInboundHandler {
     }
 
     /// `HTTP/1.1 200 Some Words`
-    private func endStatusLine(_ line: [UInt8]) {
+    private func endStatusLine() {
         let line = line.last == UInt8(ascii: "\r") ? line.dropLast() : line[...]
         let parts = line.split(separator: UInt8(ascii: " "), maxSplits: 2, omittingEmptySubsequences: false)
         if parts.count > 1, parts[1].first == UInt8(ascii: "1"), parts[1].count == 3 {

@@ -317,11 +317,10 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     }
 
     private func keepRecord() {
-        guard let record = turn?.record, let recorder = loop.recorder else { return }
-        loop.recordingDidBegin()
+        guard let record = turn?.record, loop.recorder != nil else { return }
         loop.server.health.note(record)
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
-        recorder.record(record) { result in
+        loop.keep(record) { result in
             bound.eventLoop.execute {
                 let exchange = bound.value
                 let failure: String? = if case .failure(let error) = result { error.message } else { nil }
