@@ -58,6 +58,7 @@ private struct Scan {
                 offset = behindString(text, offset)
             } else if first &- UInt8(ascii: "0") < 10 || first == UInt8(ascii: "-") {
                 offset = behindNumber(text, offset)
+                if !isInObject { offset = Self.behindNaturalNumbers(text, offset) }
             } else if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
                 if depth == JSONCursor.maximumDepth { return false }
                 depth += 1
@@ -194,6 +195,22 @@ private struct Scan {
             }
             offset = endOfDigits(in: text, from: digits)
             guard offset > digits else { return Self.failure }
+        }
+        return offset
+    }
+
+    /// Behind the natural numbers that follow another one in a list: `,32,115,111`. Such lists, of a token's bytes and of
+    /// ids, are much of an event.
+    @inline(__always)
+    private static func behindNaturalNumbers(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
+        if start < 0 { return start }
+        var offset = start
+        // Whatever else follows, and a number at the very end, is left to others.
+        while offset &+ 1 < text.count, text[offset] == UInt8(ascii: ","), text[offset &+ 1] &- UInt8(ascii: "1") < 9 {
+            var end = offset &+ 2
+            while end < text.count, text[end] &- UInt8(ascii: "0") < 10 { end &+= 1 }
+            guard end < text.count, text[end] == UInt8(ascii: ",") || text[end] == UInt8(ascii: "]") else { break }
+            offset = end
         }
         return offset
     }

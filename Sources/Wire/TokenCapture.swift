@@ -5,6 +5,8 @@ import JSONBytes
 /// Log-probability entries and token ids may come from different fields. Both are kept in step: where an instalment
 /// brings more of the one than of the other, the shorter side is filled up with `null` and the capture is marked.
 struct TokenCapture: Sendable {
+    /// Whether the entries of log-probabilities are kept as sent: they are most of what comes.
+    private let keepsEntries: Bool
     /// Elements of `logprobs.content` as sent.
     private(set) var content: JSONList?
     /// Elements of `logprobs.refusal` as sent.
@@ -29,6 +31,8 @@ struct TokenCapture: Sendable {
     private(set) var hasFillers = false
     /// How many nulls stand in front of the listed ids, in the place of an echoed prompt's.
     private(set) var promptGap = 0
+
+    init(_ policy: RequestPolicy) { keepsEntries = policy.detail == .full }
 
     /// How many tokens have come, by the side that brought most.
     var count: Int { max(tokens.count, listedIDs.count) }
@@ -78,8 +82,8 @@ struct TokenCapture: Sendable {
             } else if key.equals("token_logprobs", in: text) {
                 values = value
             } else if key.equals("text_offset", in: text) {
-                try Self.append(elementsOf: value, of: text, to: &textOffsets)
-            } else if key.equals("top_logprobs", in: text) {
+                if keepsEntries { try Self.append(elementsOf: value, of: text, to: &textOffsets) }
+            } else if key.equals("top_logprobs", in: text), keepsEntries {
                 try Self.append(elementsOf: value, of: text, to: &alternatives)
             }
         }
@@ -156,9 +160,10 @@ struct TokenCapture: Sendable {
             last = cursor.offset
             count += 1
         }
+        repetition.end()
+        guard keepsEntries else { return }
         var list = (isRefusal ? refusal : content) ?? JSONList()
         if isRefusal { refusal = nil } else { content = nil }
-        repetition.end()
         if let first {
             losses.formUnion(
                 list.append(elements: first..<last, count: count, of: text, isNormal: cursor.isNormal))

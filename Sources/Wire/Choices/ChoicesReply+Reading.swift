@@ -319,7 +319,7 @@ extension ChoicesReply {
             }
         }
         if let slot = choices.firstIndex(where: { $0.index == index }) { return slot }
-        choices.append(ReplyChoice(index: index))
+        choices.append(ReplyChoice(index: index, policy: state.policy))
         return choices.count - 1
     }
 }

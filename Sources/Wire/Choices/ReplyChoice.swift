@@ -7,7 +7,7 @@ struct ReplyChoice: Sendable {
     var message = ChatMessage()
     /// A completion's: what stands between the quotes.
     var text: [UInt8] = []
-    var tokens = TokenCapture()
+    var tokens: TokenCapture
     /// How many tokens the engine says it generated for this choice.
     var countByEngine: Int?
     /// The prompt's ids, from engines that send them with each choice.
@@ -16,7 +16,10 @@ struct ReplyChoice: Sendable {
     var fields = FieldBag()
     var textLosses: JSONNormalizer.Losses = []
 
-    init(index: Int) { self.index = index }
+    init(index: Int, policy: RequestPolicy) {
+        self.index = index
+        tokens = TokenCapture(policy)
+    }
 
     /// Whether something generated has come.
     var hasOutput: Bool { !text.isEmpty || tokens.count > 0 || message.hasOutput }

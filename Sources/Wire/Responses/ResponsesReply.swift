@@ -11,7 +11,7 @@ struct ResponsesReply: DialectReply {
 
     /// Whether a response, or a part of one, has been seen.
     var hasBegun = false
-    var tokens = TokenCapture()
+    var tokens: TokenCapture
     var promptTokenIDs: [UInt8]?
     /// What is kept of the response's own fields: `id`, `model`, `status`, `incomplete_details`, `usage`.
     var fields = FieldBag()
@@ -31,6 +31,7 @@ struct ResponsesReply: DialectReply {
     init(_ state: ReplyState, echoes: ResponseEchoes) {
         self.state = state
         self.echoes = echoes
+        tokens = TokenCapture(state.policy)
     }
 
     package mutating func read(
