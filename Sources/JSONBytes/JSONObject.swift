@@ -56,9 +56,11 @@ package struct JSONObject: Hashable, Sendable {
 
     /// The member that counts, by a name known only at run time.
     package func member(named name: String, in text: Span<UInt8>) -> Member? {
-        let wanted = Array(name.utf8)
-        for member in members.reversed() where member.key.equals(wanted, in: text) { return member }
-        return nil
+        var name = name
+        return name.withUTF8 { wanted in
+            for member in members.reversed() where member.key.equals(wanted, in: text) { return member }
+            return nil
+        }
     }
 
     /// The value that counts.

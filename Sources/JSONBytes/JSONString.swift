@@ -38,7 +38,7 @@ package struct JSONString: Hashable, Sendable {
         expected.withUnsafeBufferPointer { equals($0, in: text) }
     }
 
-    private func equals(_ expected: UnsafeBufferPointer<UInt8>, in text: Span<UInt8>) -> Bool {
+    func equals(_ expected: UnsafeBufferPointer<UInt8>, in text: Span<UInt8>) -> Bool {
         if hasEscapes && containsEscape(in: text) { return decoded(in: text).utf8.elementsEqual(expected) }
         return text.equals(expected, at: content)
     }

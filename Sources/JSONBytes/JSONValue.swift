@@ -88,6 +88,16 @@ extension [UInt8] {
         withUnsafeBufferPointer { text.equals($0, at: range) }
     }
 
+    /// Whether the bytes at `place` are those of `range`.
+    package func equals(_ range: Range<Int>, of text: Span<UInt8>, at place: Range<Int>) -> Bool {
+        withUnsafeBufferPointer { text.equals(UnsafeBufferPointer(rebasing: $0[place]), at: range) }
+    }
+
+    /// Whether these are the bytes of `word`.
+    package func equals(_ word: StaticString) -> Bool {
+        span.equals(UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount), at: indices)
+    }
+
     package mutating func append(copying text: Span<UInt8>, _ range: Range<Int>) {
         text.extracting(range).withUnsafeBufferPointer { append(contentsOf: $0) }
     }

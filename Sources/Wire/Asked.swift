@@ -58,7 +58,7 @@ extension RequestFields {
     func asked(for ids: [EngineProfile.IDRequest]) -> [EngineProfile.IDRequest] {
         ids.filter { id in
             switch id {
-            case .flag(let name): value(name) == .word("true")
+            case .flag(let name): value(name)?.isTrue ?? false
             case .member(let member, let list, let parent): value(list, in: parent)?.holds(member) ?? false
             }
         }

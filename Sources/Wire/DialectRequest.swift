@@ -71,7 +71,7 @@ extension RequestFields {
     /// The model's name; empty if there is none.
     var model: String { value("model")?.string ?? "" }
 
-    var isStream: Bool { value("stream") == .word("true") }
+    var isStream: Bool { value("stream")?.isTrue ?? false }
 
     /// `n`, 1 if it is not sent or is nothing that an engine takes.
     var choiceCount: Int {

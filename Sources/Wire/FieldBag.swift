@@ -4,16 +4,21 @@ import JSONBytes
 ///
 /// Keys keep the order in which they first came.
 struct FieldBag: Sendable {
+    /// Where a field stands in `bytes`.
     private struct Field: Sendable {
         /// As sent, quotes included.
-        let key: [UInt8]
-        var value: [UInt8]
+        let key: Range<Int>
+        var value: Range<Int>
     }
 
     /// Most fields that are kept; no engine has a tenth of that.
     private static let limit = 1024
 
     private var fields: [Field] = []
+    /// All keys and values, and values that others have taken the place of. In one piece, since each instalment is compared
+    /// with them.
+    private var bytes: [UInt8] = []
+    private var unused = 0
     private(set) var losses: JSONNormalizer.Losses = []
     /// Where the next key is expected: instalments mostly repeat the same keys in the same order.
     private var next = 0
@@ -23,35 +28,41 @@ struct FieldBag: Sendable {
     mutating func put(_ key: JSONString, _ value: JSONValue, of text: Span<UInt8>) {
         guard let index = index(of: key.quoted, in: text) else {
             if fields.count >= Self.limit { return }
-            let value = JSONNormalizer.normalized(value.range, of: text, losses: &losses)
-            fields.append(Field(key: [UInt8](copying: text, key.quoted), value: value))
+            let start = bytes.count
+            bytes.append(copying: text, key.quoted)
+            let end = bytes.count
+            fields.append(Field(key: start..<end, value: append(value.range, of: text)))
             next = fields.count
             return
         }
         next = index + 1
-        if value.isNull || fields[index].value.equals(value.range, of: text) { return }
-        fields[index].value = JSONNormalizer.normalized(value.range, of: text, losses: &losses)
+        if value.isNull || bytes.equals(value.range, of: text, at: fields[index].value) { return }
+        replace(index, by: append(value.range, of: text))
     }
 
     /// Takes over every field of `other` that is not null or not known here.
     mutating func merge(_ other: FieldBag) {
         losses.formUnion(other.losses)
+        let text = other.bytes.span
         for field in other.fields {
-            if let index = fields.firstIndex(where: { $0.key == field.key }) {
-                if field.value != Array("null".utf8) && field.value != Array(#""""#.utf8) {
-                    fields[index].value = field.value
-                }
+            if let index = fields.firstIndex(where: { bytes.equals(field.key, of: text, at: $0.key) }) {
+                let value = other.bytes[field.value]
+                if value.elementsEqual("null".utf8) || value.elementsEqual(#""""#.utf8) { continue }
+                replace(index, by: append(field.value, of: text))
             } else {
-                fields.append(field)
+                let start = bytes.count
+                bytes.append(copying: text, field.key)
+                let end = bytes.count
+                fields.append(Field(key: start..<end, value: append(field.value, of: text)))
             }
         }
     }
 
     /// The JSON text of a field; `nil` if it never came or was always null.
     func value(_ name: StaticString) -> [UInt8]? {
-        for field in fields {
-            let key = JSONString(quoted: field.key.indices, hasEscapes: true)
-            if key.equals(name, in: field.key.span), field.value != Array("null".utf8) { return field.value }
+        for field in fields where JSONString(quoted: field.key, hasEscapes: true).equals(name, in: bytes.span) {
+            let value = bytes[field.value]
+            if !value.elementsEqual("null".utf8) { return Array(value) }
         }
         return nil
     }
@@ -60,19 +71,46 @@ struct FieldBag: Sendable {
     func append(to object: inout [UInt8], except excluded: [StaticString] = [], isFirst: Bool? = nil) {
         var isFirst = isFirst ?? (object.last == UInt8(ascii: "{"))
         for field in fields {
-            let key = JSONString(quoted: field.key.indices, hasEscapes: true)
-            if excluded.contains(where: { key.equals($0, in: field.key.span) }) { continue }
+            let key = JSONString(quoted: field.key, hasEscapes: true)
+            if excluded.contains(where: { key.equals($0, in: bytes.span) }) { continue }
             if !isFirst { object.append(UInt8(ascii: ",")) }
             isFirst = false
-            JSONNormalizer.append(field.key.indices, of: field.key.span, to: &object)
+            JSONNormalizer.append(field.key, of: bytes.span, to: &object)
             object.append(UInt8(ascii: ":"))
-            object.append(contentsOf: field.value)
+            object.append(contentsOf: bytes[field.value])
         }
     }
 
     private func index(of key: Range<Int>, in text: Span<UInt8>) -> Int? {
-        if next < fields.count && fields[next].key.equals(key, of: text) { return next }
-        return fields.firstIndex { $0.key.equals(key, of: text) }
+        if next < fields.count && bytes.equals(key, of: text, at: fields[next].key) { return next }
+        return fields.firstIndex { bytes.equals(key, of: text, at: $0.key) }
+    }
+
+    /// Appends a value, normalized; answers its place.
+    private mutating func append(_ value: Range<Int>, of text: Span<UInt8>) -> Range<Int> {
+        let start = bytes.count
+        losses.formUnion(JSONNormalizer.append(value, of: text, to: &bytes))
+        return start..<bytes.count
+    }
+
+    private mutating func replace(_ index: Int, by value: Range<Int>) {
+        unused += fields[index].value.count
+        fields[index].value = value
+        if unused > 4096 && unused > bytes.count / 2 { removeUnused() }
+    }
+
+    private mutating func removeUnused() {
+        var rest: [UInt8] = []
+        rest.reserveCapacity(bytes.count - unused)
+        for index in fields.indices {
+            let start = rest.count
+            rest.append(contentsOf: bytes[fields[index].key])
+            let middle = rest.count
+            rest.append(contentsOf: bytes[fields[index].value])
+            fields[index] = Field(key: start..<middle, value: middle..<rest.count)
+        }
+        bytes = rest
+        unused = 0
     }
 }
 

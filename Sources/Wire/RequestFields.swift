@@ -6,7 +6,9 @@ struct RequestFields {
     struct Value: Hashable {
         let text: [UInt8]
 
-        var isNull: Bool { self == .word("null") }
+        var isNull: Bool { text.equals("null") }
+        var isTrue: Bool { text.equals("true") }
+        var isFalse: Bool { text.equals("false") }
         var string: String? { value?.string(in: text.span) }
         var number: Double? { value?.double(in: text.span) }
         var isNonEmptyArray: Bool {
@@ -32,9 +34,6 @@ struct RequestFields {
             var cursor = JSONCursor()
             return try? cursor.skipValue(in: text.span)
         }
-
-        /// A literal, to compare with.
-        static func word(_ word: String) -> Value { Value(text: Array(word.utf8)) }
     }
 
     private let object: JSONObject

@@ -82,15 +82,27 @@ struct LineLogHandler: LogHandler {
     }
 
     func log(event: Logging.LogEvent) {
-        let metadata = metadata.merging(event.metadata ?? [:]) { $1 }
-        let fields = metadata.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.printable("\($0.value)"))" }.joined()
-        writer.write("\(Self.timestamp()) \(event.level) \(event.message)\(fields)\n")
+        var fields = event.metadata ?? [:]
+        if !metadata.isEmpty { fields.merge(metadata) { event, _ in event } }
+        var line = Self.timestamp()
+        line.reserveCapacity(320)
+        line += " \(event.level) \(event.message)"
+        for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
+            line += " "
+            line += key
+            line += "="
+            line += if case .string(let text) = value { Self.printable(text) } else { Self.printable("\(value)") }
+        }
+        line += "\n"
+        writer.write(line)
     }
 
     /// Nothing in a value can end the line or look like another field.
     private static func printable(_ value: String) -> String {
         if value.isEmpty { return "-" }
-        let isPlain = value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7F }
+        let isPlain = value.utf8.allSatisfy {
+            $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") && $0 != 0x7F
+        }
         return isPlain ? value : value.debugDescription.replacing("\\'", with: "'")
     }
 

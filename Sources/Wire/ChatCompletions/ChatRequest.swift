@@ -43,11 +43,13 @@ struct ChatRequest: DialectRequest {
     /// `top_logprobs` without `logprobs`, or a `logprobs` that is no boolean, is for the engine to refuse.
     private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> Asked {
         var asked = Asked()
-        switch fields.value("logprobs") {
-        case nil, .word("null"), .word("false"):
+        let logprobs = fields.value("logprobs")
+        if logprobs?.isTrue ?? false {
+            asked.logprobs = true
+        } else if logprobs?.isNull ?? true || logprobs?.isFalse ?? false {
             asked.isFaulty = !(fields.value("top_logprobs")?.isNull ?? true)
-        case .word("true"): asked.logprobs = true
-        default: asked.isFaulty = true
+        } else {
+            asked.isFaulty = true
         }
         if !(fields.value("n_probs")?.isNull ?? true) { asked.logprobs = true }
         asked.choices = fields.choiceCount

@@ -9,7 +9,7 @@ struct CompletionRequest: DialectRequest {
         let situation = EngineProfile.Situation(.completions, isStream: fields.isStream, hasTools: false)
         let asked = Self.asked(by: fields, ids: profile.asking(in: situation).ids)
         var injection = profile.injection(in: situation, asked: asked, policy: policy, allowance: allowance)
-        let echo = fields.value("echo") == .word("true") ? Self.echoedPrompt(in: fields) : nil
+        let echo = fields.value("echo")?.isTrue ?? false ? Self.echoedPrompt(in: fields) : nil
         // vLLM leaves the echoed prompt out of the text if ids are asked for.
         if echo != nil { injection.ids = [] }
         fields.apply(injection)

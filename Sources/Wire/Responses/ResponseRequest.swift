@@ -18,7 +18,7 @@ struct ResponseRequest: DialectRequest {
     }
 
     /// The reply is a response that has not begun; token data would come in one that is asked for later, and stay there.
-    private static func isBackground(_ fields: RequestFields) -> Bool { fields.value("background") == .word("true") }
+    private static func isBackground(_ fields: RequestFields) -> Bool { fields.value("background")?.isTrue ?? false }
 
     /// An `include` that is no list is for the engine to refuse.
     private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> Asked {
