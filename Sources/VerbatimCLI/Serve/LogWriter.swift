@@ -91,7 +91,8 @@ struct LineLogHandler: LogHandler {
             line += " "
             line += key
             line += "="
-            line += if case .string(let text) = value { Self.printable(text) } else { Self.printable("\(value)") }
+            let text = if case .string(let text) = value { text } else { "\(value)" }
+            line += Self.printable(text)
         }
         line += "\n"
         writer.write(line)
