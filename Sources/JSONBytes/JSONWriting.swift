@@ -2,6 +2,14 @@ extension [UInt8] {
     /// Appends `value` as a JSON string; U+0085, U+2028 and U+2029 are escaped, so that no reader sees a line break.
     package mutating func appendJSONString(_ value: String) {
         append(UInt8(ascii: "\""))
+        defer { append(UInt8(ascii: "\"")) }
+        var value = value
+        let isPlain = value.withUTF8 { utf8 in
+            guard utf8.allSatisfy(Self.standsForItself) else { return false }
+            append(contentsOf: utf8)
+            return true
+        }
+        if isPlain { return }
         for scalar in value.unicodeScalars {
             switch scalar {
             case "\"": append(contentsOf: #"\""#.utf8)
@@ -13,7 +21,11 @@ extension [UInt8] {
             default: append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
             }
         }
-        append(UInt8(ascii: "\""))
+    }
+
+    /// Whether a byte is a character of its own that needs no escape.
+    private static func standsForItself(_ byte: UInt8) -> Bool {
+        (0x20..<0x80).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
     }
 
     /// Appends `"name":`, behind a comma unless an object or a list has just been opened.

@@ -34,8 +34,10 @@ struct ChatRequest: DialectRequest {
 
     /// Judged by the last path component of the model's name.
     private static func refusesMaxTokens(_ model: String) -> Bool {
-        let name = model.split(separator: "/").last?.lowercased() ?? ""
-        return ["gpt-5", "o1", "o3", "o4"].contains { name.hasPrefix($0) }
+        let name = model.utf8.split(separator: UInt8(ascii: "/")).last ?? Substring().utf8
+        return ["gpt-5", "o1", "o3", "o4"].contains { prefix in
+            name.count >= prefix.utf8.count && zip(name, prefix.utf8).allSatisfy { $0 | 0x20 == $1 | 0x20 }
+        }
     }
 
     // MARK: Injection
