@@ -70,10 +70,10 @@ extension CapturedTurn {
 
     /// Prepares a further attempt if the engine has refused what was injected and something else can be tried.
     mutating func remedy(afterStatus status: Int, body: [UInt8], at now: NIODeadline) -> Remedy {
-        guard extraAttempts < 2 else { return .none }
+        guard extraAttempts < 2, let request else { return .none }
         let words = facts.secrets.masked(Self.words(of: body))
         guard let next = nextAllowance(afterStatus: status, body: body) else {
-            return status == 500 && facts.policy.retriesServerErrors ? attemptWithNothing(after: words) : .none
+            return status == 500 && facts.policy.retriesServerErrors ? attempt(request, withNothingAfter: words) : .none
         }
         if let recognised = EngineRecognition.profile(forRefusal: String(decoding: body.prefix(4096), as: UTF8.self)) {
             recognise(recognised, by: .refusal)
@@ -94,7 +94,7 @@ extension CapturedTurn {
 
     /// After a failure that may or may not have to do with the injection: a NaN among the log-probabilities makes vLLM
     /// fail so. Nothing is learned from it.
-    private mutating func attemptWithNothing(after words: String) -> Remedy {
+    private mutating func attempt(_ request: any DialectRequest, withNothingAfter words: String) -> Remedy {
         guard extraAttempts == 0, !prepared.injection.isEmpty else { return .none }
         allowance = .nothing
         learnsNothing = true
@@ -129,6 +129,7 @@ extension CapturedTurn {
 
     /// Plans anew by what others have found out. Only before the first attempt.
     mutating func planAgain(at now: NIODeadline) {
+        guard let request else { return }
         let plan = Self.plan(
             request, policy: facts.policy, knowledge: knowledge, dialect: facts.dialect, at: now)
         use(plan.prepared)

@@ -6,6 +6,7 @@ import Wire
 extension CapturedTurn {
     mutating func startStream(_ head: Head) {
         phase = .streaming
+        request = nil
         // Dropped and edited events change the length, so that it cannot be kept even if the engine gave one.
         let isEdited = !prepared.injection.isEmpty
         let framing: ReplyOutput.Framing

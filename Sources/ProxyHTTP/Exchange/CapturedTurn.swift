@@ -67,7 +67,8 @@ struct CapturedTurn {
     var record: TurnRecord?
 
     let facts: Facts
-    let request: any DialectRequest
+    /// Let go of when no further attempt is possible: it may be large, and a stream long.
+    var request: (any DialectRequest)?
     let knowledge: EngineKnowledge
     var allowance: Allowance
     var isVerdictKnown: Bool
