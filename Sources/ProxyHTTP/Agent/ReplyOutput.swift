@@ -155,6 +155,8 @@ struct ReplyOutput {
     // MARK: Pieces
 
     private mutating func startChunk(of length: Int) {
+        // One allocation for an event that goes out alone.
+        if length < Self.copiedLength { buffer.reserveCapacity(minimumWritableBytes: length + 16) }
         guard framing == .chunked else { return }
         buffer.writeString(String(length, radix: 16))
         buffer.writeStaticString("\r\n")
@@ -164,9 +166,11 @@ struct ReplyOutput {
         if framing == .chunked { buffer.writeStaticString("\r\n") }
     }
 
+    private static let copiedLength = 16 << 10
+
     /// Large pieces go out as they are; small ones are cheaper to copy than to write one by one.
     private mutating func append(_ bytes: ByteBuffer) {
-        if bytes.readableBytes < 16 << 10 {
+        if bytes.readableBytes < Self.copiedLength {
             buffer.writeImmutableBuffer(bytes)
             return
         }
