@@ -15,9 +15,10 @@ struct TokenCapture: Sendable {
 
     private(set) var tokens = JSONList()
     private(set) var values = JSONList()
-    /// Ids that came with the entries themselves.
+    /// Ids that came with the entries themselves. Empty as long as none has: from most engines none does.
     private(set) var entryIDs = JSONList()
     private(set) var entryIDCount = 0
+    private var entriesWithoutID = 0
     /// The values as sent, if some of them do not stand in `values`.
     private(set) var sentValues: JSONList?
     private(set) var checks = LogprobChecks()
@@ -233,10 +234,13 @@ struct TokenCapture: Sendable {
 
     private mutating func appendEntryID(_ id: Int?) {
         if let id {
+            if entryIDCount == 0 { entryIDs = JSONList(nulls: entriesWithoutID) }
             entryIDs.append(id)
             entryIDCount += 1
-        } else {
+        } else if entryIDCount > 0 {
             entryIDs.appendNull()
+        } else {
+            entriesWithoutID += 1
         }
     }
 
@@ -311,7 +315,7 @@ struct TokenCapture: Sendable {
             tokens.appendNull()
             values.appendNull()
             sentValues?.appendNull()
-            entryIDs.appendNull()
+            appendEntryID(nil)
             hasFillers = true
         }
         while listedIDs.count < tokens.count {
