@@ -91,10 +91,12 @@ import Verbatim
         case body
         /// The same in chunks.
         case chunks
+        /// What is no request.
+        case garbage
 
         var start: [UInt8] {
             switch self {
-            case .requests: []
+            case .requests, .garbage: []
             case .body: Array("POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: \(1 << 40)\r\n\r\n".utf8)
             case .chunks: Array("POST /v1/files HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".utf8)
             }
@@ -106,6 +108,7 @@ import Verbatim
             case .requests:
                 Array(String(repeating: "GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n", count: (1 << 20) / 37).utf8)
             case .body: [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 20)
+            case .garbage: [UInt8](repeating: 1, count: 1 << 20)
             case .chunks: Array("100000\r\n".utf8) + [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 20) + [13, 10]
             }
         }
@@ -205,6 +208,30 @@ import Verbatim
             }
             #expect(await agent.waitUntilClosed() == .eof)
             #expect(seen.state.begun == Array(0...waiting) && seen.state.early.isEmpty)
+        }
+    }
+
+    /// What follows a request is no request, and goes on: the reply is owed all the same.
+    @Test(arguments: [1, 100_000], [Chat.path, "/v1/files"])
+    func garbageInManyParts(size: Int, path: String) async throws {
+        let seen = Monitor(Seen())
+        let gate = Monitor(false)
+        try await withProxy({ $0.threads = 1 }, script: Self.script(seen, gate: gate)) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send(Self.request(0, to: path, large: false))
+            await proxy.engine.waitForRequests(1)
+            for _ in 0..<5 {
+                try await agent.send([UInt8](repeating: 1, count: size))
+                // The only loop answers this behind what came before it.
+                #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
+            }
+            gate.update { $0 = true }
+            let response = try await agent.readResponse()
+            #expect(response.status == 200 && response.complete && response.bodyText.contains("\"answer 0\""))
+            #expect(await agent.waitUntilClosed() == .eof)
+            #expect(seen.state.begun == [0])
+            let records = try await proxy.finalRecords()
+            #expect(records.map(\.outcome) == (path == Chat.path ? ["completed"] : []))
         }
     }
 }
