@@ -49,9 +49,10 @@ package struct ByteRope: Sendable {
         return write(&last)
     }
 
-    /// Shares the pieces of `other`.
+    /// Shares the pieces of `other`, unless there is room for a copy: what is left unused is always less than what comes
+    /// behind it.
     package mutating func append(_ other: ByteRope) {
-        if other.count < Self.smallestPiece {
+        if other.count < Self.smallestPiece || other.count <= last.capacity - last.count {
             for piece in other.pieces { append(piece) }
             append(other.last)
             return

@@ -55,8 +55,9 @@ func nextStringBreak(in text: UnsafeBufferPointer<UInt8>, from start: Int, isASC
             marks(of: UInt8(ascii: "\""), in: word) | marks(of: UInt8(ascii: "\\"), in: word)
             | marks(below: 0x20, in: word)
         if found != 0 {
-            // Of the bytes in front of the first that was found.
-            if word & (found & (0 &- found)) &- 1 & highBits != 0 { isASCII = false }
+            // The bits in front of the first that was found.
+            let front = (found & (0 &- found)) &- 1
+            if word & front & highBits != 0 { isASCII = false }
             return index + found.trailingZeroBitCount / 8
         }
         if word & highBits != 0 { isASCII = false }

@@ -35,7 +35,9 @@ package struct JSONString: Hashable, Sendable {
 
     /// Whether the string's value is `expected`, given as UTF-8.
     package func equals(_ expected: [UInt8], in text: Span<UInt8>) -> Bool {
-        expected.withUnsafeBufferPointer { equals($0, in: text) }
+        if expected.withUnsafeBufferPointer({ equals($0, in: text) }) { return true }
+        // Bytes that are not UTF-8 stand for U+FFFD, which begins with EF.
+        return expected.contains(0xEF) && decoded(in: text).utf8.elementsEqual(expected)
     }
 
     func equals(_ expected: UnsafeBufferPointer<UInt8>, in text: Span<UInt8>) -> Bool {

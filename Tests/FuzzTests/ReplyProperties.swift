@@ -159,6 +159,10 @@ enum RecordProperties {
         try Violation.unless(
             line.last == UInt8(ascii: "\n") && line.count { $0 == UInt8(ascii: "\n") } == 1,
             "the record is not one line")
+        try Violation.unless(
+            String(decoding: line, as: UTF8.self).unicodeScalars.allSatisfy {
+                !["\u{85}", "\u{2028}", "\u{2029}"].contains($0)
+            }, "a line separator stands in the record")
         guard let members = try JSONOracle.tree(of: line, validUTF8: true).members else {
             throw Violation(description: "the record is no object")
         }

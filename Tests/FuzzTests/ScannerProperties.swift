@@ -13,6 +13,72 @@ enum ScannerProperties {
             }
         }
         if scans(input, options: [.nonFiniteNumbers]) { try checkNormalizing(input) }
+        try checkOutline(of: input)
+    }
+
+    /// An outline is taken of what a cursor takes, and a cursor that follows it goes the same way.
+    private static func checkOutline(of input: [UInt8]) throws {
+        var outline = JSONOutline()
+        let isJSON = scans(input, options: .nonFiniteNumbers)
+        try Violation.unless(
+            outline.take(of: input.span) == isJSON,
+            "the scanner \(isJSON ? "takes" : "refuses") it, the outline does not")
+        guard isJSON else { return }
+        for choice in 0..<3 {
+            var walk = Walk(following: outline, seed: input.count &+ choice)
+            try walk.value(of: input.span)
+            try walk.end(of: input.span)
+        }
+        guard outline.isNormal else { return }
+        var line: [UInt8] = []
+        let losses = JSONNormalizer.append(0..<input.count, of: input.span, to: &line)
+        try Violation.unless(line == input && losses.isEmpty, "the normaliser changes what is normal")
+    }
+
+    /// Two cursors, one of which follows an outline, go into some containers and pass over others.
+    private struct Walk {
+        private var following: JSONCursor
+        private var plain = JSONCursor(options: .nonFiniteNumbers)
+        private var state: UInt64
+
+        init(following outline: JSONOutline, seed: Int) {
+            following = JSONCursor(following: outline)
+            state = UInt64(truncatingIfNeeded: seed) &* 0x9E37_79B9_7F4A_7C15 | 1
+        }
+
+        mutating func value(of text: Span<UInt8>) throws {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            let kind = try plain.peekKind(in: text)
+            if state >> 33 & 1 == 0 && kind == .object {
+                try following.enterObject(in: text)
+                try plain.enterObject(in: text)
+                while let key = try plain.nextKey(in: text) {
+                    try same(try following.nextKey(in: text), key)
+                    try value(of: text)
+                }
+                try same(try following.nextKey(in: text), nil)
+            } else if state >> 33 & 1 == 0 && kind == .array {
+                try following.enterArray(in: text)
+                try plain.enterArray(in: text)
+                while try plain.nextElement(in: text) {
+                    try same(try following.nextElement(in: text), true)
+                    try value(of: text)
+                }
+                try same(try following.nextElement(in: text), false)
+            } else {
+                try same(try following.skipValue(in: text), try plain.skipValue(in: text))
+            }
+        }
+
+        mutating func end(of text: Span<UInt8>) throws {
+            try following.expectEnd(in: text)
+            try plain.expectEnd(in: text)
+            try same(following.offset, plain.offset)
+        }
+
+        private func same<Place: Equatable>(_ one: Place, _ other: Place) throws {
+            try Violation.unless(one == other, "a cursor that follows the outline is at \(one) instead of \(other)")
+        }
     }
 
     /// What the normaliser makes of a document is strict JSON on one line, means the same, and stays as it is.

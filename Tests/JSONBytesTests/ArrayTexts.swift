@@ -15,9 +15,23 @@ extension JSONCursor {
     mutating func skipValue(in text: [UInt8]) throws(JSONError) -> JSONValue { try skipValue(in: text.span) }
 }
 
+extension JSONOutline {
+    mutating func take(of text: [UInt8]) -> Bool { take(of: text.span) }
+
+    /// Of a text that is JSON.
+    init?(of text: [UInt8]) {
+        self.init()
+        guard take(of: text.span) else { return nil }
+    }
+}
+
 extension JSONObject {
     init?(scanning text: [UInt8], at offset: Int = 0, options: JSONCursor.Options = []) throws(JSONError) {
         try self.init(scanning: text.span, at: offset, options: options)
+    }
+
+    init?(with cursor: inout JSONCursor, in text: [UInt8]) throws(JSONError) {
+        try self.init(with: &cursor, in: text.span)
     }
 
     init?(document text: [UInt8], options: JSONCursor.Options = []) throws(JSONError) {

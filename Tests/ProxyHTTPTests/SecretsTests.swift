@@ -1,4 +1,5 @@
 import Foundation
+import JSONBytes
 import MockEngine
 import NIOHTTP1
 import TestSupport
@@ -86,7 +87,7 @@ import Verbatim
 
     private func masked(_ error: String, _ secrets: String..., headers: HTTPHeaders = [:]) throws -> String {
         let response = #"{"upstream_status":null,"upstream_error":\#(error)}"#
-        let text = Secrets(configured: secrets, headers: headers).masked(response: Array(response.utf8))
+        let text = Secrets(configured: secrets, headers: headers).masked(response: JSONText(Array(response.utf8))).bytes
         _ = try JSONSerialization.jsonObject(with: Data(text))
         let result = String(decoding: text, as: UTF8.self)
         return String(result.dropFirst(#"{"upstream_status":null,"upstream_error":"#.count).dropLast())

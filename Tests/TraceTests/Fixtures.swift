@@ -35,6 +35,9 @@ extension TurnRecord {
         var values = JSONList()
         values.append(Array("-1.0".utf8))
         values.appendNull()
+        var entries = JSONList()
+        entries.append(Array(#"{"token":"Hel","logprob":-1.0}"#.utf8))
+        entries.append(Array(#"{"token":"lo","logprob":null}"#.utf8))
         return TurnRecord(
             turn: turn,
             sessionID: session,
@@ -46,10 +49,10 @@ extension TurnRecord {
             status: 200,
             isHeadSent: true,
             request: Array(request.utf8),
-            response: Array(#"{"choices":[{"message":{"content":"Hello"}}]}"#.utf8),
+            response: JSONText(Array(#"{"choices":[{"message":{"content":"Hello"}}]}"#.utf8)),
             choices: [
                 ChoiceRecord(
-                    logprobs: Array(#"[{"token":"Hel","logprob":-1.0},{"token":"lo","logprob":null}]"#.utf8),
+                    logprobs: entries,
                     tokens: tokens,
                     tokenIDs: ids,
                     logprobValues: values,

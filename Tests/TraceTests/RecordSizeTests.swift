@@ -19,12 +19,14 @@ import Testing
         func text(_ seed: Int) -> String { String(decoding: large(seed), as: UTF8.self) }
         var list = JSONList()
         list.append(large(1))
+        var entries = JSONList()
+        entries.append(large(17))
         var record = TurnRecord.sample(session: text(2), request: text(3))
         record.parentSessionID = text(4)
         record.path = text(5)
         record.engine = text(6)
         record.refusals = [text(7), text(8)]
-        record.response = large(9)
+        record.response = JSONText(large(9))
         record.promptTokenIDs = large(10)
         record.usage = large(11)
         record.model = large(12)
@@ -33,7 +35,7 @@ import Testing
         record.problems = [text(16)]
         record.choices = [
             ChoiceRecord(
-                logprobs: large(17), tokens: list, tokenIDs: list, logprobValues: list, finishReason: large(18),
+                logprobs: entries, tokens: list, tokenIDs: list, logprobValues: list, finishReason: large(18),
                 promptTokenIDs: large(19))
         ]
         #expect(record.estimatedSize >= textBytes(in: record))

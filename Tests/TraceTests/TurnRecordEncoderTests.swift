@@ -55,7 +55,7 @@ import Testing
             status: nil,
             isHeadSent: false,
             request: Array("{}".utf8),
-            response: Array("{}".utf8),
+            response: JSONText(Array("{}".utf8)),
             level: .none,
             isComplete: false,
             timestamp: 0,
@@ -75,7 +75,7 @@ import Testing
     @Test func compactRecordHasNoLogprobs() throws {
         var record = TurnRecord.sample()
         record.includesLogprobs = false
-        record.choices.append(ChoiceRecord(index: 1, logprobs: Array("[]".utf8)))
+        record.choices.append(ChoiceRecord(index: 1, logprobs: JSONList()))
         let read = try decoded(record)
         #expect(read.keys.contains("logprobs") == false)
         let choices = try #require(read["choices"] as? [[String: Any]])
@@ -108,7 +108,7 @@ import Testing
         record.problems = [breaks]
         record.clientFields = [ClientField(name: breaks, value: Array("[1,\r\n2]".utf8))]
         record.request = Array("{\r\n \"a\" : \"\u{85}\u{2028}\u{2029}\", \n\t\"\u{2028}\":\u{20}[ 1 ,\n 2.50 ] }".utf8)
-        record.response = record.request
+        record.response = JSONText(record.request)
         record.usage = Array("{\n}".utf8)
         record.promptTokenIDs = Array("[1,\n2]".utf8)
         let line = text(record)
@@ -133,7 +133,7 @@ import Testing
 
     @Test func nonFiniteNumbersBecomeNull() throws {
         var record = TurnRecord.sample()
-        record.response = Array(#"{"a":NaN,"b":[-Infinity,Infinity],"c":"NaN"}"#.utf8)
+        record.response = JSONText(Array(#"{"a":NaN,"b":[-Infinity,Infinity],"c":"NaN"}"#.utf8))
         let read = try decoded(record)
         let response = try #require(read["response"] as? [String: Any])
         #expect(response["a"] is NSNull)
@@ -146,7 +146,7 @@ import Testing
     @Test func invalidUTF8BecomesReplacementCharacters() throws {
         var record = TurnRecord.sample()
         record.problems = ["first", "invalid_utf8"]
-        record.response = Array(#"{"a":""#.utf8) + [0xFF, 0xE2, 0x80] + Array(#""}"#.utf8)
+        record.response = JSONText(Array(#"{"a":""#.utf8) + [0xFF, 0xE2, 0x80] + Array(#""}"#.utf8))
         let response = try #require(try decoded(record)["response"] as? [String: Any])
         #expect(response["a"] as? String == String(decoding: [0xFF, 0xE2, 0x80] as [UInt8], as: UTF8.self))
         let capture = try problems(record)
@@ -157,7 +157,7 @@ import Testing
     @Test func emptyTextsAreNull() throws {
         var record = TurnRecord.sample()
         record.request = []
-        record.response = []
+        record.response = JSONText()
         #expect(try decoded(record)["request"] is NSNull)
     }
 

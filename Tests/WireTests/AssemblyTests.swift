@@ -10,7 +10,7 @@ import Wire
         let events = deltas.map { #"{"choices":[{"index":0,"delta":\#($0)}]}"# }
         let driver = StreamDriver.run(try untouchedReply(), events: events)
         let capture = driver.reply.captured()
-        _ = try decoded(capture.response)
+        _ = try decoded(capture.response.bytes)
         let start = try #require(capture.responseText.firstRange(of: #""message":"#)).upperBound
         let end = try #require(capture.responseText.firstRange(of: #","logprobs":"#)).lowerBound
         return String(capture.responseText[start..<end])
@@ -173,7 +173,7 @@ import Wire
                 #"{"choices":null}"#, #"{"choices":[{"index":0,"delta":{"content":"a"}}]}"#,
                 #"{"choices":{},"id":"x"}"#,
             ])
-        let response = try #require(decoded(driver.reply.captured().response) as? [String: Any])
+        let response = try #require(decoded(driver.reply.captured().response.bytes) as? [String: Any])
         #expect((response["choices"] as? [Any])?.count == 1)
         #expect(driver.reply.captured().responseText.components(separatedBy: #""choices""#).count == 2)
     }

@@ -14,7 +14,7 @@ import Wire
         let driver = StreamDriver.run(try messageReply(goal), stream)
         #expect(driver.outputText == stream)
         let capture = driver.reply.captured()
-        _ = try decoded(capture.response)
+        _ = try decoded(capture.response.bytes)
         return capture
     }
 
@@ -285,7 +285,7 @@ import Wire
             let cuts = Set((0..<5).map { _ in Int.random(in: 0...damaged.count, using: &generator) }).sorted()
             let driver = StreamDriver.run(reply, damaged, cuts: cuts)
             #expect(driver.output == damaged)
-            _ = try decoded(driver.reply.captured().response)
+            _ = try decoded(driver.reply.captured().response.bytes)
         }
     }
 

@@ -68,7 +68,7 @@ import Wire
             + #"{"type":"tool_use","id":"toolu_3","name":"now","input":{}}],"#
             + #""stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":25,"output_tokens":15}}"#
         #expect(capture.responseText == expected)
-        #expect(try decoded(capture.response) == NaiveMessage(stream).response)
+        #expect(try decoded(capture.response.bytes) == NaiveMessage(stream).response)
         #expect(capture.choices.first?.finishReason.text == #""tool_use""#)
         #expect(capture.usage.text == #"{"input_tokens":25,"output_tokens":15}"#)
         #expect(capture.model.text == #""m""# && capture.responseID.text == #""msg_1""#)
@@ -100,7 +100,7 @@ import Wire
             + #""stop_reason":"stop_sequence","stop_sequence":"\n\n","usage":{"input_tokens":25,"output_tokens":70,"#
             + #""server_tool_use":{"web_search_requests":1}},"container":{"id":"c"}}"#
         #expect(capture.responseText == expected)
-        #expect(try decoded(capture.response) == NaiveMessage(stream).response)
+        #expect(try decoded(capture.response.bytes) == NaiveMessage(stream).response)
         #expect(capture.problems == [] && capture.isComplete)
     }
 

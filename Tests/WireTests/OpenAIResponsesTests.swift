@@ -77,7 +77,7 @@ import Wire
         let read = readWhole(try injectedResponse(.documentedOpenAI), Array(body(true).utf8))
         #expect(String(decoding: read.output, as: UTF8.self) == body(false).replacing("[  ]", with: "[]"))
         #expect(read.reply.captured().choices.first?.valuesText == "-0.25")
-        #expect(read.reply.hasOutput && read.reply.captured().response == Array(body(true).utf8))
+        #expect(read.reply.hasOutput && read.reply.captured().response.bytes == Array(body(true).utf8))
         #expect(
             readWhole(try injectedResponse(.documentedOpenAI), Array(body(false).utf8)).output
                 == Array(body(false).utf8))
@@ -166,7 +166,7 @@ import Wire
         let failed = #"{"object":"response","status":"failed","error":{"code":"rate_limit","message":"x"},"output":[]}"#
         let read = readWhole(try injectedResponse(), Array(failed.utf8))
         #expect(read.reply.error.text == #"{"code":"rate_limit","message":"x"}"#)
-        #expect(read.reply.captured().response == Array(failed.utf8) && !read.reply.captured().isComplete)
+        #expect(read.reply.captured().response.bytes == Array(failed.utf8) && !read.reply.captured().isComplete)
         let other = readWhole(try injectedResponse(), Array(#"{"error":"Unexpected endpoint"}"#.utf8))
         #expect(other.reply.error.text == #""Unexpected endpoint""# && other.reply.captured().level == .none)
         let alien = readWhole(try injectedResponse(), Array(#"{"ok":true}"#.utf8))
@@ -180,7 +180,7 @@ import Wire
         let read = readWhole(prepared.reply, Array(body.utf8))
         #expect(read.output == Array(body.utf8))
         let capture = read.reply.captured()
-        #expect(capture.response == Array(body.utf8) && capture.responseID.text == #""resp_9""#)
+        #expect(capture.response.bytes == Array(body.utf8) && capture.responseID.text == #""resp_9""#)
         #expect(capture.level == .text && capture.problems == ["no_token_data"])
         #expect(capture.choices.first?.finishReason == nil)
     }

@@ -40,15 +40,15 @@ import Wire
 
     @Test(arguments: WireSample.wholeChoices)
     func wholeRepliesAreKeptAsSent(sample: WireSample) throws {
-        #expect(captured(sample, try sample.injectedReply()).response == sample.response.body)
-        #expect(captured(sample, try sample.untouchedReply()).response == sample.response.body)
+        #expect(captured(sample, try sample.injectedReply()).response.bytes == sample.response.body)
+        #expect(captured(sample, try sample.untouchedReply()).response.bytes == sample.response.body)
     }
 
     @Test(arguments: WireSample.choiceStreams)
     func streamsAreAssembled(sample: WireSample) throws {
         let naive = try NaiveCapture(sample)
         let capture = captured(sample, try sample.injectedReply())
-        #expect(try decoded(capture.response) == naive.response())
+        #expect(try decoded(capture.response.bytes) == naive.response())
         #expect(!capture.responseText.contains("\n"))
     }
 
@@ -61,11 +61,11 @@ import Wire
             #expect(one.logprobValues == other.logprobValues)
         }
         #expect(!compact.responseText.contains(#""logprobs""#))
-        var expected = try #require(decoded(full.response) as? [String: Any])
+        var expected = try #require(decoded(full.response.bytes) as? [String: Any])
         var choices = try #require(expected["choices"] as? [[String: Any]])
         for index in choices.indices { choices[index]["logprobs"] = nil }
         expected["choices"] = choices
-        #expect(try decoded(compact.response) == expected as NSDictionary)
+        #expect(try decoded(compact.response.bytes) == expected as NSDictionary)
         // What the agent gets has nothing to do with it.
         #expect(
             restored(sample, try sample.injectedReply(detail: .compact)) == restored(sample, try sample.injectedReply())

@@ -1,4 +1,5 @@
 import Foundation
+import JSONBytes
 import TestSupport
 import Testing
 import Wire
@@ -32,7 +33,7 @@ import Wire
         #expect(driver.errors.isEmpty)
         #expect(driver.reply.hasOutput)
         let capture = driver.reply.captured()
-        #expect(try decoded(capture.response) == naive.response)
+        #expect(try decoded(capture.response.bytes) == naive.response)
         #expect(capture.problems == [] && capture.isComplete && capture.level == .text)
         #expect(try capture.usage.map { try decoded($0) } == naive.usage.map { $0 as NSDictionary })
         #expect(capture.choices.map(\.index) == [0])
@@ -91,7 +92,7 @@ import Wire
             let driver = StreamDriver.run(try sample.messageReply(), start)
             #expect(driver.output == start)
             let capture = driver.reply.captured()
-            #expect(try decoded(capture.response) == NaiveMessage(text).response)
+            #expect(try decoded(capture.response.bytes) == NaiveMessage(text).response)
             let isWhole = text.contains(#"{"type":"message_stop"}"#)
             #expect(capture.isComplete == isWhole)
             #expect(capture.problems.contains("stream_not_terminated") == !isWhole)
@@ -122,7 +123,7 @@ import Wire
         let read = readWhole(try sample.messageReply(goal), sample.response.body)
         #expect(read.output == sample.response.body)
         let capture = read.reply.captured()
-        #expect(capture.response == sample.response.body)
+        #expect(capture.response.bytes == sample.response.body)
         let body = try #require(decoded(sample.response.body) as? [String: Any])
         if sample.response.status == 200 {
             #expect(capture.level == .text && capture.isComplete == (goal == .text))

@@ -96,7 +96,7 @@ import Wire
     @Test(arguments: WireSample.answeredResponses)
     func theResponseIsKeptAsSent(sample: WireSample) throws {
         let capture = captured(sample, try sample.injectedResponse())
-        #expect(try decoded(capture.response) == Self.naive(sample).response as NSDictionary)
+        #expect(try decoded(capture.response.bytes) == Self.naive(sample).response as NSDictionary)
         #expect(sample.bodyText.contains(capture.responseText))
     }
 
@@ -106,7 +106,7 @@ import Wire
         let compact = captured(sample, try sample.injectedResponse(detail: .compact))
         #expect(!compact.responseText.contains(#""logprobs""#))
         #expect(full.choices.map(\.tokens) == compact.choices.map(\.tokens))
-        #expect(try decoded(compact.response) == Self.without(["logprobs"], try decoded(full.response)))
+        #expect(try decoded(compact.response.bytes) == Self.without(["logprobs"], try decoded(full.response.bytes)))
         #expect(
             restored(sample, try sample.injectedResponse(detail: .compact))
                 == restored(sample, try sample.injectedResponse()))
@@ -123,7 +123,7 @@ import Wire
     func refusalsAreErrors(sample: WireSample) throws {
         let capture = captured(sample, try sample.injectedResponse())
         #expect(capture.choices.isEmpty && capture.level == .none && !capture.isComplete)
-        #expect(capture.response == sample.response.body)
+        #expect(capture.response.bytes == sample.response.body)
     }
 
     /// A stream that is cut off anywhere: the record is JSON, and its output begins as the whole one does.
@@ -136,7 +136,7 @@ import Wire
             let capture = driver.reply.captured()
             #expect(capture.problems.contains("stream_not_terminated") && !capture.isComplete)
             #expect(capture.choices.allSatisfy { $0.finishReason == nil })
-            let response = try #require(decoded(capture.response) as? NSDictionary)
+            let response = try #require(decoded(capture.response.bytes) as? NSDictionary)
             let output = try #require(response["output"] as? [NSDictionary])
             for (item, complete) in zip(output, whole) {
                 #expect(item["id"] as? String == complete["id"] as? String && item["type"] as? String != nil)

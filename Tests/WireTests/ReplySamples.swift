@@ -107,7 +107,7 @@ func spelled(_ capture: Capture) -> [String] {
     for choice in capture.choices {
         lines.append("\(choice.index) \(choice.finishReason.text ?? "-")")
         lines += [choice.tokensText, choice.idsText, choice.valuesText]
-        lines.append(choice.logprobs.map { String(decoding: $0.bytes, as: UTF8.self) } ?? "-")
+        lines.append(choice.logprobs.map { String(decoding: $0.rope.bytes, as: UTF8.self) } ?? "-")
     }
     return lines
 }

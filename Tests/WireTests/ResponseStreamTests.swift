@@ -16,7 +16,7 @@ import Wire
 
     private func output(_ events: [String]) throws -> (json: String, capture: Capture) {
         let capture = StreamDriver.run(try injectedResponse(), responseStream([Self.created] + events)).reply.captured()
-        let response = try #require(decoded(capture.response) as? NSDictionary)
+        let response = try #require(decoded(capture.response.bytes) as? NSDictionary)
         #expect(response["id"] as? String == "r" && response["output"] is [Any])
         let text = capture.responseText
         let start = try #require(text.range(of: #""output":"#)?.upperBound)
@@ -186,7 +186,7 @@ import Wire
         let stream = responseStream(events)
         let driver = StreamDriver.run(try injectedResponse(), stream)
         #expect(driver.outputText == stream && driver.fates.allSatisfy { $0.isForward })
-        _ = try decoded(driver.reply.captured().response)
+        _ = try decoded(driver.reply.captured().response.bytes)
     }
 
     /// The terminal event is known wherever its type stands, also of a stream that is not read any more.

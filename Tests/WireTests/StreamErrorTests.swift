@@ -78,7 +78,7 @@ import Wire
         #expect(capture.problems == ["stream_not_terminated"] && !capture.isComplete && capture.level == .tokens)
         let empty = StreamDriver.run(try injectedReply(), "").reply.captured()
         #expect(empty.problems == ["stream_not_terminated"] && empty.level == .none)
-        _ = try decoded(empty.response)
+        _ = try decoded(empty.response.bytes)
     }
 
     // MARK: Events that cannot be read
@@ -108,7 +108,7 @@ import Wire
         let allowed = String(repeating: "[", count: 500) + String(repeating: "]", count: 500)
         let fine = StreamDriver.run(try injectedReply(), events: [#"{"x":\#(allowed)}"#, Self.token])
         #expect(fine.reply.captured().problems == [])
-        _ = try decoded(fine.reply.captured().response)
+        _ = try decoded(fine.reply.captured().response.bytes)
     }
 
     @Test func duplicateKeys() throws {
@@ -130,7 +130,7 @@ import Wire
         #expect(driver.outputText.hasPrefix("data: \(event)\n\n"))
         let capture = driver.reply.captured()
         #expect(capture.problems == ["non_finite_number"] && !capture.isComplete)
-        _ = try decoded(capture.response)
+        _ = try decoded(capture.response.bytes)
         let tool = StreamDriver.run(
             try untouchedReply(), events: [#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"y":NaN}]}}]}"#])
         #expect(tool.reply.captured().problems == ["non_finite_number"])

@@ -43,7 +43,7 @@ extension PreparedRequest {
 }
 
 extension Capture {
-    var responseText: String { String(decoding: response, as: UTF8.self) }
+    var responseText: String { String(decoding: response.bytes, as: UTF8.self) }
 }
 
 extension [UInt8]? {
@@ -51,9 +51,9 @@ extension [UInt8]? {
 }
 
 extension Capture.Choice {
-    var tokensText: String { String(decoding: tokens.bytes, as: UTF8.self) }
-    var idsText: String { String(decoding: tokenIDs.bytes, as: UTF8.self) }
-    var valuesText: String { String(decoding: logprobValues.bytes, as: UTF8.self) }
+    var tokensText: String { String(decoding: tokens.rope.bytes, as: UTF8.self) }
+    var idsText: String { String(decoding: tokenIDs.rope.bytes, as: UTF8.self) }
+    var valuesText: String { String(decoding: logprobValues.rope.bytes, as: UTF8.self) }
 
     /// Whether the lists that speak of the same tokens have the same length or are empty.
     var isAligned: Bool {

@@ -140,7 +140,7 @@ import Wire
         #expect(capture.level == expected.level)
         #expect(capture.problems == expected.problems)
         #expect(capture.isComplete == expected.problems.isEmpty)
-        _ = try decoded(capture.response)
+        _ = try decoded(capture.response.bytes)
         _ = try decoded(choice.logprobs?.array ?? Array("null".utf8))
     }
 
@@ -217,7 +217,7 @@ import Wire
         let capture = read.reply.captured()
         #expect(capture.problems == ["reply_not_json"])
         #expect(capture.choices.isEmpty && capture.level == .none && !capture.isComplete)
-        _ = try decoded(capture.response)
+        _ = try decoded(capture.response.bytes)
     }
 
     @Test(arguments: ["[1]", "null", "7", #""x""#])

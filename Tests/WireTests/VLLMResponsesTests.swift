@@ -145,7 +145,7 @@ import Wire
         let capture = read.reply.captured()
         #expect(capture.choices.first?.idsText == "13048,0,151645" && capture.choices.first?.valuesText == "-1,-2,-3")
         #expect(capture.promptTokenIDs.text == prompt)
-        #expect(capture.level == .tokens && capture.isComplete && capture.response == Array(final.utf8))
+        #expect(capture.level == .tokens && capture.isComplete && capture.response.bytes == Array(final.utf8))
     }
 
     /// Harmony's messages have no ids, and an empty list of them says nothing.

@@ -33,6 +33,8 @@ final class AgentConnection: ChannelInboundHandler {
     /// Whether what was read last has completed at least a request's head.
     private var hasRequestArrived = false
     private var isInputClosed = false
+    /// Whether what followed the current request is no request. What still arrives is dropped.
+    private var isInputBroken = false
     /// Whether the last reply is on its way out; what still arrives is not looked at.
     private var isClosing = false
     private var isLingering = false
@@ -100,7 +102,7 @@ final class AgentConnection: ChannelInboundHandler {
         guard let context, !isClosed else { return }
         if isLingering || (!isClosing && (exchange == nil || (!isRequestComplete && exchange?.wantsBody ?? true))) {
             context.read()
-        } else if isRequestComplete && pipelined.isEmpty && !isClosing {
+        } else if isRequestComplete && pipelined.isEmpty && !isClosing && (isTLS || !isInputBroken) {
             // With TLS the agent's farewell is a message that must be read to be noticed; without, it costs system calls
             // to stop for the time of each reply. At most one read of further requests waits for its turn.
             context.read()
@@ -199,7 +201,7 @@ final class AgentConnection: ChannelInboundHandler {
 
     private func closeGracefully() {
         guard let context, !isClosed else { return }
-        if isInputClosed || admission == .cutOff || (isRequestComplete && pipelined.isEmpty) {
+        if isInputClosed || admission == .cutOff || (isRequestComplete && pipelined.isEmpty && !isInputBroken) {
             isClosed = true
             context.close(promise: nil)
             return
@@ -286,11 +288,14 @@ final class AgentConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Said of all that follows what was no request.
+        if case ByteToMessageDecoderError.dataReceivedInErrorState = error { return }
         guard !isClosed, let reply = answer(to: error) else { return loseAgent() }
         if isClosing { return }
         if exchange != nil && isRequestComplete {
             // What follows the request is no request; the reply is still owed.
             mustClose = true
+            isInputBroken = true
             exchange?.willClose()
             return
         }
