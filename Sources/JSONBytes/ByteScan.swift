@@ -43,50 +43,52 @@ func nextStringBreak(in text: Span<UInt8>, from start: Int, stopAtNonASCII: Bool
 }
 
 /// The first offset at or behind `start` of a quote, backslash or control character; `text.count` if there is none.
-/// `isASCII` becomes false if there is anything but ASCII in front of it.
+/// The bytes in front of it are added to `seen`, by "or", eight at a time, so that it can be told whether all are ASCII.
 @inline(__always)
-func nextStringBreak(in text: UnsafeBufferPointer<UInt8>, from start: Int, isASCII: inout Bool) -> Int {
+func nextStringBreak(in text: UnsafeBufferPointer<UInt8>, from start: Int, seen: inout UInt64) -> Int {
     var index = start
     let bytes = UnsafeRawBufferPointer(text)
-    let lastWord = text.count - 8
+    let lastWord = text.count &- 8
     while index <= lastWord {
         let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
         let found =
             marks(of: UInt8(ascii: "\""), in: word) | marks(of: UInt8(ascii: "\\"), in: word)
             | marks(below: 0x20, in: word)
         if found != 0 {
-            // The bits in front of the first that was found.
-            let front = (found & (0 &- found)) &- 1
-            if word & front & highBits != 0 { isASCII = false }
-            return index + found.trailingZeroBitCount / 8
+            let bitsInFront = (found &- 1) & ~found
+            seen |= word & bitsInFront
+            return index &+ found.trailingZeroBitCount / 8
         }
-        if word & highBits != 0 { isASCII = false }
-        index += 8
+        seen |= word
+        index &+= 8
     }
     while index < text.count {
         let byte = text[index]
         if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 { return index }
-        if byte >= 0x80 { isASCII = false }
-        index += 1
+        seen |= UInt64(byte)
+        index &+= 1
     }
     return index
 }
+
+/// Whether bytes of which `seen` holds the "or", eight at a time, are all ASCII.
+func isASCII(seen: UInt64) -> Bool { seen & highBits == 0 }
 
 /// The first offset at or behind `start` of something else than a digit; `text.count` if there is none.
 @inline(__always)
 func endOfDigits(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
     var index = start
     let bytes = UnsafeRawBufferPointer(text)
-    let lastWord = text.count - 8
+    let lastWord = text.count &- 8
     while index <= lastWord {
         let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
         // 0…9 for digits. Adding 0x76 reaches the high bit from 10 on, and bytes beyond 0x7F have it already.
         let values = word ^ lowBits &* 0x30
         let others = ((values &+ lowBits &* 0x76) | values) & highBits
-        if others != 0 { return index + others.trailingZeroBitCount / 8 }
-        index += 8
+        if others != 0 { return index &+ others.trailingZeroBitCount / 8 }
+        index &+= 8
     }
-    while index < text.count, text[index] &- UInt8(ascii: "0") < 10 { index += 1 }
+    while index < text.count, text[index] &- UInt8(ascii: "0") < 10 { index &+= 1 }
     return index
 }
 
@@ -136,4 +138,14 @@ func scalar(in text: Span<UInt8>, at index: Int) -> (length: Int, isValid: Bool)
         continuation = 0x80...0xBF
     }
     return (length, true)
+}
+
+/// U+0085, U+2028 or U+2029, if one of them stands at `index`.
+func lineBreak(in text: Span<UInt8>, at index: Int) -> UInt16? {
+    switch text[index] {
+    case 0xC2 where index + 1 < text.count && text[index + 1] == 0x85: return 0x85
+    case 0xE2 where index + 2 < text.count && text[index + 1] == 0x80 && text[index + 2] | 1 == 0xA9:
+        return 0x2000 | UInt16(text[index + 2] & 0x3F)
+    default: return nil
+    }
 }

@@ -105,7 +105,7 @@ private struct Copy {
                 continue
             }
             let (length, isValid) = scalar(in: text, at: index)
-            if let unit = Self.lineBreak(in: text, at: index) {
+            if let unit = lineBreak(in: text, at: index) {
                 replace(index..<index + length, by: "", of: text, in: &line)
                 line.appendUnicodeEscape(unit)
             } else if !isValid {
@@ -113,16 +113,6 @@ private struct Copy {
                 losses.insert(.invalidUTF8)
             }
             index += length
-        }
-    }
-
-    /// U+0085, U+2028 or U+2029, if one of them stands at `index`.
-    private static func lineBreak(in text: Span<UInt8>, at index: Int) -> UInt16? {
-        switch text[index] {
-        case 0xC2 where index + 1 < text.count && text[index + 1] == 0x85: return 0x85
-        case 0xE2 where index + 2 < text.count && text[index + 1] == 0x80 && text[index + 2] | 1 == 0xA9:
-            return 0x2000 | UInt16(text[index + 2] & 0x3F)
-        default: return nil
         }
     }
 }

@@ -13,8 +13,8 @@ package struct JSONOutline: Sendable {
 
     private(set) var containers: [Container] = []
 
-    /// Whether a copy of any value, byte for byte, is what ``JSONNormalizer`` would make of it: known only of documents
-    /// without white space between tokens, non-finite numbers and bytes beyond ASCII.
+    /// Whether a copy of any value, byte for byte, is what ``JSONNormalizer`` would make of it: there is no white space
+    /// between tokens, nor anything else that it changes.
     package private(set) var isNormal = false
 
     package init() {}
@@ -38,7 +38,8 @@ package struct JSONOutline: Sendable {
 
 /// One walk over a document. Written for speed: where it stands is kept in registers, and what is wrong is not told.
 private struct Scan {
-    var isNormal = true
+    /// Whether nothing has come that would have to be changed.
+    private(set) var isNormal = true
     /// Place of the innermost open container.
     private var open: Int32 = -1
     private var isInObject = false
@@ -146,13 +147,32 @@ private struct Scan {
     @inline(__always)
     private mutating func behindString(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
         var offset = start + 1
+        var seen: UInt64 = 0
         while true {
-            offset = nextStringBreak(in: text, from: offset, isASCII: &isNormal)
+            offset = nextStringBreak(in: text, from: offset, seen: &seen)
             guard offset < text.count else { return Self.failure }
-            if text[offset] == UInt8(ascii: "\"") { return offset + 1 }
+            if text[offset] == UInt8(ascii: "\"") {
+                if !isASCII(seen: seen) && isNormal { lookBeyondASCII(text, start + 1..<offset) }
+                return offset + 1
+            }
             guard text[offset] == UInt8(ascii: "\\") else { return Self.failure }
             offset = Self.behindEscape(text, offset)
             if offset < 0 { return offset }
+        }
+    }
+
+    /// Looks at what is not ASCII in a string.
+    @inline(never)
+    private mutating func lookBeyondASCII(_ text: UnsafeBufferPointer<UInt8>, _ string: Range<Int>) {
+        let string = text.span.extracting(string)
+        var index = 0
+        while index < string.count {
+            let (length, isValid) = scalar(in: string, at: index)
+            if !isValid || lineBreak(in: string, at: index) != nil {
+                isNormal = false
+                return
+            }
+            index += length
         }
     }
 

@@ -172,10 +172,13 @@ import Testing
         return ranges
     }
 
-    /// As the comment on `isNormal` has it: ASCII, no white space between tokens, no number that is none.
+    /// As the comment on `JSONNormalizer` has it: UTF-8, no line breaks but escaped ones, no white space between tokens, no
+    /// number that is none.
     private func shouldBeNormal(_ text: [UInt8]) -> Bool {
+        guard let string = String(validating: text, as: UTF8.self), accepts(text) else { return false }
+        let hasLineBreaks = string.unicodeScalars.contains { [0x85, 0x2028, 0x2029].contains($0.value) }
         let mask = JSONOracle.stringMask(of: text)
-        return text.allSatisfy { $0 < 0x80 } && accepts(text) && text.indices.allSatisfy { mask[$0] || text[$0] > 0x20 }
+        return !hasLineBreaks && text.indices.allSatisfy { mask[$0] || text[$0] > 0x20 }
     }
 
     private func expectNormalityKept(_ text: [UInt8], _ location: SourceLocation = #_sourceLocation) throws {
