@@ -234,4 +234,31 @@ import Verbatim
             #expect(records.map(\.outcome) == (path == Chat.path ? ["completed"] : []))
         }
     }
+
+    /// A head that begins during a reply has the time for heads from the reply's end on.
+    @Test func aHeadThatHasBegunIsNotIdleness() async throws {
+        try await withPatience { try await aHeadThatHasBegunIsNotIdleness(limit: .seconds($0 ? 8 : 1)) }
+    }
+
+    private func aHeadThatHasBegunIsNotIdleness(limit: Duration) async throws {
+        let seen = Monitor(Seen())
+        let gate = Monitor(false)
+        try await withProxy(
+            {
+                $0.threads = 1
+                $0.headTimeout = limit
+                $0.keepAlive = .seconds(3600)
+            }, script: Self.script(seen, gate: gate)
+        ) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send(Self.request(0, to: Chat.path, large: false))
+            await proxy.engine.waitForRequests(1)
+            try await agent.send("POST ")
+            #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
+            gate.update { $0 = true }
+            #expect(try await agent.readResponse().bodyText.contains("\"answer 0\""))
+            #expect(try await agent.readResponse().status == 408)
+            #expect(await agent.waitUntilClosed() == .eof)
+        }
+    }
 }

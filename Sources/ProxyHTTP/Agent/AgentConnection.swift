@@ -32,6 +32,8 @@ final class AgentConnection: ChannelInboundHandler {
     private var isDelivering = false
     /// Whether what was read last has completed at least a request's head.
     private var hasRequestArrived = false
+    /// Whether what was read last has not, so that a head may have begun, also during a reply.
+    private var isHeadBegun = false
     private var isInputClosed = false
     /// Whether what followed the current request is no request. What still arrives is dropped.
     private var isInputBroken = false
@@ -181,7 +183,7 @@ final class AgentConnection: ChannelInboundHandler {
             deliver(part)
         }
         isDelivering = false
-        watchAgent(isHeadBegun: false)
+        watchAgent(isHeadBegun: isHeadBegun)
         if exchange == nil && isInputClosed && !isClosed && !isClosing {
             closeBehindReplies()
         } else {
@@ -248,6 +250,7 @@ final class AgentConnection: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if isClosing || isClosed { return }
         hasRequestArrived = true
+        isHeadBegun = false
         let part = unwrapInboundIn(data)
         if !pipelined.isEmpty || isDelivering || (exchange != nil && isRequestComplete) {
             pipelined.append(part)
@@ -259,7 +262,8 @@ final class AgentConnection: ChannelInboundHandler {
     func channelReadComplete(context: ChannelHandlerContext) {
         context.fireChannelReadComplete()
         if isLingering { lastArrival = .now() }
-        watchAgent(isHeadBegun: !hasRequestArrived)
+        isHeadBegun = !hasRequestArrived
+        watchAgent(isHeadBegun: isHeadBegun)
         hasRequestArrived = false
         readMore()
     }
