@@ -16,10 +16,10 @@ import Testing
         for place in -2...2 {
             let length = windows * Self.window + place
             let line = Array("data:".utf8) + filling(length - 5) + ending
-            for other in ["", "\n", "\r", "\r\n", "data: y\n", "data: y\r", ": x\r", "\n\n"] {
+            for other in ["", "\n", "\r", "data: y\r", ": x\r"] {
                 let stream = line + Array(other.utf8) + line + ending + line + Array(other.utf8) + ending
                 expectFaithful(StreamReader(stream), to: stream)
-                for cut in [length - 1, length, length + 1, length + 2, length + 3] {
+                for cut in [length, length + 1, length + 2] {
                     expectFaithful(StreamReader(Array(stream[..<cut]), Array(stream[cut...])), to: stream)
                 }
             }

@@ -59,7 +59,9 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
     func judgesWhatWasRecorded(sample: WireSample) {
         for text in sample.documents {
             expectSameVerdict(text)
-            for length in stride(from: 0, to: text.count, by: 37) { expectSameVerdict(Array(text[..<length])) }
+            for length in stride(from: 0, to: text.count, by: 1 + text.count / 10) {
+                expectSameVerdict(Array(text[..<length]))
+            }
         }
     }
 
@@ -115,7 +117,7 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
 
     /// Each byte behind so many digits.
     @Test func whatEndsANumber() {
-        for length in 0...17 {
+        for length in [0, 1, 2, 6, 7, 8, 9, 16, 17] {
             for byte in UInt8.min...UInt8.max {
                 let digits = [UInt8](repeating: UInt8(ascii: "7"), count: length)
                 for back in ["", "]", "7]", "77777777]"] {
@@ -132,7 +134,7 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
     ])
     func escapesAndControlCharacters(content: String) {
         for padding in 0...17 {
-            for behind in [0, 1, 2, 3, 5, 8, 9] {
+            for behind in [0, 1, 5, 8] {
                 let string =
                     "\"" + String(repeating: "x", count: padding) + content + String(repeating: "y", count: behind)
                     + "\""
@@ -147,12 +149,11 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
 
     /// Strings that end, or break off, at every offset, and every byte in every place of them.
     @Test func everyByteInEveryPlaceOfAString() {
-        for length in 0...17 {
+        for length in [1, 2, 7, 8, 9, 17] {
             for place in 0..<length {
                 for byte in UInt8.min...UInt8.max {
                     var content = [UInt8](repeating: UInt8(ascii: "x"), count: length)
                     content[place] = byte
-                    expectSameVerdict("\"".bytes + content + "\"".bytes)
                     expectSameVerdict("[\"".bytes + content + "\"]        ".bytes)
                     expectSameVerdict("\"".bytes + content)
                 }

@@ -118,7 +118,7 @@ import Verbatim
     private static let megabytes = 256
     private static let mostTaken = 80
 
-    @Test(arguments: Flood.allCases, [Chat.path, "/v1/events"])
+    @Test(arguments: zip(Flood.allCases, [Chat.path, "/v1/events", Chat.path, Chat.path]))
     func anAgentIsNotReadWithoutEnd(flood: Flood, path: String) async throws {
         let isOver = Monitor(false)
         try await withProxy(script: { exchange in
@@ -230,6 +230,7 @@ import Verbatim
             #expect(response.status == 200 && response.complete && response.bodyText.contains("\"answer 0\""))
             #expect(await agent.waitUntilClosed() == .eof)
             #expect(seen.state.begun == [0])
+            await agent.close()
             let records = try await proxy.finalRecords()
             #expect(records.map(\.outcome) == (path == Chat.path ? ["completed"] : []))
         }

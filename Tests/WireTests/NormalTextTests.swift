@@ -7,17 +7,19 @@ import Wire
 @Suite struct NormalTextTests {
     /// What an engine could send that must not stand in a line of strict JSON, put where a string or a number begins.
     enum Disturbance: CaseIterable, Sendable {
-        case lineSeparator, nextLine, invalidUTF8, cutUTF8, keys, whiteSpace, nonFinite
+        case texts, keys, tokens
 
         func applied(to body: [UInt8]) -> [UInt8] {
             switch self {
-            case .lineSeparator: body.replacing("\":\"", with: Array("\":\"\u{2028}".utf8))
-            case .nextLine: body.replacing("\":\"", with: Array("\":\"1234567\u{85}".utf8))
-            case .invalidUTF8: body.replacing("\":\"", with: Array("\":\"".utf8) + [0xFF])
-            case .cutUTF8: body.replacing("\":\"", with: Array("\":\"".utf8) + [0xE2, 0x80])
+            case .texts:
+                // Cut short in the end: what follows is another string's, or its end.
+                body.replacing(
+                    "\":\"",
+                    with: Array("\":\"\u{2028}1234567\u{85}x".utf8) + [0xFF] + Array("\u{2029}".utf8) + [0xE2, 0x80])
             case .keys: body.replacing(",\"", with: Array(",\"\u{2029}".utf8) + [0x80] + Array("\":1,\"".utf8))
-            case .whiteSpace: body.replacing(":", with: Array(" : ".utf8), inside: true)
-            case .nonFinite: body.replacing("\":-0", with: Array("\":NaN,\"x\":-0".utf8))
+            case .tokens:
+                body.replacing("\":-0", with: Array("\":NaN,\"x\":-0".utf8))
+                    .replacing("\":", with: Array("\" : ".utf8))
             }
         }
     }
@@ -25,7 +27,7 @@ import Wire
     @Test(arguments: WireSample.replies, Disturbance.allCases)
     func textsThatCallThemselvesNormalAre(sample: WireSample, disturbance: Disturbance) throws {
         let disturbed = disturbance.applied(to: sample.response.body)
-        for reply in [try sample.injectedReply(), try sample.ownReply(), try sample.injectedReply(detail: .compact)] {
+        for reply in [try sample.injectedReply(), try sample.ownReply()] {
             let capture =
                 sample.response.isEventStream
                 ? StreamDriver.run(reply, disturbed).reply.captured() : readWhole(reply, disturbed).reply.captured()
@@ -57,13 +59,12 @@ import Wire
 }
 
 extension [UInt8] {
-    /// Each `pattern` replaced; with `inside` only behind a quote, so that event streams keep their fields.
-    fileprivate func replacing(_ pattern: String, with replacement: [UInt8], inside: Bool = false) -> [UInt8] {
+    fileprivate func replacing(_ pattern: String, with replacement: [UInt8]) -> [UInt8] {
         let pattern = Array(pattern.utf8)
         var result: [UInt8] = []
         var index = 0
         while index < count {
-            if self[index...].starts(with: pattern), !inside || (index > 0 && self[index - 1] == UInt8(ascii: "\"")) {
+            if self[index] == pattern[0], self[index...].starts(with: pattern) {
                 result += replacement
                 index += pattern.count
             } else {
