@@ -1,4 +1,5 @@
 import Dispatch
+import JSONBytes
 import Logging
 import Synchronization
 
@@ -91,7 +92,7 @@ struct LineLogHandler: LogHandler {
     private static func printable(_ value: String) -> String {
         if value.isEmpty { return "-" }
         let isPlain = value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7F }
-        return isPlain ? value : value.debugDescription.replacing("\\'", with: "'")
+        return isPlain ? value : value.debugDescription.replacing(text: "\\'", with: "'")
     }
 
     /// `2026-11-22T09:56:00Z`
