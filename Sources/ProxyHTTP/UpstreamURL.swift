@@ -1,3 +1,5 @@
+import JSONBytes
+
 /// Where the engine is, and how an agent's path becomes one of the engine's.
 package struct UpstreamURL: Hashable, Sendable {
     package struct Invalid: Error, CustomStringConvertible {
@@ -19,7 +21,7 @@ package struct UpstreamURL: Hashable, Sendable {
         func fail(_ reason: String) -> Invalid {
             Invalid(description: "\(reason): expected a URL such as http://127.0.0.1:8000/v1")
         }
-        guard let scheme = text.firstRange(of: "://") else { throw fail("the upstream URL has no scheme") }
+        guard let scheme = text.firstRange(ofText: "://") else { throw fail("the upstream URL has no scheme") }
         switch text[..<scheme.lowerBound].lowercased() {
         case "http": isTLS = false
         case "https": isTLS = true

@@ -14,12 +14,12 @@ package enum Refusal {
         // A failure may mention log-probabilities without being about what is supported.
         if status >= 500
             && !["support", "implement", "unknown", "unrecognized", "not allowed", "requires"].contains(
-                where: text.contains)
+                where: { text.contains(text: $0) })
         {
             return nil
         }
         var next = allowance
-        if injection.ids.contains(where: { id in id.names.contains { text.contains($0) } }) {
+        if injection.ids.contains(where: { id in id.names.contains { text.contains(text: $0) } }) {
             next.tokenIDs = false
             return next
         }
@@ -36,13 +36,15 @@ package enum Refusal {
     private static func withoutQuotedRequest(_ text: String) -> String {
         var kept = Substring()
         var rest = text[...]
-        while let quote = ["'input':", "\"input\":", "input_value="].compactMap({ rest.firstRange(of: $0) }).min(by: {
-            $0.lowerBound < $1.lowerBound
-        }) {
+        while let quote = ["'input':", "\"input\":", "input_value="].compactMap({ rest.firstRange(ofText: $0) }).min(
+            by: {
+                $0.lowerBound < $1.lowerBound
+            })
+        {
             kept += rest[..<quote.lowerBound]
             rest = rest[quote.upperBound...]
             // The next of several errors begins with its type or place.
-            let next = ["'loc':", "\"loc\":"].compactMap { rest.firstRange(of: $0) }.map(\.lowerBound).min()
+            let next = ["'loc':", "\"loc\":"].compactMap { rest.firstRange(ofText: $0) }.map(\.lowerBound).min()
             rest = rest[(next ?? rest.endIndex)...]
         }
         return String(kept + rest)
@@ -51,14 +53,15 @@ package enum Refusal {
     /// Whether a message speaks of log-probabilities as they were asked for. `prompt_logprobs` are never injected;
     /// `top_n_tokens` is what TGI calls `top_logprobs`.
     private static func namesLogprobs(_ text: String, _ injection: Injection) -> Bool {
-        if injection.logprobs == .nProbs && text.contains("n_probs") { return true }
+        if injection.logprobs == .nProbs && text.contains(text: "n_probs") { return true }
         if injection.logprobs == .included && namesInclude(text) { return true }
-        return text.replacing("prompt_logprob", with: "").contains("logprob") || text.contains("top_n_tokens")
+        return text.replacing(text: "prompt_logprob", with: "").contains(text: "logprob")
+            || text.contains(text: "top_n_tokens")
     }
 
     /// Whether an error says that it is about the parameter `include`.
     private static func namesInclude(_ text: String) -> Bool {
-        text.filter { !$0.isWhitespace }.contains(#""param":"include"#)
+        text.filter { !$0.isWhitespace }.contains(text: #""param":"include"#)
     }
 
     /// The most alternatives that a message about a range allows; `nil` if it is about something else.
@@ -69,7 +72,7 @@ package enum Refusal {
         ]
         var speaksOfRange = false
         for phrase in phrases {
-            guard let found = text.firstRange(of: phrase) else { continue }
+            guard let found = text.firstRange(ofText: phrase) else { continue }
             speaksOfRange = true
             let numbers = text[found.upperBound...].prefix(40).split { !$0.isASCII || !$0.isNumber }.compactMap {
                 Int($0)
@@ -85,7 +88,7 @@ extension EngineProfile.IDRequest {
     /// Names in lower case that a message about the field can be told by.
     fileprivate var names: [String] {
         switch self {
-        case .flag(let name) where name.contains("sglext"): ["sglext"]
+        case .flag(let name) where name.contains(text: "sglext"): ["sglext"]
         case .flag(let name): [name]
         case .member(let member, _, let parent): [member, parent]
         }

@@ -1,3 +1,4 @@
+import JSONBytes
 import NIOCore
 import NIOSSL
 import NIOTLS
@@ -35,7 +36,7 @@ final class AgentHandshake: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if case NIOSSLError.handshakeFailed(let reason) = error, "\(reason)".contains("HTTP_REQUEST") {
+        if case NIOSSLError.handshakeFailed(let reason) = error, "\(reason)".contains(text: "HTTP_REQUEST") {
             var output = ReplyOutput(request: ReplyOutput.Request(keepsAlive: false))
             output.reply(with: .badRequest("this port speaks HTTPS: the base URL must begin with https://"))
             let plain = try? context.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self)

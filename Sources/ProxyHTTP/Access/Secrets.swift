@@ -89,7 +89,7 @@ extension ProxySettings {
     var secrets: [String] {
         let parameters = upstream.query.split(separator: "&").filter { parameter in
             let name = parameter.prefix { $0 != "=" }.lowercased()
-            return ["key", "token", "secret", "sig"].contains { name.contains($0) }
+            return ["key", "token", "secret", "sig"].contains { name.contains(text: $0) }
         }
         return [upstreamAPIKey].compactMap(\.self) + parameters.map { String($0.drop { $0 != "=" }.dropFirst()) }
     }

@@ -1,3 +1,4 @@
+import JSONBytes
 import NIOCore
 import NIOSSL
 
@@ -22,7 +23,8 @@ enum CertificateProblem: String, Error {
             self = .otherHost
             return
         }
-        guard case NIOSSLError.handshakeFailed(let reason) = error, "\(reason)".contains("CERTIFICATE_VERIFY_FAILED")
+        guard case NIOSSLError.handshakeFailed(let reason) = error,
+            "\(reason)".contains(text: "CERTIFICATE_VERIFY_FAILED")
         else { return nil }
         self = .untrusted
         guard let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate() else { return }

@@ -1,3 +1,4 @@
+import JSONBytes
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -71,8 +72,10 @@ struct EngineFailure: Error {
 
     /// The reason within BoringSSL's description, which otherwise tells where it was compiled.
     private static func describeTLS(_ description: String) -> String {
-        if description.contains("WRONG_VERSION_NUMBER") { return "TLS: it does not speak TLS" }
-        guard let marker = description.firstRange(of: "OPENSSL_internal:") else { return "TLS: the handshake failed" }
+        if description.contains(text: "WRONG_VERSION_NUMBER") { return "TLS: it does not speak TLS" }
+        guard let marker = description.firstRange(ofText: "OPENSSL_internal:") else {
+            return "TLS: the handshake failed"
+        }
         let reason = description[marker.upperBound...].prefix { $0 != " " && $0 != "]" }
         return "TLS: the handshake failed (\(reason))"
     }

@@ -1,3 +1,4 @@
+import JSONBytes
 import NIOCore
 import NIOHTTP1
 
@@ -45,7 +46,7 @@ struct AgentRequest {
         if !target.hasPrefix("/") && !(target == "*" && head.method == .OPTIONS) {
             // The absolute form, as agents send it that take the proxy for a forward proxy: only the path counts.
             guard target.hasPrefix("http://") || target.hasPrefix("https://"),
-                let scheme = target.firstRange(of: "://")
+                let scheme = target.firstRange(ofText: "://")
             else { return nil }
             let rest = target[scheme.upperBound...]
             let end = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex

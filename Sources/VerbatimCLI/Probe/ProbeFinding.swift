@@ -50,7 +50,7 @@ struct ProbeFinding: Sendable {
     private static func isNoSuchAPI(_ turn: Turn, error: String?) -> Bool {
         if error?.hasPrefix("Unexpected endpoint") ?? false { return true }
         guard [404, 405, 501].contains(turn.status ?? 0) else { return false }
-        return !(error?.lowercased().contains("model") ?? false)
+        return !(error?.lowercased().contains(text: "model") ?? false)
     }
 
     /// The message of the error that the engine answered with.

@@ -1,4 +1,5 @@
 import Dispatch
+import JSONBytes
 import Logging
 import Synchronization
 
@@ -104,7 +105,7 @@ struct LineLogHandler: LogHandler {
         let isPlain = value.utf8.allSatisfy {
             $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") && $0 != 0x7F
         }
-        return isPlain ? value : value.debugDescription.replacing("\\'", with: "'")
+        return isPlain ? value : value.debugDescription.replacing(text: "\\'", with: "'")
     }
 
     /// `2026-11-22T09:56:00Z`

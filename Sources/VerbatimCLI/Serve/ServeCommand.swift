@@ -1,6 +1,5 @@
 import ArgumentParser
 import Logging
-import ServiceLifecycle
 import Verbatim
 
 struct ServeCommand: AsyncParsableCommand {
@@ -82,9 +81,7 @@ struct ServeCommand: AsyncParsableCommand {
                 metadata: ["limit": "\(files)", "needed": "\(needed)"])
         }
         ReadyLine.print(proxy)
-        let group = ServiceGroup(
-            services: [ProxyService(proxy: proxy)], gracefulShutdownSignals: [], logger: configuration.logger)
-        try await ServiceSignals.run(group, of: proxy, until: signals)
+        await ServiceSignals.run(proxy, until: signals)
     }
 
     /// The flags, else the environment, else the defaults.

@@ -32,7 +32,7 @@ package enum EngineRecognition {
 
     /// By the wording of a refusal that only one engine uses.
     package static func profile(forRefusal message: String) -> EngineProfile? {
-        EngineProfile.all.first { $0.marks.refusals.contains { message.contains($0) } }
+        EngineProfile.all.first { $0.marks.refusals.contains { message.contains(text: $0) } }
     }
 
     /// By the fields of a reply, or of an event of one: its fingerprint first, then its own fields, those of its

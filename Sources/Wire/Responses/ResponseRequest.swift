@@ -1,3 +1,5 @@
+import JSONBytes
+
 /// A request to `/responses`.
 struct ResponseRequest: DialectRequest {
     package let document: RequestDocument
@@ -36,6 +38,6 @@ extension EngineProfile {
     /// Whether a model gives token data in the dialect `responses`.
     fileprivate func givesResponseTokens(ofModel model: String) -> Bool {
         let model = model.lowercased()
-        return !modelsWithoutResponseTokens.contains { model.contains($0) }
+        return !modelsWithoutResponseTokens.contains { model.contains(text: $0) }
     }
 }

@@ -1,4 +1,3 @@
-import ServiceLifecycle
 import UnixSignals
 import Verbatim
 
@@ -10,16 +9,6 @@ import Verbatim
     import Darwin
 #endif
 
-/// A started proxy that stops when the service group is shut down.
-struct ProxyService: Service {
-    let proxy: InterceptionProxy
-
-    func run() async throws {
-        try? await gracefulShutdown()
-        await proxy.stop()
-    }
-}
-
 /// The first SIGTERM or SIGINT lets running turns finish; a second one ends the process at once. SIGHUP, which tools send
 /// that rotate logs, opens the trace anew.
 enum ServiceSignals {
@@ -28,10 +17,10 @@ enum ServiceSignals {
         await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
     }
 
-    /// Runs the group until it is told to end, and while it shuts down.
-    static func run(_ group: ServiceGroup, of proxy: InterceptionProxy, until signals: UnixSignalsSequence) async throws
-    {
-        try await withThrowingTaskGroup(of: Void.self) { tasks in
+    /// Waits until the proxy is told to end, and while it stops.
+    static func run(_ proxy: InterceptionProxy, until signals: UnixSignalsSequence) async {
+        let (end, isTold) = AsyncStream.makeStream(of: Never.self)
+        await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 var isStopping = false
                 for await signal in signals {
@@ -43,10 +32,11 @@ enum ServiceSignals {
                     }
                     if isStopping { Process.exit(128 + (signal == .sigint ? SIGINT : SIGTERM)) }
                     isStopping = true
-                    await group.triggerGracefulShutdown()
+                    isTold.finish()
                 }
             }
-            try await group.run()
+            for await _ in end {}
+            await proxy.stop()
             tasks.cancelAll()
         }
     }
