@@ -69,10 +69,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(name: "MockEngine", dependencies: nio, swiftSettings: settings),
+        .systemLibrary(name: "CMalloc"),
         .executableTarget(
             name: "VerbatimCLI",
             dependencies: [
-                "EventStream", "JSONBytes", "MockEngine", "Trace", "Verbatim",
+                "CMalloc", "EventStream", "JSONBytes", "MockEngine", "Trace", "Verbatim",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -62,6 +62,7 @@ struct ServeCommand: AsyncParsableCommand {
         let log = LogWriter()
         let configuration = try proxyConfiguration(environment: Environment.variables, log: log)
         defer { log.flush() }
+        MemoryTuning.apply()
         let files = Process.raiseFileLimit()
         // Before anybody can know that the proxy runs, so that a signal never ends it the hard way.
         let signals = await ServiceSignals.trap()
