@@ -189,12 +189,15 @@ struct CapturedTurn {
             } else {
                 phase = .judging(head)
             }
-        } else if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }),
-            length > facts.maximumReplySize
-        {
-            pass(head, problem: Problem.replyTooLarge, holdsLastByte: true)
         } else {
-            phase = .collecting(head)
+            let length = head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+            if length > facts.maximumReplySize {
+                pass(head, problem: Problem.replyTooLarge, holdsLastByte: true)
+            } else {
+                // To grow by and by would move it again and again.
+                collected.reserveCapacity(max(0, length))
+                phase = .collecting(head)
+            }
         }
         return .nothing
     }
