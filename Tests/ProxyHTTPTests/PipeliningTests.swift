@@ -4,7 +4,7 @@ import Testing
 import Verbatim
 
 /// Requests that arrive while one is being answered wait for their turn, and the agent is not read without end.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct PipeliningTests {
+@Suite(.onOwnThreads, .timeLimit(.minutes(5))) struct PipeliningTests {
     /// What the engine has seen of the requests, which carry numbers.
     private struct Seen {
         var begun: [Int] = []

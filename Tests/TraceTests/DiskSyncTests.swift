@@ -5,7 +5,7 @@ import Testing
 @testable import Trace
 
 /// `--trace-sync disk`
-@Suite(.timeLimit(.minutes(1))) struct DiskSyncTests {
+@Suite(.timeLimit(.minutes(5))) struct DiskSyncTests {
     private let folder: TemporaryFolder
     private let faults = FaultyFileSystem()
 

@@ -5,7 +5,7 @@ import Testing
 @testable import Trace
 
 /// Records that are handed over together.
-@Suite(.timeLimit(.minutes(1))) struct SubmissionTests {
+@Suite(.timeLimit(.minutes(5))) struct SubmissionTests {
     private let folder: TemporaryFolder
     private let faults = FaultyFileSystem()
     /// What each turn was told, in order.
