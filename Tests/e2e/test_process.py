@@ -32,7 +32,7 @@ def test_no_more_file_descriptors(tmp_path):
         began = time.monotonic()
         process, url = start(upstream, tmp_path / "trace.jsonl", stderr=errors, **limit)
         try:
-            assert "limit of open files is too low" in log.read_text()
+            eventually(lambda: "limit of open files is too low" in log.read_text(), "the proxy warns of the limit")
             address = ("127.0.0.1", int(url.rsplit(":", 1)[1].removesuffix("/v1")))
             connections = [socket.create_connection(address, timeout=SECONDS) for _ in range(100)]
             eventually(lambda: log.read_text().count("cannot accept connections") > 1, "the proxy says what it lacks")
