@@ -15,7 +15,7 @@ import Synchronization
 ///
 /// Whoever started the proxy may never read its standard error. A full pipe must not stop the event loops, so that lines
 /// wait in a bounded queue; what does not fit is dropped, and the number of dropped lines is told when there is room.
-/// Lines that come within the same few milliseconds are written together.
+/// Lines that come within the same few milliseconds are written together, but for urgent ones, which do not wait.
 final class LogWriter: Sendable {
     private struct State {
         var waiting: [UInt8] = []
@@ -31,7 +31,7 @@ final class LogWriter: Sendable {
     private let state = Mutex(State())
     private let queue = DispatchQueue(label: "verbatim.log")
 
-    func write(_ line: String) {
+    func write(_ line: String, isUrgent: Bool) {
         let starts = state.withLock { state in
             if state.waiting.count + line.utf8.count > Self.capacity {
                 state.dropped += 1
@@ -41,7 +41,11 @@ final class LogWriter: Sendable {
             defer { state.isWriting = true }
             return !state.isWriting
         }
-        if starts { queue.asyncAfter(deadline: .now() + Self.delay) { self.drain() } }
+        if isUrgent {
+            queue.async { self.drain() }
+        } else if starts {
+            queue.asyncAfter(deadline: .now() + Self.delay) { self.drain() }
+        }
     }
 
     /// Waits until all lines are written, but not for a reader that does not read.
@@ -96,7 +100,7 @@ struct LineLogHandler: LogHandler {
             line += Self.printable(text)
         }
         line += "\n"
-        writer.write(line)
+        writer.write(line, isUrgent: event.level >= .warning)
     }
 
     /// Nothing in a value can end the line or look like another field.
