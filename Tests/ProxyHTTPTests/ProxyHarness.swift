@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import MockEngine
+import NIOCore
 import ProxyHTTP
 import TestSupport
 import Trace
@@ -98,6 +99,8 @@ func withServer(
     var settings = ProxySettings(upstream: try UpstreamURL(engine.url))
     settings.port = 0
     settings.engine = .vllm
+    // However busy the machine is, connections are kept from one request to the next.
+    settings.engineKeepAlive = .hours(1)
     configure(&settings)
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let server = try await ProxyServer.start(settings, recorder: recorder, logger: logger)

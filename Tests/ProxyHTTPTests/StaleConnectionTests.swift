@@ -2,7 +2,8 @@ import MockEngine
 import Synchronization
 import TestSupport
 import Testing
-import Verbatim
+
+@testable import ProxyHTTP
 
 /// A kept connection that the engine closes while the next request is on its way.
 @Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct StaleConnectionTests {
@@ -16,7 +17,7 @@ import Verbatim
     }
 
     @Test func costsTheAgentNoError() async throws {
-        try await withProxy({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
+        try await withServer({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
             for _ in 1...3 { #expect(try await proxy.chat().status == 200) }
             let records = try await proxy.finalRecords()
             #expect(records.map(\.turn) == [1, 2, 3] && records.allSatisfy { $0.outcome == "completed" })
@@ -26,7 +27,7 @@ import Verbatim
     }
 
     @Test func neitherWhereItPasses() async throws {
-        try await withProxy({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
+        try await withServer({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
             for _ in 1...3 {
                 let response = try await get(port: proxy.port, path: "/v1/models")
                 #expect(response.status != 502)
@@ -36,7 +37,7 @@ import Verbatim
 
     /// What has a body that has been passed on already is not repeated.
     @Test func anUploadIsNotRepeated() async throws {
-        try await withProxy({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
+        try await withServer({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
             _ = try await get(port: proxy.port, path: "/v1/models")
             let response = try await post(port: proxy.port, path: "/v1/files", body: "x")
             #expect(response.status == 502)
@@ -46,7 +47,7 @@ import Verbatim
     /// An engine that never answers such a request is asked twice, not for ever.
     @Test func isRepeatedOnce() async throws {
         let hasServed = Mutex(false)
-        try await withProxy(
+        try await withServer(
             { $0.threads = 1 },
             script: { exchange in
                 let isFirst = hasServed.withLock { served in
