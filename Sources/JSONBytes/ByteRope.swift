@@ -1,7 +1,8 @@
 /// Bytes that grow at the end, in pieces that are never moved and are shared, not copied, when a rope becomes a part of
 /// another.
 ///
-/// What is unused of the last piece is at most a quarter of the whole, or 64 bytes.
+/// A new piece has room for a quarter of the whole, for at least 64 bytes and at most 16 KB; one that ``append(_:)`` lets a
+/// closure write to may grow as arrays do.
 package struct ByteRope: Sendable {
     private static let smallestPiece = 64
     private static let largestPiece = 16 << 10
