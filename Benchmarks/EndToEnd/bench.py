@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, at most 90 s")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about a minute and a half")
     parser.add_argument(
         "--against", action="append", default=[], metavar="NAME='COMMAND LINE'",
         help="another proxy; {upstream} is the engine's URL, {port} where to listen")
