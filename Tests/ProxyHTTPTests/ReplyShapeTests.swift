@@ -8,6 +8,18 @@ import Verbatim
 @Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct ReplyShapeTests {
     private static let json = ("Content-Type", "application/json")
 
+    /// Nothing is made of a length that is only claimed, however much may come.
+    @Test func aLengthBeyondAllMemory() async throws {
+        try await withServer({ $0.maximumReplySize = .max }) { exchange in
+            try await exchange.send(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9000000000000000000\r\n\r\n{")
+            await exchange.close()
+        } _: { proxy in
+            let response = try await proxy.chat()
+            #expect(response.status == 502)
+        }
+    }
+
     /// A whole reply to a request for a stream is treated as what it is.
     @Test func aWholeReplyToAStreamRequest() async throws {
         try await withProxy(script: { exchange in

@@ -147,6 +147,9 @@ struct CapturedTurn {
     /// Most bytes that wait behind a terminal event for its record.
     private static let waitingLimit = 64 << 10
 
+    /// Most bytes that room is made for before they come.
+    private static let reservedLimit = 64 << 20
+
     /// Whether more of the reply can be taken.
     var takesMore: Bool { !isRecording || reader.unclaimedBytes < Self.waitingLimit }
 
@@ -194,8 +197,8 @@ struct CapturedTurn {
             if length > facts.maximumReplySize {
                 pass(head, problem: Problem.replyTooLarge, holdsLastByte: true)
             } else {
-                // To grow by and by would move it again and again.
-                collected.reserveCapacity(max(0, length))
+                // To grow by and by would move it again and again. More than that the head alone is not trusted for.
+                collected.reserveCapacity(min(max(0, length), Self.reservedLimit))
                 phase = .collecting(head)
             }
         }
