@@ -1,11 +1,11 @@
-/// Bytes that grow at the end, in pieces that are never moved and are shared, not copied, when a rope becomes a part of
-/// another.
+/// Bytes that grow at the end, in pieces that are shared, not copied, when a rope becomes a part of another.
 ///
-/// A new piece has room for a quarter of the whole, for at least 64 bytes and at most 16 KB; one that ``append(_:)`` lets a
-/// closure write to may grow as arrays do.
+/// Room is made for a sixteenth of the whole, for at least 128 bytes and at most 16 KB. Small pieces are moved for it, since
+/// many would take more room than they hold; one of 8 KB stays where it is.
 package struct ByteRope: Sendable {
-    private static let smallestPiece = 64
-    private static let largestPiece = 16 << 10
+    private static let smallestRoom = 128
+    private static let largestRoom = 16 << 10
+    private static let largestMoved = 8 << 10
 
     private var pieces: [[UInt8]] = []
     private var last: [UInt8] = []
@@ -42,18 +42,18 @@ package struct ByteRope: Sendable {
         count += text.utf8CodeUnitCount
     }
 
-    /// Lets `write` append to what is there.
-    package mutating func append<Result>(_ write: (inout [UInt8]) -> Result) -> Result {
-        makeRoom(for: 1)
-        let length = last.count
-        defer { count += last.count - length }
+    /// Lets `write` append to what is there. `length` is how much that will be; if it is more, a piece doubles.
+    package mutating func append<Result>(about length: Int, _ write: (inout [UInt8]) -> Result) -> Result {
+        makeRoom(for: length)
+        let start = last.count
+        defer { count += last.count - start }
         return write(&last)
     }
 
     /// Shares the pieces of `other`, unless there is room for a copy: what is left unused is always less than what comes
     /// behind it.
     package mutating func append(_ other: ByteRope) {
-        if other.count < Self.smallestPiece || other.count <= last.capacity - last.count {
+        if other.count < Self.smallestRoom || other.count <= last.capacity - last.count {
             for piece in other.pieces { append(piece) }
             append(other.last)
             return
@@ -67,12 +67,13 @@ package struct ByteRope: Sendable {
 
     @inline(__always)
     private mutating func makeRoom(for length: Int) {
-        if last.capacity - last.count < length { startPiece(for: length) }
+        if last.capacity - last.count < length { makeNewRoom(for: length) }
     }
 
-    private mutating func startPiece(for length: Int) {
-        seal()
-        last.reserveCapacity(max(length, min(max(count / 4, Self.smallestPiece), Self.largestPiece)))
+    private mutating func makeNewRoom(for length: Int) {
+        let room = min(max(count / 16, Self.smallestRoom), Self.largestRoom)
+        if last.count >= Self.largestMoved { seal() }
+        last.reserveCapacity(last.count + max(length, room))
     }
 
     private mutating func seal() {

@@ -83,7 +83,7 @@ package struct JSONList: Equatable, Sendable {
     @discardableResult
     package mutating func append(_ range: Range<Int>, of text: Span<UInt8>) -> JSONNormalizer.Losses {
         separate()
-        return rope.append { JSONNormalizer.append(range, of: text, to: &$0) }
+        return rope.append(about: range.count) { JSONNormalizer.append(range, of: text, to: &$0) }
     }
 
     /// Appends the JSON text of one value, normalized already.
@@ -94,7 +94,7 @@ package struct JSONList: Equatable, Sendable {
 
     package mutating func append(_ value: Int) {
         separate()
-        rope.append { $0.append(contentsOf: String(value).utf8) }
+        rope.append(Array(String(value).utf8))
     }
 
     package mutating func appendNull() {
@@ -114,7 +114,7 @@ package struct JSONList: Equatable, Sendable {
             rope.append(copying: text, range)
             return []
         }
-        return rope.append { JSONNormalizer.append(range, of: text, to: &$0) }
+        return rope.append(about: range.count) { JSONNormalizer.append(range, of: text, to: &$0) }
     }
 
     /// The list as a JSON array.

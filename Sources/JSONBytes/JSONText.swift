@@ -34,6 +34,11 @@ extension [UInt8] {
 }
 
 extension ByteRope {
+    /// Appends what stands between a string's quotes, normalized.
+    package mutating func append(contentOf string: JSONString, of text: Span<UInt8>) -> JSONNormalizer.Losses {
+        append(about: string.content.count) { JSONNormalizer.append(contentOf: string, of: text, to: &$0) }
+    }
+
     /// Appends `"name":`, behind a comma unless `isFirst`.
     package mutating func append(key name: StaticString, isFirst: Bool = false) {
         append(isFirst ? "\"" : ",\"")

@@ -26,7 +26,9 @@ enum HeaderRules {
         if let apiKey { replacements += credentials(apiKey, insteadOf: headers, isAnthropic: isAnthropic) }
         if acceptsIdentityOnly { replacements.append(("Accept-Encoding", "identity")) }
         if let bodyLength { replacements.append(("Content-Length", String(bodyLength))) }
-        let replaced = Set(replacements.map { $0.name.lowercased() })
+        // Those that come first are replaced, the others dropped.
+        let replaced = replacements.map { $0.name.lowercased() }
+        var isPlaced = replaced.map { _ in false }
 
         var named = namedByConnection(headers)
         // Whatever the parser lets through: a message is framed in one way only.
@@ -38,14 +40,16 @@ enum HeaderRules {
             if hopByHop.contains(lowercased) || named.contains(lowercased) || ownToProxy.contains(lowercased) {
                 continue
             }
-            if let index = replacements.firstIndex(where: { $0.name.lowercased() == lowercased }) {
-                let replacement = replacements.remove(at: index)
-                result.add(name: name, value: replacement.value)
-            } else if !replaced.contains(lowercased) {
+            if let index = replaced.firstIndex(of: lowercased) {
+                if !isPlaced[index] { result.add(name: name, value: replacements[index].value) }
+                isPlaced[index] = true
+            } else {
                 result.add(name: name, value: value)
             }
         }
-        for replacement in replacements { result.add(name: replacement.name, value: replacement.value) }
+        for (index, replacement) in replacements.enumerated() where !isPlaced[index] {
+            result.add(name: replacement.name, value: replacement.value)
+        }
         return result
     }
 

@@ -14,18 +14,19 @@ struct TurnLog: Sendable {
         logger.log(
             level: isKept ? .info : .error, "turn",
             metadata: [
-                "turn": "\(record.turn)",
-                "session": "\(record.sessionID)",
-                "model": "\(Self.model(of: record))",
-                "status": "\(record.status.map(String.init) ?? "-")",
-                "outcome": "\(record.outcome.rawValue)",
-                "tokens": "\(record.choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) })",
-                "seconds": "\(Self.milliseconds(record.latency))",
-                "ttft": "\(record.timeToFirstToken.map(Self.milliseconds) ?? "-")",
-                "engine": "\(record.engine ?? "-")",
-                "capture": "\(record.level.rawValue)",
-                "complete": "\(record.isComplete)",
-                "problems": "\(record.problems.joined(separator: ","))",
+                "turn": .string(String(record.turn)),
+                "session": .string(record.sessionID),
+                "model": .string(Self.model(of: record)),
+                "status": .string(record.status.map { String($0) } ?? "-"),
+                "outcome": .string(record.outcome.rawValue),
+                "tokens": .string(
+                    String(record.choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) })),
+                "seconds": .string(Self.milliseconds(record.latency)),
+                "ttft": .string(record.timeToFirstToken.map(Self.milliseconds) ?? "-"),
+                "engine": .string(record.engine ?? "-"),
+                "capture": .string(record.level.rawValue),
+                "complete": .string(record.isComplete ? "true" : "false"),
+                "problems": .string(record.problems.joined(separator: ",")),
             ])
     }
 

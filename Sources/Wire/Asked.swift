@@ -22,8 +22,8 @@ extension EngineProfile {
         guard policy.wantsTokenData, !asked.isFaulty else { return injection }
         let asking = asking(in: situation)
         if asking.logprobs != .never && !asked.logprobs && allowance.logprobs {
-            var top = max(policy.topLogprobs, minimumTopLogprobs)
-            for maximum in [maximumTopLogprobs, allowance.maximumTopLogprobs] {
+            var top = max(policy.topLogprobs, self.minimumTopLogprobs)
+            for maximum in [self.maximumTopLogprobs, allowance.maximumTopLogprobs] {
                 if let maximum { top = min(top, maximum) }
             }
             injection.topLogprobs = top
@@ -43,7 +43,7 @@ extension EngineProfile {
         let hasLogprobs = canLogprobs && (asked.logprobs || injection.topLogprobs != nil)
         let hasIDs =
             !asked.ids.isEmpty || !injection.ids.isEmpty
-            || (hasLogprobs && (entriesCarryIDs || self == .generic))
+            || (hasLogprobs && (self.entriesCarryIDs || self == .generic))
         return switch (hasIDs, hasLogprobs) {
         case (true, true): .tokens
         case (false, true): .logprobs

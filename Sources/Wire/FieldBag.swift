@@ -13,6 +13,8 @@ struct FieldBag: Sendable {
 
     /// Most fields that are kept; no engine has a tenth of that.
     private static let limit = 1024
+    /// How many bytes of values that have been replaced may stay.
+    private static let tolerated = 256
 
     private var fields: [Field] = []
     /// All keys and values, and values that others have taken the place of. In one piece, since each instalment is compared
@@ -22,6 +24,9 @@ struct FieldBag: Sendable {
     private(set) var losses: JSONNormalizer.Losses = []
     /// Where the next key is expected: instalments mostly repeat the same keys in the same order.
     private var next = 0
+
+    /// About as long is the text of all fields.
+    var length: Int { bytes.count - unused + 2 * fields.count }
 
     mutating func restart() { next = 0 }
 
@@ -96,7 +101,7 @@ struct FieldBag: Sendable {
     private mutating func replace(_ index: Int, by value: Range<Int>) {
         unused += fields[index].value.count
         fields[index].value = value
-        if unused > 4096 && unused > bytes.count / 2 { removeUnused() }
+        if unused > Self.tolerated && unused > bytes.count / 2 { removeUnused() }
     }
 
     private mutating func removeUnused() {

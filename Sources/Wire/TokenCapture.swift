@@ -163,13 +163,21 @@ struct TokenCapture: Sendable {
         }
         repetition.end()
         guard keepsEntries else { return }
-        var list = (isRefusal ? refusal : content) ?? JSONList()
-        if isRefusal { refusal = nil } else { content = nil }
-        if let first {
+        let elements = (first ?? last)..<last
+        if isRefusal {
             losses.formUnion(
-                list.append(elements: first..<last, count: count, of: text, isNormal: cursor.isNormal))
+                Self.append(elements, count: count, of: text, isNormal: cursor.isNormal, to: &refusal))
+        } else {
+            losses.formUnion(
+                Self.append(elements, count: count, of: text, isNormal: cursor.isNormal, to: &content))
         }
-        if isRefusal { refusal = list } else { content = list }
+    }
+
+    private static func append(
+        _ elements: Range<Int>, count: Int, of text: Span<UInt8>, isNormal: Bool, to list: inout JSONList?
+    ) -> JSONNormalizer.Losses {
+        if list == nil { list = JSONList() }
+        return list?.append(elements: elements, count: count, of: text, isNormal: isNormal) ?? []
     }
 
     /// What an entry says of its token. An element that is no object says nothing, but stands for a token all the same.

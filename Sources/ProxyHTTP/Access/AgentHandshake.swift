@@ -40,7 +40,7 @@ final class AgentHandshake: ChannelInboundHandler, RemovableChannelHandler {
             var output = ReplyOutput(request: ReplyOutput.Request(keepsAlive: false))
             output.reply(with: .badRequest("this port speaks HTTPS: the base URL must begin with https://"))
             let plain = try? context.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self)
-            for segment in output.take() { plain?.writeAndFlush(NIOAny(segment), promise: nil) }
+            plain?.writeAndFlush(NIOAny(output.take().last), promise: nil)
         }
         context.fireErrorCaught(error)
     }

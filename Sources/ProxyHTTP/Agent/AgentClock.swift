@@ -24,17 +24,15 @@ final class AgentClock {
 
     private static let farewellTime = TimeAmount.seconds(30)
 
-    private let loop: any EventLoop
-    private let settings: ProxySettings
+    private let loop: LoopContext
     private let onTimeout: (Wait) -> Void
     private(set) var wait = Wait.nothing
     private var deadline = NIODeadline.distantFuture
     private var timer: Scheduled<Void>?
     private var timerDeadline = NIODeadline.distantFuture
 
-    init(loop: any EventLoop, settings: ProxySettings, onTimeout: @escaping (Wait) -> Void) {
+    init(in loop: LoopContext, onTimeout: @escaping (Wait) -> Void) {
         self.loop = loop
-        self.settings = settings
         self.onTimeout = onTimeout
     }
 
@@ -59,11 +57,11 @@ final class AgentClock {
 
     private func limit(of wait: Wait) -> TimeAmount? {
         switch wait {
-        case .firstByte, .head: settings.headTimeout
-        case .body: settings.bodyTimeout
-        case .nextRequest: settings.keepAlive
+        case .firstByte, .head: loop.settings.headTimeout
+        case .body: loop.settings.bodyTimeout
+        case .nextRequest: loop.settings.keepAlive
         // The connection is still in use: it may be slow, or the agent busy.
-        case .end: settings.requestTimeout
+        case .end: loop.settings.requestTimeout
         case .farewell: Self.farewellTime
         case .nothing: nil
         }
@@ -72,7 +70,7 @@ final class AgentClock {
     private func schedule() {
         timer?.cancel()
         timerDeadline = deadline
-        timer = loop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in self?.ring() }
+        timer = loop.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in self?.ring() }
     }
 
     private func ring() {

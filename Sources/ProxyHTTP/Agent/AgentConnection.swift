@@ -44,7 +44,7 @@ final class AgentConnection: ChannelInboundHandler {
     private var lastArrival = NIODeadline.now()
     private var isClosed = false
     private var admission = AgentLimit.Admission.admitted
-    private lazy var clock = AgentClock(loop: loop.eventLoop, settings: loop.settings) { [weak self] wait in
+    private lazy var clock = AgentClock(in: loop) { [weak self] wait in
         self?.timeOut(wait)
     }
 
@@ -61,14 +61,15 @@ final class AgentConnection: ChannelInboundHandler {
     // the exchange is free to change meanwhile.
 
     /// Writes a part of the reply.
-    func write(_ segments: [ByteBuffer]) {
+    func write(_ segments: ReplyOutput.Segments) {
         guard let context, !isClosed, !segments.isEmpty else { return }
-        for segment in segments { context.write(wrapOutboundOut(segment), promise: nil) }
+        for segment in segments.front { context.write(wrapOutboundOut(segment), promise: nil) }
+        if segments.last.readableBytes > 0 { context.write(wrapOutboundOut(segments.last), promise: nil) }
         context.flush()
     }
 
     /// Ends the reply with its last bytes; `closes` if the connection cannot serve another request.
-    func finish(_ segments: [ByteBuffer], closes: Bool) {
+    func finish(_ segments: ReplyOutput.Segments, closes: Bool) {
         mustClose = mustClose || closes || loop.isDraining
         guard let context, !isClosed else { return }
         if !mustClose && isRequestComplete {
@@ -80,8 +81,8 @@ final class AgentConnection: ChannelInboundHandler {
         isClosing = true
         clock.start(.end)
         let written = context.eventLoop.makePromise(of: Void.self)
-        for segment in segments.dropLast() { context.write(wrapOutboundOut(segment), promise: nil) }
-        context.writeAndFlush(wrapOutboundOut(segments.last ?? ByteBuffer()), promise: written)
+        for segment in segments.front { context.write(wrapOutboundOut(segment), promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(segments.last), promise: written)
         written.futureResult.assumeIsolated().whenComplete { _ in self.closeGracefully() }
     }
 

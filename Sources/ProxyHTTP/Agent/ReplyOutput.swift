@@ -32,8 +32,16 @@ struct ReplyOutput {
     private(set) var isHeadWritten = false
     private(set) var isEnded = false
     private var framing = Framing.none
-    private var segments: [ByteBuffer] = []
+    private var front: [ByteBuffer] = []
     private var buffer = ByteBuffer()
+
+    /// What is to be written, in order.
+    struct Segments {
+        fileprivate(set) var front: [ByteBuffer] = []
+        fileprivate(set) var last = ByteBuffer()
+
+        var isEmpty: Bool { front.isEmpty && last.readableBytes == 0 }
+    }
 
     struct Request {
         var isHead = false
@@ -138,17 +146,14 @@ struct ReplyOutput {
     }
 
     /// What is to be written now.
-    mutating func take() -> [ByteBuffer] {
-        defer {
-            segments.removeAll(keepingCapacity: true)
-            buffer = ByteBuffer()
-        }
-        return buffer.readableBytes == 0 ? segments : segments + [buffer]
+    mutating func take() -> Segments {
+        defer { discard() }
+        return Segments(front: front, last: buffer)
     }
 
     /// Forgets what has not been taken.
     mutating func discard() {
-        segments.removeAll()
+        front = []
         buffer = ByteBuffer()
     }
 
@@ -174,8 +179,8 @@ struct ReplyOutput {
             buffer.writeImmutableBuffer(bytes)
             return
         }
-        if buffer.readableBytes > 0 { segments.append(buffer) }
-        segments.append(bytes)
+        if buffer.readableBytes > 0 { front.append(buffer) }
+        front.append(bytes)
         buffer = ByteBuffer()
     }
 }

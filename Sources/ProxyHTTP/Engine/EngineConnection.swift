@@ -35,7 +35,8 @@ final class EngineConnection: ChannelDuplexHandler {
     private let handshake: EventLoopPromise<Void>?
     private var context: ChannelHandlerContext?
     private var state = State.idle
-    private weak var delegate: (any EngineDelegate)?
+    /// Kept until its exchange ends, in one way or another.
+    private var delegate: (any EngineDelegate)?
     private var error: (any Error)?
     private var keepsAlive = false
     private var hasSentRequest = false

@@ -93,7 +93,6 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     private func begin(_ parsed: any DialectRequest) {
         let now = NIODeadline.now()
-        let settings = loop.settings
         let headers = request.head.headers
         let identity = SessionIdentity(
             named: request.namedSession, isBound: request.isBound, headers: headers,
@@ -112,16 +111,16 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             dialect: dialect,
             path: request.receivedPath,
             timestamp: WallClock.now(),
-            policy: settings.policy,
-            maximumReplySize: settings.maximumReplySize,
-            maximumEventSize: settings.maximumEventSize,
+            policy: loop.settings.policy,
+            maximumReplySize: loop.settings.maximumReplySize,
+            maximumEventSize: loop.settings.maximumEventSize,
             secrets: Secrets(configured: loop.server.secrets, headers: headers)
         )
         let plan = CapturedTurn.plan(
-            parsed, policy: settings.policy, knowledge: loop.knowledge, dialect: dialect, at: now)
+            parsed, policy: loop.settings.policy, knowledge: loop.knowledge, dialect: dialect, at: now)
         turn = CapturedTurn(
             facts: facts, request: parsed, plan: plan, knowledge: loop.knowledge, output: output, at: now)
-        clock.start(settings) { [weak self] in
+        clock.start(loop.settings) { [weak self] in
             self?.isListening ?? false
         } onTimeout: { [weak self] message in
             self?.perform { $0.timedOut(message, at: .now()) }
@@ -132,9 +131,10 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     /// Sends the first attempt, or waits for what another turn finds out about the engine.
     private func enter(at now: NIODeadline) {
-        guard let turn, turn.needsTrial else { return sendAttempt() }
+        let trial = turn?.inPlace { $0.needsTrial ? $0.circumstances : nil }
+        guard let trial = trial ?? nil else { return sendAttempt() }
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
-        let admission = loop.knowledge.trials.admit(turn.circumstances, at: now) {
+        let admission = loop.knowledge.trials.admit(trial, at: now) {
             bound.eventLoop.execute { bound.value.stopWaiting() }
         }
         switch admission {
@@ -146,7 +146,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             loop.eventLoop.assumeIsolated().scheduleTask(deadline: end) { [weak self] in self?.stopWaiting() }
         case .go: sendAttempt()
         case .first:
-            self.turn?.isTrial = true
+            turn?.isTrial = true
             sendAttempt()
         }
     }
@@ -154,7 +154,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     private func stopWaiting() {
         guard awaitsTrial else { return }
         awaitsTrial = false
-        guard !isOver, turn?.isRecording == false else { return }
+        guard !isOver, !isRecording else { return }
         let now = NIODeadline.now()
         turn?.planAgain(at: now)
         if let refusal = turn?.refuseIfUnsatisfying(at: now) { return perform { _ in refusal } }
@@ -168,7 +168,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         let current = attempt
         let pool = loop.pool
         pool.connect(fresh: fresh) { [weak self] result in
-            guard let self, !isOver, attempt == current, turn?.isRecording == false else {
+            guard let self, !isOver, attempt == current, !isRecording else {
                 if case .success(let connection) = result { pool.giveBack(connection) }
                 return
             }
@@ -180,7 +180,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     }
 
     private func send(on connection: EngineConnection) {
-        guard let prepared = turn?.prepared else { return }
+        guard let body = turn?.prepared.body else { return }
         engine = connection
         turn?.attemptWasSent(at: .now())
         let upstream = loop.settings.upstream
@@ -190,21 +190,24 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             uri: upstream.target(path: "/v1" + dialect.route, query: request.query),
             headers: HeaderRules.forEngine(
                 request.head.headers, authority: upstream.authority, apiKey: loop.settings.upstreamAPIKey,
-                isAnthropic: request.isAnthropic, acceptsIdentityOnly: true, bodyLength: prepared.body.count)
+                isAnthropic: request.isAnthropic, acceptsIdentityOnly: true, bodyLength: body.count)
         )
         connection.start(head, for: self)
-        connection.send(body: ByteBuffer(bytes: prepared.body))
+        connection.send(body: ByteBuffer(bytes: body))
         connection.endRequest()
     }
 
-    var takesMore: Bool { !isOver && agent.isWritable && turn?.takesMore ?? false }
+    var takesMore: Bool { !isOver && agent.isWritable && turn?.inPlace { $0.takesMore } ?? false }
+
+    /// Whether there is no turn that could still be changed.
+    private var isRecording: Bool { turn?.inPlace { $0.isRecording } ?? true }
 
     /// Whether the engine is to speak next.
-    private var isListening: Bool { agent.isWritable && turn?.isRecording == false }
+    private var isListening: Bool { agent.isWritable && !isRecording }
 
     func engineDidSend(head: HTTPResponseHead, reason: String) {
         perform(flushes: false) { $0.engineSent(head: head, reason: reason, at: .now()) }
-        guard turn?.isJudging ?? false else { return }
+        guard turn?.inPlace({ $0.isJudging }) ?? false else { return }
         let current = attempt
         loop.eventLoop.assumeIsolated().scheduleTask(in: loop.settings.refusalTime) { [weak self] in
             guard let self, attempt == current else { return }
@@ -274,7 +277,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     // MARK: Decisions
 
     private func perform(flushes: Bool = true, _ event: (inout CapturedTurn) -> CapturedTurn.Action) {
-        guard !isOver, let action = turn?.modify(event) else { return }
+        guard !isOver, let action = turn?.inPlace(event) else { return }
         clock.touch(at: .now())
         switch action {
         case .nothing: break
@@ -291,7 +294,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             isOver = true
             clock.cancel()
             let closes = turn?.output.mustClose ?? true
-            agent.finish(turn?.output.take() ?? [], closes: closes)
+            agent.finish(turn?.output.take() ?? ReplyOutput.Segments(), closes: closes)
             return
         case .abort:
             isOver = true
@@ -306,7 +309,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     private func flush() {
         if isOver { return }
-        agent.write(turn?.output.take() ?? [])
+        if let segments = turn?.output.take() { agent.write(segments) }
         engine?.readMore()
     }
 
@@ -333,8 +336,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 }
 
 extension CapturedTurn {
-    /// Lets a change be made in place through optional chaining.
-    fileprivate mutating func modify<Result>(_ change: (inout CapturedTurn) -> Result) -> Result {
-        change(&self)
+    /// Lets a turn be changed, or looked at, where it is: what is asked of an optional one is asked of a copy.
+    fileprivate mutating func inPlace<Result>(_ body: (inout CapturedTurn) -> Result) -> Result {
+        body(&self)
     }
 }

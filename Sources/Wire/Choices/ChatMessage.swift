@@ -13,7 +13,7 @@ struct ChatMessage: Sendable {
         let key: [UInt8]
         var kind = Kind.null
         /// What stands between the quotes of a text, or the JSON text of another value.
-        var text: [UInt8] = []
+        var text = ByteRope()
         var list = JSONList()
         var calls: [ToolCall] = []
 
@@ -25,7 +25,7 @@ struct ChatMessage: Sendable {
 
         mutating func set(_ value: [UInt8]) {
             kind = .value
-            text = value
+            text = ByteRope(value)
         }
     }
 
@@ -93,39 +93,42 @@ struct ChatMessage: Sendable {
         fields.reduce(0) { $0 + ($1.isNamed("content", "refusal") ? $1.text.count : 0) }
     }
 
-    /// The message as a JSON object.
-    var json: [UInt8] {
-        var object = Array("{".utf8)
-        if !fields.contains(where: { $0.key == Array(#""role""#.utf8) }) {
-            object.append(contentsOf: #""role":"assistant""#.utf8)
+    /// Appends the message as a JSON object.
+    func append(to rope: inout ByteRope) {
+        rope.append("{")
+        var isFirst = true
+        if !fields.contains(where: { $0.isNamed("role") }) {
+            rope.append(#""role":"assistant""#)
+            isFirst = false
         }
         for field in fields {
-            if object.count > 1 { object.append(UInt8(ascii: ",")) }
-            object.append(contentsOf: field.key)
-            object.append(UInt8(ascii: ":"))
+            if !isFirst { rope.append(",") }
+            isFirst = false
+            rope.append(field.key)
+            rope.append(":")
             switch field.kind {
-            case .null: object.append(contentsOf: "null".utf8)
+            case .null: rope.append("null")
             case .text:
-                object.append(UInt8(ascii: "\""))
-                object.append(contentsOf: field.text)
-                object.append(UInt8(ascii: "\""))
-            case .list: object.append(contentsOf: field.list.array)
-            case .value: object.append(contentsOf: field.text)
-            case .call: object.append(contentsOf: field.calls[0].functionJSON)
+                rope.append("\"")
+                rope.append(field.text)
+                rope.append("\"")
+            case .list: rope.append(field.list)
+            case .value: rope.append(field.text)
+            case .call: rope.append(field.calls[0].functionJSON)
             case .calls:
                 var list = JSONList()
                 for call in field.calls.sorted(by: { ($0.index ?? 0) < ($1.index ?? 0) }) { list.append(call.json) }
-                object.append(contentsOf: list.array)
+                rope.append(list)
             }
         }
-        object.append(UInt8(ascii: "}"))
-        return object
+        rope.append("}")
     }
 
     // MARK: Fields
 
     private mutating func index(of key: JSONString, in text: Span<UInt8>) -> Int {
-        if let index = fields.firstIndex(where: { $0.key.equals(key.quoted, of: text) }) { return index }
+        // By place: what looks at elements copies them.
+        for index in fields.indices where fields[index].key.equals(key.quoted, of: text) { return index }
         fields.append(Field(key: JSONNormalizer.normalized(key.quoted, of: text)))
         return fields.count - 1
     }
@@ -137,7 +140,7 @@ struct ChatMessage: Sendable {
             let string = JSONString(quoted: value.range, hasEscapes: true)
             if !string.content.isEmpty { hasOutput = true }
             fields[index].kind = .text
-            losses.formUnion(JSONNormalizer.append(contentOf: string, of: text, to: &fields[index].text))
+            losses.formUnion(fields[index].text.append(contentOf: string, of: text))
         case (.array, .null), (.array, .list):
             fields[index].kind = .list
             appendElements(of: value, to: index, of: text)

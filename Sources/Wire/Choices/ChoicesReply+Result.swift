@@ -115,7 +115,7 @@ extension ChoicesReply {
         object.append("]")
         object.append(key: "usage")
         object.append(envelope.value("usage") ?? Array("null".utf8))
-        object.append { object in
+        object.append(about: envelope.length) { object in
             envelope.append(
                 to: &object, except: ["id", "object", "created", "model", "usage"], isFirst: false)
         }

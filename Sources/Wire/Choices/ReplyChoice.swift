@@ -6,7 +6,7 @@ struct ReplyChoice: Sendable {
     /// A chat completion's.
     var message = ChatMessage()
     /// A completion's: what stands between the quotes.
-    var text: [UInt8] = []
+    var text = ByteRope()
     var tokens: TokenCapture
     /// How many tokens the engine says it generated for this choice.
     var countByEngine: Int?
@@ -26,15 +26,15 @@ struct ReplyChoice: Sendable {
 
     mutating func append(text value: JSONValue, of document: Span<UInt8>) {
         let string = JSONString(quoted: value.range, hasEscapes: true)
-        textLosses.formUnion(JSONNormalizer.append(contentOf: string, of: document, to: &text))
+        textLosses.formUnion(text.append(contentOf: string, of: document))
     }
 
     /// Appends the choice as a unary reply would have it.
     func append(to rope: inout ByteRope, dialect: Dialect, detail: TraceDetail) {
-        rope.append { $0.append(contentsOf: #"{"index":\#(index)"#.utf8) }
+        rope.append(Array(#"{"index":\#(index)"#.utf8))
         if dialect == .chatCompletions {
             rope.append(key: "message")
-            rope.append(message.json)
+            message.append(to: &rope)
         } else {
             rope.append(key: "text")
             rope.append("\"")
@@ -53,7 +53,7 @@ struct ReplyChoice: Sendable {
             rope.append(key: "prompt_token_ids")
             rope.append(promptTokenIDs)
         }
-        rope.append { fields.append(to: &$0, isFirst: false) }
+        rope.append(about: fields.length) { fields.append(to: &$0, isFirst: false) }
         rope.append("}")
     }
 }

@@ -24,16 +24,16 @@ package struct EngineMarks: Hashable, Sendable {
     func matches(fingerprint: String) -> Bool { fingerprints.contains { Self.matches(fingerprint, $0) } }
 
     private static func matches(_ text: String, _ form: String) -> Bool {
-        var rest = text[...]
-        for (index, symbol) in form.enumerated() {
-            if symbol == "*" && index == form.count - 1 { return true }
-            if symbol == "#" {
-                let digits = rest.prefix { $0.isASCII && $0.isNumber }
+        var rest = text.utf8[...]
+        var symbols = form.utf8[...]
+        while let symbol = symbols.popFirst() {
+            if symbol == UInt8(ascii: "*") && symbols.isEmpty { return true }
+            if symbol == UInt8(ascii: "#") {
+                let digits = rest.prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
                 if digits.isEmpty { return false }
                 rest = rest.dropFirst(digits.count)
-            } else {
-                guard rest.first == symbol else { return false }
-                rest.removeFirst()
+            } else if rest.popFirst() != symbol {
+                return false
             }
         }
         return rest.isEmpty

@@ -1,5 +1,6 @@
 /// What an engine takes, what its replies look like, and what gives it away: data, so that someone who knows an engine
 /// can add it with one file and one line in ``all``.
+@dynamicMemberLookup
 package struct EngineProfile: Sendable {
     /// What a request is, as far as an engine treats it differently.
     package struct Situation: Hashable, Sendable {
@@ -80,64 +81,89 @@ package struct EngineProfile: Sendable {
         case absent
     }
 
-    /// The value of `--engine` and of a record's `engine`.
-    package private(set) var name: String
+    /// What is known of it.
+    package struct Traits: Sendable {
+        /// The value of `--engine` and of a record's `engine`.
+        package fileprivate(set) var name: String
 
-    // MARK: Requests
+        // MARK: Requests
 
-    /// Where nothing fits, log-probabilities are asked for in the dialect's usual way, and no ids.
-    package var rules: [Rule] = []
-    /// Fewer alternatives than this give no log-probabilities at all.
-    package var minimumTopLogprobs = 0
-    /// More alternatives than this are refused.
-    package var maximumTopLogprobs: Int?
-    /// Parts of names, in lower case, of models that give no token data in the dialect `responses`: of gpt-oss vLLM and
-    /// SGLang refuse log-probabilities there, and vLLM's messages are Harmony's, without ids.
-    package var modelsWithoutResponseTokens = ["gpt-oss"]
+        /// Where nothing fits, log-probabilities are asked for in the dialect's usual way, and no ids.
+        package var rules: [Rule] = []
+        /// Fewer alternatives than this give no log-probabilities at all.
+        package var minimumTopLogprobs = 0
+        /// More alternatives than this are refused.
+        package var maximumTopLogprobs: Int?
+        /// Parts of names, in lower case, of models that give no token data in the dialect `responses`: of gpt-oss vLLM and
+        /// SGLang refuse log-probabilities there, and vLLM's messages are Harmony's, without ids.
+        package var modelsWithoutResponseTokens = ["gpt-oss"]
 
-    // MARK: Replies
+        // MARK: Replies
 
-    /// How `logprobs` of a choice looks when it is off, where it is not `null`.
-    package var logprobsOffForms: [Dialect: OffForm] = [:]
-    /// How `token_ids` and `prompt_token_ids` look when they are off.
-    package var idsOffForm = OffForm.null
-    /// How `top_logprobs` of a response (dialect `responses`) reads when the agent did not set it.
-    package var unsetTopLogprobs = "null"
-    /// Whether a response repeats the agent's `top_logprobs` also if no log-probabilities were included.
-    package var echoesUnusedTopLogprobs = false
-    /// The dialects in which token data make events that bring nothing: a text, or every member of a delta, is null or
-    /// empty.
-    package var blankEvents: Set<Dialect> = []
-    /// Whether such deltas repeat the role.
-    package var repeatsRole = false
+        /// How `logprobs` of a choice looks when it is off, where it is not `null`.
+        package var logprobsOffForms: [Dialect: OffForm] = [:]
+        /// How `token_ids` and `prompt_token_ids` look when they are off.
+        package var idsOffForm = OffForm.null
+        /// How `top_logprobs` of a response (dialect `responses`) reads when the agent did not set it.
+        package var unsetTopLogprobs = "null"
+        /// Whether a response repeats the agent's `top_logprobs` also if no log-probabilities were included.
+        package var echoesUnusedTopLogprobs = false
+        /// The dialects in which token data make events that bring nothing: a text, or every member of a delta, is null or
+        /// empty.
+        package var blankEvents: Set<Dialect> = []
+        /// Whether such deltas repeat the role.
+        package var repeatsRole = false
 
-    // MARK: Capture
+        // MARK: Capture
 
-    /// Whether `usage.completion_tokens` counts the tokens of all choices, and not of one alone.
-    package var usageCoversAllChoices = true
-    /// Whether streams leave out the token that ends a turn.
-    package var streamsOmitEndToken = false
-    /// Whether a streamed response (dialect `responses`) leaves out the log-probability of the token that ends it.
-    package var responseStreamsOmitEndToken = false
-    /// Whether entries of log-probabilities carry ids, so that none need to be asked for.
-    package var entriesCarryIDs = false
+        /// Whether `usage.completion_tokens` counts the tokens of all choices, and not of one alone.
+        package var usageCoversAllChoices = true
+        /// Whether streams leave out the token that ends a turn.
+        package var streamsOmitEndToken = false
+        /// Whether a streamed response (dialect `responses`) leaves out the log-probability of the token that ends it.
+        package var responseStreamsOmitEndToken = false
+        /// Whether entries of log-probabilities carry ids, so that none need to be asked for.
+        package var entriesCarryIDs = false
 
-    package var marks = EngineMarks()
+        package var marks = EngineMarks()
+    }
 
-    package init(name: String) { self.name = name }
+    /// Profiles are copied with every turn, and hardly ever changed.
+    private final class Storage: Sendable {
+        let traits: Traits
+        init(_ traits: Traits) { self.traits = traits }
+    }
+
+    private var storage: Storage
+
+    package init(name: String) { storage = Storage(Traits(name: name)) }
 
     /// The behaviour of `other`, but none of its marks.
     package init(name: String, like other: EngineProfile) {
-        self = other
-        self.name = name
-        marks = EngineMarks()
+        var traits = other.storage.traits
+        traits.name = name
+        traits.marks = EngineMarks()
+        storage = Storage(traits)
+    }
+
+    package subscript<Value>(dynamicMember trait: KeyPath<Traits, Value>) -> Value { storage.traits[keyPath: trait] }
+
+    package subscript<Value>(dynamicMember trait: WritableKeyPath<Traits, Value>) -> Value {
+        get { storage.traits[keyPath: trait] }
+        set {
+            var traits = storage.traits
+            traits[keyPath: trait] = newValue
+            storage = Storage(traits)
+        }
     }
 
     package func asking(in situation: Situation) -> Asking {
-        rules.first { $0.fits(situation) }?.asking ?? Asking(logprobs: situation.dialect.usualLogprobs)
+        storage.traits.rules.first { $0.fits(situation) }?.asking ?? Asking(logprobs: situation.dialect.usualLogprobs)
     }
 
-    package func logprobsOffForm(in dialect: Dialect) -> OffForm { logprobsOffForms[dialect] ?? .null }
+    package func logprobsOffForm(in dialect: Dialect) -> OffForm {
+        storage.traits.logprobsOffForms[dialect] ?? .null
+    }
 
     /// Every profile that can be chosen by name. Those that are built after others, and so have marks in common with
     /// them, stand first.
@@ -172,9 +198,11 @@ extension Dialect {
 
 extension EngineProfile: Hashable, CustomStringConvertible {
     /// A profile is known by its name.
-    package static func == (one: EngineProfile, other: EngineProfile) -> Bool { one.name == other.name }
+    package static func == (one: EngineProfile, other: EngineProfile) -> Bool {
+        one.storage === other.storage || one.name == other.name
+    }
 
-    package func hash(into hasher: inout Hasher) { hasher.combine(name) }
+    package func hash(into hasher: inout Hasher) { hasher.combine(self.name) }
 
-    package var description: String { name }
+    package var description: String { self.name }
 }

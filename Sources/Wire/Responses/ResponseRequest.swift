@@ -38,6 +38,6 @@ extension EngineProfile {
     /// Whether a model gives token data in the dialect `responses`.
     fileprivate func givesResponseTokens(ofModel model: String) -> Bool {
         let model = model.lowercased()
-        return !modelsWithoutResponseTokens.contains { model.contains(text: $0) }
+        return !self.modelsWithoutResponseTokens.contains { model.contains(text: $0) }
     }
 }
