@@ -128,7 +128,8 @@ private struct Scene {
         var outcome = Outcome()
 
         func perform(_ action: CapturedTurn.Action) {
-            for part in turn.output.take() { outcome.sent += part.readableBytesView }
+            let segments = turn.output.take()
+            for part in segments.front + [segments.last] { outcome.sent += part.readableBytesView }
             switch action {
             case .nothing: break
             case .retry: outcome.isRetry = true

@@ -46,12 +46,12 @@ import Testing
         rope.append(copying: [9, 4, 5, 9].span, 1..<3)
         rope.append("é\u{0}")
         rope.append("")
-        let answer = rope.append { last in
+        let answer = rope.append(about: 2) { last in
             last += [6, 7]
             return "answer"
         }
         #expect(answer == "answer")
-        rope.append { _ in }
+        rope.append(about: 9) { _ in }
         rope.append(ByteRope([8]))
         rope.append(ByteRope())
         let whole = rope
@@ -78,7 +78,8 @@ import Testing
                 ropes[one].append(piece)
                 expected[one] += piece
             case 3:
-                ropes[one].append { last in for byte in piece { last.append(byte) } }
+                let length = random.pick([0, 1, piece.count, 2 * piece.count])
+                ropes[one].append(about: length) { last in for byte in piece { last.append(byte) } }
                 expected[one] += piece
             case 4 where expected[one].count + expected[other].count < 200_000:
                 ropes[one].append(ropes[other])
@@ -133,7 +134,7 @@ import Testing
             // Not after each: there may be many.
             guard size > 100 || rope.count % 37 == 0 else { continue }
             let room = room(in: rope)
-            guard room.last > max(rope.count / 4, 64) + Self.rounding else { continue }
+            guard room.last > max(rope.count / 16, 128) + Self.rounding else { continue }
             Issue.record("\(room) of \(rope.count)")
             return
         }

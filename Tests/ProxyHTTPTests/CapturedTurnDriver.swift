@@ -97,7 +97,8 @@ struct CapturedTurnDriver {
 
     private mutating func perform(_ event: (inout CapturedTurn, NIODeadline) -> CapturedTurn.Action) -> String {
         let action = event(&turn, now)
-        for part in turn.output.take() { sent += String(buffer: part) }
+        let segments = turn.output.take()
+        for part in segments.front + [segments.last] { sent += String(buffer: part) }
         switch action {
         case .nothing: return ""
         case .retry: return "retry"

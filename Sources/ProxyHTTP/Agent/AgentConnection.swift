@@ -44,12 +44,15 @@ final class AgentConnection: ChannelInboundHandler {
     private var lastArrival = NIODeadline.now()
     private var isClosed = false
     private var admission = AgentLimit.Admission.admitted
+    /// For the exchanges.
+    let exchangeClock: ExchangeClock
     private lazy var clock = AgentClock(in: loop) { [weak self] wait in
         self?.timeOut(wait)
     }
 
     init(in loop: LoopContext) {
         self.loop = loop
+        exchangeClock = ExchangeClock(loop: loop.eventLoop)
         isTLS = loop.settings.agentTLS != nil
     }
 
@@ -238,6 +241,7 @@ final class AgentConnection: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         clock.stop()
+        exchangeClock.stop()
         loop.remove(self, admittedAs: admission)
     }
 

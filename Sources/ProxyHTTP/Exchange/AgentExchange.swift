@@ -36,6 +36,8 @@ struct AgentRequest {
     let query: Substring?
     /// The session that is named by the agent's key, else by the path or else by ``AgentHeaders/named``, unchecked.
     var namedSession: String?
+    /// Whether the request is one of Anthropic's API: `/v1/messages` and below, with or without `/v1`.
+    let isAnthropic: Bool
     /// Whether its key lets it write to ``namedSession`` and to no other.
     var isBound = false
 
@@ -58,13 +60,13 @@ struct AgentRequest {
         query = mark.map { target[target.index(after: $0)...] }
         let sessionPath = SessionPath(receivedPath)
         path = sessionPath.path
+        isAnthropic = Self.isAnthropic(path)
         let names = head.headers[AgentHeaders.named]
         // Several names are no name; together they break the rule.
         namedSession = sessionPath.id ?? (names.isEmpty ? nil : names.joined(separator: ", "))
     }
 
-    /// Whether the request is one of Anthropic's API: `/v1/messages` and below, with or without `/v1`.
-    var isAnthropic: Bool {
+    private static func isAnthropic(_ path: String) -> Bool {
         let path = PathSpelling(path).plain.lowercased()
         let route = path.hasPrefix("/v1/") ? path.dropFirst(3) : path[...]
         return route == "/messages" || route.hasPrefix("/messages/")

@@ -35,7 +35,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         self.dialect = dialect
         share = BodyBudget.Share(of: loop.server.bodies)
         output = ReplyOutput(request: request.outputRequest)
-        clock = ExchangeClock(loop: loop.eventLoop)
+        clock = agent.exchangeClock
     }
 
     // MARK: The request
@@ -216,7 +216,8 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     }
 
     func engineDidSend(body: ByteBuffer) {
-        perform(flushes: false) { $0.engineSent(body: body, at: .now()) }
+        let now = NIODeadline.now()
+        perform(flushes: false, at: now) { $0.engineSent(body: body, at: now) }
     }
 
     func engineDidEnd() {
@@ -276,9 +277,11 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     // MARK: Decisions
 
-    private func perform(flushes: Bool = true, _ event: (inout CapturedTurn) -> CapturedTurn.Action) {
+    private func perform(
+        flushes: Bool = true, at now: NIODeadline = .now(), _ event: (inout CapturedTurn) -> CapturedTurn.Action
+    ) {
         guard !isOver, let action = turn?.inPlace(event) else { return }
-        clock.touch(at: .now())
+        clock.touch(at: now)
         switch action {
         case .nothing: break
         case .retry:

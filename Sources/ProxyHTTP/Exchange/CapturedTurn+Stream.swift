@@ -77,6 +77,7 @@ extension CapturedTurn {
     }
 
     private mutating func releaseHeld() {
+        if held.readableBytes == 0 { return }
         output.body(held)
         held = ByteBuffer()
     }

@@ -1,9 +1,14 @@
 import NIOCore
 
-/// Tells when an exchange with the engine takes too long: as a whole, or silent.
+/// Tells when an exchange with the engine takes too long: as a whole, or silent. A connection's exchanges share one.
 final class ExchangeClock {
     private let loop: any EventLoop
-    private var request: Scheduled<Void>?
+    private var limit = TimeAmount.zero
+    private var deadline = NIODeadline.distantFuture
+    /// Goes on from exchange to exchange, and is moved only if it would be late: to start and stop one for each would cost
+    /// more than it is worth to most, which are over long before.
+    private var timer: Scheduled<Void>?
+    private var timerDeadline = NIODeadline.distantFuture
     private var idle: Scheduled<Void>?
     private var lastActivity = NIODeadline.now()
     private var isListening: (() -> Bool)?
@@ -19,21 +24,46 @@ final class ExchangeClock {
         self.isListening = isListening
         self.onTimeout = onTimeout
         lastActivity = .now()
-        let limit = settings.requestTimeout
-        request = loop.assumeIsolated().scheduleTask(in: limit) { [weak self] in
-            self?.expire("the engine did not finish its reply within \(limit.forPeople) (--request-timeout)")
-        }
-        if let limit = settings.idleTimeout { watchSilence(limit: limit, until: .now() + limit) }
+        limit = settings.requestTimeout
+        deadline = lastActivity + limit
+        if deadline < timerDeadline { schedule() }
+        if let limit = settings.idleTimeout { watchSilence(limit: limit, until: lastActivity + limit) }
     }
 
     /// The engine has sent something, or is waited for again.
     func touch(at now: NIODeadline) { lastActivity = now }
 
+    /// The exchange is over.
     func cancel() {
-        request?.cancel()
+        deadline = .distantFuture
         idle?.cancel()
+        idle = nil
         isListening = nil
         onTimeout = nil
+    }
+
+    /// There will be no other.
+    func stop() {
+        cancel()
+        timer?.cancel()
+        timer = nil
+        timerDeadline = .distantFuture
+    }
+
+    private func schedule() {
+        timer?.cancel()
+        timerDeadline = deadline
+        timer = loop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in self?.ring() }
+    }
+
+    private func ring() {
+        timer = nil
+        timerDeadline = .distantFuture
+        if deadline <= .now() {
+            expire("the engine did not finish its reply within \(limit.forPeople) (--request-timeout)")
+        } else if deadline < .distantFuture {
+            schedule()
+        }
     }
 
     private func watchSilence(limit: TimeAmount, until deadline: NIODeadline) {

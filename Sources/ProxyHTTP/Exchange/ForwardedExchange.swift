@@ -27,7 +27,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         self.agent = agent
         self.request = request
         output = ReplyOutput(request: request.outputRequest)
-        clock = ExchangeClock(loop: loop.eventLoop)
+        clock = agent.exchangeClock
         let isModelList = request.head.method == .GET && ["/v1/models", "/models"].contains(request.path)
         if isModelList && loop.knowledge.isUnrecognised { models = ModelList() }
     }

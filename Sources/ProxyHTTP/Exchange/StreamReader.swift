@@ -88,6 +88,8 @@ struct StreamReader {
         guard let unit = splitter.nextUnit(in: front.readableBytesUInt8Span),
             let bytes = unclaimed.readSlice(length: unit.length)
         else { return nil }
+        // Let go of, the buffer can be read into again.
+        if unclaimed.readableBytes == 0 { unclaimed = ByteBuffer() }
         switch unit.kind {
         case .filler:
             lastFate = .forward

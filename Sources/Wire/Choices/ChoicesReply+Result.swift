@@ -6,7 +6,8 @@ extension ChoicesReply {
     package func captured() -> Capture {
         var capture = Capture()
         capture.problems = state.problems
-        let choices = choicesWithExtensions.sorted { $0.index < $1.index }
+        var choices = choicesWithExtensions
+        if choices.count > 1 { choices.sort { $0.index < $1.index } }
         for choice in choices {
             var captured = Capture.Choice(index: choice.index)
             let found = choice.tokens.fill(&captured, prompt: prompt(in: choice))

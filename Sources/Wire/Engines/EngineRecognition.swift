@@ -13,12 +13,16 @@ package enum EngineRecognition {
     /// By a header of a reply.
     package static func profile(forHeader name: String, value: String) -> EngineProfile? {
         let name = name.lowercased()
+        guard tellingHeaders.contains(name) else { return nil }
         if name == "server" {
             let value = value.lowercased()
             return EngineProfile.all.first { $0.marks.server.map(value.hasPrefix) ?? false }
         }
         return EngineProfile.all.first { $0.marks.headers.contains(name) }
     }
+
+    /// The names of headers that may say something.
+    private static let tellingHeaders = Set(EngineProfile.all.flatMap(\.marks.headers)).union(["server"])
 
     /// By `owned_by` in a list of models.
     package static func profile(forOwner owner: String) -> EngineProfile? {
