@@ -45,6 +45,7 @@ final class LoopContext {
     let eventLoop: any EventLoop
     let server: ServerContext
     let pool: EnginePool
+    let spareBuffer = SpareBuffer()
     private var agents: [ObjectIdentifier: AgentConnection] = [:]
     private(set) var isDraining = false
     /// Records that the writer has not been told of.

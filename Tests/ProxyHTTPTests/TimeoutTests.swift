@@ -113,6 +113,39 @@ import Verbatim
         }
     }
 
+    /// The turns of a connection share a clock, but not their time.
+    @Test func everyTurnHasTheWholeTime() async throws {
+        try await withPatience { try await everyTurnHasTheWholeTime(scale: $0 ? 8 : 1) }
+    }
+
+    private func everyTurnHasTheWholeTime(scale: Int) async throws {
+        let turns = Monitor(0)
+        try await withProxy(
+            { $0.requestTimeout = .seconds(3 * scale) },
+            script: { exchange in
+                let turn = turns.update { turns in
+                    turns += 1
+                    return turns
+                }
+                if turn == 3 {
+                    await exchange.peerClosed()
+                } else {
+                    try await Task.sleep(for: .milliseconds(2000 * scale))
+                    try await Chat.engine.serve(exchange)
+                }
+            }
+        ) { proxy in
+            let agent = try await proxy.connect()
+            for turn in 1...3 {
+                try await agent.send(requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8)))
+                let response = try await agent.readResponse()
+                #expect(response.status == (turn < 3 ? 200 : 504) && response.complete)
+            }
+            let outcomes = try await proxy.finalRecords().map(\.outcome)
+            #expect(outcomes == ["completed", "completed", "timeout"])
+        }
+    }
+
     /// It is the agent that keeps the engine from speaking: that is not the engine's silence.
     @Test(arguments: [Chat.path, "/v1/files"])
     func aSlowAgentIsNotASilentEngine(path: String) async throws {

@@ -69,6 +69,7 @@ final class AgentConnection: ChannelInboundHandler {
         for segment in segments.front { context.write(wrapOutboundOut(segment), promise: nil) }
         if segments.last.readableBytes > 0 { context.write(wrapOutboundOut(segments.last), promise: nil) }
         context.flush()
+        loop.spareBuffer.giveBack(segments.last)
     }
 
     /// Ends the reply with its last bytes; `closes` if the connection cannot serve another request.

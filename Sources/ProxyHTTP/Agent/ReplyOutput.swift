@@ -34,6 +34,7 @@ struct ReplyOutput {
     private var framing = Framing.none
     private var front: [ByteBuffer] = []
     private var buffer = ByteBuffer()
+    private let spare: SpareBuffer?
 
     /// What is to be written, in order.
     struct Segments {
@@ -52,7 +53,11 @@ struct ReplyOutput {
         var errorForm = ErrorReply.Form.openAI
     }
 
-    init(request: Request) { self.request = request }
+    /// - Parameter spare: The event loop's.
+    init(request: Request, spare: SpareBuffer? = nil) {
+        self.request = request
+        self.spare = spare
+    }
 
     /// Has the connection closed behind the reply, and the agent told so if its head is still to come.
     mutating func closeBehind() { request.keepsAlive = false }
@@ -160,8 +165,12 @@ struct ReplyOutput {
     // MARK: Pieces
 
     private mutating func startChunk(of length: Int) {
-        // One allocation for an event that goes out alone.
-        if length < Self.copiedLength { buffer.reserveCapacity(minimumWritableBytes: length + 16) }
+        if length < Self.copiedLength {
+            // No allocation for an event that goes out alone, or one.
+            let room = length + 16
+            if buffer.capacity == 0, let spare = spare?.take(for: room) { buffer = spare }
+            buffer.reserveCapacity(minimumWritableBytes: room)
+        }
         guard framing == .chunked else { return }
         buffer.writeString(String(length, radix: 16))
         buffer.writeStaticString("\r\n")

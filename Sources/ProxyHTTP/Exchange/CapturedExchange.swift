@@ -34,7 +34,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         self.request = request
         self.dialect = dialect
         share = BodyBudget.Share(of: loop.server.bodies)
-        output = ReplyOutput(request: request.outputRequest)
+        output = ReplyOutput(request: request.outputRequest, spare: loop.spareBuffer)
         clock = agent.exchangeClock
     }
 

@@ -26,7 +26,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         self.loop = loop
         self.agent = agent
         self.request = request
-        output = ReplyOutput(request: request.outputRequest)
+        output = ReplyOutput(request: request.outputRequest, spare: loop.spareBuffer)
         clock = agent.exchangeClock
         let isModelList = request.head.method == .GET && ["/v1/models", "/models"].contains(request.path)
         if isModelList && loop.knowledge.isUnrecognised { models = ModelList() }
