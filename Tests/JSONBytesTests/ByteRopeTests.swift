@@ -134,7 +134,7 @@ import Testing
             // Not after each: there may be many.
             guard size > 100 || rope.count % 37 == 0 else { continue }
             let room = room(in: rope)
-            guard room.last > max(rope.count / 16, 128) + Self.rounding else { continue }
+            guard room.last > max(rope.count / 8, 256) + Self.rounding else { continue }
             Issue.record("\(room) of \(rope.count)")
             return
         }
