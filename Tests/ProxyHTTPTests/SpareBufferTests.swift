@@ -51,6 +51,9 @@ import Testing
         #expect(spare.take(for: 4000) == nil)
         spare.giveBack(buffer(capacity: 1 << 20))
         #expect(spare.take(for: 10) == nil, "it is too large to be kept")
+        spare.giveBack(buffer(capacity: 256))
+        spare.giveBack(ByteBuffer())
+        #expect(spare.take(for: 10) != nil, "nothing takes no place")
     }
 }
 

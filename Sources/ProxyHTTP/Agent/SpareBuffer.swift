@@ -19,6 +19,6 @@ final class SpareBuffer {
     }
 
     func giveBack(_ used: ByteBuffer) {
-        if used.capacity <= Self.limit { buffer = used }
+        if 1...Self.limit ~= used.capacity { buffer = used }
     }
 }
