@@ -115,13 +115,13 @@ import Verbatim
 
     /// The turns of a connection share a clock, but not their time.
     @Test func everyTurnHasTheWholeTime() async throws {
-        try await withPatience { try await everyTurnHasTheWholeTime(scale: $0 ? 8 : 1) }
+        try await withPatience { try await everyTurnHasTheWholeTime(scale: $0 ? 4 : 1) }
     }
 
     private func everyTurnHasTheWholeTime(scale: Int) async throws {
         let turns = Monitor(0)
         try await withProxy(
-            { $0.requestTimeout = .seconds(3 * scale) },
+            { $0.requestTimeout = .seconds(5 * scale) },
             script: { exchange in
                 let turn = turns.update { turns in
                     turns += 1
@@ -130,7 +130,7 @@ import Verbatim
                 if turn == 3 {
                     await exchange.peerClosed()
                 } else {
-                    try await Task.sleep(for: .milliseconds(2000 * scale))
+                    try await Task.sleep(for: .milliseconds(3000 * scale))
                     try await Chat.engine.serve(exchange)
                 }
             }
