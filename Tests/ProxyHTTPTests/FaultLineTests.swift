@@ -196,7 +196,7 @@ import Testing
         try await withFaultyAgent { proxy, line in
             let whole = try await post(port: line.port, path: Chat.path, body: Chat.stream)
             let length = whole.rawHead.count + whole.body.count
-            let offsets = Array(stride(from: 0, to: length, by: 37))
+            let offsets = Array(stride(from: Self.first(how), to: length, by: 37))
             for offset in offsets {
                 line.plan(.init(toClient: .init(how, at: offset)))
                 let agent = try await RawAgent.connect(port: line.port)
