@@ -172,8 +172,16 @@ struct ReplyOutput {
             buffer.reserveCapacity(minimumWritableBytes: room)
         }
         guard framing == .chunked else { return }
-        buffer.writeString(String(length, radix: 16))
-        buffer.writeStaticString("\r\n")
+        let digits = max(1, (Int.bitWidth - length.leadingZeroBitCount + 3) / 4)
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: digits + 2) { bytes in
+            for index in 0..<digits {
+                let digit = UInt8(truncatingIfNeeded: length >> (4 * (digits - 1 - index)) & 0xF)
+                bytes[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit
+            }
+            bytes[digits] = UInt8(ascii: "\r")
+            bytes[digits + 1] = UInt8(ascii: "\n")
+            return digits + 2
+        }
     }
 
     private mutating func endChunk() {

@@ -31,7 +31,7 @@ final class EngineConnection: ChannelDuplexHandler {
         case closed
     }
 
-    private let reasonReader: ReasonPhraseReader
+    private let reader: ReplyReader
     private let handshake: EventLoopPromise<Void>?
     private var context: ChannelHandlerContext?
     private var state = State.idle
@@ -44,6 +44,7 @@ final class EngineConnection: ChannelDuplexHandler {
     private var exchanges = 0
     /// Whether anything of the current reply has come.
     private var hasHeard = false
+    private var isChunked = false
 
     /// Called once when an idle connection ends by itself.
     var onIdleClose: ((EngineConnection) -> Void)?
@@ -53,8 +54,8 @@ final class EngineConnection: ChannelDuplexHandler {
     private(set) var advertisedKeepAlive: TimeAmount?
 
     /// - Parameter handshake: To be completed when TLS is up; `nil` without TLS.
-    init(reasonReader: ReasonPhraseReader, handshake: EventLoopPromise<Void>?) {
-        self.reasonReader = reasonReader
+    init(reader: ReplyReader, handshake: EventLoopPromise<Void>?) {
+        self.reader = reader
         self.handshake = handshake
     }
 
@@ -70,8 +71,9 @@ final class EngineConnection: ChannelDuplexHandler {
         keepsAlive = false
         hasSentRequest = false
         hasHeard = false
+        isChunked = false
         exchanges += 1
-        reasonReader.expectReply()
+        reader.expectReply()
         context?.write(wrapOutboundOut(.head(head)), promise: nil)
     }
 
@@ -109,8 +111,15 @@ final class EngineConnection: ChannelDuplexHandler {
 
     // MARK: Channel
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        reader.connection = self
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        reader.connection = nil
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         // After an error nothing counts. A connection that broke, too, ends a reply only for the parser, which takes any
@@ -125,9 +134,11 @@ final class EngineConnection: ChannelDuplexHandler {
                 return
             }
             keepsAlive = head.isKeepAlive
+            isChunked = head.version == .http1_1 && ReplyOutput.Framing(of: head) == .chunked
             advertisedKeepAlive = Self.keepAlive(of: head)
-            delegate.engineDidSend(head: head, reason: reasonReader.reasonPhrase ?? head.status.reasonPhrase)
+            delegate.engineDidSend(head: head, reason: reader.reasonPhrase ?? head.status.reasonPhrase)
         case .body(let body):
+            isChunked = false
             delegate.engineDidSend(body: body)
         case .end:
             let isReusable = keepsAlive && hasSentRequest
@@ -138,6 +149,15 @@ final class EngineConnection: ChannelDuplexHandler {
             delegate.engineDidPause()
             watchIdle(context)
         }
+    }
+
+    /// Whether the head of a chunked reply has come, and nothing behind it.
+    var expectsChunks: Bool { state == .active && isChunked && error == nil }
+
+    /// A part of a chunk that went past the parser.
+    func receive(body: ByteBuffer) {
+        guard state == .active, error == nil else { return }
+        delegate?.engineDidSend(body: body)
     }
 
     /// Reads on while the connection is unused: what the engine says unasked is the reply to nothing, must not be taken

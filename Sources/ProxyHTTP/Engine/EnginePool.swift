@@ -127,12 +127,12 @@ final class EnginePool {
         }
         var encoding = HTTPRequestEncoder.Configuration()
         encoding.automaticallySetFramingHeaders = false
-        let reasonReader = ReasonPhraseReader()
+        let reader = ReplyReader()
         try pipeline.addHandlers([
-            reasonReader,
+            reader,
             HTTPRequestEncoder(configuration: encoding),
             ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes)),
-            EngineConnection(reasonReader: reasonReader, handshake: handshake),
+            EngineConnection(reader: reader, handshake: handshake),
         ])
     }
 }

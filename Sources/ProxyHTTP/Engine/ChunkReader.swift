@@ -1,0 +1,65 @@
+/// Takes chunks apart in the form in which engines send them: a size of at most seven digits, without extensions. All
+/// else, the last chunk among it, is left to NIO's parser, from the beginning of that chunk on.
+struct ChunkReader {
+    enum Step: Equatable {
+        /// Bytes of the body.
+        case data(Range<Int>)
+        /// All has been read but for what stands at the offset and behind it, which is to come again with more.
+        case needsMore
+        /// The parser is to go on at the offset.
+        case isForParser
+        /// The data of a chunk is not followed by the end of a line.
+        case isBroken
+    }
+
+    private enum State {
+        case size
+        case data(left: Int)
+        case carriageReturn
+        case lineFeed
+    }
+
+    private var state = State.size
+
+    /// Reads on at `offset`, and moves it.
+    mutating func next(in bytes: UnsafeRawBufferPointer, at offset: inout Int) -> Step {
+        while offset < bytes.count {
+            switch state {
+            case .size:
+                var end = offset
+                var size = 0
+                while end < bytes.count, end - offset < 7, let digit = Self.value(ofDigit: bytes[end]) {
+                    size = size << 4 | digit
+                    end += 1
+                }
+                let hasSize = end > offset
+                if end == bytes.count { return .needsMore }
+                guard hasSize, bytes[end] == UInt8(ascii: "\r") else { return .isForParser }
+                if end + 1 == bytes.count { return .needsMore }
+                guard size > 0, bytes[end + 1] == UInt8(ascii: "\n") else { return .isForParser }
+                state = .data(left: size)
+                offset = end + 2
+            case .data(let left):
+                let data = offset..<min(offset + left, bytes.count)
+                state = data.count == left ? .carriageReturn : .data(left: left - data.count)
+                offset = data.upperBound
+                return .data(data)
+            case .carriageReturn, .lineFeed:
+                let isFirst = if case .carriageReturn = state { true } else { false }
+                guard bytes[offset] == (isFirst ? UInt8(ascii: "\r") : UInt8(ascii: "\n")) else { return .isBroken }
+                state = isFirst ? .lineFeed : .size
+                offset += 1
+            }
+        }
+        return .needsMore
+    }
+
+    private static func value(ofDigit byte: UInt8) -> Int? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(byte - UInt8(ascii: "0"))
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): Int(byte - UInt8(ascii: "a") + 10)
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): Int(byte - UInt8(ascii: "A") + 10)
+        default: nil
+        }
+    }
+}
