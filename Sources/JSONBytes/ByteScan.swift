@@ -92,6 +92,46 @@ func endOfDigits(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
     return index
 }
 
+/// Behind natural numbers that stand in a list from `start` on, `32,115,111]`: the offset of the list's end, or of a comma
+/// behind which something else stands or may stand; `start` if there is no such comma. Such lists, of a token's bytes and
+/// of ids, are much of an event.
+@inline(__always)
+func endOfNaturalNumbers(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+    var index = start
+    let bytes = UnsafeRawBufferPointer(text)
+    let lastWord = text.count &- 8
+    // Whether the byte in front is a comma, as good as which is the list's beginning, or a zero that a number begins with.
+    var comma: UInt64 = 0x80
+    var zero: UInt64 = 0
+    while index <= lastWord {
+        let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+        let values = word ^ lowBits &* 0x30
+        let digits = ~((values &+ lowBits &* 0x76) | values) & highBits
+        let commas = exactMarks(ofZerosIn: word ^ lowBits &* 0x2C)
+        let firsts = commas << 8 | comma
+        let leadingZeros = exactMarks(ofZerosIn: values) & firsts
+        let wrong = ~(digits | commas) & highBits | commas & firsts | digits & (leadingZeros << 8 | zero)
+        if wrong != 0 {
+            index &+= wrong.trailingZeroBitCount / 8
+            if text[index] == UInt8(ascii: "]"), index > start, text[index &- 1] != UInt8(ascii: ",") { return index }
+            break
+        }
+        comma = commas >> 56
+        zero = leadingZeros >> 56
+        index &+= 8
+    }
+    // Back to the comma in front of what has not been gone over, or is no natural number.
+    while index > start, text[index &- 1] != UInt8(ascii: ",") { index &-= 1 }
+    return index > start ? index &- 1 : start
+}
+
+/// The high bit of each byte that is zero, and of no other.
+@inline(__always)
+private func exactMarks(ofZerosIn word: UInt64) -> UInt64 {
+    let low = lowBits &* 0x7F
+    return ~(((word & low) &+ low) | word | low)
+}
+
 /// The first offset at or behind `start` where a copy outside of strings needs a look: a quote, white space, or the
 /// beginning of `NaN` or `Infinity`. `text.count` if there is none.
 @inline(__always)

@@ -273,7 +273,7 @@ package struct JSONCursor: Sendable {
 
     private mutating func scanDigits(in text: Span<UInt8>) throws(JSONError) {
         let start = offset
-        while offset < text.count, text[offset] &- UInt8(ascii: "0") < 10 { offset += 1 }
+        offset = text.withUnsafeBufferPointer { endOfDigits(in: $0, from: start) }
         if offset == start {
             throw offset < text.count ? JSONError(.invalidNumber, at: offset) : JSONError(.unexpectedEnd, at: offset)
         }

@@ -11,7 +11,9 @@ package struct JSONOutline: Sendable {
         var next: Int32
     }
 
+    /// Room for them. Of as many as there are, the first ``count`` belong to the document.
     private(set) var containers: [Container] = []
+    private(set) var count = 0
 
     /// Whether a copy of any value, byte for byte, is what ``JSONNormalizer`` would make of it: there is no white space
     /// between tokens, nor anything else that it changes.
@@ -22,17 +24,36 @@ package struct JSONOutline: Sendable {
     /// Takes the outline of `text`; `false` if it is not a JSON document, as ``JSONCursor`` with the option
     /// ``JSONCursor/Options/nonFiniteNumbers`` reads it.
     package mutating func take(of text: Span<UInt8>) -> Bool {
-        containers.removeAll(keepingCapacity: true)
         guard text.count < Int32.max else {
+            containers = []
             isNormal = false
             var cursor = JSONCursor(options: .nonFiniteNumbers)
             return (try? cursor.skipValue(in: text)) != nil && (try? cursor.expectEnd(in: text)) != nil
         }
-        var scan = Scan()
-        let isValid = text.withUnsafeBufferPointer { scan.document($0, &containers) }
-        isNormal = scan.isNormal
-        if !isValid { containers.removeAll(keepingCapacity: true) }
-        return isValid
+        makeRoom(max(Self.smallestRoom, text.count / 32))
+        while true {
+            var scan = Scan()
+            let isValid = text.withUnsafeBufferPointer { text in
+                containers.withUnsafeMutableBufferPointer { scan.document(text, $0) }
+            }
+            isNormal = scan.isNormal
+            count = scan.count
+            if isValid { return true }
+            if !scan.isFull {
+                containers = []
+                count = 0
+                return false
+            }
+            // To begin again costs no more than to move what there is each time that it doubles.
+            makeRoom(2 * containers.count)
+        }
+    }
+
+    private static let smallestRoom = 32
+
+    private mutating func makeRoom(_ room: Int) {
+        if containers.count >= room { return }
+        containers = Array(repeating: Container(end: 0, next: 0), count: room)
     }
 }
 
@@ -40,6 +61,10 @@ package struct JSONOutline: Sendable {
 private struct Scan {
     /// Whether nothing has come that would have to be changed.
     private(set) var isNormal = true
+    /// How many objects and arrays have opened.
+    private(set) var count = 0
+    /// Whether there was no room for one more.
+    private(set) var isFull = false
     /// Place of the innermost open container.
     private var open: Int32 = -1
     private var isInObject = false
@@ -47,7 +72,9 @@ private struct Scan {
     /// Stands for an offset where the document is wrong.
     private static let failure = -1
 
-    mutating func document(_ text: UnsafeBufferPointer<UInt8>, _ containers: inout [JSONOutline.Container]) -> Bool {
+    mutating func document(
+        _ text: UnsafeBufferPointer<UInt8>, _ containers: UnsafeMutableBufferPointer<JSONOutline.Container>
+    ) -> Bool {
         var offset = 0
         var depth = 0
         while true {
@@ -58,12 +85,12 @@ private struct Scan {
             if first == UInt8(ascii: "\"") {
                 offset = behindString(text, offset)
             } else if first &- UInt8(ascii: "0") < 10 || first == UInt8(ascii: "-") {
-                offset = behindNumber(text, offset)
-                if !isInObject { offset = Self.behindNaturalNumbers(text, offset) }
+                let end = isInObject ? offset : endOfNaturalNumbers(in: text, from: offset)
+                offset = end > offset ? end : behindNumber(text, offset)
             } else if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
                 if depth == JSONCursor.maximumDepth { return false }
                 depth += 1
-                enter(isObject: first == UInt8(ascii: "{"), &containers)
+                guard enter(isObject: first == UInt8(ascii: "{"), containers) else { return false }
                 offset = behindSpace(text, offset + 1)
                 guard offset < text.count else { return false }
                 if text[offset] != (isInObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
@@ -73,7 +100,7 @@ private struct Scan {
                 }
                 offset += 1
                 depth -= 1
-                leave(at: offset, &containers)
+                leave(at: offset, containers)
             } else {
                 offset = behindWord(text, offset)
             }
@@ -92,7 +119,7 @@ private struct Scan {
                 }
                 guard byte == (isInObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else { return false }
                 depth -= 1
-                leave(at: offset, &containers)
+                leave(at: offset, containers)
             }
         }
     }
@@ -100,15 +127,23 @@ private struct Scan {
     // MARK: Containers
 
     @inline(__always)
-    private mutating func enter(isObject: Bool, _ containers: inout [JSONOutline.Container]) {
-        containers.append(JSONOutline.Container(end: open, next: isObject ? 1 : 0))
-        open = Int32(truncatingIfNeeded: containers.count &- 1)
+    private mutating func enter(
+        isObject: Bool, _ containers: UnsafeMutableBufferPointer<JSONOutline.Container>
+    ) -> Bool {
+        guard count < containers.count else {
+            isFull = true
+            return false
+        }
+        containers[count] = JSONOutline.Container(end: open, next: isObject ? 1 : 0)
+        open = Int32(truncatingIfNeeded: count)
+        count &+= 1
         isInObject = isObject
+        return true
     }
 
     @inline(__always)
-    private mutating func leave(at end: Int, _ containers: inout [JSONOutline.Container]) {
-        let next = Int32(truncatingIfNeeded: containers.count)
+    private mutating func leave(at end: Int, _ containers: UnsafeMutableBufferPointer<JSONOutline.Container>) {
+        let next = Int32(truncatingIfNeeded: count)
         let place = Int(open)
         open = containers[place].end
         containers[place] = JSONOutline.Container(end: Int32(truncatingIfNeeded: end), next: next)
@@ -215,22 +250,6 @@ private struct Scan {
             }
             offset = endOfDigits(in: text, from: digits)
             guard offset > digits else { return Self.failure }
-        }
-        return offset
-    }
-
-    /// Behind the natural numbers that follow another one in a list: `,32,115,111`. Such lists, of a token's bytes and of
-    /// ids, are much of an event.
-    @inline(__always)
-    private static func behindNaturalNumbers(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
-        if start < 0 { return start }
-        var offset = start
-        // Whatever else follows, and a number at the very end, is left to others.
-        while offset &+ 1 < text.count, text[offset] == UInt8(ascii: ","), text[offset &+ 1] &- UInt8(ascii: "1") < 9 {
-            var end = offset &+ 2
-            while end < text.count, text[end] &- UInt8(ascii: "0") < 10 { end &+= 1 }
-            guard end < text.count, text[end] == UInt8(ascii: ",") || text[end] == UInt8(ascii: "]") else { break }
-            offset = end
         }
         return offset
     }

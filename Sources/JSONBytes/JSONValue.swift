@@ -67,6 +67,18 @@ package struct JSONValue: Hashable, Sendable {
         kind == .string && JSONString(quoted: range, hasEscapes: true).equals(expected, in: text)
     }
 
+    /// Where the `e` of a number stands, if it has one.
+    package func exponent(in text: Span<UInt8>) -> Int? {
+        text.extracting(range).withUnsafeBufferPointer { number in
+            var index = 0
+            while index < number.count {
+                if number[index] | 0x20 == UInt8(ascii: "e") { return range.lowerBound + index }
+                index &+= 1
+            }
+            return nil
+        }
+    }
+
     /// The bytes of the value as they stand.
     package func bytes(in text: Span<UInt8>) -> [UInt8] { [UInt8](copying: text, range) }
 }

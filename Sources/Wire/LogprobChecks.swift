@@ -48,12 +48,7 @@ struct LogprobChecks: Sendable {
             digits += 1
             index += 1
         }
-        var hasExponent = false
-        while index < value.range.upperBound, !hasExponent {
-            hasExponent = text[index] | 0x20 == UInt8(ascii: "e")
-            index += 1
-        }
-        guard digits >= 4 || hasExponent else { return false }
+        guard digits >= 4 || value.exponent(in: text) != nil else { return false }
         return (value.double(in: text) ?? 0) <= -9999
     }
 

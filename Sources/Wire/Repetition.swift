@@ -29,24 +29,21 @@ struct Repetition: Sendable {
 
     /// Whether a number's size is below a thousandth.
     private static func isNearZero(_ value: JSONValue, in text: Span<UInt8>) -> Bool {
-        var places = 0
-        var isFraction = false
-        var isSmall = true
-        var index = value.range.lowerBound
-        while index < value.range.upperBound {
-            let byte = text[index]
-            index += 1
-            switch byte {
-            case UInt8(ascii: "."): isFraction = true
-            case UInt8(ascii: "0"): places += isFraction ? 1 : 0
-            case UInt8(ascii: "1")...UInt8(ascii: "9"):
-                places += isFraction ? 1 : 0
-                if places <= 3 { isSmall = false }
-            case UInt8(ascii: "e"), UInt8(ascii: "E"):
-                return index < value.range.upperBound && text[index] == UInt8(ascii: "-")
-            default: break
-            }
+        if let exponent = value.exponent(in: text) {
+            return exponent + 1 < value.range.upperBound && text[exponent + 1] == UInt8(ascii: "-")
         }
-        return isSmall
+        var index = value.range.lowerBound
+        if text[index] == UInt8(ascii: "-") { index += 1 }
+        // Nothing but zeros in front of the point and in the first three places behind it.
+        var places = -1
+        while index < value.range.upperBound, places < 3 {
+            switch text[index] {
+            case UInt8(ascii: "."): places = 0
+            case UInt8(ascii: "0"): places += places < 0 ? 0 : 1
+            default: return false
+            }
+            index += 1
+        }
+        return true
     }
 }

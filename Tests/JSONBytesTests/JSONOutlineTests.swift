@@ -161,6 +161,25 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
         }
     }
 
+    /// Lists of natural numbers are gone over eight bytes at a time.
+    @Test(arguments: 0..<200 as Range<UInt64>)
+    func listsOfNumbers(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        for _ in 0..<300 {
+            let length = random.int(1...24)
+            var text = Array("[".utf8)
+            for _ in 0..<length {
+                // Mostly digits and commas, seldom what has no place there.
+                let bytes = random.chance(85) ? Array("0123456789,,,,".utf8) : Array("-.e ][}{\"n\u{e9}/:".utf8)
+                text.append(bytes[random.int(0...bytes.count - 1)])
+            }
+            if random.chance(80) { text.append(UInt8(ascii: "]")) }
+            expectSameVerdict(text)
+            expectSameVerdict(Array("{\"a\":".utf8) + text + Array("}".utf8))
+            expectSameVerdict(Array(text.dropFirst()))
+        }
+    }
+
     /// Nothing of one document is left in the outline of the next, be they documents or not.
     @Test(arguments: 0..<300 as Range<UInt64>)
     func anOutlineCanBeUsedAgain(seed: UInt64) {
@@ -175,8 +194,8 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
             let isTakenAgain = used.take(of: text)
             #expect(isTakenAgain == isTaken)
             #expect(used.isNormal == fresh.isNormal)
-            #expect(used.containers.map(\.end) == fresh.containers.map(\.end))
-            #expect(used.containers.map(\.next) == fresh.containers.map(\.next))
+            #expect(used.containers.prefix(used.count).map(\.end) == fresh.containers.prefix(fresh.count).map(\.end))
+            #expect(used.containers.prefix(used.count).map(\.next) == fresh.containers.prefix(fresh.count).map(\.next))
         }
     }
 }
