@@ -119,4 +119,53 @@ import Verbatim
             #expect(try await agent.readResponse().bodyText == #"{"status":"ok"}"#)
         }
     }
+
+    private static let chunkedHead = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    /// Chunks that are plain and chunks that are not, in one body, however the network cuts them.
+    @Test(
+        arguments: [
+            "2\r\n{}\r\n0\r\n\r\n", "1\r\n{\r\n1;a=\"b;c\"\r\n}\r\n0\r\n\r\n",
+            "1;x\r\n{\r\n1\r\n}\r\n0;y\r\nX-T: 1\r\n\r\n",
+            "01\r\n{\r\n0000000000000001\r\n}\r\n000\r\n\r\n",
+        ], routes)
+    func chunksOfEveryForm(body: String, path: String) async throws {
+        let reply = Array((Self.chunkedHead + body).utf8)
+        try await withProxy(script: { exchange in
+            let size = exchange.request.header("X-Size").flatMap { Int($0) } ?? reply.count
+            for start in stride(from: 0, to: reply.count, by: size) {
+                try await exchange.send(Array(reply[start..<min(start + size, reply.count)]))
+            }
+        }) { proxy in
+            let agent = try await proxy.connect()
+            for size in [1, 3, 50, reply.count, Self.chunkedHead.utf8.count, Self.chunkedHead.utf8.count + 2] {
+                let headers = [("X-Size", String(size))]
+                try await agent.send(requestBytes("POST", path: path, headers: headers, body: Array(Chat.unary.utf8)))
+                let response = try await agent.readResponse()
+                #expect(response.status == 200 && response.bodyText == "{}" && response.complete, "\(size) at a time")
+            }
+        }
+    }
+
+    /// A body whose chunks cannot be told apart has been cut off where that begins.
+    @Test(
+        arguments: [
+            "1\r\n{X\n}\r\n0\r\n\r\n", "1\r\n{}\r\n0\r\n\r\n", "1\r\n{\r\nz\r\n}\r\n0\r\n\r\n",
+            "1\r\n{\r\n-1\r\n}\r\n0\r\n\r\n",
+            "1\r\n{\r\n1 1\r\n}\r\n0\r\n\r\n", "1\r\n{\r\n\r\n1\r\n}\r\n0\r\n\r\n",
+            "1\r\n{\r\nfffffffffffffffff\r\n}\r\n0\r\n\r\n",
+        ], routes)
+    func chunksThatAreNone(body: String, path: String) async throws {
+        try await withProxy(script: { try await $0.send(Self.chunkedHead + body + Self.second) }) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send(requestBytes("POST", path: path, body: Array(Chat.unary.utf8)))
+            if path == Chat.path {
+                let response = try await agent.readResponse()
+                #expect(response.status == 502 && response.complete)
+            } else if let response = try? await agent.readResponse() {
+                // As far as it could be read, unless the connection ended before any of it went out.
+                #expect(response.status == 200 && response.bodyText.count <= 1 && !response.complete)
+            }
+        }
+    }
 }
