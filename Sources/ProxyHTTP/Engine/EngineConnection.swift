@@ -134,7 +134,8 @@ final class EngineConnection: ChannelDuplexHandler {
                 return
             }
             keepsAlive = head.isKeepAlive
-            isChunked = head.version == .http1_1 && ReplyOutput.Framing(of: head) == .chunked
+            isChunked =
+                reader.mayHaveChunks && head.version == .http1_1 && ReplyOutput.Framing(of: head) == .chunked
             advertisedKeepAlive = Self.keepAlive(of: head)
             delegate.engineDidSend(head: head, reason: reader.reasonPhrase ?? head.status.reasonPhrase)
         case .body(let body):

@@ -24,6 +24,7 @@ final class ReplyReader: ChannelInboundHandler {
     var connection: EngineConnection?
 
     var reasonPhrase: String? { head.reasonPhrase }
+    var mayHaveChunks: Bool { head.mayHaveChunks }
 
     /// To be called when a request is sent.
     func expectReply() {
