@@ -25,8 +25,7 @@ package struct JSONOutline: Sendable {
     /// ``JSONCursor/Options/nonFiniteNumbers`` reads it.
     package mutating func take(of text: Span<UInt8>) -> Bool {
         guard text.count < Int32.max else {
-            containers = []
-            isNormal = false
+            self = JSONOutline()
             var cursor = JSONCursor(options: .nonFiniteNumbers)
             return (try? cursor.skipValue(in: text)) != nil && (try? cursor.expectEnd(in: text)) != nil
         }
@@ -40,8 +39,7 @@ package struct JSONOutline: Sendable {
             count = scan.count
             if isValid { return true }
             if !scan.isFull {
-                containers = []
-                count = 0
+                self = JSONOutline()
                 return false
             }
             // To begin again costs no more than to move what there is each time that it doubles.

@@ -41,5 +41,9 @@ import Testing
         var reader = ReplyHeadReader()
         let bytes = Array(("HTTP/1.1 200 " + String(repeating: "x", count: 9000) + "\r\n\r\n").utf8)
         #expect(bytes.withUnsafeBytes { reader.read($0) } == bytes.count)
+        #expect(reader.reasonPhrase == nil)
+        reader.expectReply()
+        let found = bytes.firstIndex { byte in withUnsafeBytes(of: byte) { reader.read($0) } != nil }
+        #expect(found == bytes.count - 1 && reader.reasonPhrase == nil)
     }
 }

@@ -172,7 +172,7 @@ struct ReplyOutput {
             buffer.reserveCapacity(minimumWritableBytes: room)
         }
         guard framing == .chunked else { return }
-        let digits = max(1, (Int.bitWidth - length.leadingZeroBitCount + 3) / 4)
+        let digits = (Int.bitWidth - length.leadingZeroBitCount + 3) / 4
         buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: digits + 2) { bytes in
             for index in 0..<digits {
                 let digit = UInt8(truncatingIfNeeded: length >> (4 * (digits - 1 - index)) & 0xF)

@@ -32,10 +32,10 @@ struct ChunkReader {
                     size = size << 4 | digit
                     end += 1
                 }
-                let hasSize = end > offset
                 if end == bytes.count { return .needsMore }
-                guard hasSize, bytes[end] == UInt8(ascii: "\r") else { return .isForParser }
+                guard bytes[end] == UInt8(ascii: "\r") else { return .isForParser }
                 if end + 1 == bytes.count { return .needsMore }
+                // There may have been no digit at all.
                 guard size > 0, bytes[end + 1] == UInt8(ascii: "\n") else { return .isForParser }
                 state = .data(left: size)
                 offset = end + 2
@@ -44,10 +44,13 @@ struct ChunkReader {
                 state = data.count == left ? .carriageReturn : .data(left: left - data.count)
                 offset = data.upperBound
                 return .data(data)
-            case .carriageReturn, .lineFeed:
-                let isFirst = if case .carriageReturn = state { true } else { false }
-                guard bytes[offset] == (isFirst ? UInt8(ascii: "\r") : UInt8(ascii: "\n")) else { return .isBroken }
-                state = isFirst ? .lineFeed : .size
+            case .carriageReturn:
+                guard bytes[offset] == UInt8(ascii: "\r") else { return .isBroken }
+                state = .lineFeed
+                offset += 1
+            case .lineFeed:
+                guard bytes[offset] == UInt8(ascii: "\n") else { return .isBroken }
+                state = .size
                 offset += 1
             }
         }

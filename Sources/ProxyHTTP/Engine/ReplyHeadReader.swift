@@ -7,7 +7,7 @@ struct ReplyHeadReader {
         case headers(isInterim: Bool, length: Int)
     }
 
-    /// Longest status line that is looked at.
+    /// Longest status line whose reason phrase is kept.
     private static let limit = 8 << 10
 
     private var state = State.statusLine
@@ -35,7 +35,7 @@ struct ReplyHeadReader {
             start += part.count + 1
             switch state {
             case .statusLine:
-                if line.count + part.count <= Self.limit { line.append(contentsOf: part) }
+                line.append(contentsOf: part.prefix(Self.limit + 1 - line.count))
                 if lineFeed != nil { endStatusLine() }
             case .headers(let isInterim, let length):
                 if length == 0, let first = part.first, first | 0x20 == UInt8(ascii: "t") { mayHaveChunks = true }
@@ -58,7 +58,9 @@ struct ReplyHeadReader {
         let line = line.last == UInt8(ascii: "\r") ? line.dropLast() : line[...]
         let parts = line.split(separator: UInt8(ascii: " "), maxSplits: 2, omittingEmptySubsequences: false)
         let isInterim = parts.count > 1 && parts[1].first == UInt8(ascii: "1") && parts[1].count == 3
-        if !isInterim { reasonPhrase = parts.count > 2 ? String(decoding: parts[2], as: UTF8.self) : "" }
+        if !isInterim && self.line.count <= Self.limit {
+            reasonPhrase = parts.count > 2 ? String(decoding: parts[2], as: UTF8.self) : ""
+        }
         state = .headers(isInterim: isInterim, length: 0)
     }
 }

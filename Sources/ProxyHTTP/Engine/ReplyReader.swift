@@ -67,24 +67,24 @@ final class ReplyReader: ChannelInboundHandler {
         while true {
             var offset = 0
             let step = buffer.withUnsafeReadableBytes { chunks.next(in: $0, at: &offset) }
-            if case .data(let data) = step {
+            switch step {
+            case .data(let data):
                 buffer.moveReaderIndex(forwardBy: data.lowerBound)
                 if let body = buffer.readSlice(length: data.count) { connection?.receive(body: body) }
-                continue
-            }
-            buffer.moveReaderIndex(forwardBy: offset)
-            switch step {
-            case .data, .needsMore:
+            case .needsMore:
+                buffer.moveReaderIndex(forwardBy: offset)
                 if buffer.readableBytes > 0 { held = buffer }
                 state = .chunks(chunks)
+                return
             case .isForParser:
+                buffer.moveReaderIndex(forwardBy: offset)
                 state = .parser
-                context.fireChannelRead(wrapInboundOut(buffer))
+                return context.fireChannelRead(wrapInboundOut(buffer))
             case .isBroken:
                 state = .parser
-                context.fireErrorCaught(ReplyRules.Fault(description: "a chunk of it does not end where it says"))
+                return context.fireErrorCaught(
+                    ReplyRules.Fault(description: "a chunk of it does not end where it says"))
             }
-            return
         }
     }
 }
