@@ -50,6 +50,7 @@ extension ProxyConfiguration {
         settings.connectTimeout = TimeAmount(connectTimeout)
         settings.idleTimeout = idleTimeout.map { TimeAmount($0) }
         settings.refusalTime = TimeAmount(refusalTime)
+        settings.engineKeepAlive = TimeAmount(engineKeepAlive)
         settings.maximumBodySize = maxBodySize
         settings.maximumReplySize = maxReplySize
         settings.maximumBuffered = maxBuffered

@@ -145,6 +145,8 @@ public struct ProxyConfiguration: Sendable {
     public var threads: Int?
     /// How long an engine takes to refuse what was injected. Default: 1 s.
     package var refusalTime = Duration.seconds(1)
+    /// How long an unused connection to the engine is kept. Default: 4 s.
+    package var engineKeepAlive = Duration.seconds(4)
     /// One line per turn at level `info`. Default: silent.
     public var logger = Logger(label: "verbatim") { _ in SwiftLogNoOpLogHandler() }
 

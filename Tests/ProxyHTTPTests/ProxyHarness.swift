@@ -70,8 +70,12 @@ func withProxy(
     var configuration = ProxyConfiguration(upstreamURL: engine.url)
     configuration.trace = folder.path("trace.jsonl")
     configuration.port = 0
-    // However busy the machine is, nothing shall depend on it.
+    // However busy the machine is, no limit strikes that a test has not set.
     configuration.refusalTime = .seconds(3600)
+    configuration.connectTimeout = .seconds(3600)
+    configuration.headTimeout = .seconds(3600)
+    configuration.bodyTimeout = .seconds(3600)
+    configuration.engineKeepAlive = .seconds(3600)
     configuration.engine = .vllm
     configuration.shutdownGrace = .seconds(2)
     configure(&configuration)
@@ -99,7 +103,10 @@ func withServer(
     var settings = ProxySettings(upstream: try UpstreamURL(engine.url))
     settings.port = 0
     settings.engine = .vllm
-    // However busy the machine is, connections are kept from one request to the next.
+    // As above.
+    settings.connectTimeout = .hours(1)
+    settings.headTimeout = .hours(1)
+    settings.bodyTimeout = .hours(1)
     settings.engineKeepAlive = .hours(1)
     configure(&settings)
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
