@@ -30,6 +30,7 @@ struct ReplyOutput {
     /// What the agent's request says about the reply to it.
     private(set) var request: Request
     private(set) var isHeadWritten = false
+    private var isHeadTaken = false
     private(set) var isEnded = false
     private var framing = Framing.none
     private var front: [ByteBuffer] = []
@@ -152,8 +153,19 @@ struct ReplyOutput {
 
     /// What is to be written now.
     mutating func take() -> Segments {
+        isHeadTaken = isHeadWritten
         defer { discard() }
         return Segments(front: front, last: buffer)
+    }
+
+    /// Forgets a reply whose head has not been taken, so that there can be another; `false` if it has been.
+    mutating func withdraw() -> Bool {
+        if isHeadTaken { return false }
+        if isHeadWritten { discard() }
+        isHeadWritten = false
+        isEnded = false
+        framing = .none
+        return true
     }
 
     /// Forgets what has not been taken.

@@ -158,11 +158,11 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         if !isOver { agent.write(output.take()) }
     }
 
-    /// Answers with an error, or cuts the connection if a reply has begun.
+    /// Answers with an error, or cuts the connection if a reply is on its way already.
     private func fail(with reply: ErrorReply, closes: Bool = false) {
         if isOver { return }
         end()
-        guard !output.isHeadWritten else {
+        guard output.withdraw() else {
             agent.abort(resets: !output.showsTruncation)
             return
         }
