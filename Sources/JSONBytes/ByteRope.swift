@@ -1,11 +1,11 @@
 /// Bytes that grow at the end, in pieces that are shared, not copied, when a rope becomes a part of another.
 ///
-/// Room is made for an eighth of the whole, for at least 256 bytes and at most 16 KB. Small pieces are moved for it, since
-/// many would take more room than they hold; one of 8 KB stays where it is.
+/// Room is made for a sixteenth of the whole, for at least 256 bytes and at most 16 KB. Small pieces are moved for it,
+/// since many would take more room than they hold; one of 2 KB stays where it is.
 package struct ByteRope: Sendable {
     private static let smallestRoom = 256
     private static let largestRoom = 16 << 10
-    private static let largestMoved = 8 << 10
+    private static let largestMoved = 2 << 10
 
     private var pieces: [[UInt8]] = []
     private var last: [UInt8] = []
@@ -71,7 +71,7 @@ package struct ByteRope: Sendable {
     }
 
     private mutating func makeNewRoom(for length: Int) {
-        let room = min(max(count / 8, Self.smallestRoom), Self.largestRoom)
+        let room = min(max(count / 16, Self.smallestRoom), Self.largestRoom)
         if last.count >= Self.largestMoved { seal() }
         last.reserveCapacity(last.count + max(length, room))
     }

@@ -46,6 +46,7 @@ final class LoopContext {
     let server: ServerContext
     let pool: EnginePool
     let spareBuffer = SpareBuffer()
+    let receiveBuffers: ReceiveBuffers
     private var agents: [ObjectIdentifier: AgentConnection] = [:]
     private(set) var isDraining = false
     /// Records that the writer has not been told of.
@@ -54,7 +55,10 @@ final class LoopContext {
     init(eventLoop: any EventLoop, server: ServerContext) {
         self.eventLoop = eventLoop
         self.server = server
-        pool = EnginePool(settings: server.settings, tls: server.tls, loop: eventLoop)
+        let receiveBuffers = ReceiveBuffers()
+        self.receiveBuffers = receiveBuffers
+        pool = EnginePool(
+            settings: server.settings, tls: server.tls, loop: eventLoop, receiveBuffers: receiveBuffers)
     }
 
     var settings: ProxySettings { server.settings }

@@ -97,11 +97,12 @@ package final class ProxyServer: Sendable {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.autoRead, value: false)
-            // With one read in a go one receive buffer is kept for a connection, however many a large request takes.
+            // With one read in a go NIO keeps but one buffer for a connection, the first.
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }) else { return }
+                    try loop.value.receiveBuffers.serve(channel)
                     if let tls {
                         try AgentHandshake.addHandlers(to: channel, tls: tls, limit: settings.handshakeTimeout)
                     }

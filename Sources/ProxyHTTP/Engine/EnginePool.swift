@@ -11,15 +11,17 @@ final class EnginePool {
     private let settings: ProxySettings
     private let tls: NIOSSLContext?
     private let loop: any EventLoop
+    private let receiveBuffers: NIOLoopBound<ReceiveBuffers>
     private var idle: [EngineConnection] = []
     private var sweep: Scheduled<Void>?
 
-    init(settings: ProxySettings, tls: NIOSSLContext?, loop: any EventLoop) {
+    init(settings: ProxySettings, tls: NIOSSLContext?, loop: any EventLoop, receiveBuffers: ReceiveBuffers) {
         upstream = settings.upstream
         address = try? SocketAddress(ipAddress: settings.upstream.host, port: settings.upstream.port)
         self.settings = settings
         self.tls = tls
         self.loop = loop
+        self.receiveBuffers = NIOLoopBound(receiveBuffers, eventLoop: loop)
     }
 
     /// Answers with an unused connection at once, or with a new one; with `fresh` always with a new one.
@@ -75,6 +77,7 @@ final class EnginePool {
     private func open(_ completion: @escaping (Result<EngineConnection, EngineFailure>) -> Void) {
         let upstream = upstream
         let tls = tls
+        let receiveBuffers = receiveBuffers
         let serverName = address == nil ? upstream.host : nil
         let handshake = tls.map { _ in loop.makePromise(of: Void.self) }
         let deadline = loop.assumeIsolated().scheduleTask(in: settings.connectTimeout) {
@@ -84,10 +87,11 @@ final class EnginePool {
             .connectTimeout(settings.connectTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.autoRead, value: tls != nil)
-            // As for agents: one receive buffer is kept for a connection.
+            // As for agents.
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try receiveBuffers.value.serve(channel)
                     try Self.configure(channel, tls: tls, serverName: serverName, handshake: handshake)
                 }
             }

@@ -73,7 +73,8 @@ final class ReplyReader: ChannelInboundHandler {
                 if let body = buffer.readSlice(length: data.count) { connection?.receive(body: body) }
             case .needsMore:
                 buffer.moveReaderIndex(forwardBy: offset)
-                if buffer.readableBytes > 0 { held = buffer }
+                // A copy, so that the rest of the buffer is free.
+                if buffer.readableBytes > 0 { held = ByteBuffer(bytes: buffer.readableBytesView) }
                 state = .chunks(chunks)
                 return
             case .isForParser:
