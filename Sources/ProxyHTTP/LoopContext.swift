@@ -118,7 +118,7 @@ final class LoopContext {
     /// wake a thread costs more than to write a record.
     ///
     /// The loop is needed until ``recordingDidEnd()``, even if the record's agent is gone.
-    func keep(_ record: TurnRecord, whenKept: @escaping @Sendable (Result<Void, TraceError>) -> Void) {
+    func keep(_ record: SharedRecord, whenKept: @escaping @Sendable (Result<Void, TraceError>) -> Void) {
         server.connections.increase()
         submissions.append((record, whenKept))
         if submissions.count > 1 { return }

@@ -9,10 +9,17 @@ struct TurnLog: Sendable {
     /// - Parameter isKept: Whether the record was in the trace before the agent's reply ended.
     func turn(_ record: TurnRecord, isKept: Bool) {
         guard logger.logLevel <= .info || !isKept else { return }
-        var record = record
-        if !isKept { record.markWriteFailed() }
+        if !isKept {
+            var marked = record
+            marked.markWriteFailed()
+            return log(marked, at: .error)
+        }
+        log(record, at: .info)
+    }
+
+    private func log(_ record: TurnRecord, at level: Logger.Level) {
         logger.log(
-            level: isKept ? .info : .error, "turn",
+            level: level, "turn",
             metadata: [
                 "turn": .string(String(record.turn)),
                 "session": .string(record.sessionID),

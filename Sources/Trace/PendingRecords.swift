@@ -3,10 +3,17 @@ struct PendingRecords: Sendable {
     typealias Completion = @Sendable (Result<Void, TraceError>) -> Void
 
     struct Entry: Sendable {
-        var record: TurnRecord
-        /// To be told how the first attempt ended.
+        let shared: SharedRecord
+        /// To be told how the first attempt ended; `nil` once it has failed.
         var whenKept: Completion?
         let size: Int
+
+        /// What is to be written.
+        var record: TurnRecord {
+            var record = shared.record
+            if whenKept == nil { record.markWriteFailed() }
+            return record
+        }
     }
 
     /// What the caller has to do after a record was added.
@@ -45,13 +52,13 @@ struct PendingRecords: Sendable {
 
     // MARK: Adding
 
-    mutating func add(_ record: TurnRecord, whenKept: @escaping Completion) -> AddAction {
+    mutating func add(_ shared: SharedRecord, whenKept: @escaping Completion) -> AddAction {
         if isClosed {
             statistics.failed += 1
             return .refuse(TraceError(.cannotWrite, message: "the trace is closed"))
         }
-        let size = record.estimatedSize
-        added.append(Entry(record: record, whenKept: whenKept, size: size))
+        let size = shared.record.estimatedSize
+        added.append(Entry(shared: shared, whenKept: whenKept, size: size))
         statistics.pending += 1
         statistics.pendingBytes += size
         if isWriting { return .none }
@@ -113,7 +120,6 @@ struct PendingRecords: Sendable {
             guard let completion = added[index].whenKept else { continue }
             completions.append(completion)
             added[index].whenKept = nil
-            added[index].record.markWriteFailed()
         }
         statistics.failed += completions.count
         let action = FailAction(

@@ -102,7 +102,7 @@ package final class TraceRecorder: Sendable {
 
     /// A record on its way, and what is to be called on the writer's thread as soon as it is in the trace, or has been
     /// tried in vain. In that case the record stays, says so, and is written as soon as can be.
-    package typealias Submission = (record: TurnRecord, whenKept: @Sendable (Result<Void, TraceError>) -> Void)
+    package typealias Submission = (record: SharedRecord, whenKept: @Sendable (Result<Void, TraceError>) -> Void)
 
     /// Takes records, always. Those that come together wake the writer once.
     package func record(_ submissions: [Submission]) {
@@ -119,7 +119,7 @@ package final class TraceRecorder: Sendable {
 
     /// Takes a record.
     package func record(_ record: TurnRecord, whenKept: @escaping @Sendable (Result<Void, TraceError>) -> Void) {
-        self.record([(record, whenKept)])
+        self.record([(SharedRecord(record), whenKept)])
     }
 
     package var statistics: TraceStatistics { pending.withLock { $0.statistics } }

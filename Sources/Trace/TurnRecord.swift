@@ -182,6 +182,13 @@ extension TurnRecord {
     }
 }
 
+/// A record that several hold at the same time: a copy would count some fifty references.
+package final class SharedRecord: Sendable {
+    package let record: TurnRecord
+
+    package init(_ record: TurnRecord) { self.record = record }
+}
+
 extension ChoiceRecord {
     fileprivate var estimatedSize: Int {
         var size = 256 + tokens.rope.count + tokenIDs.rope.count + logprobValues.rope.count

@@ -26,7 +26,7 @@ import Testing
     private func submissions(_ turns: ClosedRange<Int>) -> [TraceRecorder.Submission] {
         turns.map { turn in
             (
-                .sample(turn: turn),
+                SharedRecord(.sample(turn: turn)),
                 { [told] result in
                     if case .success = result { told.append(turn, true) } else { told.append(turn, false) }
                 }

@@ -323,14 +323,14 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     }
 
     private func keepRecord() {
-        guard let record = turn?.record, loop.recorder != nil else { return }
-        loop.server.health.note(record)
+        guard loop.recorder != nil, let record = turn?.record.take().map({ SharedRecord($0) }) else { return }
+        loop.server.health.note(record.record)
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
         loop.keep(record) { result in
             bound.eventLoop.execute {
                 let exchange = bound.value
                 let failure: String? = if case .failure(let error) = result { error.message } else { nil }
-                exchange.loop.log.turn(record, isKept: failure == nil)
+                exchange.loop.log.turn(record.record, isKept: failure == nil)
                 exchange.perform { $0.recordWasKept(failure) }
                 exchange.loop.recordingDidEnd()
             }

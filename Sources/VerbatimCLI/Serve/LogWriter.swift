@@ -114,9 +114,20 @@ struct LineLogHandler: LogHandler {
 
     /// `2026-11-22T09:56:00Z`
     private static func timestamp() -> String {
-        var now = time(nil)
+        let now = time(nil)
+        return latestTimestamp.withLock { latest in
+            if latest.second != now { latest = (now, timestamp(of: now)) }
+            return latest.text
+        }
+    }
+
+    /// Under load many lines have the same.
+    private static let latestTimestamp = Mutex((second: time_t(-1), text: ""))
+
+    private static func timestamp(of second: time_t) -> String {
+        var second = second
         var fields = tm()
-        gmtime_r(&now, &fields)
+        gmtime_r(&second, &fields)
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 32) { text in
             guard let start = text.baseAddress else { return "" }
             strftime(start, 32, "%Y-%m-%dT%H:%M:%SZ", &fields)

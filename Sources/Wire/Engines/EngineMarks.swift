@@ -21,10 +21,9 @@ package struct EngineMarks: Hashable, Sendable {
     /// Parts of the wording of a refusal that only this engine uses.
     var refusals: [String] = []
 
-    func matches(fingerprint: String) -> Bool { fingerprints.contains { Self.matches(fingerprint, $0) } }
-
-    private static func matches(_ text: String, _ form: String) -> Bool {
-        var rest = text.utf8[...]
+    /// Whether a fingerprint has one of the forms of ``fingerprints``.
+    static func matches(_ fingerprint: String, _ form: String) -> Bool {
+        var rest = fingerprint.utf8[...]
         var symbols = form.utf8[...]
         while let symbol = symbols.popFirst() {
             if symbol == UInt8(ascii: "*") && symbols.isEmpty { return true }

@@ -31,7 +31,12 @@ package enum EngineRecognition {
 
     /// By `system_fingerprint`.
     package static func profile(forFingerprint fingerprint: String) -> EngineProfile? {
-        EngineProfile.all.first { $0.marks.matches(fingerprint: fingerprint) }
+        fingerprints.first { EngineMarks.matches(fingerprint, $0.form) }?.profile
+    }
+
+    /// Looked through for each reply.
+    private static let fingerprints = EngineProfile.all.flatMap { profile in
+        profile.marks.fingerprints.map { (form: $0, profile: profile) }
     }
 
     /// By the wording of a refusal that only one engine uses.
