@@ -32,7 +32,7 @@ final class ReceiveBuffers {
     func serve(_ channel: any Channel) throws {
         let allocator = Allocator(buffers: NIOLoopBound(self, eventLoop: channel.eventLoop))
         try channel.syncOptions?.setOption(.recvAllocator, value: allocator)
-        try channel.pipeline.syncOperations.addHandler(Return(buffers: self))
+        try channel.pipeline.syncOperations.addHandler(Collector(buffers: self))
     }
 
     /// Says what a connection reads into next: more, the more has come.
@@ -59,8 +59,8 @@ final class ReceiveBuffers {
         }
     }
 
-    /// Stands at the front of a pipeline.
-    private final class Return: ChannelInboundHandler {
+    /// Stands at the front of a pipeline, where what has been read comes past first.
+    private final class Collector: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
 
         private let buffers: ReceiveBuffers

@@ -72,10 +72,9 @@ package struct UpstreamURL: Hashable, Sendable {
     ///
     /// What lies below `/v1` goes below the base path; anything else to the same path of the engine's origin.
     package func target(path: String, query agentQuery: Substring?) -> String {
-        var target = self.path(for: path)
-        let queries = [query[...], agentQuery ?? ""].filter { !$0.isEmpty }
-        if !queries.isEmpty { target += "?" + queries.joined(separator: "&") }
-        return target
+        let target = self.path(for: path)
+        guard let agentQuery else { return query.isEmpty ? target : target + "?" + query }
+        return target + "?" + query + (query.isEmpty || agentQuery.isEmpty ? "" : "&") + agentQuery
     }
 
     /// The engine's path for an agent's.

@@ -24,14 +24,12 @@ struct CaptureProxy: Sendable {
         _ configure: (inout ProxySettings) -> Void = { _ in },
         _ body: (CaptureProxy) async throws -> Void
     ) async throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "verbatim-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let trace = folder.appending(path: "trace.jsonl").path
+        let folder = try TemporaryFolder()
+        let trace = folder.path("trace.jsonl")
         var settings = ProxySettings(upstream: try UpstreamURL(engine.url))
         settings.port = 0
         settings.threads = 1
-        settings.refusalTime = .hours(1)
+        settings.liftTimeLimits()
         configure(&settings)
         let recorder = settings.policy.goal == .off ? nil : try TraceRecorder(.init(path: trace)) { _ in }
         let silence = ProxyConfiguration(upstreamURL: engine.url).logger

@@ -285,7 +285,6 @@ private func withFaultyEngine(
         $0.upstream = upstream
         // Each turn has a connection of its own, so that its bytes can be counted.
         $0.engineKeepAlive = .nanoseconds(0)
-        $0.refusalTime = .hours(1)
         configure(&$0)
     } script: {
         try await $0.send(String(decoding: reply.bytes, as: UTF8.self))
@@ -299,11 +298,7 @@ private func withFaultyEngine(
 /// Runs `body` with a proxy that agents reach by a line that breaks.
 private func withFaultyAgent(_ body: (ProxyHarness, FaultLine) async throws -> Void) async throws {
     let line = try await FaultLine.start()
-    try await withServer {
-        $0.refusalTime = .hours(1)
-    } script: {
-        try await Chat.engine.serve($0)
-    } _: { proxy in
+    try await withServer(script: Chat.engine.serve) { proxy in
         line.connect(to: proxy.port)
         try await body(proxy, line)
     }

@@ -92,6 +92,7 @@ import Verbatim
         ("/api/v1", "/v1", "/api/v1"), ("/api/v1", "/v10/x", "/v10/x"),
         ("/api?api-version=1", "/v1/chat/completions", "/api/chat/completions?api-version=1"),
         ("/api?api-version=1", "/v1/chat/completions?x=y", "/api/chat/completions?api-version=1&x=y"),
+        ("/api?api-version=1", "/v1/chat/completions?", "/api/chat/completions?api-version=1"),
         ("?k=v", "/v1/models", "/v1/models?k=v"), ("?k=v", "/metrics?n", "/metrics?k=v&n"),
     ])
     func baseURLs(base: String, target: String, expected: String) async throws {

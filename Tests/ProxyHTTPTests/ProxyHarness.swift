@@ -1,4 +1,3 @@
-import Foundation
 import Logging
 import MockEngine
 import NIOCore
@@ -70,12 +69,7 @@ func withProxy(
     var configuration = ProxyConfiguration(upstreamURL: engine.url)
     configuration.trace = folder.path("trace.jsonl")
     configuration.port = 0
-    // However busy the machine is, no limit strikes that a test has not set.
-    configuration.refusalTime = .seconds(3600)
-    configuration.connectTimeout = .seconds(3600)
-    configuration.headTimeout = .seconds(3600)
-    configuration.bodyTimeout = .seconds(3600)
-    configuration.engineKeepAlive = .seconds(3600)
+    configuration.liftTimeLimits()
     configuration.engine = .vllm
     configuration.shutdownGrace = .seconds(2)
     configure(&configuration)
@@ -103,11 +97,7 @@ func withServer(
     var settings = ProxySettings(upstream: try UpstreamURL(engine.url))
     settings.port = 0
     settings.engine = .vllm
-    // As above.
-    settings.connectTimeout = .hours(1)
-    settings.headTimeout = .hours(1)
-    settings.bodyTimeout = .hours(1)
-    settings.engineKeepAlive = .hours(1)
+    settings.liftTimeLimits()
     configure(&settings)
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let server = try await ProxyServer.start(settings, recorder: recorder, logger: logger)
@@ -125,6 +115,28 @@ func withServer(
     try await harness.run(body)
 }
 
+// However busy the machine is, no limit strikes that a test has not set.
+
+extension ProxyConfiguration {
+    fileprivate mutating func liftTimeLimits() {
+        refusalTime = .seconds(3600)
+        connectTimeout = .seconds(3600)
+        headTimeout = .seconds(3600)
+        bodyTimeout = .seconds(3600)
+        engineKeepAlive = .seconds(3600)
+    }
+}
+
+extension ProxySettings {
+    mutating func liftTimeLimits() {
+        refusalTime = .hours(1)
+        connectTimeout = .hours(1)
+        headTimeout = .hours(1)
+        bodyTimeout = .hours(1)
+        engineKeepAlive = .hours(1)
+    }
+}
+
 extension ProxyHarness {
     fileprivate func run(_ body: (ProxyHarness) async throws -> Void) async throws {
         do {
@@ -137,18 +149,4 @@ extension ProxyHarness {
         await engine.stop()
         await stop()
     }
-}
-
-/// A folder of its own for one test, removed with its owner.
-final class TemporaryFolder: Sendable {
-    private let root: String
-
-    init() throws {
-        root = FileManager.default.temporaryDirectory.appendingPathComponent("verbatim-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: root) }
-
-    func path(_ name: String) -> String { root + "/" + name }
 }

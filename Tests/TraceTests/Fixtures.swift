@@ -5,20 +5,6 @@ import Testing
 
 @testable import Trace
 
-/// A folder of its own for one test, removed with its owner.
-final class TemporaryFolder: Sendable {
-    let path: String
-
-    init() throws {
-        path = FileManager.default.temporaryDirectory.appendingPathComponent("verbatim-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    func path(_ name: String) -> String { path + "/" + name }
-}
-
 extension TurnRecord {
     /// A record with something in every field.
     static func sample(

@@ -1,20 +1,19 @@
 import Foundation
 import Logging
 import Synchronization
+import TestSupport
 import Testing
 import Verbatim
 
 /// The files that settings name, and what is said of those that cannot be used.
 @Suite("Files of keys and certificates")
-final class SettingFileTests {
-    private let folder = FileManager.default.temporaryDirectory.appending(path: "verbatim-\(UUID().uuidString)")
+struct SettingFileTests {
+    private let folder: TemporaryFolder
 
-    init() throws { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
-
-    deinit { try? FileManager.default.removeItem(at: folder) }
+    init() throws { folder = try TemporaryFolder() }
 
     private func file(_ text: String, mode: Int = 0o600) throws -> String {
-        let path = folder.appending(path: UUID().uuidString).path
+        let path = folder.path(UUID().uuidString)
         #expect(FileManager.default.createFile(atPath: path, contents: Data(text.utf8)))
         try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
         return path

@@ -218,7 +218,8 @@ import Verbatim
         ("GET /a\\b HTTP/1.1", "GET /a\\b"), ("GET /a/../b HTTP/1.1", "GET /a/../b"),
         ("GET /a%0d%0aX-B:%20c HTTP/1.1", "GET /a%0d%0aX-B:%20c"), ("GET /%zz HTTP/1.1", "GET /%zz"),
         ("QUERY /x HTTP/1.1", "QUERY /x"), ("\r\n\r\nGET /x HTTP/1.1", "GET /x"),
-        ("GET /a;b?c=/../d HTTP/1.1", "GET /a;b?c=/../d"),
+        ("GET /a;b?c=/../d HTTP/1.1", "GET /a;b?c=/../d"), ("GET /x? HTTP/1.1", "GET /x?"),
+        ("GET /x?? HTTP/1.1", "GET /x??"), ("GET http://evil? HTTP/1.1", "GET /?"),
     ])
     func targetsThatPass(line: String, expected: String) async throws {
         try await expect(
