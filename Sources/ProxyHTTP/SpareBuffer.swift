@@ -1,7 +1,7 @@
 import NIOCore
 
-/// A buffer that has been written and may be used for the next small part of a reply, whichever agent it is for. Used on
-/// one event loop.
+/// A buffer that has done its work, written out or read, and may be used for the next that comes, whichever connection it
+/// is for. Used on one event loop.
 ///
 /// What a single event costs is for the most part memory that has not been touched for long: this has been.
 final class SpareBuffer {
@@ -10,7 +10,7 @@ final class SpareBuffer {
 
     private var buffer = ByteBuffer()
 
-    /// An empty buffer with that much room; `nil` if there is none, or what is in it has not been written yet.
+    /// An empty buffer with that much room; `nil` if there is none, or somebody still holds what is in it.
     func take(for length: Int) -> ByteBuffer? {
         var spare = buffer
         buffer = ByteBuffer()
