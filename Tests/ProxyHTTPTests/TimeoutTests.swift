@@ -115,7 +115,7 @@ import Verbatim
 
     /// The turns of a connection share a clock, but not their time.
     @Test func everyTurnHasTheWholeTime() async throws {
-        try await withPatience { try await everyTurnHasTheWholeTime(scale: $0 ? 4 : 1) }
+        try await withPatience { try await everyTurnHasTheWholeTime(scale: $0 ? 8 : 1) }
     }
 
     private func everyTurnHasTheWholeTime(scale: Int) async throws {
