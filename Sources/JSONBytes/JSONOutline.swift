@@ -11,7 +11,7 @@ package struct JSONOutline: Sendable {
         var next: Int32
     }
 
-    /// Room for them. Of as many as there are, the first ``count`` belong to the document.
+    /// The document's are the first ``count``; the rest is room.
     private(set) var containers: [Container] = []
     private(set) var count = 0
 

@@ -182,7 +182,7 @@ extension TurnRecord {
     }
 }
 
-/// A record that several hold at the same time: a copy would count some fifty references.
+/// A record that several hold at the same time: a copy would count some twenty references.
 package final class SharedRecord: Sendable {
     package let record: TurnRecord
 

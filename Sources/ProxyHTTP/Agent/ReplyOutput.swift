@@ -163,7 +163,6 @@ struct ReplyOutput {
         if isHeadTaken { return false }
         if isHeadWritten { discard() }
         isHeadWritten = false
-        isEnded = false
         framing = .none
         return true
     }

@@ -21,7 +21,7 @@ package struct EngineMarks: Hashable, Sendable {
     /// Parts of the wording of a refusal that only this engine uses.
     var refusals: [String] = []
 
-    /// Whether a fingerprint has one of the forms of ``fingerprints``.
+    /// Whether a fingerprint has that form, one of ``fingerprints``.
     static func matches(_ fingerprint: String, _ form: String) -> Bool {
         var rest = fingerprint.utf8[...]
         var symbols = form.utf8[...]
