@@ -79,11 +79,12 @@ package struct JSONList: Equatable, Sendable {
 
     package var isEmpty: Bool { count == 0 }
 
-    /// Appends the value in `range`, normalized.
+    /// Appends the value in `range`, normalized unless `isNormal`.
     @discardableResult
-    package mutating func append(_ range: Range<Int>, of text: Span<UInt8>) -> JSONNormalizer.Losses {
-        separate()
-        return rope.append(about: range.count) { JSONNormalizer.append(range, of: text, to: &$0) }
+    package mutating func append(
+        _ range: Range<Int>, of text: Span<UInt8>, isNormal: Bool = false
+    ) -> JSONNormalizer.Losses {
+        append(elements: range, count: 1, of: text, isNormal: isNormal)
     }
 
     /// Appends the JSON text of one value, normalized already.

@@ -6,7 +6,15 @@
 package enum JSONNormalizer {
     package struct Losses: OptionSet, Hashable, Sendable {
         package let rawValue: UInt8
-        package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        // What every option set has is generic; other modules would call it as such, and some do at each value.
+        @inlinable package init(rawValue: UInt8) { self.rawValue = rawValue }
+        @inlinable package init() { rawValue = 0 }
+        @inlinable package init(arrayLiteral elements: Losses...) {
+            rawValue = elements.reduce(0) { $0 | $1.rawValue }
+        }
+        @inlinable package func union(_ other: Losses) -> Losses { Losses(rawValue: rawValue | other.rawValue) }
+        @inlinable package mutating func formUnion(_ other: Losses) { self = union(other) }
 
         /// A `NaN` or an infinity became `null`.
         package static let nonFiniteNumber = Losses(rawValue: 1)

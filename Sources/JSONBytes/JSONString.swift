@@ -52,7 +52,7 @@ package struct JSONString: Hashable, Sendable {
 
     /// The value: escapes resolved, lone surrogates and invalid UTF-8 as U+FFFD.
     package func decoded(in text: Span<UInt8>) -> String {
-        guard hasEscapes else { return String(copying: text, content) }
+        guard hasEscapes, containsEscape(in: text) else { return String(copying: text, content) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(content.count)
         var index = content.lowerBound

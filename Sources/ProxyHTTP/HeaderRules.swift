@@ -33,7 +33,8 @@ enum HeaderRules {
         var named = namedByConnection(headers)
         // Whatever the parser lets through: a message is framed in one way only.
         if bodyLength == nil && headers.contains(name: "transfer-encoding") { named.insert("content-length") }
-        var result = HTTPHeaders()
+        // The headers that come were looked at by the parser; `add` would look at each again.
+        var result: [(String, String)] = []
         result.reserveCapacity(headers.count + replacements.count)
         for (name, value) in headers {
             let lowercased = name.lowercased()
@@ -41,16 +42,16 @@ enum HeaderRules {
                 continue
             }
             if let index = replaced.firstIndex(of: lowercased) {
-                if !isPlaced[index] { result.add(name: name, value: replacements[index].value) }
+                if !isPlaced[index] { result.append((name, replacements[index].value)) }
                 isPlaced[index] = true
             } else {
-                result.add(name: name, value: value)
+                result.append((name, value))
             }
         }
         for (index, replacement) in replacements.enumerated() where !isPlaced[index] {
-            result.add(name: replacement.name, value: replacement.value)
+            result.append((replacement.name, replacement.value))
         }
-        return result
+        return HTTPHeaders(result)
     }
 
     /// The key in each header that the agent used for its own, since engines look into the one that their API names; in
@@ -78,22 +79,22 @@ enum HeaderRules {
     /// The engine's headers as the agent gets them: in their order and case, without hop-by-hop ones.
     static func forAgent(_ headers: HTTPHeaders, length: LengthRule) -> HTTPHeaders {
         let named = namedByConnection(headers)
-        var result = HTTPHeaders()
+        var result: [(String, String)] = []
         result.reserveCapacity(headers.count + 2)
         for (name, value) in headers {
             let lowercased = name.lowercased()
             if hopByHop.contains(lowercased) || named.contains(lowercased) { continue }
             guard lowercased == "content-length" else {
-                result.add(name: name, value: value)
+                result.append((name, value))
                 continue
             }
             switch length {
-            case .keep: result.add(name: name, value: value)
-            case .replace(let count): result.add(name: name, value: String(count))
+            case .keep: result.append((name, value))
+            case .replace(let count): result.append((name, String(count)))
             case .remove: break
             }
         }
-        return result
+        return HTTPHeaders(result)
     }
 
     /// What `Connection` names, but for what frames the message: nobody may take that away on the way. An agent may so

@@ -6,8 +6,8 @@ import JSONBytes
 struct FieldBag: Sendable {
     /// Where a field stands in `bytes`.
     private struct Field: Sendable {
-        /// As sent, quotes included.
-        let key: Range<Int>
+        /// As sent.
+        let key: JSONString
         var value: Range<Int>
     }
 
@@ -30,19 +30,17 @@ struct FieldBag: Sendable {
 
     mutating func restart() { next = 0 }
 
-    mutating func put(_ key: JSONString, _ value: JSONValue, of text: Span<UInt8>) {
+    /// - Parameter isNormal: Whether the value need not be normalized.
+    mutating func put(_ key: JSONString, _ value: JSONValue, of text: Span<UInt8>, isNormal: Bool = false) {
         guard let index = index(of: key.quoted, in: text) else {
             if fields.count >= Self.limit { return }
-            let start = bytes.count
-            bytes.append(copying: text, key.quoted)
-            let end = bytes.count
-            fields.append(Field(key: start..<end, value: append(value.range, of: text)))
+            append(key, value.range, of: text, isNormal: isNormal)
             next = fields.count
             return
         }
         next = index + 1
         if value.isNull || bytes.equals(value.range, of: text, at: fields[index].value) { return }
-        replace(index, by: append(value.range, of: text))
+        replace(index, by: append(value.range, of: text, isNormal: isNormal))
     }
 
     /// Takes over every field of `other` that is not null or not known here.
@@ -50,24 +48,21 @@ struct FieldBag: Sendable {
         losses.formUnion(other.losses)
         let text = other.bytes.span
         for field in other.fields {
-            if let index = fields.firstIndex(where: { bytes.equals(field.key, of: text, at: $0.key) }) {
+            if let index = fields.firstIndex(where: { bytes.equals(field.key.quoted, of: text, at: $0.key.quoted) }) {
                 let value = other.bytes[field.value]
                 if value.elementsEqual("null".utf8) || value.elementsEqual(#""""#.utf8) { continue }
-                replace(index, by: append(field.value, of: text))
+                replace(index, by: append(field.value, of: text, isNormal: true))
             } else {
-                let start = bytes.count
-                bytes.append(copying: text, field.key)
-                let end = bytes.count
-                fields.append(Field(key: start..<end, value: append(field.value, of: text)))
+                append(field.key, field.value, of: text, isNormal: true)
             }
         }
     }
 
     /// The JSON text of a field; `nil` if it never came or was always null.
     func value(_ name: StaticString) -> [UInt8]? {
-        for field in fields where JSONString(quoted: field.key, hasEscapes: true).equals(name, in: bytes.span) {
-            let value = bytes[field.value]
-            if !value.elementsEqual("null".utf8) { return Array(value) }
+        let text = bytes.span
+        for field in fields where field.key.equals(name, in: text) {
+            if text[field.value.lowerBound] != UInt8(ascii: "n") { return [UInt8](copying: text, field.value) }
         }
         return nil
     }
@@ -76,25 +71,36 @@ struct FieldBag: Sendable {
     func append(to object: inout [UInt8], except excluded: [StaticString] = [], isFirst: Bool? = nil) {
         var isFirst = isFirst ?? (object.last == UInt8(ascii: "{"))
         for field in fields {
-            let key = JSONString(quoted: field.key, hasEscapes: true)
-            if excluded.contains(where: { key.equals($0, in: bytes.span) }) { continue }
+            if excluded.contains(where: { field.key.equals($0, in: bytes.span) }) { continue }
             if !isFirst { object.append(UInt8(ascii: ",")) }
             isFirst = false
-            JSONNormalizer.append(field.key, of: bytes.span, to: &object)
+            JSONNormalizer.append(field.key.quoted, of: bytes.span, to: &object)
             object.append(UInt8(ascii: ":"))
             object.append(contentsOf: bytes[field.value])
         }
     }
 
     private func index(of key: Range<Int>, in text: Span<UInt8>) -> Int? {
-        if next < fields.count && bytes.equals(key, of: text, at: fields[next].key) { return next }
-        return fields.firstIndex { bytes.equals(key, of: text, at: $0.key) }
+        if next < fields.count && bytes.equals(key, of: text, at: fields[next].key.quoted) { return next }
+        return fields.firstIndex { bytes.equals(key, of: text, at: $0.key.quoted) }
     }
 
-    /// Appends a value, normalized; answers its place.
-    private mutating func append(_ value: Range<Int>, of text: Span<UInt8>) -> Range<Int> {
+    /// Appends a field.
+    private mutating func append(_ key: JSONString, _ value: Range<Int>, of text: Span<UInt8>, isNormal: Bool) {
         let start = bytes.count
-        losses.formUnion(JSONNormalizer.append(value, of: text, to: &bytes))
+        bytes.append(copying: text, key.quoted)
+        let copy = JSONString(quoted: start..<bytes.count, hasEscapes: key.hasEscapes)
+        fields.append(Field(key: copy, value: append(value, of: text, isNormal: isNormal)))
+    }
+
+    /// Appends a value, normalized unless it is normal; answers its place.
+    private mutating func append(_ value: Range<Int>, of text: Span<UInt8>, isNormal: Bool) -> Range<Int> {
+        let start = bytes.count
+        if isNormal {
+            bytes.append(copying: text, value)
+        } else {
+            losses.formUnion(JSONNormalizer.append(value, of: text, to: &bytes))
+        }
         return start..<bytes.count
     }
 
@@ -109,10 +115,11 @@ struct FieldBag: Sendable {
         rest.reserveCapacity(bytes.count - unused)
         for index in fields.indices {
             let start = rest.count
-            rest.append(contentsOf: bytes[fields[index].key])
+            rest.append(contentsOf: bytes[fields[index].key.quoted])
             let middle = rest.count
             rest.append(contentsOf: bytes[fields[index].value])
-            fields[index] = Field(key: start..<middle, value: middle..<rest.count)
+            let key = JSONString(quoted: start..<middle, hasEscapes: fields[index].key.hasEscapes)
+            fields[index] = Field(key: key, value: middle..<rest.count)
         }
         bytes = rest
         unused = 0

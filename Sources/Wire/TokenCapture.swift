@@ -88,12 +88,12 @@ struct TokenCapture: Sendable {
                 try Self.append(elementsOf: value, of: text, to: &alternatives)
             }
         }
-        if let tokens { try readLists(tokens, values, of: text) }
+        if let tokens { try readLists(tokens, values, of: text, isNormal: cursor.isNormal) }
     }
 
     /// Reads the lists in which completions have their tokens and log-probabilities.
     private mutating func readLists(
-        _ tokens: JSONValue, _ values: JSONValue?, of text: Span<UInt8>
+        _ tokens: JSONValue, _ values: JSONValue?, of text: Span<UInt8>, isNormal: Bool
     ) throws(JSONError) {
         repetition.begin()
         hasLists = true
@@ -120,7 +120,7 @@ struct TokenCapture: Sendable {
                 }
             }
             if self.tokens.isEmpty, entry.value?.isNull ?? false { beginsWithPrompt = true }
-            append(entry, of: text)
+            append(entry, of: text, isNormal: isNormal)
         }
         repetition.end()
     }
@@ -156,7 +156,7 @@ struct TokenCapture: Sendable {
                 try readEntry(with: &cursor, of: text)
             } else {
                 try cursor.skipValue(in: text)
-                append(Entry(), of: text)
+                append(Entry(), of: text, isNormal: cursor.isNormal)
             }
             last = cursor.offset
             count += 1
@@ -201,13 +201,13 @@ struct TokenCapture: Sendable {
                 try cursor.skipValue(in: text)
             }
         }
-        append(entry, of: text)
+        append(entry, of: text, isNormal: cursor.isNormal)
     }
 
-    private mutating func append(_ entry: Entry, of text: Span<UInt8>) {
+    private mutating func append(_ entry: Entry, of text: Span<UInt8>, isNormal: Bool) {
         hasEntries = true
         if let token = entry.token {
-            losses.formUnion(tokens.append(token.quoted, of: text))
+            losses.formUnion(tokens.append(token.quoted, of: text, isNormal: isNormal))
         } else {
             tokens.appendNull()
         }
@@ -235,9 +235,9 @@ struct TokenCapture: Sendable {
             if sentValues == nil { sentValues = values }
             values.appendNull()
         } else {
-            values.append(value.range, of: text)
+            values.append(value.range, of: text, isNormal: true)
         }
-        sentValues?.append(value.range, of: text)
+        sentValues?.append(value.range, of: text, isNormal: true)
     }
 
     private mutating func appendEntryID(_ id: Int?) {
@@ -287,7 +287,7 @@ struct TokenCapture: Sendable {
         while try cursor.nextElement(in: text) {
             let id = try cursor.skipValue(in: text)
             if id.kind == .number {
-                ids.append(id.range, of: text)
+                ids.append(id.range, of: text, isNormal: true)
             } else {
                 ids.appendNull()
                 missing += 1

@@ -39,6 +39,8 @@ import Verbatim
         ("/v1/messagesx", false), ("/v1/chat/completions", false), ("/v1/message", false), ("/v2/messages", false),
         ("/", false), ("/v1/threads/t/messages", false), ("/sessions/a/messages", false),
         ("/v1/chat?/v1/messages", false),
+        // What a terminal shows as one character are two.
+        ("/v1/messages?\u{301}", true), ("http://engine/\u{301}/messages", false),
     ])
     func thePathTellsWhich(target: String, isAnthropic: Bool) throws {
         let request = try #require(AgentRequest(.init(version: .http1_1, method: .POST, uri: target)))

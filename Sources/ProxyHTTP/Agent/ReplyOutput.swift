@@ -82,17 +82,7 @@ struct ReplyOutput {
         if framing == .chunked && !request.takesChunks { framing = .untilClose }
         self.framing = request.isHead || status == 204 || status == 304 ? .none : framing
         isHeadWritten = true
-        buffer.writeStaticString("HTTP/1.1 ")
-        buffer.writeString(String(status))
-        buffer.writeStaticString(" ")
-        buffer.writeString(reason)
-        buffer.writeStaticString("\r\n")
-        for (name, value) in headers {
-            buffer.writeString(name)
-            buffer.writeStaticString(": ")
-            buffer.writeString(value)
-            buffer.writeStaticString("\r\n")
-        }
+        buffer.writeHead(startLine: ["HTTP/1.1", String(status), reason], headers)
         if self.framing == .chunked { buffer.writeStaticString("Transfer-Encoding: chunked\r\n") }
         if mustClose {
             buffer.writeStaticString("Connection: close\r\n")

@@ -51,13 +51,13 @@ struct AgentRequest {
                 let scheme = target.firstRange(ofText: "://")
             else { return nil }
             let rest = target[scheme.upperBound...]
-            let end = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
-            let isPath = end < rest.endIndex && rest[end] == "/"
+            let end = rest.utf8.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? rest.endIndex
+            let isPath = end < rest.endIndex && rest.utf8[end] == UInt8(ascii: "/")
             target = isPath ? rest[end...] : "/" + rest[end...]
         }
-        let mark = target.firstIndex(of: "?")
+        let mark = target.utf8.firstIndex(of: UInt8(ascii: "?"))
         receivedPath = String(target[..<(mark ?? target.endIndex)])
-        query = mark.map { target[target.index(after: $0)...] }
+        query = mark.map { target[target.utf8.index(after: $0)...] }
         let sessionPath = SessionPath(receivedPath)
         path = sessionPath.path
         isAnthropic = Self.isAnthropic(path)
@@ -84,6 +84,14 @@ struct AgentRequest {
     var hasBody: Bool {
         head.headers.contains(name: "transfer-encoding")
             || (head.headers.first(name: "content-length").map { $0 != "0" } ?? false)
+    }
+
+    /// What `Content-Length` says; `nil` if there is none.
+    var bodyLength: Int? {
+        let name = "content-length"
+        if let length = head.headers.first(name: name).flatMap({ Int($0) }) { return length }
+        // The parser lets digits through only, with space around them; more than fit are too many.
+        return head.headers[canonicalForm: name].first.map { Int($0) ?? .max }
     }
 
     var expectsContinue: Bool {

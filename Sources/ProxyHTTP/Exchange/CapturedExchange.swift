@@ -45,10 +45,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     func start() {
         let limit = loop.settings.maximumBodySize
-        // The parser lets digits through only; more than fit are too many.
-        if let length = request.head.headers[canonicalForm: "content-length"].first.map({ Int($0) ?? .max }),
-            length > limit
-        {
+        if let length = request.bodyLength, length > limit {
             refuse(.bodyTooLarge(limit: limit), closes: true)
         } else if request.expectsContinue {
             output.continueRequest()

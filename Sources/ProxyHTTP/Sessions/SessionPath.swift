@@ -9,21 +9,20 @@ struct SessionPath: Hashable {
 
     /// - Parameter path: Without the query. Only in front of `/v1` or `/v1/…` is the prefix one: all else is the engine's.
     init(_ path: String) {
-        let rest = path.dropFirst(Self.prefix.count)
-        guard path.hasPrefix(Self.prefix), let end = rest.firstIndex(of: "/"),
-            rest[end...] == "/v1" || rest[end...].hasPrefix("/v1/")
+        guard path.utf8.starts(with: Self.prefix.utf8), case let rest = path.utf8.dropFirst(Self.prefix.utf8.count),
+            let end = rest.firstIndex(of: UInt8(ascii: "/")),
+            path[end...] == "/v1" || path[end...].hasPrefix("/v1/")
         else {
             id = nil
             self.path = path
             return
         }
-        id = Self.decode(rest[..<end])
-        self.path = String(rest[end...])
+        id = Self.decode(Array(rest[..<end]))
+        self.path = String(path[end...])
     }
 
     /// Resolves `%XX`. What is not that stays, and its `%` makes it no valid id.
-    private static func decode(_ text: Substring) -> String {
-        let source = Array(text.utf8)
+    private static func decode(_ source: [UInt8]) -> String {
         var bytes: [UInt8] = []
         var index = 0
         while index < source.count {

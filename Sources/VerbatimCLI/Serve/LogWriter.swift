@@ -31,12 +31,12 @@ final class LogWriter: Sendable {
     private let state = Mutex(State())
     private let queue = DispatchQueue(label: "verbatim.log")
 
-    func write(_ line: String, isUrgent: Bool) {
+    func write(_ line: [UInt8], isUrgent: Bool) {
         let starts = state.withLock { state in
-            if state.waiting.count + line.utf8.count > Self.capacity {
+            if state.waiting.count + line.count > Self.capacity {
                 state.dropped += 1
             } else {
-                state.waiting.append(contentsOf: line.utf8)
+                state.waiting += line
             }
             defer { state.isWriting = true }
             return !state.isWriting
@@ -87,42 +87,54 @@ struct LineLogHandler: LogHandler {
     }
 
     func log(event: Logging.LogEvent) {
+        writer.write(line(for: event), isUrgent: event.level >= .warning)
+    }
+
+    /// Put together as bytes: there is a line for each turn.
+    func line(for event: Logging.LogEvent) -> [UInt8] {
         var fields = event.metadata ?? [:]
         if !metadata.isEmpty { fields.merge(metadata) { event, _ in event } }
-        var line = Self.timestamp()
-        line.reserveCapacity(320)
-        line += " \(event.level) \(event.message)"
-        for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
-            line += " "
-            line += key
-            line += "="
-            let text = if case .string(let text) = value { text } else { "\(value)" }
-            line += Self.printable(text)
+        var line: [UInt8] = []
+        line.reserveCapacity(384)
+        line += Self.timestamp()
+        line.append(UInt8(ascii: " "))
+        line += event.level.rawValue.utf8
+        line.append(UInt8(ascii: " "))
+        line += "\(event.message)".utf8
+        for key in fields.keys.sorted() {
+            line.append(UInt8(ascii: " "))
+            line += key.utf8
+            line.append(UInt8(ascii: "="))
+            switch fields[key] {
+            case .string(let text): Self.append(text, to: &line)
+            case let value?: Self.append("\(value)", to: &line)
+            case nil: break
+            }
         }
-        line += "\n"
-        writer.write(line, isUrgent: event.level >= .warning)
+        line.append(UInt8(ascii: "\n"))
+        return line
     }
 
     /// Nothing in a value can end the line or look like another field.
-    private static func printable(_ value: String) -> String {
-        if value.isEmpty { return "-" }
+    private static func append(_ value: String, to line: inout [UInt8]) {
+        if value.isEmpty { return line.append(UInt8(ascii: "-")) }
         let isPlain = value.utf8.allSatisfy {
             $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") && $0 != 0x7F
         }
-        return isPlain ? value : value.debugDescription.replacing(text: "\\'", with: "'")
+        line += (isPlain ? value : value.debugDescription.replacing(text: "\\'", with: "'")).utf8
     }
 
     /// `2026-11-22T09:56:00Z`
-    private static func timestamp() -> String {
+    private static func timestamp() -> [UInt8] {
         let now = time(nil)
         return latestTimestamp.withLock { latest in
-            if latest.second != now { latest = (now, timestamp(of: now)) }
+            if latest.second != now { latest = (now, Array(timestamp(of: now).utf8)) }
             return latest.text
         }
     }
 
     /// Under load many lines have the same.
-    private static let latestTimestamp = Mutex((second: time_t(-1), text: ""))
+    private static let latestTimestamp = Mutex((second: time_t(-1), text: [UInt8]()))
 
     private static func timestamp(of second: time_t) -> String {
         var second = second

@@ -69,7 +69,7 @@ extension ChoicesReply {
             state.noteError(value, of: text)
             return
         }
-        envelope.put(key, value, of: text)
+        envelope.put(key, value, of: text, isNormal: cursor.isNormal)
         if key.equals("usage", in: text) { chunk.hasUsage = !value.isNull }
         if key.equals("timings", in: text), let slot = chunk.onlySlot {
             // llama.cpp counts the tokens of a stream here, also when no usage was asked for.
@@ -200,7 +200,7 @@ extension ChoicesReply {
             return
         }
         if key.equals("finish_reason", in: text) { visit.isFinished = !value.isNull }
-        choices[slot].fields.put(key, value, of: text)
+        choices[slot].fields.put(key, value, of: text, isNormal: cursor.isNormal)
     }
 
     private var makesBlankEvents: Bool { state.engine.blankEvents.contains(dialect) }

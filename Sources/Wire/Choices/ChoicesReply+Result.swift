@@ -83,9 +83,10 @@ extension ChoicesReply {
     private var counts: Capture.Counts {
         let usage = envelope.value("usage").flatMap { $0.integer("completion_tokens") }
         if choices.count <= 1 {
+            if let usage { return .total(usage) }
             // llama.cpp counts the tokens of a stream also when no usage was asked for.
             let timed = envelope.value("timings").flatMap { $0.integer("predicted_n") }
-            return (usage ?? timed).map { .total($0) } ?? .unknown
+            return timed.map { .total($0) } ?? .unknown
         }
         if state.engine.usageCoversAllChoices { return usage.map { .total($0) } ?? .unknown }
         let each = choices.sorted { $0.index < $1.index }.map(\.countByEngine)

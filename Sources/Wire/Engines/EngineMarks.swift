@@ -22,9 +22,9 @@ package struct EngineMarks: Hashable, Sendable {
     var refusals: [String] = []
 
     /// Whether a fingerprint has that form, one of ``fingerprints``.
-    static func matches(_ fingerprint: String, _ form: String) -> Bool {
-        var rest = fingerprint.utf8[...]
-        var symbols = form.utf8[...]
+    static func matches(_ fingerprint: [UInt8], _ form: [UInt8]) -> Bool {
+        var rest = fingerprint[...]
+        var symbols = form[...]
         while let symbol = symbols.popFirst() {
             if symbol == UInt8(ascii: "*") && symbols.isEmpty { return true }
             if symbol == UInt8(ascii: "#") {

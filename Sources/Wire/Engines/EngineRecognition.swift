@@ -31,12 +31,13 @@ package enum EngineRecognition {
 
     /// By `system_fingerprint`.
     package static func profile(forFingerprint fingerprint: String) -> EngineProfile? {
-        fingerprints.first { EngineMarks.matches(fingerprint, $0.form) }?.profile
+        let fingerprint = Array(fingerprint.utf8)
+        return fingerprints.first { EngineMarks.matches(fingerprint, $0.form) }?.profile
     }
 
     /// Looked through for each reply.
     private static let fingerprints = EngineProfile.all.flatMap { profile in
-        profile.marks.fingerprints.map { (form: $0, profile: profile) }
+        profile.marks.fingerprints.map { (form: Array($0.utf8), profile: profile) }
     }
 
     /// By the wording of a refusal that only one engine uses.

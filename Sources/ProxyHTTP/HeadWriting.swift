@@ -1,0 +1,54 @@
+import NIOCore
+import NIOHTTP1
+
+extension ByteBuffer {
+    /// Appends a message's start line, the parts of which a space goes between, and its header lines; the blank line is
+    /// still to come.
+    ///
+    /// In one go: the buffer would look for room, and for others that share it, anew at each part of each line.
+    mutating func writeHead(startLine: [String], _ headers: HTTPHeaders) {
+        var length = startLine.reduce(1) { $0 + $1.utf8.count + 1 }
+        for (name, value) in headers { length += name.utf8.count + value.utf8.count + 4 }
+        reserveCapacity(minimumWritableBytes: length + Self.roomBehindHead)
+        writeWithUnsafeMutableBytes(minimumWritableBytes: length) { room in
+            var lines = Lines(room: room)
+            for (index, part) in startLine.enumerated() {
+                if index > 0 { lines.put(" ") }
+                lines.put(part)
+            }
+            lines.put("\r\n")
+            for (name, value) in headers {
+                lines.put(name)
+                lines.put(": ")
+                lines.put(value)
+                lines.put("\r\n")
+            }
+            return lines.count
+        }
+    }
+
+    /// For what mostly follows: lines about framing, the blank line, the beginning of a chunk.
+    private static let roomBehindHead = 64
+
+    private struct Lines {
+        let room: UnsafeMutableRawBufferPointer
+        private(set) var count = 0
+
+        init(room: UnsafeMutableRawBufferPointer) { self.room = room }
+
+        mutating func put(_ text: String) {
+            var text = text
+            text.withUTF8 { put(UnsafeRawBufferPointer($0)) }
+        }
+
+        mutating func put(_ text: StaticString) {
+            text.withUTF8Buffer { put(UnsafeRawBufferPointer($0)) }
+        }
+
+        private mutating func put(_ bytes: UnsafeRawBufferPointer) {
+            // As slicing checks it, there is room.
+            UnsafeMutableRawBufferPointer(rebasing: room[count..<count + bytes.count]).copyMemory(from: bytes)
+            count += bytes.count
+        }
+    }
+}

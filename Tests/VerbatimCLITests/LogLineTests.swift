@@ -1,0 +1,40 @@
+import Foundation
+import Logging
+import Testing
+
+@testable import VerbatimCLI
+
+@Suite("Lines of the log")
+struct LogLineTests {
+    /// What stands behind the time.
+    private func line(
+        _ message: Logger.Message, at level: Logger.Level = .info, _ metadata: Logger.Metadata? = nil,
+        own: Logger.Metadata = [:]
+    ) throws -> String {
+        var handler = LineLogHandler(writer: LogWriter())
+        handler.metadata = own
+        let event = LogEvent(
+            level: level, message: message, metadata: metadata, source: "", file: "", function: "", line: 0)
+        let line = try #require(String(validating: handler.line(for: event), as: UTF8.self))
+        let space = try #require(line.firstIndex(of: " "))
+        let time = try Date(String(line[..<space]), strategy: .iso8601)
+        #expect(abs(time.timeIntervalSinceNow) < 3600)
+        return String(line[space...])
+    }
+
+    @Test func fieldsInOrderOfTheirNames() throws {
+        #expect(try line("turn", ["b": "2", "a": "1", "c": "\(3)"]) == " info turn a=1 b=2 c=3\n")
+        #expect(try line("bare", at: .error) == " error bare\n")
+        #expect(try line("own", ["a": "event"], own: ["a": "handler", "z": "1"]) == " info own a=event z=1\n")
+        #expect(try line("list", ["l": ["a", "b"]]) == #" info list l="[\"a\", \"b\"]""# + "\n")
+    }
+
+    @Test(arguments: [
+        ("", "-"), ("plain", "plain"), ("ü/ß", "ü/ß"), ("two words", #""two words""#), ("a=b", #""a=b""#),
+        (#"say "x""#, #""say \"x\"""#), ("it's 1", #""it's 1""#), ("line\nbreak", #""line\nbreak""#),
+        ("\u{1B}[31m", #""\u{1B}[31m""#), ("\u{7F}", #""\u{7F}""#),
+    ])
+    func values(value: String, written: String) throws {
+        #expect(try line("m", ["k": .string(value)]) == " info m k=\(written)\n")
+    }
+}
