@@ -3,13 +3,13 @@ import NIOHTTP1
 /// Which headers cross the proxy, and how.
 enum HeaderRules {
     /// RFC 9110 §7.6.1 and what older implementations add. All lower case.
-    private static let hopByHop: Set<String> = [
+    private static let hopByHop = [
         "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
         "transfer-encoding", "upgrade", "http2-settings",
     ]
 
     /// What ends here: the expectation has been answered, and the session's name is for the proxy alone.
-    private static let ownToProxy: Set<String> = ["expect", AgentHeaders.named.lowercased()]
+    private static let ownToProxy = ["expect", AgentHeaders.named.lowercased()]
 
     /// The agent's headers as the engine gets them: in their order and case, with `Host`, credentials, encoding and
     /// framing replaced in place. Of several headers with a name that is replaced, only the first is left.
@@ -38,9 +38,7 @@ enum HeaderRules {
         result.reserveCapacity(headers.count + replacements.count)
         for (name, value) in headers {
             let lowercased = name.lowercased()
-            if hopByHop.contains(lowercased) || named.contains(lowercased) || ownToProxy.contains(lowercased) {
-                continue
-            }
+            if hopByHop.holds(lowercased) || named.contains(lowercased) || ownToProxy.holds(lowercased) { continue }
             if let index = replaced.firstIndex(of: lowercased) {
                 if !isPlaced[index] { result.append((name, replacements[index].value)) }
                 isPlaced[index] = true
@@ -83,7 +81,7 @@ enum HeaderRules {
         result.reserveCapacity(headers.count + 2)
         for (name, value) in headers {
             let lowercased = name.lowercased()
-            if hopByHop.contains(lowercased) || named.contains(lowercased) { continue }
+            if hopByHop.holds(lowercased) || named.contains(lowercased) { continue }
             guard lowercased == "content-length" else {
                 result.append((name, value))
                 continue
@@ -102,6 +100,13 @@ enum HeaderRules {
     private static func namedByConnection(_ headers: HTTPHeaders) -> Set<String> {
         let named = headers[canonicalForm: "connection"]
         return named.isEmpty ? [] : Set(named.map { $0.lowercased() }).subtracting(["content-length"])
+    }
+}
+
+extension [String] {
+    /// Whether `name` is one of them. Mostly the length tells, and costs less than a hash.
+    fileprivate func holds(_ name: String) -> Bool {
+        contains { $0.utf8.count == name.utf8.count && $0 == name }
     }
 }
 

@@ -166,34 +166,21 @@ struct ReplyOutput {
     // MARK: Pieces
 
     private mutating func startChunk(of length: Int) {
-        if length < Self.copiedLength {
+        if length < ByteBuffer.copiedLength {
             // No allocation for an event that goes out alone, or one.
             let room = length + 16
             if buffer.capacity == 0, let spare = spare?.take(for: room) { buffer = spare }
             buffer.reserveCapacity(minimumWritableBytes: room)
         }
-        guard framing == .chunked else { return }
-        let digits = (Int.bitWidth - length.leadingZeroBitCount + 3) / 4
-        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: digits + 2) { bytes in
-            for index in 0..<digits {
-                let digit = UInt8(truncatingIfNeeded: length >> (4 * (digits - 1 - index)) & 0xF)
-                bytes[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit
-            }
-            bytes[digits] = UInt8(ascii: "\r")
-            bytes[digits + 1] = UInt8(ascii: "\n")
-            return digits + 2
-        }
+        if framing == .chunked { buffer.writeChunkSize(length) }
     }
 
     private mutating func endChunk() {
         if framing == .chunked { buffer.writeStaticString("\r\n") }
     }
 
-    private static let copiedLength = 16 << 10
-
-    /// Large pieces go out as they are; small ones are cheaper to copy than to write one by one.
     private mutating func append(_ bytes: ByteBuffer) {
-        if bytes.readableBytes < Self.copiedLength {
+        if bytes.readableBytes < ByteBuffer.copiedLength {
             buffer.writeImmutableBuffer(bytes)
             return
         }

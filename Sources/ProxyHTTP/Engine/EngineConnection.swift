@@ -32,6 +32,7 @@ final class EngineConnection: ChannelDuplexHandler {
     }
 
     private let reader: ReplyReader
+    private let writer: RequestWriter
     private let handshake: EventLoopPromise<Void>?
     private var context: ChannelHandlerContext?
     private var state = State.idle
@@ -54,8 +55,9 @@ final class EngineConnection: ChannelDuplexHandler {
     private(set) var advertisedKeepAlive: TimeAmount?
 
     /// - Parameter handshake: To be completed when TLS is up; `nil` without TLS.
-    init(reader: ReplyReader, handshake: EventLoopPromise<Void>?) {
+    init(reader: ReplyReader, writer: RequestWriter, handshake: EventLoopPromise<Void>?) {
         self.reader = reader
+        self.writer = writer
         self.handshake = handshake
     }
 
@@ -77,14 +79,13 @@ final class EngineConnection: ChannelDuplexHandler {
         context?.write(wrapOutboundOut(.head(head)), promise: nil)
     }
 
-    func send(body: ByteBuffer) {
-        context?.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
-    }
+    func send(body: ByteBuffer) { writer.send(body) }
 
     /// Ends the request and starts to read the reply.
     func endRequest() {
         hasSentRequest = true
-        context?.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        writer.end()
+        context?.flush()
         readMore()
     }
 

@@ -129,14 +129,13 @@ final class EnginePool {
         if let tls {
             try pipeline.addHandler(NIOSSLClientHandler(context: tls, serverHostname: serverName))
         }
-        var encoding = HTTPRequestEncoder.Configuration()
-        encoding.automaticallySetFramingHeaders = false
         let reader = ReplyReader()
+        let writer = RequestWriter()
         try pipeline.addHandlers([
             reader,
-            HTTPRequestEncoder(configuration: encoding),
+            writer,
             ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes)),
-            EngineConnection(reader: reader, handshake: handshake),
+            EngineConnection(reader: reader, writer: writer, handshake: handshake),
         ])
     }
 }

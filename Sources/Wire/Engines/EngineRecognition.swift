@@ -12,8 +12,9 @@ package enum EngineRecognition {
 
     /// By a header of a reply.
     package static func profile(forHeader name: String, value: String) -> EngineProfile? {
+        // Mostly the length tells.
+        guard tellingHeaders.contains(where: { $0.utf8.count == name.utf8.count }) else { return nil }
         let name = name.lowercased()
-        guard tellingHeaders.contains(name) else { return nil }
         if name == "server" {
             let value = value.lowercased()
             return EngineProfile.all.first { $0.marks.server.map(value.hasPrefix) ?? false }
@@ -22,7 +23,7 @@ package enum EngineRecognition {
     }
 
     /// The names of headers that may say something.
-    private static let tellingHeaders = Set(EngineProfile.all.flatMap(\.marks.headers)).union(["server"])
+    private static let tellingHeaders = Set(EngineProfile.all.flatMap(\.marks.headers) + ["server"]).sorted()
 
     /// By `owned_by` in a list of models.
     package static func profile(forOwner owner: String) -> EngineProfile? {

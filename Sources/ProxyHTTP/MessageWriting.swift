@@ -30,6 +30,23 @@ extension ByteBuffer {
     /// For what mostly follows: lines about framing, the blank line, the beginning of a chunk.
     private static let roomBehindHead = 64
 
+    /// Appends the line that a chunk of `length` bytes begins with.
+    mutating func writeChunkSize(_ length: Int) {
+        let digits = max(1, (Int.bitWidth - length.leadingZeroBitCount + 3) / 4)
+        writeWithUnsafeMutableBytes(minimumWritableBytes: digits + 2) { bytes in
+            for index in 0..<digits {
+                let digit = UInt8(truncatingIfNeeded: length >> (4 * (digits - 1 - index)) & 0xF)
+                bytes[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit
+            }
+            bytes[digits] = UInt8(ascii: "\r")
+            bytes[digits + 1] = UInt8(ascii: "\n")
+            return digits + 2
+        }
+    }
+
+    /// Pieces of a message that are as long go out as they are; shorter ones are cheaper to copy than to write one by one.
+    static let copiedLength = 16 << 10
+
     private struct Lines {
         let room: UnsafeMutableRawBufferPointer
         private(set) var count = 0

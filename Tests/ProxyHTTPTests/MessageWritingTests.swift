@@ -4,7 +4,7 @@ import Testing
 
 @testable import ProxyHTTP
 
-@Suite struct HeadWritingTests {
+@Suite struct MessageWritingTests {
     @Test(arguments: [
         (["HTTP/1.1", "200", "OK"], [("Content-Type", "text/plain"), ("x-empty", ""), ("Content-Type", "again")]),
         (["HTTP/1.1", "299", ""], []),
