@@ -18,57 +18,84 @@ private func marks(below limit: UInt64, in word: UInt64) -> UInt64 {
 
 /// The first offset at or behind `start` where a string needs a look: quote, backslash, control character or, if
 /// wanted, a byte that is not ASCII. `text.count` if there is none.
+///
+/// The bytes in front of it are added to `seen`, by "or", eight at a time, so that it can be told whether all are ASCII.
 @inline(__always)
-func nextStringBreak(in text: Span<UInt8>, from start: Int, stopAtNonASCII: Bool) -> Int {
+func nextStringBreak(
+    in text: UnsafeBufferPointer<UInt8>, from start: Int, stopAtNonASCII: Bool = false, seen: inout UInt64
+) -> Int {
     var index = start
-    let words = text.bytes
-    let lastWord = text.count - 8
-    while index <= lastWord {
-        let word = UInt64(littleEndian: words.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
-        var found =
-            marks(of: UInt8(ascii: "\""), in: word) | marks(of: UInt8(ascii: "\\"), in: word)
-            | marks(below: 0x20, in: word)
-        if stopAtNonASCII { found |= word & highBits }
-        if found != 0 { return index + found.trailingZeroBitCount / 8 }
-        index += 8
+    if index <= text.count &- 16 {
+        // Most strings are short.
+        if let offset = stringBreak(in: text, at: index, stopAtNonASCII, &seen) { return index &+ offset }
+        index &+= 8
+        if let offset = stringBreak(in: text, at: index, stopAtNonASCII, &seen) { return index &+ offset }
+        index &+= 8
+    }
+    return nextBreakOfLongString(in: text, from: index, stopAtNonASCII, &seen)
+}
+
+@inline(never)
+private func nextBreakOfLongString(
+    in text: UnsafeBufferPointer<UInt8>, from start: Int, _ stopAtNonASCII: Bool, _ seen: inout UInt64
+) -> Int {
+    var index = start
+    let bytes = UnsafeRawBufferPointer(text)
+    // Two words at a time in one register, as any processor has it today.
+    let nonASCII = SIMD2(repeating: stopAtNonASCII ? highBits : 0)
+    var seenHere = SIMD2<UInt64>()
+    while index <= text.count &- 32 {
+        let first = bytes.loadUnaligned(fromByteOffset: index, as: SIMD2<UInt64>.self)
+        let second = bytes.loadUnaligned(fromByteOffset: index &+ 16, as: SIMD2<UInt64>.self)
+        let found = stringBreaks(in: first) | stringBreaks(in: second) | (first | second) & nonASCII
+        if found[0] | found[1] != 0 { break }
+        seenHere |= first | second
+        index &+= 32
+    }
+    seen |= seenHere[0] | seenHere[1]
+    while index <= text.count &- 8 {
+        if let offset = stringBreak(in: text, at: index, stopAtNonASCII, &seen) { return index &+ offset }
+        index &+= 8
     }
     while index < text.count {
         let byte = text[index]
         if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 || (stopAtNonASCII && byte >= 0x80) {
             return index
         }
-        index += 1
-    }
-    return index
-}
-
-/// The first offset at or behind `start` of a quote, backslash or control character; `text.count` if there is none.
-/// The bytes in front of it are added to `seen`, by "or", eight at a time, so that it can be told whether all are ASCII.
-@inline(__always)
-func nextStringBreak(in text: UnsafeBufferPointer<UInt8>, from start: Int, seen: inout UInt64) -> Int {
-    var index = start
-    let bytes = UnsafeRawBufferPointer(text)
-    let lastWord = text.count &- 8
-    while index <= lastWord {
-        let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-        let found =
-            marks(of: UInt8(ascii: "\""), in: word) | marks(of: UInt8(ascii: "\\"), in: word)
-            | marks(below: 0x20, in: word)
-        if found != 0 {
-            let bitsInFront = (found &- 1) & ~found
-            seen |= word & bitsInFront
-            return index &+ found.trailingZeroBitCount / 8
-        }
-        seen |= word
-        index &+= 8
-    }
-    while index < text.count {
-        let byte = text[index]
-        if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte < 0x20 { return index }
         seen |= UInt64(byte)
         index &+= 1
     }
     return index
+}
+
+/// How far into the eight bytes at `index` the first break stands, if there is one.
+@inline(__always)
+private func stringBreak(
+    in text: UnsafeBufferPointer<UInt8>, at index: Int, _ stopAtNonASCII: Bool, _ seen: inout UInt64
+) -> Int? {
+    let bytes = UnsafeRawBufferPointer(text)
+    let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+    var found =
+        marks(of: UInt8(ascii: "\""), in: word) | marks(of: UInt8(ascii: "\\"), in: word) | marks(below: 0x20, in: word)
+    if stopAtNonASCII { found |= word & highBits }
+    guard found != 0 else {
+        seen |= word
+        return nil
+    }
+    seen |= word & (found &- 1) & ~found
+    return found.trailingZeroBitCount / 8
+}
+
+/// The high bit of each byte that is a quote, backslash or control character (and, above the first such byte of a word,
+/// perhaps of others).
+@inline(__always)
+private func stringBreaks(in words: SIMD2<UInt64>) -> SIMD2<UInt64> {
+    func marks(of byte: UInt8) -> SIMD2<UInt64> {
+        let difference = words ^ SIMD2(repeating: lowBits &* UInt64(byte))
+        return (difference &- SIMD2(repeating: lowBits)) & ~difference
+    }
+    let below = (words &- SIMD2(repeating: lowBits &* 0x20)) & ~words
+    return (marks(of: UInt8(ascii: "\"")) | marks(of: UInt8(ascii: "\\")) | below) & SIMD2(repeating: highBits)
 }
 
 /// Whether bytes of which `seen` holds the "or", eight at a time, are all ASCII.

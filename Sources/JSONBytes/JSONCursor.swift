@@ -215,7 +215,10 @@ package struct JSONCursor: Sendable {
         var hasEscapes = false
         let validates = options.contains(.validUTF8)
         while true {
-            offset = nextStringBreak(in: text, from: offset, stopAtNonASCII: validates)
+            offset = text.withUnsafeBufferPointer {
+                var seen: UInt64 = 0
+                return nextStringBreak(in: $0, from: offset, stopAtNonASCII: validates, seen: &seen)
+            }
             guard offset < text.count else { throw JSONError(.unexpectedEnd, at: offset) }
             switch text[offset] {
             case UInt8(ascii: "\""):

@@ -106,7 +106,10 @@ private struct Copy {
     mutating func passContent(from start: Int, of text: Span<UInt8>, to line: inout [UInt8]) -> Int {
         var index = start
         while true {
-            index = nextStringBreak(in: text, from: index, stopAtNonASCII: true)
+            index = text.withUnsafeBufferPointer {
+                var seen: UInt64 = 0
+                return nextStringBreak(in: $0, from: index, stopAtNonASCII: true, seen: &seen)
+            }
             guard index < text.count, text[index] != UInt8(ascii: "\"") else { return index }
             if text[index] == UInt8(ascii: "\\") {
                 index += 2

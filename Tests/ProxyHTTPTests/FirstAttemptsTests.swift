@@ -52,6 +52,26 @@ import Testing
         #expect(ask(attempts, turn: 4, session: "a", body: "{}", count: "1") == 1)
     }
 
+    /// Each byte counts, and its place.
+    @Test func digests() {
+        var digests: Set<FirstAttempts.BodyDigest> = []
+        var bodies = 0
+        for length in 0...40 {
+            let body = [UInt8](repeating: UInt8(ascii: " "), count: length)
+            #expect(FirstAttempts.BodyDigest(body) == FirstAttempts.BodyDigest(body))
+            for byte in [0, 1, 0x21, 0xFF] as [UInt8] {
+                for place in body.indices {
+                    var changed = body
+                    changed[place] = byte
+                    digests.insert(FirstAttempts.BodyDigest(changed))
+                }
+            }
+            digests.insert(FirstAttempts.BodyDigest(body))
+            bodies += 4 * length + 1
+        }
+        #expect(digests.count == bodies)
+    }
+
     /// Of 8 that fit at most, the latest 4 are remembered at any time, and none beyond the 8.
     @Test(arguments: 4...20) func memoryIsBounded(total: Int) {
         for turn in 1...total {

@@ -15,13 +15,29 @@ final class FirstAttempts: Sendable {
     /// A body, by its length and a hash that is keyed anew in each process.
     struct BodyDigest: Hashable, Sendable {
         private let length: Int
-        private let hash: Int
+        private let hash: UInt64
 
+        /// Each turn's body is gone over, so that it is done by words: `Hasher` takes eight times as long.
         init(_ body: [UInt8]) {
-            var hasher = Hasher()
-            body.withUnsafeBytes { hasher.combine(bytes: $0) }
-            hash = hasher.finalize()
             length = body.count
+            var hash = Self.key
+            body.withUnsafeBytes { bytes in
+                var index = 0
+                while index <= bytes.count - 8 {
+                    Self.mix(bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self), into: &hash)
+                    index += 8
+                }
+                Self.mix(bytes[index...].reduce(0) { $0 << 8 | UInt64($1) }, into: &hash)
+            }
+            self.hash = hash
+        }
+
+        private static let key = UInt64.random(in: .min ... .max)
+
+        @inline(__always)
+        private static func mix(_ word: UInt64, into hash: inout UInt64) {
+            let product = (hash ^ word).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+            hash = product.high ^ product.low
         }
     }
 
