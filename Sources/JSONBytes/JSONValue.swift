@@ -13,6 +13,22 @@ package enum JSONKind: Hashable, Sendable {
     /// `NaN`, `Infinity` or `-Infinity`: not JSON, but what some Python servers emit.
     case nonFinite
 
+    /// Written out, since other modules would look for the compiler's in a table, at each value of each event.
+    @inlinable package static func == (left: JSONKind, right: JSONKind) -> Bool { left.ordinal == right.ordinal }
+
+    @inlinable package var ordinal: Int {
+        switch self {
+        case .object: 0
+        case .array: 1
+        case .string: 2
+        case .number: 3
+        case .true: 4
+        case .false: 5
+        case .null: 6
+        case .nonFinite: 7
+        }
+    }
+
     package var isBool: Bool { self == .true || self == .false }
     package var isContainer: Bool { self == .object || self == .array }
 }

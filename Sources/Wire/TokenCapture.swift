@@ -176,7 +176,8 @@ struct TokenCapture: Sendable {
     private static func append(
         _ elements: Range<Int>, count: Int, of text: Span<UInt8>, isNormal: Bool, to list: inout JSONList?
     ) -> JSONNormalizer.Losses {
-        if list == nil { list = JSONList() }
+        // What can be compared is copied for it.
+        if case nil = list { list = JSONList() }
         return list?.append(elements: elements, count: count, of: text, isNormal: isNormal) ?? []
     }
 

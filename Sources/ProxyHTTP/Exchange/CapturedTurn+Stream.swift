@@ -66,7 +66,7 @@ extension CapturedTurn {
             }
         }
         if firstOutputAt == nil && reader.hasOutput { firstOutputAt = now }
-        if event.fate == .terminal {
+        if case .terminal = event.fate {
             held = event.edited
             return conclude(
                 outcome: reader.hasSeenError ? .upstreamError : .completed,

@@ -15,7 +15,7 @@ struct StreamReader {
 
         /// Puts out what the agent is to get of it.
         func write(to output: inout ReplyOutput) {
-            if fate == .drop { return }
+            if case .drop = fate { return }
             if edits.isEmpty {
                 output.body(bytes)
                 return
