@@ -76,6 +76,7 @@ final class MockConnectionHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        engine.noteBytes()
         guard !isRefusing else { return }
         parser.append(unwrapInboundIn(data).readableBytesView)
         do {

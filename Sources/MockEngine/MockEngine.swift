@@ -15,6 +15,7 @@ package final class MockEngine: Sendable {
         var requests: [MockRequest] = []
         var problems: [String] = []
         var accepted = 0
+        var hasReceivedBytes = false
         var open: Set<Int> = []
         var connections: [Int: MockConnection] = [:]
         var scripts: [Int: Task<Void, Never>] = [:]
@@ -86,6 +87,12 @@ package final class MockEngine: Sendable {
         await state.wait { $0.requests.count >= count || $0.isStopped }
     }
 
+    /// Waits until a byte has arrived, of a request that may never come to its end, the engine is stopped, or the task is
+    /// cancelled.
+    package func waitForFirstByte() async {
+        await state.wait { $0.hasReceivedBytes || $0.isStopped }
+    }
+
     /// Waits until `count` connections or fewer are open, the engine is stopped, or the task is cancelled.
     package func waitForOpenConnections(atMost count: Int) async {
         await state.wait { $0.open.count <= count || $0.isStopped }
@@ -106,6 +113,10 @@ extension MockEngine {
         }
         guard let connection else { throw ChannelError.ioOnClosedChannel }
         try channel.pipeline.syncOperations.addHandler(MockConnectionHandler(connection: connection, engine: self))
+    }
+
+    func noteBytes() {
+        if !state.read(\.hasReceivedBytes) { state.update { $0.hasReceivedBytes = true } }
     }
 
     func record(_ request: MockRequest) {

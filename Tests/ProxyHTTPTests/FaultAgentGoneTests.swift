@@ -99,9 +99,11 @@ import Verbatim
             let agent = try await proxy.connect()
             if place == "inside" {
                 try await agent.send("POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nstart")
-                while proxy.engine.connectionCount == 0 { await Task.yield() }
+                // Not only the connection, which would be kept for the next request if the agent were gone before.
+                await proxy.engine.waitForFirstByte()
                 await how.perform(on: agent)
                 await proxy.engine.waitForOpenConnections(atMost: 0)
+                #expect(proxy.engine.problems == ["connection 0 ended inside a request"])
             } else {
                 try await agent.send(requestBytes("GET", path: "/v1/events"))
                 await proxy.engine.waitForRequests(1)
