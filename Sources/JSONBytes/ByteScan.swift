@@ -1,4 +1,4 @@
-// Looking at eight bytes at a time. All offsets are offsets into the whole text.
+// Looking at eight bytes at a time, or 32. All offsets are offsets into the whole text.
 
 private let lowBits: UInt64 = 0x0101_0101_0101_0101
 private let highBits: UInt64 = 0x8080_8080_8080_8080
@@ -17,9 +17,17 @@ private func marks(below limit: UInt64, in word: UInt64) -> UInt64 {
 }
 
 /// The first offset at or behind `start` where a string needs a look: quote, backslash, control character or, if
-/// wanted, a byte that is not ASCII. `text.count` if there is none.
-///
-/// The bytes in front of it are added to `seen`, by "or", eight at a time, so that it can be told whether all are ASCII.
+/// wanted, a byte that is not ASCII. `text.count` if there is none, or `start` if that is behind it.
+@inline(__always)
+func nextStringBreak(in text: Span<UInt8>, from start: Int, stopAtNonASCII: Bool) -> Int {
+    text.withUnsafeBufferPointer {
+        var seen: UInt64 = 0
+        return nextStringBreak(in: $0, from: start, stopAtNonASCII: stopAtNonASCII, seen: &seen)
+    }
+}
+
+/// The same. The bytes in front of what is found are added to `seen`, by "or", in words, so that it can be told whether all
+/// are ASCII.
 @inline(__always)
 func nextStringBreak(
     in text: UnsafeBufferPointer<UInt8>, from start: Int, stopAtNonASCII: Bool = false, seen: inout UInt64
@@ -87,7 +95,7 @@ private func stringBreak(
 }
 
 /// The high bit of each byte that is a quote, backslash or control character (and, above the first such byte of a word,
-/// perhaps of others).
+/// perhaps of others). Only whether there is one may be told from it: the order of bytes is the machine's.
 @inline(__always)
 private func stringBreaks(in words: SIMD2<UInt64>) -> SIMD2<UInt64> {
     func marks(of byte: UInt8) -> SIMD2<UInt64> {
@@ -98,7 +106,7 @@ private func stringBreaks(in words: SIMD2<UInt64>) -> SIMD2<UInt64> {
     return (marks(of: UInt8(ascii: "\"")) | marks(of: UInt8(ascii: "\\")) | below) & SIMD2(repeating: highBits)
 }
 
-/// Whether bytes of which `seen` holds the "or", eight at a time, are all ASCII.
+/// Whether bytes of which `seen` holds the "or", in words, are all ASCII.
 func isASCII(seen: UInt64) -> Bool { seen & highBits == 0 }
 
 /// The first offset at or behind `start` of something else than a digit; `text.count` if there is none.

@@ -215,10 +215,7 @@ package struct JSONCursor: Sendable {
         var hasEscapes = false
         let validates = options.contains(.validUTF8)
         while true {
-            offset = text.withUnsafeBufferPointer {
-                var seen: UInt64 = 0
-                return nextStringBreak(in: $0, from: offset, stopAtNonASCII: validates, seen: &seen)
-            }
+            offset = nextStringBreak(in: text, from: offset, stopAtNonASCII: validates)
             guard offset < text.count else { throw JSONError(.unexpectedEnd, at: offset) }
             switch text[offset] {
             case UInt8(ascii: "\""):

@@ -106,10 +106,7 @@ private struct Copy {
     mutating func passContent(from start: Int, of text: Span<UInt8>, to line: inout [UInt8]) -> Int {
         var index = start
         while true {
-            index = text.withUnsafeBufferPointer {
-                var seen: UInt64 = 0
-                return nextStringBreak(in: $0, from: index, stopAtNonASCII: true, seen: &seen)
-            }
+            index = nextStringBreak(in: text, from: index, stopAtNonASCII: true)
             guard index < text.count, text[index] != UInt8(ascii: "\"") else { return index }
             if text[index] == UInt8(ascii: "\\") {
                 index += 2

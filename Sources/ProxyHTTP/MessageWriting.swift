@@ -63,7 +63,8 @@ extension ByteBuffer {
         }
 
         private mutating func put(_ bytes: UnsafeRawBufferPointer) {
-            // As slicing checks it, there is room.
+            // Slices are checked in debug builds only.
+            precondition(bytes.count <= room.count - count, "a head is longer than was counted")
             UnsafeMutableRawBufferPointer(rebasing: room[count..<count + bytes.count]).copyMemory(from: bytes)
             count += bytes.count
         }

@@ -94,14 +94,14 @@ package final class ProxyServer: Sendable {
             }
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.autoRead, value: false)
-            // With one read in a go NIO keeps but one buffer for a connection, the first.
-            .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }) else { return }
+                    // Options of the bootstrap's would each be a future for each connection.
+                    let options = channel.syncOptions
+                    try options?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+                    try options?.setOption(.allowRemoteHalfClosure, value: true)
+                    try options?.setOption(.autoRead, value: false)
                     try loop.value.receiveBuffers.serve(channel)
                     if let tls {
                         try AgentHandshake.addHandlers(to: channel, tls: tls, limit: settings.handshakeTimeout)

@@ -32,6 +32,9 @@ final class ReceiveBuffers {
     func serve(_ channel: any Channel) throws {
         let allocator = Allocator(buffers: NIOLoopBound(self, eventLoop: channel.eventLoop))
         try channel.syncOptions?.setOption(.recvAllocator, value: allocator)
+        // The first read goes on in a larger buffer. After that there is one read in a go, and then NIO keeps no buffer but
+        // the first.
+        try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 2)
         try channel.pipeline.syncOperations.addHandler(Collector(buffers: self))
     }
 
@@ -64,10 +67,16 @@ final class ReceiveBuffers {
         typealias InboundIn = ByteBuffer
 
         private let buffers: ReceiveBuffers
+        private var isFirst = true
 
         init(buffers: ReceiveBuffers) { self.buffers = buffers }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            if isFirst {
+                isFirst = false
+                // Fails only if the connection is gone.
+                try? context.channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
+            }
             buffers.giveBack(unwrapInboundIn(data))
             context.fireChannelRead(data)
         }

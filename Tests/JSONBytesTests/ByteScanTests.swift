@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import JSONBytes
@@ -21,7 +22,7 @@ import Testing
     }
 
     /// Words and blocks begin anywhere, and end anywhere in front of the text's end.
-    @Test(arguments: [0x00, 0x1F, 0x20, 0x21, 0x22, 0x23, 0x5B, 0x5C, 0x5D, 0x7F, 0x80, 0xA2, 0xDC, 0xFF] as [UInt8])
+    @Test(arguments: UInt8.min...UInt8.max)
     func eachByteAtEachPlace(byte: UInt8) {
         for length in [0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 100] {
             let plain = [UInt8](repeating: UInt8(ascii: "a"), count: length)
@@ -33,6 +34,28 @@ import Testing
                         Issue.record("at \(place) of \(length), from \(start), \(stops)")
                     }
                 }
+            }
+        }
+    }
+
+    /// Whoever passes over what follows a backslash may come to stand behind the end.
+    @Test func behindTheEnd() {
+        let text = [UInt8](repeating: UInt8(ascii: "a"), count: 3)
+        for stops in [false, true] { #expect(nextStringBreak(in: text.span, from: 4, stopAtNonASCII: stops) >= 3) }
+    }
+
+    @Test func anyBytes() {
+        var random = SeededGenerator(seed: 1)
+        for _ in 0..<4_000 {
+            // From text of which all needs a look to text of which nearly nothing does.
+            let rarity = UInt64.random(in: 1...200, using: &random)
+            let text = (0..<Int.random(in: 0...200, using: &random)).map { _ in
+                UInt64.random(in: 0..<rarity, using: &random) == 0
+                    ? UInt8.random(in: .min ... .max, using: &random) : UInt8.random(in: 0x23...0x5B, using: &random)
+            }
+            let start = Int.random(in: 0...text.count, using: &random)
+            for stops in [false, true] where !Self.check(text, from: start, stopAtNonASCII: stops) {
+                Issue.record("\(text) from \(start), \(stops)")
             }
         }
     }

@@ -47,6 +47,27 @@ import Testing
         #expect(try written() == ["0\r\n\r\n"])
     }
 
+    /// Writing may have the exchange send more.
+    @Test func whatIsSentFromWithinAWrite() throws {
+        final class Sender: ChannelOutboundHandler {
+            typealias OutboundIn = ByteBuffer
+            var writer: RequestWriter?
+
+            func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+                let current = writer
+                writer = nil
+                current?.send(ByteBuffer(string: "body"))
+                context.write(data, promise: promise)
+            }
+        }
+        let sender = Sender()
+        try channel.pipeline.syncOperations.addHandler(sender, position: .first)
+        try start(["Content-Length": "4"])
+        sender.writer = writer
+        #expect(try written() == ["POST /v1/x?y HTTP/1.1\r\nContent-Length: 4\r\n\r\n"])
+        #expect(try written() == ["body"])
+    }
+
     /// The framing of one request is not that of the next.
     @Test func oneBehindAnother() throws {
         try start(["transfer-encoding": "chunked"])

@@ -32,9 +32,18 @@ struct LogLineTests {
     @Test(arguments: [
         ("", "-"), ("plain", "plain"), ("ü/ß", "ü/ß"), ("two words", #""two words""#), ("a=b", #""a=b""#),
         (#"say "x""#, #""say \"x\"""#), ("it's 1", #""it's 1""#), ("line\nbreak", #""line\nbreak""#),
-        ("\u{1B}[31m", #""\u{1B}[31m""#), ("\u{7F}", #""\u{7F}""#),
+        ("\u{1B}[31m", #""\u{1b}[31m""#), ("\u{7F}", #""\u{7f}""#), ("a\u{85}b", #""a\u{85}b""#),
+        ("m\u{9B}2J", #""m\u{9b}2J""#), ("a\u{2028}b", #""a\u{2028}b""#), ("a\u{202E}b", #""a\u{202e}b""#),
+        ("ü b", #""ü b""#), ("a\u{3000}b", "\"a\u{3000}b\""), ("ü=1", #""ü=1""#),
     ])
     func values(value: String, written: String) throws {
         #expect(try line("m", ["k": .string(value)]) == " info m k=\(written)\n")
+    }
+
+    /// What an agent calls its model cannot keep the line out of the log.
+    @Test(arguments: ["x", "ü", "e\u{301}"]) func longValues(repeated: String) throws {
+        let value = String(repeating: repeated, count: 2 << 20)
+        let kept = String(value.unicodeScalars.prefix(2_000))
+        #expect(try line("m", ["k": .string(value), "z": "1"]) == " info m k=\"\(kept)…\" z=1\n")
     }
 }

@@ -188,6 +188,7 @@ final class AgentConnection: ChannelInboundHandler {
             deliver(part)
         }
         isDelivering = false
+        exchange?.agentDidPause()
         watchAgent(isHeadBegun: isHeadBegun)
         if exchange == nil && isInputClosed && !isClosed && !isClosing {
             closeBehindReplies()
@@ -269,6 +270,7 @@ final class AgentConnection: ChannelInboundHandler {
         context.fireChannelReadComplete()
         if isLingering { lastArrival = .now() }
         isHeadBegun = !hasRequestArrived
+        exchange?.agentDidPause()
         watchAgent(isHeadBegun: isHeadBegun)
         hasRequestArrived = false
         readMore()

@@ -87,8 +87,6 @@ final class EnginePool {
             .connectTimeout(settings.connectTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.autoRead, value: tls != nil)
-            // As for agents.
-            .channelOption(.maxMessagesPerRead, value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try receiveBuffers.value.serve(channel)

@@ -22,6 +22,7 @@ final class RequestWriter: ChannelOutboundHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         guard case .head(let head) = unwrapOutboundIn(data) else {
+            assertionFailure("the rest of a request does not come down the pipeline")
             promise?.fail(ChannelError.operationUnsupported)
             return
         }
@@ -56,7 +57,9 @@ final class RequestWriter: ChannelOutboundHandler {
 
     private func writeWaiting() {
         if waiting.readableBytes == 0 { return }
-        context?.write(wrapOutboundOut(waiting), promise: nil)
+        // Writing may call back.
+        let bytes = waiting
         waiting = ByteBuffer()
+        context?.write(wrapOutboundOut(bytes), promise: nil)
     }
 }

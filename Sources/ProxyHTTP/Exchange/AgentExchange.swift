@@ -8,6 +8,8 @@ protocol AgentExchange: AnyObject {
     func start()
     func receive(body: ByteBuffer)
     func receiveEnd()
+    /// All that has arrived in one go has been told.
+    func agentDidPause()
     /// The rest of the request cannot be read; `reply` says why. The connection is closed behind the answer.
     func requestDidBreak(_ reply: ErrorReply)
     /// Whether more of the request's body is wanted now.
@@ -45,7 +47,7 @@ struct AgentRequest {
     init?(_ head: HTTPRequestHead) {
         self.head = head
         var target = head.uri[...]
-        if !target.hasPrefix("/") && !(target == "*" && head.method == .OPTIONS) {
+        if target.utf8.first != UInt8(ascii: "/") && !(target == "*" && head.method == .OPTIONS) {
             // The absolute form, as agents send it that take the proxy for a forward proxy: only the path counts.
             guard target.hasPrefix("http://") || target.hasPrefix("https://"),
                 let scheme = target.firstRange(ofText: "://")
@@ -83,7 +85,7 @@ struct AgentRequest {
 
     var hasBody: Bool {
         head.headers.contains(name: "transfer-encoding")
-            || (head.headers.first(name: "content-length").map { $0 != "0" } ?? false)
+            || bodyLength ?? 0 > 0
     }
 
     /// What `Content-Length` says; `nil` if there is none.

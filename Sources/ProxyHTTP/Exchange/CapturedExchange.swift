@@ -62,6 +62,9 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         }
     }
 
+    /// Nothing goes to the engine before the request has come to its end.
+    func agentDidPause() {}
+
     func receiveEnd() {
         if isOver { return }
         if let reason = loop.recorder?.refusal {

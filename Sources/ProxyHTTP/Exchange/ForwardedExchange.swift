@@ -15,6 +15,8 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
     /// Parts of the request that arrived before the connection was there.
     private var waiting: [ByteBuffer] = []
     private var isRequestEnded = false
+    /// Whether what arrived together with the request's head has been told. Before, there is nothing to send by itself.
+    private var hasAgentPaused = false
     private var hasBody = false
     private var isOver = false
     /// A list of models is read along with, because it may name the engine.
@@ -85,7 +87,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         waiting = []
         if isRequestEnded {
             connection.endRequest()
-        } else {
+        } else if hasAgentPaused {
             connection.flush()
             agent.readMore()
         }
@@ -98,13 +100,17 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         if isOver { return }
         hasBody = true
         if let engine { engine.send(body: body) } else { waiting.append(body) }
-        engine?.flush()
     }
 
     func receiveEnd() {
         isRequestEnded = true
         clock.touch(at: .now())
         if !isOver { engine?.endRequest() }
+    }
+
+    func agentDidPause() {
+        hasAgentPaused = true
+        if !isRequestEnded { engine?.flush() }
     }
 
     func requestDidBreak(_ reply: ErrorReply) { fail(with: reply, closes: true) }

@@ -42,6 +42,8 @@ final class LocalExchange: AgentExchange {
 
     func receiveEnd() { answer() }
 
+    func agentDidPause() {}
+
     private func answer() {
         output.reply(status: status, json: json, headers: headers)
         agent.finish(output.take(), closes: output.mustClose)

@@ -11,7 +11,7 @@ struct SessionPath: Hashable {
     init(_ path: String) {
         guard path.utf8.starts(with: Self.prefix.utf8), case let rest = path.utf8.dropFirst(Self.prefix.utf8.count),
             let end = rest.firstIndex(of: UInt8(ascii: "/")),
-            path[end...] == "/v1" || path[end...].hasPrefix("/v1/")
+            rest[end...].elementsEqual("/v1".utf8) || rest[end...].starts(with: "/v1/".utf8)
         else {
             id = nil
             self.path = path

@@ -115,14 +115,20 @@ struct LineLogHandler: LogHandler {
         return line
     }
 
-    /// Nothing in a value can end the line or look like another field.
+    /// Nothing in a value can end the line, look like another field, or command the terminal.
     private static func append(_ value: String, to line: inout [UInt8]) {
         if value.isEmpty { return line.append(UInt8(ascii: "-")) }
-        let isPlain = value.utf8.allSatisfy {
-            $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") && $0 != 0x7F
+        if value.utf8.count > Self.longestValue {
+            return line += (String(value.unicodeScalars.prefix(Self.longestValue)) + "…").quoted.utf8
         }
-        line += (isPlain ? value : value.debugDescription.replacing(text: "\\'", with: "'")).utf8
+        let isPlain = value.utf8.allSatisfy {
+            $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") && $0 < 0x7F
+        }
+        line += (isPlain || value.isPlain ? value : value.quoted).utf8
     }
+
+    /// What an agent calls its model has no limit.
+    private static let longestValue = 2_000
 
     /// `2026-11-22T09:56:00Z`
     private static func timestamp() -> [UInt8] {

@@ -25,12 +25,19 @@ extension String {
     /// The text with control characters made visible, so that a model cannot command the terminal. Line breaks and tabs
     /// stay.
     var printable: String {
-        guard unicodeScalars.contains(where: { Self.isControl($0) }) else { return self }
+        guard unicodeScalars.contains(where: \.isControl) else { return self }
         var result = ""
         for scalar in unicodeScalars {
-            if Self.isControl(scalar) { result += scalar.escaped } else { result.unicodeScalars.append(scalar) }
+            if scalar.isControl { result += scalar.escaped } else { result.unicodeScalars.append(scalar) }
         }
         return result
+    }
+
+    /// Whether the text needs no quotes to stand on a line between others.
+    var isPlain: Bool {
+        unicodeScalars.allSatisfy {
+            !$0.isControl && !$0.properties.isWhitespace && $0 != "\"" && $0 != "="
+        }
     }
 
     /// The text on one line, in quotes.
@@ -44,7 +51,7 @@ extension String {
             case "\"": result += "\\\""
             case "\\": result += "\\\\"
             default:
-                if Self.isControl(scalar) { result += scalar.escaped } else { result.unicodeScalars.append(scalar) }
+                if scalar.isControl { result += scalar.escaped } else { result.unicodeScalars.append(scalar) }
             }
         }
         return result + "\""
@@ -67,17 +74,19 @@ extension String {
         self + String(repeating: " ", count: max(0, width - count))
     }
 
-    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-        switch scalar.value {
+}
+
+extension Unicode.Scalar {
+    /// Whether it commands a terminal: controls but for line breaks and tabs, line separators, and what turns the direction
+    /// of writing.
+    fileprivate var isControl: Bool {
+        switch value {
         case 0x0A, 0x09: false
-        // Controls, line separators, and what turns the direction of writing.
         case 0x00...0x1F, 0x7F...0x9F, 0x2028...0x202E, 0x2066...0x2069: true
         default: false
         }
     }
-}
 
-extension Unicode.Scalar {
     fileprivate var escaped: String { "\\u{\(String(value, radix: 16))}" }
 }
 

@@ -13,7 +13,7 @@ package enum EngineRecognition {
     /// By a header of a reply.
     package static func profile(forHeader name: String, value: String) -> EngineProfile? {
         // Mostly the length tells.
-        guard tellingHeaders.contains(where: { $0.utf8.count == name.utf8.count }) else { return nil }
+        guard tellingLengths.contains(name.utf8.count) else { return nil }
         let name = name.lowercased()
         if name == "server" {
             let value = value.lowercased()
@@ -22,8 +22,9 @@ package enum EngineRecognition {
         return EngineProfile.all.first { $0.marks.headers.contains(name) }
     }
 
-    /// The names of headers that may say something.
-    private static let tellingHeaders = Set(EngineProfile.all.flatMap(\.marks.headers) + ["server"]).sorted()
+    /// Of the names of headers that may say something.
+    private static let tellingLengths = Set((EngineProfile.all.flatMap(\.marks.headers) + ["server"]).map(\.utf8.count))
+        .sorted()
 
     /// By `owned_by` in a list of models.
     package static func profile(forOwner owner: String) -> EngineProfile? {
