@@ -24,18 +24,32 @@ import Testing
     /// Words and blocks begin anywhere, and end anywhere in front of the text's end.
     @Test(arguments: UInt8.min...UInt8.max)
     func eachByteAtEachPlace(byte: UInt8) {
-        for length in [0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 100] {
-            let plain = [UInt8](repeating: UInt8(ascii: "a"), count: length)
-            for start in 0...min(length, 9) {
-                for place in 0..<length {
-                    var text = plain
-                    text[place] = byte
-                    for stops in [false, true] where !Self.check(text, from: start, stopAtNonASCII: stops) {
-                        Issue.record("at \(place) of \(length), from \(start), \(stops)")
+        for length in [1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 100] {
+            var text = [UInt8](repeating: UInt8(ascii: "a"), count: length)
+            for place in 0..<length {
+                text[place] = byte
+                for start in stride(from: 0, through: min(length, 9), by: 3) {
+                    for stops in [false, true] {
+                        var seen: UInt64 = 0
+                        let found = text.withUnsafeBufferPointer {
+                            nextStringBreak(in: $0, from: start, stopAtNonASCII: stops, seen: &seen)
+                        }
+                        let isBreak = byte < 0x20 || byte == 0x22 || byte == 0x5C || (stops && byte >= 0x80)
+                        let expected = isBreak && place >= start ? place : length
+                        let isASCIIExpected = isBreak || byte < 0x80 || place < start
+                        if found != expected || isASCII(seen: seen) != isASCIIExpected {
+                            Issue.record("at \(place) of \(length), from \(start), \(stops)")
+                        }
                     }
                 }
+                text[place] = UInt8(ascii: "a")
             }
         }
+    }
+
+    @Test func nothingToLookThrough() {
+        let text: [UInt8] = []
+        for stops in [false, true] { #expect(nextStringBreak(in: text.span, from: 0, stopAtNonASCII: stops) == 0) }
     }
 
     /// Whoever passes over what follows a backslash may come to stand behind the end.

@@ -45,7 +45,7 @@ import Verbatim
         try await withProxy(script: Self.script(seen, gate: gate)) { proxy in
             let agent = try await proxy.connect()
             let all = (0..<requests.count).map { Self.request($0, to: path, large: requests.areLarge) }
-            let sending = Task { try await agent.send(Array(all.joined())) }
+            let sending = Task { try await agent.send(all.reduce(into: [], +=)) }
             await proxy.engine.waitForRequests(1)
             // The proxy has had every chance to read on when it has answered another agent.
             for _ in 0..<3 { #expect(try await get(port: proxy.port, path: "/healthz").status == 200) }
