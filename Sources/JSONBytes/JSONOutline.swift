@@ -56,7 +56,7 @@ package struct JSONOutline: Sendable {
 }
 
 /// One walk over a document. Written for speed: where it stands is kept in registers, and what is wrong is not told.
-private struct Scan {
+struct Scan {
     /// Whether nothing has come that would have to be changed.
     private(set) var isNormal = true
     /// How many objects and arrays have opened.
@@ -68,7 +68,7 @@ private struct Scan {
     private var isInObject = false
 
     /// Stands for an offset where the document is wrong.
-    private static let failure = -1
+    static let failure = -1
 
     mutating func document(
         _ text: UnsafeBufferPointer<UInt8>, _ containers: UnsafeMutableBufferPointer<JSONOutline.Container>
@@ -178,7 +178,7 @@ private struct Scan {
     }
 
     @inline(__always)
-    private mutating func behindString(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
+    mutating func behindString(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
         var offset = start + 1
         var seen: UInt64 = 0
         while true {
@@ -226,7 +226,7 @@ private struct Scan {
     }
 
     @inline(__always)
-    private mutating func behindNumber(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
+    mutating func behindNumber(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
         var digits = start
         if text[start] == UInt8(ascii: "-") {
             digits += 1

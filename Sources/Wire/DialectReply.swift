@@ -34,6 +34,11 @@ package protocol DialectReply: Sendable {
     var hasOutput: Bool { get }
     mutating func read(event: Span<UInt8>) -> EventFate
     mutating func read(body: Span<UInt8>)
+
+    /// Reads an event that has the form of one before, so that it goes out; `false` if it has not.
+    mutating func readAgain(_ event: Span<UInt8>) -> Bool
+    /// Notes the form of an event that has just been read; `offset` is `nil` if its document does not stand in it in one piece.
+    mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int?, fate: EventFate)
 }
 
 /// What is known of a reply in every dialect.
@@ -101,9 +106,15 @@ package struct ReplyState: Sendable {
         return [("upstream_status", Array(status.utf8)), ("upstream_error", replyError)]
     }
 
-    /// Looks for what gives the engine away, as long as nobody has named it and there is hope.
+    /// Whether nobody has named the engine, and there is hope that it gives itself away.
+    var isLookingForEngine: Bool { profile == .generic && recognised == nil && recognitionAttempts > 0 }
+
+    /// Whether what is being read need not be normalized.
+    var outlineIsNormal: Bool { outline.isNormal }
+
+    /// Looks for what gives the engine away.
     fileprivate mutating func recognise(by document: Span<UInt8>) {
-        guard profile == .generic, recognised == nil, recognitionAttempts > 0 else { return }
+        guard isLookingForEngine else { return }
         recognitionAttempts -= 1
         recognised = EngineRecognition.profile(forReply: document)
     }
@@ -115,6 +126,9 @@ extension DialectReply {
     package var error: [UInt8]? { state.error }
     package var hasOutput: Bool { state.hasOutput }
 
+    package mutating func readAgain(_ event: Span<UInt8>) -> Bool { false }
+    package mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int?, fate: EventFate) {}
+
     /// The profile in force may become known as late as with the reply's head.
     package mutating func use(_ profile: EngineProfile) { state.profile = profile }
 
@@ -124,6 +138,7 @@ extension DialectReply {
     package mutating func read(event: Span<UInt8>) -> EventFate {
         state.edits.removeAll()
         state.error = nil
+        if readAgain(event) { return .forward }
         let fields = EventFields(of: event)
         guard let data = fields.data else { return .forward }
         if fields.furtherData.isEmpty {
@@ -131,11 +146,13 @@ extension DialectReply {
             if !state.edits.isEmpty {
                 state.edits.relocate { $0.lowerBound + data.lowerBound..<$0.upperBound + data.lowerBound }
             }
+            keepForm(of: event, documentAt: data.lowerBound, fate: fate)
             return fate
         }
         let lines = [data] + fields.furtherData
         let fate = read(data: JoinedLines.joined(lines, of: event).span)
         state.edits.relocate { JoinedLines.place($0, lines: lines) }
+        keepForm(of: event, documentAt: nil, fate: fate)
         return fate
     }
 

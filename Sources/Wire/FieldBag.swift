@@ -31,16 +31,19 @@ struct FieldBag: Sendable {
     mutating func restart() { next = 0 }
 
     /// - Parameter isNormal: Whether the value need not be normalized.
-    mutating func put(_ key: JSONString, _ value: JSONValue, of text: Span<UInt8>, isNormal: Bool = false) {
+    /// - Returns: Whether the field was known with another value.
+    @discardableResult
+    mutating func put(_ key: JSONString, _ value: JSONValue, of text: Span<UInt8>, isNormal: Bool = false) -> Bool {
         guard let index = index(of: key.quoted, in: text) else {
-            if fields.count >= Self.limit { return }
+            if fields.count >= Self.limit { return false }
             append(key, value.range, of: text, isNormal: isNormal)
             next = fields.count
-            return
+            return false
         }
         next = index + 1
-        if value.isNull || bytes.equals(value.range, of: text, at: fields[index].value) { return }
+        if value.isNull || bytes.equals(value.range, of: text, at: fields[index].value) { return false }
         replace(index, by: append(value.range, of: text, isNormal: isNormal))
+        return true
     }
 
     /// Takes over every field of `other` that is not null or not known here.

@@ -66,18 +66,21 @@ struct TokenCapture: Sendable {
     // MARK: Reading
 
     /// Reads the object `logprobs` of a choice.
-    mutating func readLogprobs(with cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) {
+    mutating func readLogprobs(
+        with cursor: inout JSONCursor, of text: Span<UInt8>, notes: inout EventNotes?
+    ) throws(JSONError) {
         try cursor.enterObject(in: text)
         var tokens: JSONValue?
         var values: JSONValue?
         while let key = try cursor.nextKey(in: text) {
             let isRefusal = key.equals("refusal", in: text)
             if isRefusal || key.equals("content", in: text) {
-                try readEntries(with: &cursor, of: text, isRefusal: isRefusal)
+                try readEntries(with: &cursor, of: text, isRefusal: isRefusal, notes: &notes)
                 continue
             }
             let value = try cursor.skipValue(in: text)
             if value.kind != .array { continue }
+            notes?.isComplete = false
             if key.equals("tokens", in: text) {
                 tokens = value
             } else if key.equals("token_logprobs", in: text) {
@@ -138,7 +141,7 @@ struct TokenCapture: Sendable {
 
     /// Reads the list of entries that a `logprobs` object holds under `content` or `refusal`.
     mutating func readEntries(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, isRefusal: Bool
+        with cursor: inout JSONCursor, of text: Span<UInt8>, isRefusal: Bool, notes: inout EventNotes?
     ) throws(JSONError) {
         guard try cursor.peekKind(in: text) == .array else {
             try cursor.skipValue(in: text)
@@ -153,23 +156,43 @@ struct TokenCapture: Sendable {
             let kind = try cursor.peekKind(in: text)
             first = first ?? cursor.offset
             if kind == .object {
-                try readEntry(with: &cursor, of: text)
+                let entry = try readEntry(with: &cursor, of: text)
+                notes?.entries.append(entry)
             } else {
                 try cursor.skipValue(in: text)
+                notes?.isComplete = false
                 append(Entry(), of: text, isNormal: cursor.isNormal)
             }
             last = cursor.offset
             count += 1
         }
         repetition.end()
-        guard keepsEntries else { return }
         let elements = (first ?? last)..<last
+        if count > 0 {
+            if notes?.elements != nil { notes?.isComplete = false }
+            notes?.elements = elements
+            notes?.isRefusal = isRefusal
+        }
+        keep(elements, count: count, of: text, isNormal: cursor.isNormal, isRefusal: isRefusal)
+    }
+
+    /// Reads the entries of an event that has the form of the one before.
+    mutating func readEntries(of event: Span<UInt8>, like form: borrowing EventForm) {
+        guard let elements = form.elementRange else { return }
+        repetition.begin()
+        for index in 0..<form.entryCount { append(form.entry(at: index), of: event, isNormal: true) }
+        repetition.end()
+        keep(elements, count: form.entryCount, of: event, isNormal: true, isRefusal: form.isRefusal)
+    }
+
+    private mutating func keep(
+        _ elements: Range<Int>, count: Int, of text: Span<UInt8>, isNormal: Bool, isRefusal: Bool
+    ) {
+        guard keepsEntries else { return }
         if isRefusal {
-            losses.formUnion(
-                Self.append(elements, count: count, of: text, isNormal: cursor.isNormal, to: &refusal))
+            losses.formUnion(Self.append(elements, count: count, of: text, isNormal: isNormal, to: &refusal))
         } else {
-            losses.formUnion(
-                Self.append(elements, count: count, of: text, isNormal: cursor.isNormal, to: &content))
+            losses.formUnion(Self.append(elements, count: count, of: text, isNormal: isNormal, to: &content))
         }
     }
 
@@ -182,13 +205,15 @@ struct TokenCapture: Sendable {
     }
 
     /// What an entry says of its token. An element that is no object says nothing, but stands for a token all the same.
-    private struct Entry {
+    struct Entry: Sendable {
         var token: JSONString?
         var value: JSONValue?
         var id: JSONValue?
     }
 
-    private mutating func readEntry(with cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) {
+    private mutating func readEntry(
+        with cursor: inout JSONCursor, of text: Span<UInt8>
+    ) throws(JSONError) -> Entry {
         var entry = Entry()
         try cursor.enterObject(in: text)
         while let key = try cursor.nextKey(in: text) {
@@ -203,6 +228,7 @@ struct TokenCapture: Sendable {
             }
         }
         append(entry, of: text, isNormal: cursor.isNormal)
+        return entry
     }
 
     private mutating func append(_ entry: Entry, of text: Span<UInt8>, isNormal: Bool) {
@@ -267,6 +293,14 @@ struct TokenCapture: Sendable {
         if list.range.count == 2 { hasEmptyList = true }
         missingIDs += try Self.append(idsOf: list, of: text, to: &listedIDs)
         if listedIDs.count > known { hasListedIDs = true }
+    }
+
+    /// Appends ids, joined by commas.
+    mutating func append(ids: Range<Int>, of text: Span<UInt8>) {
+        var count = 1
+        for index in ids where text[index] == UInt8(ascii: ",") { count += 1 }
+        listedIDs.append(elements: ids, count: count, of: text, isNormal: true)
+        hasListedIDs = true
     }
 
     /// Reads ids of all tokens of the choice, or of the next of them. An empty list says nothing.

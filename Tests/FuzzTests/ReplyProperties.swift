@@ -32,6 +32,15 @@ enum ReplyProperties {
                 other.record == whole.record,
                 "cut at \(cuts) the record is\n\(text(other.record))\ninstead of\n\(text(whole.record))")
         }
+        let marked = Marks.added(to: reply)
+        if marked != reply {
+            let other = try scene.play([marked[...]])
+            try Violation.unless(
+                Marks.removed(from: other.sent) == Marks.removed(from: whole.sent)
+                    && Marks.removed(from: other.record) == Marks.removed(from: whole.record),
+                "an unknown field in each event makes a difference:\n\(text(other.sent))\n\(text(other.record))\ninstead of\n"
+                    + "\(text(whole.sent))\n\(text(whole.record))")
+        }
         if !whole.isRetry { try RecordProperties.check(whole.record) }
     }
 
@@ -43,6 +52,39 @@ enum ReplyProperties {
     }
 
     private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+}
+
+/// Fields that nobody knows, another in each event: no event has the form of the one before then, and is read as if it were the first.
+private enum Marks {
+    private static let data = Array("\ndata: {".utf8)
+
+    static func added(to reply: [UInt8]) -> [UInt8] {
+        var marked: [UInt8] = []
+        for index in reply.indices {
+            if reply[index] == 0x0A, reply[index...].starts(with: data), index > 0, reply[index - 1] == 0x0A {
+                marked += "\n~: \(index)".utf8
+            }
+            marked.append(reply[index])
+        }
+        return marked
+    }
+
+    /// In a record a reply may stand as a string.
+    static func removed(from text: [UInt8]) -> [UInt8] {
+        var rest: [UInt8] = []
+        var index = 0
+        while index < text.count {
+            let start = ["\n~: ", "\\n~: "].first { text[index...].starts(with: $0.utf8) }
+            guard let start else {
+                rest.append(text[index])
+                index += 1
+                continue
+            }
+            index += start.utf8.count
+            while index < text.count, (0x30...0x39).contains(text[index]) { index += 1 }
+        }
+        return rest
+    }
 }
 
 /// What is known before the reply comes.

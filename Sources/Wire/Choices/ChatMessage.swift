@@ -44,7 +44,9 @@ struct ChatMessage: Sendable {
     }
 
     /// Reads one delta.
-    mutating func read(with cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) -> Delta {
+    mutating func read(
+        with cursor: inout JSONCursor, of text: Span<UInt8>, notes: inout EventNotes?
+    ) throws(JSONError) -> Delta {
         var delta = Delta()
         guard try cursor.peekKind(in: text) == .object else {
             try cursor.skipValue(in: text)
@@ -59,9 +61,11 @@ struct ChatMessage: Sendable {
             let isArray = try cursor.peekKind(in: text) == .array
             if isArray && key.equals("tool_calls", in: text) {
                 delta.isBlank = false
+                notes?.isComplete = false
                 try readToolCalls(into: index, with: &cursor, of: text)
             } else if key.equals("function_call", in: text), try cursor.peekKind(in: text) == .object {
                 delta.isBlank = false
+                notes?.isComplete = false
                 try readFunctionCall(into: index, with: &cursor, of: text)
             } else {
                 let value = try cursor.skipValue(in: text)
@@ -70,6 +74,11 @@ struct ChatMessage: Sendable {
                     if !value.isNull { delta.hasRole = true }
                 } else {
                     if !value.isNull && value.range.count > 2 { delta.isBlank = false }
+                    if value.kind == .string {
+                        notes?.texts.append((index, value))
+                    } else if !value.isNull {
+                        notes?.isComplete = false
+                    }
                     append(value, to: index, of: text)
                 }
             }
@@ -133,7 +142,8 @@ struct ChatMessage: Sendable {
         return fields.count - 1
     }
 
-    private mutating func append(_ value: JSONValue, to index: Int, of text: Span<UInt8>) {
+    /// Appends a value to the field at `index`.
+    mutating func append(_ value: JSONValue, to index: Int, of text: Span<UInt8>) {
         switch (value.kind, fields[index].kind) {
         case (.null, _): break
         case (.string, .null), (.string, .text):

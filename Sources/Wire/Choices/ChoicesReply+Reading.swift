@@ -6,6 +6,8 @@ extension ChoicesReply {
     package mutating func read(
         document text: Span<UInt8>, with start: JSONCursor
     ) throws(JSONError) -> EventFate {
+        form = nil
+        notes = wantsForm ? EventNotes() : nil
         var cursor = start
         guard try cursor.peekKind(in: text) == .object else { return .forward }
         var chunk = Chunk()
@@ -66,16 +68,21 @@ extension ChoicesReply {
         }
         let value = try cursor.skipValue(in: text)
         if key.equals("error", in: text) {
+            notes?.isComplete = false
             state.noteError(value, of: text)
             return
         }
-        envelope.put(key, value, of: text, isNormal: cursor.isNormal)
+        if envelope.put(key, value, of: text, isNormal: cursor.isNormal), value.kind == .string || value.kind == .number
+        {
+            notes?.changes.append((key, value))
+        }
         if key.equals("usage", in: text) { chunk.hasUsage = !value.isNull }
         if key.equals("timings", in: text), let slot = chunk.onlySlot {
             // llama.cpp counts the tokens of a stream here, also when no usage was asked for.
             choices[slot].countByEngine = try count(inTimings: value, of: text) ?? choices[slot].countByEngine
         }
         if key.equals("prompt_token_ids", in: text) && hasInjectedPromptIDs && !value.isNull {
+            notes?.isComplete = false
             state.edits.replace(value.range, with: .null)
         }
     }
@@ -85,6 +92,7 @@ extension ChoicesReply {
         _ key: JSONString, with cursor: inout JSONCursor, of text: Span<UInt8>, remover: inout MemberRemover,
         chunk: inout Chunk
     ) throws(JSONError) {
+        notes?.isComplete = false
         var ahead = cursor
         let value = try ahead.skipValue(in: text)
         let object = try JSONObject(scanning: text, at: value.range.lowerBound, options: .nonFiniteNumbers)
@@ -145,6 +153,8 @@ extension ChoicesReply {
         // `index` tells which choice the rest belongs to. Engines put it in front; if not, look ahead for it.
         let slot = try slot(of: cursor, in: text, position: position)
         lastSlot = slot
+        if notes?.slot != nil { notes?.isComplete = false }
+        notes?.slot = slot
         choices[slot].fields.restart()
         try cursor.enterObject(in: text)
         while let key = try cursor.nextKey(in: text) {
@@ -167,8 +177,7 @@ extension ChoicesReply {
         }
         restorer.endObject(at: cursor.offset, edits: &state.edits)
         if isCompacted { compactor.endObject(at: cursor.offset, edits: &state.compactEdits) }
-        choices[slot].tokens.endInstalment(isEcho: echo != nil)
-        if !state.hasOutput && choices[slot].hasOutput { state.hasOutput = true }
+        endInstalment(of: slot)
         return visit.isInjectedOnly && !asked.logprobs && asked.anyIDs.isEmpty
     }
 
@@ -187,7 +196,7 @@ extension ChoicesReply {
         visit: inout ChoiceVisit
     ) throws(JSONError) {
         if key.equals("delta", in: text) {
-            let delta = try choices[slot].message.read(with: &cursor, of: text)
+            let delta = try choices[slot].message.read(with: &cursor, of: text, notes: &notes)
             let isBlank = delta.isBlank && (!delta.hasRole || state.engine.repeatsRole)
             visit.bringsNothing = delta.isEmpty || (isBlank && makesBlankEvents)
             return
@@ -195,6 +204,7 @@ extension ChoicesReply {
         let value = try cursor.skipValue(in: text)
         if key.equals("index", in: text) || key.equals("message", in: text) { return }
         if dialect == .completions && key.equals("text", in: text) && value.kind == .string {
+            notes?.isComplete = false
             choices[slot].append(text: value, of: text)
             visit.bringsNothing = makesBlankEvents && value.range.count == 2
             return
@@ -276,12 +286,18 @@ extension ChoicesReply {
                 try cursor.skipValue(in: text)
                 return nil
             }
-            try choices[slot].tokens.readLogprobs(with: &cursor, of: text)
+            try choices[slot].tokens.readLogprobs(with: &cursor, of: text, notes: &notes)
+            notes?.logprobs = start..<cursor.offset
         } else {
             let value = try cursor.skipValue(in: text)
             switch field {
-            case .tokenIDs: try choices[slot].tokens.readIDs(value, of: text)
-            case .responseTokenIDs: try choices[slot].tokens.readWholeIDs(value, of: text)
+            case .tokenIDs:
+                try choices[slot].tokens.readIDs(value, of: text)
+                if notes?.ids != nil { notes?.isComplete = false }
+                if value.kind == .array { notes?.ids = value }
+            case .responseTokenIDs:
+                try choices[slot].tokens.readWholeIDs(value, of: text)
+                notes?.isComplete = false
             case .promptTokenIDs where value.kind == .array:
                 choices[slot].promptTokenIDs = JSONNormalizer.normalized(value.range, of: text)
             case .promptLogprobs where value.kind == .array:

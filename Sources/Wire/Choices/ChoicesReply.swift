@@ -18,6 +18,13 @@ struct ChoicesReply: DialectReply {
     /// Token data that an engine sends beside the choices.
     var extensions = ExtensionFields()
 
+    /// Of the event that is being read, if its form is wanted.
+    var notes: EventNotes?
+    /// Of the event that was read last, if all that it brought is known.
+    var form: EventForm?
+    /// How many forms have been taken since one was met again.
+    var formsInVain = 0
+
     init(_ state: ReplyState, asked: Asked, echo: EchoedPrompt? = nil) {
         self.state = state
         self.asked = asked

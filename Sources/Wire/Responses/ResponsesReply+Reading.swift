@@ -176,7 +176,8 @@ extension ResponsesReply {
         let kind = try ahead.peekKind(in: text)
         let start = ahead.offset
         if visit.readsEntries && kind == .array {
-            try tokens.readEntries(with: &cursor, of: text, isRefusal: false)
+            var notes: EventNotes?
+            try tokens.readEntries(with: &cursor, of: text, isRefusal: false, notes: &notes)
         } else {
             try cursor.skipValue(in: text)
         }

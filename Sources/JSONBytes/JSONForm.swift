@@ -1,0 +1,181 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// What texts have in common that differ in some values only: strings, numbers, lists of natural numbers.
+///
+/// Events of a stream are like that for long stretches. A text of the same form is compared in long pieces, not walked through,
+/// and what stands in it is found where it stood in the one before.
+package struct JSONForm: Sendable {
+    /// A value that may be another of its kind.
+    private struct Slot: Sendable {
+        enum Kind: UInt8 { case string, number, naturals }
+
+        let kind: Kind
+        /// How many bytes that are always the same stand in front of it.
+        let distance: UInt16
+        /// Where it stands in the text that was matched last.
+        var start: Int32
+        var end: Int32
+    }
+
+    /// A part of each text of the form, from between two values to between two others.
+    package struct Stretch: Sendable {
+        fileprivate let start: Place
+        fileprivate let end: Place
+    }
+
+    /// So far behind a value, or behind the text's beginning.
+    fileprivate struct Place: Sendable {
+        let slot: Int32
+        let distance: Int32
+    }
+
+    private var slots: [Slot] = []
+    /// What stands in front of, between and behind the values.
+    private var literals: [UInt8] = []
+
+    private static let largestText = Int(UInt16.max)
+
+    /// The form of `text`; `nil` if it is too long for one.
+    ///
+    /// - Parameter variable: Where JSON values stand that may be others, in any order. Of an object or an array it is what it
+    ///   holds that may be other, not how much, nor the names of members.
+    package init?(of text: Span<UInt8>, variable: [Range<Int>]) {
+        guard text.count <= Self.largestText else { return nil }
+        do throws(JSONError) {
+            for range in variable.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+                var cursor = JSONCursor(at: range.lowerBound)
+                try addSlots(with: &cursor, of: text)
+            }
+        } catch {
+            return nil
+        }
+        addLiteral(upTo: text.count, of: text)
+        // Without the room that grew with them: there is one for each stream.
+        slots = slots.withUnsafeBufferPointer { Array($0) }
+        literals = literals.withUnsafeBufferPointer { Array($0) }
+    }
+
+    private mutating func addSlots(with cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) {
+        let kind = try cursor.peekKind(in: text)
+        let start = cursor.offset
+        switch kind {
+        case .object:
+            try cursor.enterObject(in: text)
+            while try cursor.nextKey(in: text) != nil { try addSlots(with: &cursor, of: text) }
+        case .array where text.withUnsafeBufferPointer { Self.behindNaturals($0, start) } == nil:
+            try cursor.enterArray(in: text)
+            while try cursor.nextElement(in: text) { try addSlots(with: &cursor, of: text) }
+        case .array: add(.naturals, try cursor.skipValue(in: text).range, of: text)
+        case .string: add(.string, try cursor.skipValue(in: text).range, of: text)
+        case .number: add(.number, try cursor.skipValue(in: text).range, of: text)
+        case .true, .false, .null, .nonFinite: try cursor.skipValue(in: text)
+        }
+    }
+
+    private mutating func add(_ kind: Slot.Kind, _ range: Range<Int>, of text: Span<UInt8>) {
+        let distance = addLiteral(upTo: range.lowerBound, of: text)
+        slots.append(
+            Slot(kind: kind, distance: distance, start: Int32(range.lowerBound), end: Int32(range.upperBound)))
+    }
+
+    @discardableResult
+    private mutating func addLiteral(upTo end: Int, of text: Span<UInt8>) -> UInt16 {
+        let start = slots.last.map { Int($0.end) } ?? 0
+        literals.append(copying: text, start..<end)
+        return UInt16(end - start)
+    }
+
+    // MARK: Matching
+
+    /// Whether `text` has this form, and what may be other in it needs no normalizing. If so, values and stretches are from
+    /// now on those in `text`; if not, they are nowhere.
+    package mutating func matches(_ text: Span<UInt8>) -> Bool {
+        text.withUnsafeBufferPointer { text in
+            literals.withUnsafeBufferPointer { literals in
+                slots.withUnsafeMutableBufferPointer { Self.match(text, literals, $0) }
+            }
+        }
+    }
+
+    private static func match(
+        _ text: UnsafeBufferPointer<UInt8>, _ literals: UnsafeBufferPointer<UInt8>,
+        _ slots: UnsafeMutableBufferPointer<Slot>
+    ) -> Bool {
+        guard text.count <= largestText, let bytes = text.baseAddress, var literal = literals.baseAddress else {
+            return false
+        }
+        var left = literals.count
+        var offset = 0
+        var scan = Scan()
+        for index in slots.indices {
+            let distance = Int(slots[index].distance)
+            guard offset + distance < text.count, memcmp(bytes + offset, literal, distance) == 0 else { return false }
+            offset += distance
+            literal += distance
+            left -= distance
+            slots[index].start = Int32(truncatingIfNeeded: offset)
+            switch slots[index].kind {
+            case .string:
+                guard text[offset] == UInt8(ascii: "\"") else { return false }
+                offset = scan.behindString(text, offset)
+            case .number:
+                guard text[offset] &- UInt8(ascii: "0") < 10 || text[offset] == UInt8(ascii: "-") else { return false }
+                offset = scan.behindNumber(text, offset)
+            case .naturals:
+                offset = behindNaturals(text, offset) ?? Scan.failure
+            }
+            if offset < 0 { return false }
+            slots[index].end = Int32(truncatingIfNeeded: offset)
+        }
+        return scan.isNormal && text.count - offset == left && memcmp(bytes + offset, literal, left) == 0
+    }
+
+    /// The offset behind a list of natural numbers, at least one, that begins at `start`.
+    private static func behindNaturals(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int? {
+        guard text[start] == UInt8(ascii: "[") else { return nil }
+        var number = start + 1
+        while true {
+            var offset = number
+            while offset < text.count, text[offset] &- UInt8(ascii: "0") < 10 { offset += 1 }
+            guard offset < text.count, offset == number + 1 || (offset > number && text[number] != UInt8(ascii: "0"))
+            else {
+                return nil
+            }
+            if text[offset] == UInt8(ascii: "]") { return offset + 1 }
+            guard text[offset] == UInt8(ascii: ",") else { return nil }
+            number = offset + 1
+        }
+    }
+
+    // MARK: Values and stretches
+
+    /// Which of the values begins at `offset` of the text that was matched last.
+    package func value(at offset: Int) -> Int? { slots.firstIndex { Int($0.start) == offset } }
+
+    /// Where a value stands in the text that was matched last.
+    package func range(of value: Int) -> Range<Int> { Int(slots[value].start)..<Int(slots[value].end) }
+
+    /// The stretch that is in `range` of the text that was matched last; it neither begins nor ends within a value.
+    package func stretch(in range: Range<Int>) -> Stretch {
+        Stretch(start: place(at: range.lowerBound), end: place(at: range.upperBound))
+    }
+
+    /// Where a stretch is in the text that was matched last.
+    package func range(of stretch: Stretch) -> Range<Int> { offset(of: stretch.start)..<offset(of: stretch.end) }
+
+    private func place(at offset: Int) -> Place {
+        let behind = slots.lastIndex { Int($0.end) <= offset }
+        let base = behind.map { Int(slots[$0].end) } ?? 0
+        return Place(slot: Int32(behind ?? -1), distance: Int32(offset - base))
+    }
+
+    private func offset(of place: Place) -> Int {
+        Int(place.distance) + (place.slot < 0 ? 0 : Int(slots[Int(place.slot)].end))
+    }
+}
