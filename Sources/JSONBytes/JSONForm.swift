@@ -19,8 +19,13 @@ package struct JSONForm: Sendable {
         /// How many bytes that are always the same stand in front of it.
         let distance: UInt16
         /// Where it stands in the text that was matched last.
-        var start: Int32
-        var end: Int32
+        var start: UInt16
+        var end: UInt16
+    }
+
+    /// Which of the values that may be others.
+    package struct Value: Hashable, Sendable {
+        fileprivate let slot: Int16
     }
 
     /// A part of each text of the form, from between two values to between two others.
@@ -31,15 +36,17 @@ package struct JSONForm: Sendable {
 
     /// So far behind a value, or behind the text's beginning.
     fileprivate struct Place: Sendable {
-        let slot: Int32
-        let distance: Int32
+        let slot: Int16
+        let distance: UInt16
     }
 
     private var slots: [Slot] = []
     /// What stands in front of, between and behind the values.
     private var literals: [UInt8] = []
 
+    /// So that offsets take two bytes: there is a form for each stream.
     private static let largestText = Int(UInt16.max)
+    private static let mostSlots = Int(Int16.max)
 
     /// The form of `text`; `nil` if it is too long for one.
     ///
@@ -55,6 +62,7 @@ package struct JSONForm: Sendable {
         } catch {
             return nil
         }
+        guard slots.count <= Self.mostSlots else { return nil }
         addLiteral(upTo: text.count, of: text)
         // Without the room that grew with them: there is one for each stream.
         slots = slots.withUnsafeBufferPointer { Array($0) }
@@ -81,7 +89,7 @@ package struct JSONForm: Sendable {
     private mutating func add(_ kind: Slot.Kind, _ range: Range<Int>, of text: Span<UInt8>) {
         let distance = addLiteral(upTo: range.lowerBound, of: text)
         slots.append(
-            Slot(kind: kind, distance: distance, start: Int32(range.lowerBound), end: Int32(range.upperBound)))
+            Slot(kind: kind, distance: distance, start: UInt16(range.lowerBound), end: UInt16(range.upperBound)))
     }
 
     @discardableResult
@@ -119,7 +127,7 @@ package struct JSONForm: Sendable {
             offset += distance
             literal += distance
             left -= distance
-            slots[index].start = Int32(truncatingIfNeeded: offset)
+            slots[index].start = UInt16(truncatingIfNeeded: offset)
             switch slots[index].kind {
             case .string:
                 guard text[offset] == UInt8(ascii: "\"") else { return false }
@@ -131,7 +139,7 @@ package struct JSONForm: Sendable {
                 offset = behindNaturals(text, offset) ?? Scan.failure
             }
             if offset < 0 { return false }
-            slots[index].end = Int32(truncatingIfNeeded: offset)
+            slots[index].end = UInt16(truncatingIfNeeded: offset)
         }
         return scan.isNormal && text.count - offset == left && memcmp(bytes + offset, literal, left) == 0
     }
@@ -156,10 +164,15 @@ package struct JSONForm: Sendable {
     // MARK: Values and stretches
 
     /// Which of the values begins at `offset` of the text that was matched last.
-    package func value(at offset: Int) -> Int? { slots.firstIndex { Int($0.start) == offset } }
+    package func value(at offset: Int) -> Value? {
+        slots.firstIndex { Int($0.start) == offset }.map { Value(slot: Int16($0)) }
+    }
 
     /// Where a value stands in the text that was matched last.
-    package func range(of value: Int) -> Range<Int> { Int(slots[value].start)..<Int(slots[value].end) }
+    package func range(of value: Value) -> Range<Int> {
+        let slot = slots[Int(value.slot)]
+        return Int(slot.start)..<Int(slot.end)
+    }
 
     /// The stretch that is in `range` of the text that was matched last; it neither begins nor ends within a value.
     package func stretch(in range: Range<Int>) -> Stretch {
@@ -172,7 +185,7 @@ package struct JSONForm: Sendable {
     private func place(at offset: Int) -> Place {
         let behind = slots.lastIndex { Int($0.end) <= offset }
         let base = behind.map { Int(slots[$0].end) } ?? 0
-        return Place(slot: Int32(behind ?? -1), distance: Int32(offset - base))
+        return Place(slot: Int16(behind ?? -1), distance: UInt16(offset - base))
     }
 
     private func offset(of place: Place) -> Int {

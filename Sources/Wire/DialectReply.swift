@@ -112,6 +112,9 @@ package struct ReplyState: Sendable {
     /// Whether what is being read need not be normalized.
     var outlineIsNormal: Bool { outline.isNormal }
 
+    /// Gives the outline's memory back until it is needed again.
+    mutating func releaseOutline() { outline = JSONOutline() }
+
     /// Looks for what gives the engine away.
     fileprivate mutating func recognise(by document: Span<UInt8>) {
         guard isLookingForEngine else { return }

@@ -42,7 +42,12 @@ struct FieldBag: Sendable {
         }
         next = index + 1
         if value.isNull || bytes.equals(value.range, of: text, at: fields[index].value) { return false }
-        replace(index, by: append(value.range, of: text, isNormal: isNormal))
+        if isNormal && value.range.count == fields[index].value.count {
+            // A time in place of another, with nearly every event of some engines.
+            for (place, offset) in zip(fields[index].value, value.range) { bytes[place] = text[offset] }
+        } else {
+            replace(index, by: append(value.range, of: text, isNormal: isNormal))
+        }
         return true
     }
 

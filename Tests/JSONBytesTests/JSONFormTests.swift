@@ -84,9 +84,9 @@ import Testing
         let (one, other) = (Sample(seed: seed), Sample(seed: seed + 1000))
         var form = try #require(one.form)
         try #require(isMatched(other.text, by: &form))
-        for index in other.values.indices { #expect(Array(other.text[form.range(of: index)]) == other.values[index]) }
+        expectValues(of: other, in: form)
         try #require(isMatched(one.text, by: &form))
-        for index in one.values.indices { #expect(Array(one.text[form.range(of: index)]) == one.values[index]) }
+        expectValues(of: one, in: form)
     }
 
     @Test func findsStretches() throws {
@@ -95,7 +95,7 @@ import Testing
         let stretches = one.variable.map { form.stretch(in: $0) } + [form.stretch(in: 0..<one.text.count)]
         try #require(isMatched(other.text, by: &form))
         #expect(stretches.map { form.range(of: $0) } == other.variable + [0..<other.text.count])
-        for index in other.values.indices { #expect(form.value(at: form.range(of: index).lowerBound) == index) }
+        expectValues(of: other, in: form)
         #expect(form.value(at: 0) == nil)
     }
 
@@ -151,6 +151,14 @@ import Testing
         let long = Array(("\"" + String(repeating: "a", count: 70_000) + "\"").utf8)
         #expect(made(of: long, [long.indices]) == nil)
         #expect(made(of: Array("{,}".utf8), [0..<3]) == nil)
+    }
+
+    private func expectValues(of sample: Sample, in form: JSONForm) {
+        let values = sample.starts.map { form.value(at: $0) }
+        #expect(Set(values).count == sample.values.count)
+        for (value, expected) in zip(values, sample.values) {
+            #expect(value.map { Array(sample.text[form.range(of: $0)]) } == expected)
+        }
     }
 
     private func made(of text: [UInt8], _ variable: [Range<Int>]) -> JSONForm? {

@@ -18,6 +18,9 @@ extension CoreCase {
         event("event/untouched, the agent asked itself", expected: .full) {
             RequestText.small(asksForTokenData: true)
         },
+        event("event/restored, of a form of its own", expected: .plain, field: Template("~: #####\n")) {
+            RequestText.small()
+        },
     ]
 
     /// A whole stream, up to its record.
@@ -57,14 +60,16 @@ extension CoreCase {
         }
     }
 
-    /// - Parameter expected: What the agent must get.
+    /// - Parameters:
+    ///   - expected: What the agent must get.
+    ///   - field: A further field of each event.
     private static func event(
-        _ name: String, expected: ReplyText, request: @escaping @Sendable () -> [UInt8]
+        _ name: String, expected: ReplyText, field: Template = Template(""), request: @escaping @Sendable () -> [UInt8]
     ) -> CoreCase {
         CoreCase(name, events: 1, repetitions: 1000) {
             let role = ReplyText.full.roleEvent.text(0)
-            let events = (0..<512).map(ReplyText.full.tokenEvent.text)
-            let (expectedRole, expectedEvent) = (expected.roleEvent.length, expected.tokenEvent.length)
+            let events = (0..<512).map { field.text($0) + ReplyText.full.tokenEvent.text($0) }
+            let (expectedRole, expectedEvent) = (expected.roleEvent.length, field.length + expected.tokenEvent.length)
             let reply = Turn(request()).prepared.reply
             return Work(bytes: events[0].count) { times in
                 var passage = StreamPassage(reply)

@@ -16,7 +16,9 @@ extension ChoicesReply {
     package mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int?, fate: EventFate) {
         guard let notes = notes.take(), let offset, case .forward = fate, state.outlineIsNormal else { return }
         form = EventForm(of: event, documentAt: offset, notes: notes, edits: state.edits)
-        if form != nil { formsInVain += 1 }
+        guard form != nil else { return }
+        formsInVain += 1
+        state.releaseOutline()
     }
 
     package mutating func readAgain(_ event: Span<UInt8>) -> Bool {

@@ -31,20 +31,20 @@ struct EventNotes: Sendable {
 struct EventForm: Sendable {
     /// The values that an entry of log-probabilities is made of.
     private struct Entry: Sendable {
-        let token: Int?
-        let logprob: Int
-        let id: Int?
+        let token: JSONForm.Value?
+        let logprob: JSONForm.Value
+        let id: JSONForm.Value?
     }
 
     private var form: JSONForm
     /// The place of the choice.
     let slot: Int
-    private let changes: [(key: JSONForm.Stretch, value: Int, kind: JSONKind)]
-    private let texts: [(field: Int, value: Int)]
+    private let changes: [(key: JSONForm.Stretch, value: JSONForm.Value, kind: JSONKind)]
+    private let texts: [(field: Int, value: JSONForm.Value)]
     private let entries: [Entry]
     private let elements: JSONForm.Stretch?
     let isRefusal: Bool
-    private let ids: Int?
+    private let ids: JSONForm.Value?
     private let edits: [(stretch: JSONForm.Stretch, replacement: JSONEdits.Replacement)]
 
     /// - Parameters:
@@ -56,14 +56,14 @@ struct EventForm: Sendable {
         guard notes.isComplete, let slot = notes.slot,
             let form = JSONForm(of: event, variable: notes.variable.map(placed))
         else { return nil }
-        func value(_ range: Range<Int>) -> Int? { form.value(at: range.lowerBound + offset) }
+        func value(_ range: Range<Int>) -> JSONForm.Value? { form.value(at: range.lowerBound + offset) }
 
-        var changes: [(key: JSONForm.Stretch, value: Int, kind: JSONKind)] = []
+        var changes: [(key: JSONForm.Stretch, value: JSONForm.Value, kind: JSONKind)] = []
         for change in notes.changes {
             guard let value = value(change.value.range) else { return nil }
             changes.append((form.stretch(in: placed(change.key.quoted)), value, change.value.kind))
         }
-        var texts: [(field: Int, value: Int)] = []
+        var texts: [(field: Int, value: JSONForm.Value)] = []
         for text in notes.texts {
             guard let value = value(text.text.range) else { return nil }
             texts.append((text.field, value))
@@ -119,7 +119,7 @@ struct EventForm: Sendable {
             value: number(entry.logprob), id: entry.id.map(number))
     }
 
-    private func number(_ value: Int) -> JSONValue { JSONValue(kind: .number, range: form.range(of: value)) }
+    private func number(_ value: JSONForm.Value) -> JSONValue { JSONValue(kind: .number, range: form.range(of: value)) }
 
     /// From the first entry of log-probabilities to the last; `nil` if there are none.
     var elementRange: Range<Int>? { elements.map(form.range) }
