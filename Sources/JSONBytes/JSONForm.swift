@@ -46,9 +46,10 @@ package struct JSONForm: Sendable {
 
     /// So that offsets take two bytes: there is a form for each stream.
     private static let largestText = Int(UInt16.max)
-    private static let mostSlots = Int(Int16.max)
+    /// Values are looked for one after the other when a form is taken.
+    private static let mostSlots = 1024
 
-    /// The form of `text`; `nil` if it is too long for one.
+    /// The form of `text`; `nil` if it is too long for one, or more than a thousand values may be others.
     ///
     /// - Parameter variable: Where JSON values stand that may be others, in any order. Of an object or an array it is what it
     ///   holds that may be other, not how much, nor the names of members.

@@ -147,10 +147,13 @@ import Testing
         #expect(!isMatched(Array("[1]]".utf8), by: &form))
     }
 
-    @Test func hasNoneOfLongTextsNorOfWhatIsNotJSON() {
+    @Test func hasNoneOfLongTextsNorOfManyValuesNorOfWhatIsNotJSON() {
         let long = Array(("\"" + String(repeating: "a", count: 70_000) + "\"").utf8)
         #expect(made(of: long, [long.indices]) == nil)
         #expect(made(of: Array("{,}".utf8), [0..<3]) == nil)
+        let many = Array(("[-1" + String(repeating: ",-1", count: 1024) + "]").utf8)
+        #expect(made(of: many, [many.indices]) == nil)
+        #expect(made(of: Array(many.dropLast(4)) + [UInt8(ascii: "]")], [0..<many.count - 3]) != nil)
     }
 
     private func expectValues(of sample: Sample, in form: JSONForm) {
