@@ -45,8 +45,8 @@ package struct JSONForm: Sendable {
     private var literals: [UInt8] = []
 
     /// So that offsets take two bytes: there is a form for each stream.
-    private static let largestText = Int(UInt16.max)
-    /// Values are looked for one after the other when a form is taken.
+    package static let largestText = Int(UInt16.max)
+    /// When a form is taken, values are looked for one after the other, each among all.
     private static let mostSlots = 1024
 
     /// The form of `text`; `nil` if it is too long for one, or more than a thousand values may be others.
@@ -103,7 +103,7 @@ package struct JSONForm: Sendable {
     // MARK: Matching
 
     /// Whether `text` has this form, and what may be other in it needs no normalizing. If so, values and stretches are from
-    /// now on those in `text`; if not, they are nowhere.
+    /// now on those in `text`; if not, they must not be asked for until a text matches.
     package mutating func matches(_ text: Span<UInt8>) -> Bool {
         text.withUnsafeBufferPointer { text in
             literals.withUnsafeBufferPointer { literals in

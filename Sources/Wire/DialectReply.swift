@@ -37,8 +37,9 @@ package protocol DialectReply: Sendable {
 
     /// Reads an event that has the form of one before, so that it goes out; `false` if it has not.
     mutating func readAgain(_ event: Span<UInt8>) -> Bool
-    /// Notes the form of an event that has just been read; `offset` is `nil` if its document does not stand in it in one piece.
-    mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int?, fate: EventFate)
+    /// Keeps the form of an event whose document has just been read.
+    mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int, fate: EventFate)
+    mutating func forgetForm()
 }
 
 /// What is known of a reply in every dialect.
@@ -130,10 +131,14 @@ extension DialectReply {
     package var hasOutput: Bool { state.hasOutput }
 
     package mutating func readAgain(_ event: Span<UInt8>) -> Bool { false }
-    package mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int?, fate: EventFate) {}
+    package mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int, fate: EventFate) {}
+    package mutating func forgetForm() {}
 
     /// The profile in force may become known as late as with the reply's head.
-    package mutating func use(_ profile: EngineProfile) { state.profile = profile }
+    package mutating func use(_ profile: EngineProfile) {
+        state.profile = profile
+        forgetForm()
+    }
 
     // MARK: Events
 
@@ -155,7 +160,7 @@ extension DialectReply {
         let lines = [data] + fields.furtherData
         let fate = read(data: JoinedLines.joined(lines, of: event).span)
         state.edits.relocate { JoinedLines.place($0, lines: lines) }
-        keepForm(of: event, documentAt: nil, fate: fate)
+        forgetForm()
         return fate
     }
 
@@ -169,6 +174,7 @@ extension DialectReply {
         }
         if let fate = readChecked(data) { return fate }
         state.note(Problem.unparsedEvent)
+        forgetForm()
         return .forward
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import JSONBytes
 import TestSupport
 import Testing
 import Wire
@@ -46,6 +47,8 @@ import Wire
         Token(entry: "null"), Token(entry: #"{"logprob":-1}"#), Token(list: "tokens"), Token(alternatives: 1),
         Token(finish: #""stop""#), Token(index: 1), Token(index: 0, more: #","usage":{"completion_tokens":3}"#),
         Token(more: #","created":12"#), Token(more: #","prompt_token_ids":[1,2]"#), Token(more: #","note":"first""#),
+        Token(more: #","note":1,"note":true"#),
+        Token(more: #","created":2,"created":[3]"#), Token(more: #","usage":1,"usage":{"completion_tokens":3}"#),
         Token(more: #","error":{"message":"no","code":500}"#), Token(more: #","error":null"#),
         Token(more: #","timings":{"predicted_n":4}"#), Token(more: #","sglext":{"output_ids":[[1,2]]}"#),
         Token(more: #","__verbose":{"tokens":[1]}"#), Token(more: #","choices":[]"#), Token(more: "}"),
@@ -91,6 +94,31 @@ import Wire
         _ request: String, _ profile: EngineProfile, _ policy: (inout RequestPolicy) -> Void
     ) throws -> any DialectReply {
         try prepare(request, profile: profile, policy).reply
+    }
+
+    /// What comes behind as many choices as are told apart.
+    @Test(arguments: 4093...4097)
+    func manyChoices(count: Int) throws {
+        let choices = (0..<count).map { #"{"index":\#($0)}"# }.joined(separator: ",")
+        let tokens = Array(repeating: Token(index: count).event, count: 4).joined()
+        Self.compare(
+            try Self.reply(#"{"stream":true}"#, .vllm) { _ in }, "data: {\"choices\":[\(choices)]}\n\n" + tokens)
+    }
+
+    /// What is known of the engine decides what is edited.
+    @Test func anotherProfile() throws {
+        var reply = try Self.reply(#"{"stream":true}"#, .vllm) { _ in }
+        let event = Array(Token().event.utf8)
+        for profile in [EngineProfile.vllm, .sglang, .llamaCpp, .vllm] {
+            for _ in 0..<3 { _ = reply.read(event: event.span) }
+            let known = reply.edits
+            reply.use(profile)
+            _ = reply.read(event: event.span)
+            var fresh = try Self.reply(#"{"stream":true}"#, .vllm) { _ in }
+            fresh.use(profile)
+            _ = fresh.read(event: event.span)
+            #expect(reply.edits.edits == fresh.edits.edits, "\(known)")
+        }
     }
 
     // MARK: Comparing

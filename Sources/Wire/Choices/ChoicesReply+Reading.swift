@@ -7,7 +7,7 @@ extension ChoicesReply {
         document text: Span<UInt8>, with start: JSONCursor
     ) throws(JSONError) -> EventFate {
         form = nil
-        notes = wantsForm ? EventNotes() : nil
+        notes = wantsForm(of: text) ? EventNotes() : nil
         var cursor = start
         guard try cursor.peekKind(in: text) == .object else { return .forward }
         var chunk = Chunk()
@@ -66,6 +66,7 @@ extension ChoicesReply {
             }
             return
         }
+        noteRepetition(of: key, in: text)
         let value = try cursor.skipValue(in: text)
         if key.equals("error", in: text) {
             notes?.isComplete = false
@@ -85,6 +86,13 @@ extension ChoicesReply {
             notes?.isComplete = false
             state.edits.replace(value.range, with: .null)
         }
+    }
+
+    /// Of a field that comes twice the last value counts, which must not become that of a place further in front.
+    private mutating func noteRepetition(of key: JSONString, in text: Span<UInt8>) {
+        guard let changes = notes?.changes, !changes.isEmpty else { return }
+        let name = String(copying: text, key.quoted)
+        if changes.contains(where: { String(copying: text, $0.key.quoted) == name }) { notes?.isComplete = false }
     }
 
     /// Reads what an engine has added to the API for token data; what was injected is taken out.
@@ -140,7 +148,7 @@ extension ChoicesReply {
     }
 
     /// Most choices of a reply that are told apart.
-    private static let choiceLimit = 4096
+    static let choiceLimit = 4096
 
     /// Answers whether the choice is there only because of the injection.
     private mutating func readChoice(
@@ -179,6 +187,12 @@ extension ChoicesReply {
         if isCompacted { compactor.endObject(at: cursor.offset, edits: &state.compactEdits) }
         endInstalment(of: slot)
         return visit.isInjectedOnly && !asked.logprobs && asked.anyIDs.isEmpty
+    }
+
+    /// Evens out what an event or a body has brought of a choice.
+    mutating func endInstalment(of slot: Int) {
+        choices[slot].tokens.endInstalment(isEcho: echo != nil)
+        if !state.hasOutput && choices[slot].hasOutput { state.hasOutput = true }
     }
 
     /// What has been seen of a choice in one event.

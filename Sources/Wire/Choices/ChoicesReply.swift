@@ -20,9 +20,9 @@ struct ChoicesReply: DialectReply {
 
     /// Of the event that is being read, if its form is wanted.
     var notes: EventNotes?
-    /// Of the event that was read last, if all that it brought is known.
+    /// Of the last event with a document, if all that it brought is known.
     var form: EventForm?
-    /// How many forms have been taken since one was met again.
+    /// How many forms have been taken since one was last met again.
     var formsInVain = 0
 
     init(_ state: ReplyState, asked: Asked, echo: EchoedPrompt? = nil) {

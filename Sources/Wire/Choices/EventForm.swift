@@ -2,7 +2,8 @@ import JSONBytes
 
 /// What an event brought that adds to what came before or takes its place, noted while it is read.
 struct EventNotes: Sendable {
-    /// Whether all that adds up is noted here.
+    /// Whether nothing came that would make a difference if it came again, but what is noted here: what adds up, or depends on
+    /// what stands beside it, must be noted or make this false.
     var isComplete = true
     /// The place of the event's only choice.
     var slot: Int?
@@ -20,14 +21,16 @@ struct EventNotes: Sendable {
     var ids: JSONValue?
 
     fileprivate var variable: [Range<Int>] {
-        changes.map(\.value.range) + texts.map(\.text.range) + [logprobs, ids?.range].compactMap(\.self)
+        // An empty text stays as it is: whether an event has any text may decide whether it goes out.
+        changes.map(\.value.range) + texts.filter { !$0.text.isEmptyString }.map(\.text.range)
+            + [logprobs, ids?.range].compactMap(\.self)
     }
 }
 
 /// The form of an event that went out, and what was taken from it and edited in it.
 ///
-/// In an event of the same form, the same is taken from the same places. Nothing else in it differs from the event before, so that
-/// nothing else would change what is known of the reply.
+/// In an event of the same form, the same is taken from the same places. Nothing else in it differs from the event before, and read a
+/// second time it would change nothing (``EventNotes/isComplete``).
 struct EventForm: Sendable {
     /// The values that an entry of log-probabilities is made of.
     private struct Entry: Sendable {
@@ -64,7 +67,7 @@ struct EventForm: Sendable {
             changes.append((form.stretch(in: placed(change.key.quoted)), value, change.value.kind))
         }
         var texts: [(field: Int, value: JSONForm.Value)] = []
-        for text in notes.texts {
+        for text in notes.texts where !text.text.isEmptyString {
             guard let value = value(text.text.range) else { return nil }
             texts.append((text.field, value))
         }
@@ -93,7 +96,7 @@ struct EventForm: Sendable {
     /// Whether `event` has this form; the rest speaks of that event then.
     mutating func matches(_ event: Span<UInt8>) -> Bool {
         guard form.matches(event) else { return false }
-        // An empty text may be all that an event has, and then it matters whether that is what the engine sends without tokens.
+        // Without its texts an event may be one that is not to go out.
         for text in texts where form.range(of: text.value).count == 2 { return false }
         return true
     }
@@ -133,4 +136,8 @@ struct EventForm: Sendable {
     func note(in edits: inout JSONEdits) {
         for edit in self.edits { edits.replace(form.range(of: edit.stretch), with: edit.replacement) }
     }
+}
+
+extension JSONValue {
+    fileprivate var isEmptyString: Bool { kind == .string && range.count == 2 }
 }

@@ -176,6 +176,7 @@ extension ResponsesReply {
         let kind = try ahead.peekKind(in: text)
         let start = ahead.offset
         if visit.readsEntries && kind == .array {
+            // Only events of chat completions are known by their form.
             var notes: EventNotes?
             try tokens.readEntries(with: &cursor, of: text, isRefusal: false, notes: &notes)
         } else {
