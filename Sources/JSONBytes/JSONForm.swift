@@ -145,7 +145,8 @@ package struct JSONForm: Sendable {
         return scan.isNormal && text.count - offset == left && memcmp(bytes + offset, literal, left) == 0
     }
 
-    /// The offset behind a list of natural numbers, at least one, that begins at `start`.
+    /// The offset behind a list of natural numbers, at least one, that begins at `start`. Byte by byte, since such a list is short,
+    /// and near the text's end it must be told as well: `endOfNaturalNumbers` leaves the last bytes to its caller.
     private static func behindNaturals(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int? {
         guard text[start] == UInt8(ascii: "[") else { return nil }
         var number = start + 1
