@@ -8,6 +8,8 @@
 
 /// What texts have in common that differ in some values only: strings, numbers, lists of natural numbers.
 ///
+/// Such a list may also be empty in another text; of one that is empty in the text whose form is taken no other may stand in its place.
+///
 /// Events of a stream are like that for long stretches. A text of the same form is compared in long pieces, not walked through,
 /// and what stands in it is found where it stood in the one before.
 package struct JSONForm: Sendable {
@@ -137,7 +139,7 @@ package struct JSONForm: Sendable {
                 guard text[offset] &- UInt8(ascii: "0") < 10 || text[offset] == UInt8(ascii: "-") else { return false }
                 offset = scan.behindNumber(text, offset)
             case .naturals:
-                offset = behindNaturals(text, offset) ?? Scan.failure
+                offset = behindNaturals(text, offset, orNone: true) ?? Scan.failure
             }
             if offset < 0 { return false }
             slots[index].end = UInt16(truncatingIfNeeded: offset)
@@ -145,11 +147,16 @@ package struct JSONForm: Sendable {
         return scan.isNormal && text.count - offset == left && memcmp(bytes + offset, literal, left) == 0
     }
 
-    /// The offset behind a list of natural numbers, at least one, that begins at `start`. Byte by byte, since such a list is short,
-    /// and near the text's end it must be told as well: `endOfNaturalNumbers` leaves the last bytes to its caller.
-    private static func behindNaturals(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int? {
+    /// The offset behind a list of natural numbers that begins at `start`. Byte by byte, since such a list is short, and near the
+    /// text's end it must be told as well: `endOfNaturalNumbers` leaves the last bytes to its caller.
+    ///
+    /// - Parameter isEmptyToo: Whether it may be an empty one.
+    private static func behindNaturals(
+        _ text: UnsafeBufferPointer<UInt8>, _ start: Int, orNone isEmptyToo: Bool = false
+    ) -> Int? {
         guard text[start] == UInt8(ascii: "[") else { return nil }
         var number = start + 1
+        if isEmptyToo, number < text.count, text[number] == UInt8(ascii: "]") { return number + 1 }
         while true {
             var offset = number
             while offset < text.count, text[offset] &- UInt8(ascii: "0") < 10 { offset += 1 }

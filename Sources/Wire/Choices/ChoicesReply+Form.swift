@@ -4,13 +4,10 @@ import JSONBytes
 // as what is done with it.
 
 extension ChoicesReply {
-    /// After so many forms in a row of which none was met again, no more are taken: events of several choices, say, come in turn.
-    private static let mostFormsInVain = 8
-
     /// Whether the form of the event that is about to be read may be of use.
-    func wantsForm(of document: Span<UInt8>) -> Bool {
+    mutating func wantsForm(of document: Span<UInt8>) -> Bool {
         dialect == .chatCompletions && !state.isWhole && !state.isLookingForEngine
-            && formsInVain < Self.mostFormsInVain && document.count <= JSONForm.largestText
+            && document.count <= JSONForm.largestText && formTrials.allowsAnother()
     }
 
     package mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int, fate: EventFate) {
@@ -19,9 +16,7 @@ extension ChoicesReply {
             return
         }
         form = EventForm(of: event, documentAt: offset, notes: notes, edits: state.edits)
-        guard form != nil else { return }
-        formsInVain += 1
-        state.releaseOutline()
+        if form != nil { formTrials.noteTaken() }
     }
 
     package mutating func forgetForm() {
@@ -39,7 +34,7 @@ extension ChoicesReply {
     }
 
     private mutating func repeatReading(of event: Span<UInt8>, like form: borrowing EventForm) {
-        formsInVain = 0
+        if formTrials.noteMet() { state.releaseOutline() }
         let slot = form.slot
         envelope.restart()
         form.forEachChange { envelope.put($0, $1, of: event, isNormal: true) }

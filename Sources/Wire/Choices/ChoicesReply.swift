@@ -22,8 +22,7 @@ struct ChoicesReply: DialectReply {
     var notes: EventNotes?
     /// Of the last event with a document, if all that it brought is known.
     var form: EventForm?
-    /// How many forms have been taken since one was last met again.
-    var formsInVain = 0
+    var formTrials = FormTrials()
 
     init(_ state: ReplyState, asked: Asked, echo: EchoedPrompt? = nil) {
         self.state = state

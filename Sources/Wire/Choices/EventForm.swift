@@ -98,7 +98,8 @@ struct EventForm: Sendable {
         guard form.matches(event) else { return false }
         // Without its texts an event may be one that is not to go out.
         for text in texts where form.range(of: text.value).count == 2 { return false }
-        return true
+        // An empty list of ids says something else than one of some.
+        return ids.map { form.range(of: $0).count > 2 } ?? true
     }
 
     func forEachChange(_ body: (_ key: JSONString, _ value: JSONValue) -> Void) {
