@@ -37,9 +37,9 @@ package struct JSONForm: Sendable {
     }
 
     /// So far behind a value, or behind the text's beginning.
-    fileprivate struct Place: Sendable {
-        let slot: Int16
-        let distance: UInt16
+    struct Place: Sendable {
+        fileprivate let slot: Int16
+        fileprivate let distance: UInt16
     }
 
     private var slots: [Slot] = []
@@ -107,48 +107,50 @@ package struct JSONForm: Sendable {
     /// Whether `text` has this form, and what may be other in it needs no normalizing. If so, values and stretches are from
     /// now on those in `text`; if not, they must not be asked for until a text matches.
     package mutating func matches(_ text: Span<UInt8>) -> Bool {
-        text.withUnsafeBufferPointer { text in
-            literals.withUnsafeBufferPointer { literals in
-                slots.withUnsafeMutableBufferPointer { Self.match(text, literals, $0) }
-            }
+        text.count <= Self.largestText && text.withUnsafeBufferPointer { lengthOfMatch(in: $0) } == text.count
+    }
+
+    /// How much of `text`, from its beginning, has this form; `nil` if nothing has, or what is longer than ``largestText``.
+    mutating func lengthOfMatch(in text: UnsafeBufferPointer<UInt8>) -> Int? {
+        let text = UnsafeBufferPointer(rebasing: text.prefix(Self.largestText))
+        return literals.withUnsafeBufferPointer { literals in
+            slots.withUnsafeMutableBufferPointer { Self.lengthOfMatch(text, literals, $0) }
         }
     }
 
-    private static func match(
+    private static func lengthOfMatch(
         _ text: UnsafeBufferPointer<UInt8>, _ literals: UnsafeBufferPointer<UInt8>,
         _ slots: UnsafeMutableBufferPointer<Slot>
-    ) -> Bool {
-        guard text.count <= largestText, let bytes = text.baseAddress, var literal = literals.baseAddress else {
-            return false
-        }
+    ) -> Int? {
+        guard let bytes = text.baseAddress, var literal = literals.baseAddress else { return nil }
         var left = literals.count
         var offset = 0
         var scan = Scan()
         for index in slots.indices {
             let distance = Int(slots[index].distance)
-            guard offset + distance < text.count, memcmp(bytes + offset, literal, distance) == 0 else { return false }
+            guard offset + distance < text.count, memcmp(bytes + offset, literal, distance) == 0 else { return nil }
             offset += distance
             literal += distance
             left -= distance
             slots[index].start = UInt16(truncatingIfNeeded: offset)
             switch slots[index].kind {
             case .string:
-                guard text[offset] == UInt8(ascii: "\"") else { return false }
+                guard text[offset] == UInt8(ascii: "\"") else { return nil }
                 offset = scan.behindString(text, offset)
             case .number:
-                guard text[offset] &- UInt8(ascii: "0") < 10 || text[offset] == UInt8(ascii: "-") else { return false }
+                guard text[offset] &- UInt8(ascii: "0") < 10 || text[offset] == UInt8(ascii: "-") else { return nil }
                 offset = scan.behindNumber(text, offset)
             case .naturals:
                 offset = behindNaturals(text, offset, orNone: true) ?? Scan.failure
             }
-            if offset < 0 { return false }
+            if offset < 0 { return nil }
             slots[index].end = UInt16(truncatingIfNeeded: offset)
         }
-        return scan.isNormal && text.count - offset == left && memcmp(bytes + offset, literal, left) == 0
+        guard scan.isNormal, text.count - offset >= left, memcmp(bytes + offset, literal, left) == 0 else { return nil }
+        return offset + left
     }
 
-    /// The offset behind a list of natural numbers that begins at `start`. Byte by byte, since such a list is short, and near the
-    /// text's end it must be told as well: `endOfNaturalNumbers` leaves the last bytes to its caller.
+    /// The offset behind a list of natural numbers that begins at `start`.
     ///
     /// - Parameter isEmptyToo: Whether it may be an empty one.
     private static func behindNaturals(
@@ -157,6 +159,12 @@ package struct JSONForm: Sendable {
         guard text[start] == UInt8(ascii: "[") else { return nil }
         var number = start + 1
         if isEmptyToo, number < text.count, text[number] == UInt8(ascii: "]") { return number + 1 }
+        let end = endOfNaturalNumbers(in: text, from: number)
+        if end > number {
+            if text[end] == UInt8(ascii: "]") { return end + 1 }
+            // What stands in the text's last bytes is left to the caller.
+            number = end + 1
+        }
         while true {
             var offset = number
             while offset < text.count, text[offset] &- UInt8(ascii: "0") < 10 { offset += 1 }
@@ -191,13 +199,13 @@ package struct JSONForm: Sendable {
     /// Where a stretch is in the text that was matched last.
     package func range(of stretch: Stretch) -> Range<Int> { offset(of: stretch.start)..<offset(of: stretch.end) }
 
-    private func place(at offset: Int) -> Place {
+    func place(at offset: Int) -> Place {
         let behind = slots.lastIndex { Int($0.end) <= offset }
         let base = behind.map { Int(slots[$0].end) } ?? 0
         return Place(slot: Int16(behind ?? -1), distance: UInt16(offset - base))
     }
 
-    private func offset(of place: Place) -> Int {
+    func offset(of place: Place) -> Int {
         Int(place.distance) + (place.slot < 0 ? 0 : Int(slots[Int(place.slot)].end))
     }
 }

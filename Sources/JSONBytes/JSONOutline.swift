@@ -55,6 +55,9 @@ package struct JSONOutline: Sendable {
     }
 }
 
+/// As many depths as lists of alike elements are looked for at.
+private typealias Starts = InlineArray<8, Int>
+
 /// One walk over a document. Written for speed: where it stands is kept in registers, and what is wrong is not told.
 struct Scan {
     /// Whether nothing has come that would have to be changed.
@@ -66,6 +69,8 @@ struct Scan {
     /// Place of the innermost open container.
     private var open: Int32 = -1
     private var isInObject = false
+    /// The place of the container that was closed last.
+    private var closed = 0
 
     /// Stands for an offset where the document is wrong.
     static let failure = -1
@@ -75,6 +80,9 @@ struct Scan {
     ) -> Bool {
         var offset = 0
         var depth = 0
+        var alike = AlikeElements()
+        // Where the objects that are elements of lists begin, by their depth.
+        var starts: Starts = .init(repeating: 0)
         while true {
             // A value begins.
             offset = behindSpace(text, offset)
@@ -87,6 +95,7 @@ struct Scan {
                 offset = end > offset ? end : behindNumber(text, offset)
             } else if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
                 if depth == JSONCursor.maximumDepth { return false }
+                if depth < Starts.count { starts[depth] = offset }
                 depth += 1
                 guard enter(isObject: first == UInt8(ascii: "{"), containers) else { return false }
                 offset = behindSpace(text, offset + 1)
@@ -111,8 +120,20 @@ struct Scan {
                 let byte = text[offset]
                 offset += 1
                 if byte == UInt8(ascii: ",") {
-                    if isInObject { offset = behindKey(text, behindSpace(text, offset)) }
-                    if offset < 0 { return false }
+                    if isInObject {
+                        offset = behindKey(text, behindSpace(text, offset))
+                        if offset < 0 { return false }
+                    } else if depth < Starts.count, offset < text.count, text[offset] == UInt8(ascii: "{"),
+                        text[offset - 2] == UInt8(ascii: "}")
+                    {
+                        let element = starts[depth]..<offset - 1
+                        let end = alike.pass(behind: element, at: closed, of: open, in: text, containers, &count)
+                        if end >= offset {
+                            // What follows is looked at as if the last of them had just been walked through.
+                            offset = end
+                            continue
+                        }
+                    }
                     break
                 }
                 guard byte == (isInObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else { return false }
@@ -143,6 +164,7 @@ struct Scan {
     private mutating func leave(at end: Int, _ containers: UnsafeMutableBufferPointer<JSONOutline.Container>) {
         let next = Int32(truncatingIfNeeded: count)
         let place = Int(open)
+        closed = place
         open = containers[place].end
         containers[place] = JSONOutline.Container(end: Int32(truncatingIfNeeded: end), next: next)
         isInObject = open >= 0 && containers[Int(open)].next == 1

@@ -6,7 +6,7 @@ struct FormTrials: Sendable {
     private static let cost: UInt8 = 2
     private static let mostDebt: UInt8 = 16
     /// So many events of forms of their own pay for another try.
-    private static let pause: UInt8 = 64
+    private static let pause: UInt8 = 128
 
     /// What the forms that were taken have cost beyond what they have saved, in events.
     private var debt: UInt8 = 0

@@ -1,0 +1,91 @@
+/// The elements of a long list of objects, as far as they have the form of an earlier one: the entries of log-probabilities.
+///
+/// Such an element is not walked through. What opens in it is told from what opened in the earlier one.
+struct AlikeElements {
+    /// To take a form costs what some three elements of it save.
+    private static let fewest = 16
+    /// Of shorter elements a match saves little.
+    private static let smallest = 128
+    /// After so many forms in a document, or so many elements in a row that do not have theirs, nothing is tried any more.
+    private static let mostForms = 8
+    private static let mostMisses = 8
+
+    /// A container of an element of the form.
+    private struct Part {
+        let end: JSONForm.Place
+        /// How many containers there are up to it and within it.
+        let next: Int32
+    }
+
+    private var form: JSONForm?
+    private var parts: [Part] = []
+    /// The place of the list whose elements have the form.
+    private var list: Int32 = -1
+    private var forms = 0
+    private var misses = 0
+
+    /// Passes over the elements behind `element` that are like it.
+    ///
+    /// - Parameters:
+    ///   - element: An object, and behind it a comma and another.
+    ///   - container: The object's place among the `containers`.
+    ///   - list: The place of the list that it is in.
+    ///   - count: How many containers there are. Those of the elements that are passed are added.
+    /// - Returns: The offset behind the last of them, or behind `element`. They are JSON that needs no normalizing if `element` is.
+    mutating func pass(
+        behind element: Range<Int>, at container: Int, of list: Int32, in text: UnsafeBufferPointer<UInt8>,
+        _ containers: UnsafeMutableBufferPointer<JSONOutline.Container>, _ count: inout Int
+    ) -> Int {
+        if list != self.list {
+            guard element.count >= Self.smallest, text.count - element.upperBound >= Self.fewest * element.count,
+                forms < Self.mostForms
+            else { return element.upperBound }
+            self.list = list
+            forms += 1
+            misses = 0
+            take(element, at: container, in: text, containers[container..<count])
+        }
+        guard form != nil, misses < Self.mostMisses else { return element.upperBound }
+        var end = element.upperBound
+        while end + 1 < text.count, text[end] == UInt8(ascii: ","), text[end + 1] == UInt8(ascii: "{"),
+            containers.count - count >= parts.count
+        {
+            let start = end + 1
+            guard let length = form?.lengthOfMatch(in: UnsafeBufferPointer(rebasing: text[start...])) else { break }
+            add(at: start, containers, &count)
+            end = start + length
+        }
+        misses = end == element.upperBound ? misses + 1 : 0
+        return end
+    }
+
+    private mutating func take(
+        _ element: Range<Int>, at container: Int, in text: UnsafeBufferPointer<UInt8>,
+        _ containers: Slice<UnsafeMutableBufferPointer<JSONOutline.Container>>
+    ) {
+        let taken = JSONForm(of: text.span.extracting(element), variable: [0..<element.count])
+        parts =
+            taken.map { form in
+                containers.map {
+                    Part(
+                        end: form.place(at: Int($0.end) - element.lowerBound),
+                        next: $0.next - Int32(truncatingIfNeeded: container))
+                }
+            } ?? []
+        form = taken
+    }
+
+    /// Adds the containers of the element at `start` that was matched last.
+    private func add(
+        at start: Int, _ containers: UnsafeMutableBufferPointer<JSONOutline.Container>, _ count: inout Int
+    ) {
+        guard let form else { return }
+        let first = count
+        for part in parts {
+            containers[count] = JSONOutline.Container(
+                end: Int32(truncatingIfNeeded: start + form.offset(of: part.end)),
+                next: Int32(truncatingIfNeeded: first) + part.next)
+            count += 1
+        }
+    }
+}
