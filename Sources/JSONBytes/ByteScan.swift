@@ -127,6 +127,25 @@ func endOfDigits(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
     return index
 }
 
+/// The offset of the `e` in a number.
+func offsetOfExponent(in number: UnsafeBufferPointer<UInt8>) -> Int? {
+    // Of all that a number is written with, only `e` and `E` have it.
+    let mark: UInt8 = 0x40
+    var index = 0
+    let bytes = UnsafeRawBufferPointer(number)
+    while index <= number.count &- 8 {
+        let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+        let marks = word & (lowBits &* UInt64(mark))
+        if marks != 0 { return index &+ marks.trailingZeroBitCount / 8 }
+        index &+= 8
+    }
+    while index < number.count {
+        if number[index] & mark != 0 { return index }
+        index &+= 1
+    }
+    return nil
+}
+
 /// Behind natural numbers that stand in a list from `start` on, `32,115,111]`: the offset of the list's end, or of a comma
 /// behind which something else stands or may stand; `start` if there is no such comma. Such lists, of a token's bytes and
 /// of ids, are much of an event.

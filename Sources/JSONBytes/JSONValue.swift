@@ -85,14 +85,9 @@ package struct JSONValue: Hashable, Sendable {
 
     /// Where the `e` of a number stands, if it has one.
     package func exponent(in text: Span<UInt8>) -> Int? {
-        text.extracting(range).withUnsafeBufferPointer { number in
-            var index = 0
-            while index < number.count {
-                if number[index] | 0x20 == UInt8(ascii: "e") { return range.lowerBound + index }
-                index &+= 1
-            }
-            return nil
-        }
+        guard kind == .number else { return nil }
+        return text.extracting(range).withUnsafeBufferPointer { offsetOfExponent(in: $0) }
+            .map { range.lowerBound + $0 }
     }
 
     /// The bytes of the value as they stand.

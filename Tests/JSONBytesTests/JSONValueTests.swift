@@ -34,4 +34,21 @@ import Testing
             #expect(try value(text).double(in: text.bytes) == nil)
         }
     }
+
+    @Test func exponents() {
+        for length in 1...27 {
+            let digits = "-0.12345678901234567890123456".bytes.prefix(length)
+            for front in ["", "[0,", "[1e5,"] {
+                let start = front.utf8.count
+                let plain = JSONValue(kind: .number, range: start..<start + length)
+                #expect(plain.exponent(in: (front.bytes + digits + "e7]".bytes).span) == nil)
+                for mark in ["e", "E", "e-", "E+"] {
+                    let text = front.bytes + digits + mark.bytes + "10".bytes
+                    let value = JSONValue(kind: .number, range: start..<text.count)
+                    #expect(value.exponent(in: text.span) == start + length)
+                }
+            }
+        }
+        #expect(JSONValue(kind: .nonFinite, range: 0..<9).exponent(in: "-Infinity".bytes.span) == nil)
+    }
 }
