@@ -24,6 +24,8 @@ struct AlikeElements {
     private var forms = 0
     private var misses = 0
 
+    private var isOfUse: Bool { form != nil && misses < Self.mostMisses }
+
     /// Passes over the elements behind `element` that are like it.
     ///
     /// - Parameters:
@@ -37,7 +39,10 @@ struct AlikeElements {
         _ containers: UnsafeMutableBufferPointer<JSONOutline.Container>, _ count: inout Int
     ) -> Int {
         if list != self.list {
-            guard element.count >= Self.smallest, text.count - element.upperBound >= Self.fewest * element.count,
+            // Lists within the elements of another come and go; its elements are larger.
+            let isWithinAnother = isOfUse && self.list >= 0 && containers[Int(self.list)].isOpenArray
+            guard !isWithinAnother, element.count >= Self.smallest,
+                text.count - element.upperBound >= Self.fewest * element.count,
                 forms < Self.mostForms
             else { return element.upperBound }
             self.list = list
@@ -45,7 +50,7 @@ struct AlikeElements {
             misses = 0
             take(element, at: container, in: text, containers[container..<count])
         }
-        guard form != nil, misses < Self.mostMisses else { return element.upperBound }
+        guard isOfUse else { return element.upperBound }
         var end = element.upperBound
         while end + 1 < text.count, text[end] == UInt8(ascii: ","), text[end + 1] == UInt8(ascii: "{"),
             containers.count - count >= parts.count

@@ -9,6 +9,9 @@ package struct JSONOutline: Sendable {
         var end: Int32
         /// The place of the next container behind it. While it is open: 1 for an object, 0 for an array.
         var next: Int32
+
+        /// Whether it is an array whose end has not been seen.
+        var isOpenArray: Bool { next == 0 }
     }
 
     /// The document's are the first ``count``; the rest is room.

@@ -104,23 +104,32 @@ import Testing
         for count in 17...40 { expectOutline(of: Self.document(Array(repeating: element, count: count), depth: 0)) }
     }
 
-    /// That they are indeed passed over.
-    @Test func areNotWalkedThrough() throws {
+    /// That they are indeed passed over, but for those of a list within an element of another that is under way.
+    @Test(arguments: [true, false])
+    func areNotWalkedThrough(isWithinAnother: Bool) throws {
         var random = SeededGenerator(seed: 7)
         let entries = (0..<40).map { _ in Entry(&random).text }
         let text = Array("[".utf8) + entries.joined(separator: Array(",".utf8)) + Array("]".utf8)
         let outline = try #require(JSONOutline(of: text))
         var containers = outline.containers
+        containers[0].next = 0
         // The list's, and those of the first entry.
-        var count = 1 + (outline.count - 1) / entries.count
+        let first = 1 + (outline.count - 1) / entries.count
+        var count = first
         var elements = AlikeElements()
-        let end = text.withUnsafeBufferPointer { text in
-            containers.withUnsafeMutableBufferPointer {
-                elements.pass(behind: 1..<1 + entries[0].count, at: 1, of: 0, in: text, $0, &count)
+        func pass(of list: Int32) -> Int {
+            count = first
+            return text.withUnsafeBufferPointer { text in
+                containers.withUnsafeMutableBufferPointer {
+                    elements.pass(behind: 1..<1 + entries[0].count, at: 1, of: list, in: text, $0, &count)
+                }
             }
         }
-        #expect(end == text.count - 1)
+        #expect(pass(of: 0) == text.count - 1)
         #expect(count == outline.count)
+        if !isWithinAnother { containers[0].next = 1 }
+        #expect(pass(of: 1) == (isWithinAnother ? 1 + entries[0].count : text.count - 1))
+        #expect(count == (isWithinAnother ? first : outline.count))
     }
 
     // MARK: What it must be
