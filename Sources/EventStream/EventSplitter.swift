@@ -75,9 +75,9 @@ package struct EventSplitter: Sendable {
 
     /// How many of the bytes EF BB BF stand at the front.
     private func lengthOfByteOrderMark(in bytes: Span<UInt8>) -> Int {
-        let mark: InlineArray<3, UInt8> = [0xEF, 0xBB, 0xBF]
+        let mark: StaticString = "\u{FEFF}"
         var length = 0
-        while length < min(3, bytes.count), bytes[length] == mark[length] { length += 1 }
+        while length < min(mark.utf8CodeUnitCount, bytes.count), bytes[length] == mark.utf8Start[length] { length += 1 }
         return length
     }
 }

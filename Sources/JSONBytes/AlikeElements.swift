@@ -6,8 +6,11 @@ struct AlikeElements {
     private static let fewest = 16
     /// Of shorter elements a match saves little.
     private static let smallest = 128
-    /// After so many forms in a document, or so many elements in a row that do not have theirs, nothing is tried any more.
+    /// In a document.
     private static let mostForms = 8
+    /// After so many elements in a row that have another form, theirs is taken.
+    private static let fewMisses = 2
+    /// After so many, no more of the list are tried.
     private static let mostMisses = 8
 
     /// A container of an element of the form.
@@ -26,14 +29,15 @@ struct AlikeElements {
 
     private var isOfUse: Bool { form != nil && misses < Self.mostMisses }
 
-    /// Passes over the elements behind `element` that are like it.
+    /// Passes over the elements behind `element` that have the form of it or of an earlier one.
     ///
     /// - Parameters:
-    ///   - element: An object, and behind it a comma and another.
+    ///   - element: An object that has been walked through, and behind it a comma and another.
     ///   - container: The object's place among the `containers`.
     ///   - list: The place of the list that it is in.
     ///   - count: How many containers there are. Those of the elements that are passed are added.
-    /// - Returns: The offset behind the last of them, or behind `element`. They are JSON that needs no normalizing if `element` is.
+    /// - Returns: The offset behind the last of them, or behind `element`. They are JSON; if they need to be normalized, so does what
+    ///   has been walked through.
     mutating func pass(
         behind element: Range<Int>, at container: Int, of list: Int32, in text: UnsafeBufferPointer<UInt8>,
         _ containers: UnsafeMutableBufferPointer<JSONOutline.Container>, _ count: inout Int
@@ -41,13 +45,10 @@ struct AlikeElements {
         if list != self.list {
             // Lists within the elements of another come and go; its elements are larger.
             let isWithinAnother = isOfUse && self.list >= 0 && containers[Int(self.list)].isOpenArray
-            guard !isWithinAnother, element.count >= Self.smallest,
-                text.count - element.upperBound >= Self.fewest * element.count,
-                forms < Self.mostForms
-            else { return element.upperBound }
+            guard !isWithinAnother, isWorthAForm(element, in: text) else { return element.upperBound }
             self.list = list
-            forms += 1
-            misses = 0
+            take(element, at: container, in: text, containers[container..<count])
+        } else if misses == Self.fewMisses, isWorthAForm(element, in: text) {
             take(element, at: container, in: text, containers[container..<count])
         }
         guard isOfUse else { return element.upperBound }
@@ -64,10 +65,17 @@ struct AlikeElements {
         return end
     }
 
+    private func isWorthAForm(_ element: Range<Int>, in text: UnsafeBufferPointer<UInt8>) -> Bool {
+        forms < Self.mostForms && element.count >= Self.smallest
+            && text.count - element.upperBound >= Self.fewest * element.count
+    }
+
     private mutating func take(
         _ element: Range<Int>, at container: Int, in text: UnsafeBufferPointer<UInt8>,
         _ containers: Slice<UnsafeMutableBufferPointer<JSONOutline.Container>>
     ) {
+        forms += 1
+        misses = 0
         let taken = JSONForm(of: text.span.extracting(element), variable: [0..<element.count])
         parts =
             taken.map { form in

@@ -110,7 +110,8 @@ package struct JSONForm: Sendable {
         text.count <= Self.largestText && text.withUnsafeBufferPointer { lengthOfMatch(in: $0) } == text.count
     }
 
-    /// How much of `text`, from its beginning, has this form; `nil` if nothing has, or what is longer than ``largestText``.
+    /// How much of `text`, from its beginning, has this form; `nil` if nothing has, or if it would be longer than
+    /// ``largestText``.
     mutating func lengthOfMatch(in text: UnsafeBufferPointer<UInt8>) -> Int? {
         let text = UnsafeBufferPointer(rebasing: text.prefix(Self.largestText))
         return literals.withUnsafeBufferPointer { literals in
@@ -141,7 +142,7 @@ package struct JSONForm: Sendable {
                 guard text[offset] &- UInt8(ascii: "0") < 10 || text[offset] == UInt8(ascii: "-") else { return nil }
                 offset = scan.behindNumber(text, offset)
             case .naturals:
-                offset = behindNaturals(text, offset, orNone: true) ?? Scan.failure
+                offset = behindNaturals(text, offset, mayBeEmpty: true) ?? Scan.failure
             }
             if offset < 0 { return nil }
             slots[index].end = UInt16(truncatingIfNeeded: offset)
@@ -151,14 +152,12 @@ package struct JSONForm: Sendable {
     }
 
     /// The offset behind a list of natural numbers that begins at `start`.
-    ///
-    /// - Parameter isEmptyToo: Whether it may be an empty one.
     private static func behindNaturals(
-        _ text: UnsafeBufferPointer<UInt8>, _ start: Int, orNone isEmptyToo: Bool = false
+        _ text: UnsafeBufferPointer<UInt8>, _ start: Int, mayBeEmpty: Bool = false
     ) -> Int? {
         guard text[start] == UInt8(ascii: "[") else { return nil }
         var number = start + 1
-        if isEmptyToo, number < text.count, text[number] == UInt8(ascii: "]") { return number + 1 }
+        if mayBeEmpty, number < text.count, text[number] == UInt8(ascii: "]") { return number + 1 }
         let end = endOfNaturalNumbers(in: text, from: number)
         if end > number {
             if text[end] == UInt8(ascii: "]") { return end + 1 }
@@ -182,7 +181,8 @@ package struct JSONForm: Sendable {
 
     /// Which of the values begins at `offset` of the text that was matched last.
     package func value(at offset: Int) -> Value? {
-        slots.firstIndex { Int($0.start) == offset }.map { Value(slot: Int16($0)) }
+        let index = firstSlot { Int($0.start) >= offset }
+        return index < slots.count && Int(slots[index].start) == offset ? Value(slot: Int16(index)) : nil
     }
 
     /// Where a value stands in the text that was matched last.
@@ -200,9 +200,18 @@ package struct JSONForm: Sendable {
     package func range(of stretch: Stretch) -> Range<Int> { offset(of: stretch.start)..<offset(of: stretch.end) }
 
     func place(at offset: Int) -> Place {
-        let behind = slots.lastIndex { Int($0.end) <= offset }
-        let base = behind.map { Int(slots[$0].end) } ?? 0
-        return Place(slot: Int16(behind ?? -1), distance: UInt16(offset - base))
+        let behind = firstSlot { Int($0.end) > offset } - 1
+        return Place(slot: Int16(behind), distance: UInt16(offset - (behind < 0 ? 0 : Int(slots[behind].end))))
+    }
+
+    /// The first value that `isBehind` something, as all behind it are; how many there are if none is.
+    private func firstSlot(that isBehind: (Slot) -> Bool) -> Int {
+        var range = slots.startIndex..<slots.endIndex
+        while !range.isEmpty {
+            let middle = range.lowerBound + range.count / 2
+            range = isBehind(slots[middle]) ? range.lowerBound..<middle : middle + 1..<range.upperBound
+        }
+        return range.lowerBound
     }
 
     func offset(of place: Place) -> Int {

@@ -7,11 +7,12 @@ package struct JSONOutline: Sendable {
     struct Container: Sendable {
         /// Offset behind the closing bracket. While the container is open: the place of the one around it, or -1.
         var end: Int32
-        /// The place of the next container behind it. While it is open: 1 for an object, 0 for an array.
+        /// The place of the next container behind it. While it is open: the complement of an object's offset, which is negative; 0
+        /// for an array.
         var next: Int32
 
-        /// Whether it is an array whose end has not been seen.
         var isOpenArray: Bool { next == 0 }
+        var isOpenObject: Bool { next < 0 }
     }
 
     /// The document's are the first ``count``; the rest is room.
@@ -58,9 +59,6 @@ package struct JSONOutline: Sendable {
     }
 }
 
-/// As many depths as lists of alike elements are looked for at.
-private typealias Starts = InlineArray<8, Int>
-
 /// One walk over a document. Written for speed: where it stands is kept in registers, and what is wrong is not told.
 struct Scan {
     /// Whether nothing has come that would have to be changed.
@@ -72,8 +70,9 @@ struct Scan {
     /// Place of the innermost open container.
     private var open: Int32 = -1
     private var isInObject = false
-    /// The place of the container that was closed last.
+    /// The place of the container that was closed last, and what its ``JSONOutline/Container/next`` was until then.
     private var closed = 0
+    private var closedNext: Int32 = 0
 
     /// Stands for an offset where the document is wrong.
     static let failure = -1
@@ -84,8 +83,6 @@ struct Scan {
         var offset = 0
         var depth = 0
         var alike = AlikeElements()
-        // Where the objects that are elements of lists begin, by their depth.
-        var starts: Starts = .init(repeating: 0)
         while true {
             // A value begins.
             offset = behindSpace(text, offset)
@@ -98,9 +95,8 @@ struct Scan {
                 offset = end > offset ? end : behindNumber(text, offset)
             } else if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
                 if depth == JSONCursor.maximumDepth { return false }
-                if depth < Starts.count { starts[depth] = offset }
                 depth += 1
-                guard enter(isObject: first == UInt8(ascii: "{"), containers) else { return false }
+                guard enter(isObject: first == UInt8(ascii: "{"), at: offset, containers) else { return false }
                 offset = behindSpace(text, offset + 1)
                 guard offset < text.count else { return false }
                 if text[offset] != (isInObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
@@ -126,16 +122,17 @@ struct Scan {
                     if isInObject {
                         offset = behindKey(text, behindSpace(text, offset))
                         if offset < 0 { return false }
-                    } else if depth < Starts.count, offset < text.count, text[offset] == UInt8(ascii: "{"),
+                    } else if offset < text.count, text[offset] == UInt8(ascii: "{"),
                         text[offset - 2] == UInt8(ascii: "}")
                     {
-                        let element = starts[depth]..<offset - 1
+                        let element = Int(~closedNext)..<offset - 1
                         let end = alike.pass(behind: element, at: closed, of: open, in: text, containers, &count)
-                        if end >= offset {
-                            // What follows is looked at as if the last of them had just been walked through.
-                            offset = end
-                            continue
+                        if end + 1 < text.count, text[end] == UInt8(ascii: ","), text[end + 1] == UInt8(ascii: "{") {
+                            offset = end + 1
+                            break
                         }
+                        offset = end
+                        continue
                     }
                     break
                 }
@@ -150,13 +147,14 @@ struct Scan {
 
     @inline(__always)
     private mutating func enter(
-        isObject: Bool, _ containers: UnsafeMutableBufferPointer<JSONOutline.Container>
+        isObject: Bool, at offset: Int, _ containers: UnsafeMutableBufferPointer<JSONOutline.Container>
     ) -> Bool {
         guard count < containers.count else {
             isFull = true
             return false
         }
-        containers[count] = JSONOutline.Container(end: open, next: isObject ? 1 : 0)
+        containers[count] = JSONOutline.Container(
+            end: open, next: isObject ? ~Int32(truncatingIfNeeded: offset) : 0)
         open = Int32(truncatingIfNeeded: count)
         count &+= 1
         isInObject = isObject
@@ -168,9 +166,10 @@ struct Scan {
         let next = Int32(truncatingIfNeeded: count)
         let place = Int(open)
         closed = place
+        closedNext = containers[place].next
         open = containers[place].end
         containers[place] = JSONOutline.Container(end: Int32(truncatingIfNeeded: end), next: next)
-        isInObject = open >= 0 && containers[Int(open)].next == 1
+        isInObject = open >= 0 && containers[Int(open)].isOpenObject
     }
 
     // MARK: Tokens

@@ -104,6 +104,64 @@ import Testing
         for count in 17...40 { expectOutline(of: Self.document(Array(repeating: element, count: count), depth: 0)) }
     }
 
+    /// Texts of about the length that a form may have.
+    @Test func elementsOfTheLargestLength() {
+        for length in [65_534, 65_535, 65_536] {
+            for (front, filling, back) in [
+                (#"{"a":""#, "x", #""}"#), (#"{"a":[1"#, ",1", "]}"), (#"{"a":-1"#, "1", "}"), (#"{"a":"#, " ", "1}"),
+            ] {
+                let count = (length - front.utf8.count - back.utf8.count) / filling.utf8.count
+                let long = Array((front + String(repeating: filling, count: count) + back).utf8)
+                let short = Array((front + String(repeating: filling, count: 100) + back).utf8)
+                let shorts = Array(repeating: short, count: 40)
+                expectOutline(of: Self.document(shorts + [long] + shorts, depth: 0))
+                expectOutline(of: Self.document(Array(repeating: long, count: 18), depth: 0))
+            }
+        }
+    }
+
+    /// As deep as may be, within elements that are alike.
+    @Test func theLimitOfDepth() {
+        for depth in 506...513 {
+            let nested = String(repeating: "[", count: depth) + "1" + String(repeating: "]", count: depth)
+            expectOutline(of: Self.document(Array(repeating: Array(#"{"a":\#(nested)}"#.utf8), count: 20), depth: 0))
+        }
+    }
+
+    @Test func whatIsCutOff() {
+        var random = SeededGenerator(seed: 5)
+        let text = Self.document((0..<20).map { _ in Entry(&random).text }, depth: 1)
+        for length in 0...text.count { expectOutline(of: Array(text.prefix(length))) }
+    }
+
+    /// Entries that are odd at first do not keep the others from being passed over.
+    @Test func aFormIsTakenOfALaterElementIfTheFirstIsOdd() {
+        var random = SeededGenerator(seed: 9)
+        let odd = (0..<3).map { Array(#"{"odd\#($0)":"\#(String(repeating: "x", count: 120))"}"#.utf8) }
+        let entries = (0..<60).map { _ in Entry(&random).text }
+        var elements = AlikeElements()
+        let text = Array("[".utf8) + (odd + entries).joined(separator: Array(",".utf8)) + Array("]".utf8)
+        var containers = Array(repeating: JSONOutline.Container(end: 0, next: 0), count: 2000)
+        var count = 2
+        var start = 1
+        var ends: [Int] = []
+        text.withUnsafeBufferPointer { text in
+            containers.withUnsafeMutableBufferPointer { containers in
+                // Each that is not passed over is walked through.
+                for element in odd + entries where start < text.count {
+                    let end = start + element.count
+                    guard text[end] == UInt8(ascii: ",") else { break }
+                    // What opens in it is left out.
+                    ends.append(elements.pass(behind: start..<end, at: count, of: 0, in: text, containers, &count))
+                    if ends.last != end { break }
+                    start = end + 1
+                }
+            }
+        }
+        #expect(ends.last == text.count - 1)
+        #expect(ends.count <= 8)
+    }
+
     /// That they are indeed passed over, but for those of a list within an element of another that is under way.
     @Test(arguments: [true, false])
     func areNotWalkedThrough(isWithinAnother: Bool) throws {
@@ -111,13 +169,15 @@ import Testing
         let entries = (0..<40).map { _ in Entry(&random).text }
         let text = Array("[".utf8) + entries.joined(separator: Array(",".utf8)) + Array("]".utf8)
         let outline = try #require(JSONOutline(of: text))
-        var containers = outline.containers
-        containers[0].next = 0
         // The list's, and those of the first entry.
         let first = 1 + (outline.count - 1) / entries.count
-        var count = first
+        var containers: [JSONOutline.Container] = []
+        var count = 0
         var elements = AlikeElements()
         func pass(of list: Int32) -> Int {
+            containers = outline.containers
+            containers[0].next = list == 0 || isWithinAnother ? 0 : 1
+            for place in first..<containers.count { containers[place] = JSONOutline.Container(end: 0, next: 0) }
             count = first
             return text.withUnsafeBufferPointer { text in
                 containers.withUnsafeMutableBufferPointer {
@@ -127,7 +187,8 @@ import Testing
         }
         #expect(pass(of: 0) == text.count - 1)
         #expect(count == outline.count)
-        if !isWithinAnother { containers[0].next = 1 }
+        let passed = containers[1..<count].map { [$0.end, $0.next] }
+        #expect(passed == outline.containers[1..<count].map { [$0.end, $0.next] })
         #expect(pass(of: 1) == (isWithinAnother ? 1 + entries[0].count : text.count - 1))
         #expect(count == (isWithinAnother ? first : outline.count))
     }

@@ -60,4 +60,18 @@ import Testing
             #expect(first && !second)
         }
     }
+
+    /// A debt that is odd, and tries of which nothing comes.
+    @Test func debts() {
+        var trials = FormTrials()
+        for _ in 0..<8 { trials.noteTaken() }
+        _ = trials.noteMet()
+        let isAllowed = trials.allowsAnother()
+        #expect(isAllowed)
+        trials.noteTaken()
+        var pauses = 0
+        for _ in 0..<10_000 where trials.allowsAnother() { pauses += 1 }
+        // After the first pause the debt is below the limit, and nothing adds to it.
+        #expect(pauses == 10_000 - 127)
+    }
 }

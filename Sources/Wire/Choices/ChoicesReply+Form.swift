@@ -11,12 +11,12 @@ extension ChoicesReply {
     }
 
     package mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int, fate: EventFate) {
-        guard let notes = notes.take(), case .forward = fate, state.outlineIsNormal, choices.count < Self.choiceLimit
-        else {
-            return
-        }
+        guard let notes = notes.take(), notes.isComplete, case .forward = fate, state.outlineIsNormal,
+            choices.count < Self.choiceLimit
+        else { return }
         form = EventForm(of: event, documentAt: offset, notes: notes, edits: state.edits)
-        if form != nil { formTrials.noteTaken() }
+        // To find that there is none costs as much.
+        formTrials.noteTaken()
     }
 
     package mutating func forgetForm() {

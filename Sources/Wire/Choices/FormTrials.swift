@@ -14,7 +14,8 @@ struct FormTrials: Sendable {
     /// Whether the last form that was taken has been met again.
     private var hasMet = false
 
-    /// To be called for each event that has another form than the one before.
+    /// To be called for each event that has another form than the one before. If the answer comes of a pause, it is paid for whether
+    /// a form is taken or not.
     mutating func allowsAnother() -> Bool {
         if debt < Self.mostDebt { return true }
         passed += 1
@@ -24,7 +25,7 @@ struct FormTrials: Sendable {
         return true
     }
 
-    /// A form was taken.
+    /// A form was taken, or tried to.
     mutating func noteTaken() {
         debt += Self.cost
         hasMet = false
