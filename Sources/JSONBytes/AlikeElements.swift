@@ -2,7 +2,7 @@
 ///
 /// Such an element is not walked through. What opens in it is told from what opened in the earlier one.
 struct AlikeElements {
-    /// To take a form costs what some three elements of it save.
+    /// A form is taken only if so many elements of the same length may follow: it costs more than one of them saves.
     private static let fewest = 16
     /// Of shorter elements a match saves little.
     private static let smallest = 128
@@ -76,16 +76,13 @@ struct AlikeElements {
     ) {
         forms += 1
         misses = 0
-        let taken = JSONForm(of: text.span.extracting(element), variable: [0..<element.count])
-        parts =
-            taken.map { form in
-                containers.map {
-                    Part(
-                        end: form.place(at: Int($0.end) - element.lowerBound),
-                        next: $0.next - Int32(truncatingIfNeeded: container))
-                }
-            } ?? []
-        form = taken
+        form = JSONForm(of: text.span.extracting(element), variable: [0..<element.count])
+        guard let form else { return }
+        parts = containers.map {
+            Part(
+                end: form.place(at: Int($0.end) - element.lowerBound),
+                next: $0.next - Int32(truncatingIfNeeded: container))
+        }
     }
 
     /// Adds the containers of the element at `start` that was matched last.

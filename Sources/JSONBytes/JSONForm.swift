@@ -8,10 +8,10 @@
 
 /// What texts have in common that differ in some values only: strings, numbers, lists of natural numbers.
 ///
-/// Such a list may also be empty in another text; of one that is empty in the text whose form is taken no other may stand in its place.
-///
 /// Events of a stream are like that for long stretches. A text of the same form is compared in long pieces, not walked through,
 /// and what stands in it is found where it stood in the one before.
+///
+/// A list of numbers may be empty in another text. One that is empty in the text whose form is taken stays so.
 package struct JSONForm: Sendable {
     /// A value that may be another of its kind.
     private struct Slot: Sendable {
@@ -48,7 +48,7 @@ package struct JSONForm: Sendable {
 
     /// So that offsets take two bytes: there is a form for each stream.
     package static let largestText = Int(UInt16.max)
-    /// When a form is taken, values are looked for one after the other, each among all.
+    /// What a form keeps of each takes memory, and again there is a form for each stream.
     private static let mostSlots = 1024
 
     /// The form of `text`; `nil` if it is too long for one, or more than a thousand values may be others.
