@@ -19,7 +19,7 @@ let nio: [Target.Dependency] = [
 
 /// What is fuzzed is tested as well: the properties are a test target, or with `FUZZING=1` libFuzzer's (`scripts/fuzz`).
 let fuzzedParts: [Target.Dependency] =
-    nio + ["EventStream", "JSONBytes", "ProxyHTTP", "TestSupport", "Trace", "Verbatim", "Wire"]
+    nio + ["VerbatimSSE", "VerbatimJSON", "VerbatimProxy", "TestSupport", "VerbatimTrace", "Verbatim", "VerbatimAPI"]
 let fuzzing: Target =
     Context.environment["FUZZING"] == "1"
     ? .executableTarget(
@@ -45,14 +45,14 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
-        .target(name: "JSONBytes", swiftSettings: settings),
-        .target(name: "EventStream", swiftSettings: settings),
-        .target(name: "Wire", dependencies: ["JSONBytes", "EventStream"], swiftSettings: settings),
-        .target(name: "Trace", dependencies: ["JSONBytes"], swiftSettings: settings),
+        .target(name: "VerbatimJSON", swiftSettings: settings),
+        .target(name: "VerbatimSSE", swiftSettings: settings),
+        .target(name: "VerbatimAPI", dependencies: ["VerbatimJSON", "VerbatimSSE"], swiftSettings: settings),
+        .target(name: "VerbatimTrace", dependencies: ["VerbatimJSON"], swiftSettings: settings),
         .target(
-            name: "ProxyHTTP",
+            name: "VerbatimProxy",
             dependencies: nio + [
-                "EventStream", "JSONBytes", "Trace", "Wire",
+                "VerbatimSSE", "VerbatimJSON", "VerbatimTrace", "VerbatimAPI",
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -62,18 +62,18 @@ let package = Package(
         .target(
             name: "Verbatim",
             dependencies: [
-                "JSONBytes", "ProxyHTTP", "Trace", "Wire",
+                "VerbatimJSON", "VerbatimProxy", "VerbatimTrace", "VerbatimAPI",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),
-        .target(name: "MockEngine", dependencies: nio, swiftSettings: settings),
+        .target(name: "VerbatimTesting", dependencies: nio, swiftSettings: settings),
         .systemLibrary(name: "CMalloc"),
         .executableTarget(
             name: "VerbatimCLI",
             dependencies: [
-                "CMalloc", "EventStream", "JSONBytes", "MockEngine", "Trace", "Verbatim",
+                "CMalloc", "VerbatimSSE", "VerbatimJSON", "VerbatimTesting", "VerbatimTrace", "Verbatim",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -90,23 +90,26 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            path: "Sources/LoadTool",
+            path: "Sources/VerbatimLoad",
             swiftSettings: settings
         ),
         .target(
             name: "TestSupport",
-            dependencies: nio + ["MockEngine", .product(name: "NIOSSL", package: "swift-nio-ssl")],
+            dependencies: nio + ["VerbatimTesting", .product(name: "NIOSSL", package: "swift-nio-ssl")],
             path: "Tests/TestSupport", swiftSettings: settings),
-        .testTarget(name: "JSONBytesTests", dependencies: ["JSONBytes", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "EventStreamTests", dependencies: ["EventStream", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "VerbatimJSONTests", dependencies: ["VerbatimJSON", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "VerbatimSSETests", dependencies: ["VerbatimSSE", "TestSupport"], swiftSettings: settings),
         .testTarget(
-            name: "WireTests", dependencies: ["EventStream", "JSONBytes", "TestSupport", "Wire"],
+            name: "VerbatimAPITests", dependencies: ["VerbatimSSE", "VerbatimJSON", "TestSupport", "VerbatimAPI"],
             swiftSettings: settings),
-        .testTarget(name: "TraceTests", dependencies: ["JSONBytes", "TestSupport", "Trace"], swiftSettings: settings),
         .testTarget(
-            name: "ProxyHTTPTests",
+            name: "VerbatimTraceTests", dependencies: ["VerbatimJSON", "TestSupport", "VerbatimTrace"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "VerbatimProxyTests",
             dependencies: nio + [
-                "JSONBytes", "MockEngine", "ProxyHTTP", "TestSupport", "Trace", "Verbatim", "Wire",
+                "VerbatimJSON", "VerbatimTesting", "VerbatimProxy", "TestSupport", "VerbatimTrace", "Verbatim",
+                "VerbatimAPI",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),
@@ -115,7 +118,8 @@ let package = Package(
         .testTarget(
             name: "VerbatimTests",
             dependencies: [
-                "JSONBytes", "TestSupport", "Trace", "Verbatim", .product(name: "Logging", package: "swift-log"),
+                "VerbatimJSON", "TestSupport", "VerbatimTrace", "Verbatim",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .testTarget(
@@ -127,10 +131,11 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "LoadToolTests",
+            name: "VerbatimLoadTests",
             dependencies: ["TestSupport", "verbatim-load", .product(name: "NIOEmbedded", package: "swift-nio")] + nio,
             swiftSettings: settings),
-        .testTarget(name: "MockEngineTests", dependencies: ["MockEngine", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "VerbatimTestingTests", dependencies: ["VerbatimTesting", "TestSupport"], swiftSettings: settings),
         fuzzing,
     ]
 )

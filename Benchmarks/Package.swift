@@ -22,12 +22,16 @@ let package = Package(
         .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: [])
     ],
     targets: [
-        .target(name: "JSONBytes", path: "Core/JSONBytes", swiftSettings: settings),
-        .target(name: "EventStream", path: "Core/EventStream", swiftSettings: settings),
-        .target(name: "Wire", dependencies: ["JSONBytes", "EventStream"], path: "Core/Wire", swiftSettings: settings),
-        .target(name: "Trace", dependencies: ["JSONBytes"], path: "Core/Trace", swiftSettings: settings),
+        .target(name: "VerbatimJSON", path: "Core/VerbatimJSON", swiftSettings: settings),
+        .target(name: "VerbatimSSE", path: "Core/VerbatimSSE", swiftSettings: settings),
         .target(
-            name: "CoreWork", dependencies: ["EventStream", "JSONBytes", "Trace", "Wire"], swiftSettings: settings),
+            name: "VerbatimAPI", dependencies: ["VerbatimJSON", "VerbatimSSE"], path: "Core/VerbatimAPI",
+            swiftSettings: settings),
+        .target(
+            name: "VerbatimTrace", dependencies: ["VerbatimJSON"], path: "Core/VerbatimTrace", swiftSettings: settings),
+        .target(
+            name: "CoreWork", dependencies: ["VerbatimSSE", "VerbatimJSON", "VerbatimTrace", "VerbatimAPI"],
+            swiftSettings: settings),
         .executableTarget(
             name: "core-counts", dependencies: ["CoreWork"], path: "Sources/CoreCounts", swiftSettings: settings),
         .executableTarget(

@@ -1,4 +1,4 @@
-import ProxyHTTP
+import VerbatimProxy
 
 /// A key that agents send to be let in.
 public struct APIKey: Hashable, Sendable {

@@ -1,7 +1,7 @@
 import Logging
-import ProxyHTTP
+import VerbatimProxy
 import Synchronization
-import Trace
+import VerbatimTrace
 
 /// A proxy between an agent and an engine that records every turn.
 ///

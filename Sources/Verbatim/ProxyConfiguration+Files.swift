@@ -1,5 +1,5 @@
 import Logging
-import ProxyHTTP
+import VerbatimProxy
 
 /// The settings that name files, and what goes with them.
 extension ProxyConfiguration {

@@ -1,8 +1,8 @@
-import JSONBytes
+import VerbatimJSON
 import NIOCore
-import ProxyHTTP
-import Trace
-import Wire
+import VerbatimProxy
+import VerbatimTrace
+import VerbatimAPI
 
 extension ProxyConfiguration {
     /// The checked settings that the server runs by.

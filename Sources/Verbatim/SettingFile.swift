@@ -1,5 +1,5 @@
-import ProxyHTTP
-import Trace
+import VerbatimProxy
+import VerbatimTrace
 
 /// A file that a setting names: keys, certificates. Read once, when the proxy starts.
 struct SettingFile {

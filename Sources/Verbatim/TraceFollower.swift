@@ -1,4 +1,4 @@
-import Trace
+import VerbatimTrace
 
 /// Reads on in a file that grows, is renamed, deleted or replaced, or is not there yet.
 struct TraceFollower: Sendable {

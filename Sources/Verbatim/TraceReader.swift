@@ -1,4 +1,4 @@
-package import Trace
+package import VerbatimTrace
 
 /// Reads a trace: all of it, or turn by turn as it grows.
 ///

@@ -1,5 +1,5 @@
-import JSONBytes
-import Trace
+import VerbatimJSON
+import VerbatimTrace
 
 /// One record of a trace: an exchange between an agent and an engine, and what was captured of it.
 ///

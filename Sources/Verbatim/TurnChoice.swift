@@ -1,5 +1,5 @@
-import JSONBytes
-import Trace
+import VerbatimJSON
+import VerbatimTrace
 
 /// What was captured of one choice: of lists that are not empty, element by element of the same tokens.
 public struct TurnChoice: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import Trace
+import VerbatimTrace
 
 /// The turns of a trace, those that are there and those to come. See ``TraceReader/follow(every:onInvalidLine:)``.
 public struct TurnUpdates: AsyncSequence, Sendable {

@@ -1,4 +1,4 @@
-import Wire
+import VerbatimAPI
 
 /// What is fuzzed. Each target takes any bytes and says which property they break.
 enum FuzzTarget: String, CaseIterable, Sendable {

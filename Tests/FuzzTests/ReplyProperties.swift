@@ -1,11 +1,11 @@
-import JSONBytes
+import VerbatimJSON
 import NIOCore
 import NIOHTTP1
 import TestSupport
-import Trace
-import Wire
+import VerbatimTrace
+import VerbatimAPI
 
-@testable import ProxyHTTP
+@testable import VerbatimProxy
 
 /// A reply's whole way through a captured turn: split, read, restored, recorded.
 enum ReplyProperties {

@@ -1,6 +1,6 @@
-import JSONBytes
+import VerbatimJSON
 import TestSupport
-import Wire
+import VerbatimAPI
 
 enum RequestProperties {
     static func check(_ input: [UInt8]) throws {

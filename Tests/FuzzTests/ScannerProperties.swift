@@ -1,4 +1,4 @@
-import JSONBytes
+import VerbatimJSON
 import TestSupport
 
 enum ScannerProperties {

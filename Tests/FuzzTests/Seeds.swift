@@ -1,6 +1,6 @@
 import Foundation
 import TestSupport
-import Wire
+import VerbatimAPI
 
 /// Where fuzzing starts: the recorded exchanges, and texts that are as long or as nested as they get.
 enum Seeds {

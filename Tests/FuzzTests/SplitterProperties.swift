@@ -1,4 +1,4 @@
-import EventStream
+import VerbatimSSE
 import TestSupport
 
 enum SplitterProperties {

@@ -1,5 +1,5 @@
 import Foundation
-import Trace
+import VerbatimTrace
 import Verbatim
 
 /// Whatever a file holds, opening it as a trace keeps every whole line and leaves nothing unfinished behind.

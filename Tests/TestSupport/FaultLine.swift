@@ -1,4 +1,4 @@
-import MockEngine
+import VerbatimTesting
 import NIOCore
 import NIOPosix
 

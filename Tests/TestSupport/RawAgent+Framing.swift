@@ -1,4 +1,4 @@
-import MockEngine
+import VerbatimTesting
 
 // How an agent takes bytes out of what has arrived, and follows the framing of a body. One task reads at a time.
 

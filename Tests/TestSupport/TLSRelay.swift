@@ -1,5 +1,5 @@
 import Foundation
-package import MockEngine
+package import VerbatimTesting
 import NIOCore
 import NIOPosix
 package import NIOSSL

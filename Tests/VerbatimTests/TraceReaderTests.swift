@@ -1,8 +1,8 @@
 import Foundation
-import JSONBytes
+import VerbatimJSON
 import Synchronization
 import Testing
-import Trace
+import VerbatimTrace
 import Verbatim
 
 @Suite struct TraceReaderTests {

@@ -1,6 +1,6 @@
-import JSONBytes
-import Trace
-import Wire
+import VerbatimJSON
+import VerbatimTrace
+import VerbatimAPI
 
 // The agent asks for no token data but where it says so: everything is injected, and must be removed from the reply.
 

@@ -1,6 +1,6 @@
-import EventStream
-import JSONBytes
-import Wire
+import VerbatimSSE
+import VerbatimJSON
+import VerbatimAPI
 
 /// Does with a stream what the proxy does with it while it passes: cuts it, has each event read, and puts out what the
 /// agent gets.

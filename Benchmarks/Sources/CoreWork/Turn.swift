@@ -1,6 +1,6 @@
-import JSONBytes
-import Trace
-import Wire
+import VerbatimJSON
+import VerbatimTrace
+import VerbatimAPI
 
 /// A request as it is prepared for an engine that is known to be vLLM, and the record that comes of it.
 struct Turn {

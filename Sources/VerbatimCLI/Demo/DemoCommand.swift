@@ -1,5 +1,5 @@
 import ArgumentParser
-import MockEngine
+import VerbatimTesting
 import NIOCore
 import Verbatim
 

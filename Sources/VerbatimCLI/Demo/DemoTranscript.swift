@@ -1,5 +1,5 @@
-import EventStream
-import JSONBytes
+import VerbatimSSE
+import VerbatimJSON
 import NIOCore
 import Synchronization
 

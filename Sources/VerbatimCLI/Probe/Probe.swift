@@ -1,6 +1,6 @@
-import JSONBytes
+import VerbatimJSON
 import NIOHTTP1
-import Trace
+import VerbatimTrace
 import Verbatim
 
 #if canImport(Glibc)

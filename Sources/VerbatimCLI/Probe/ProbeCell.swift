@@ -1,4 +1,4 @@
-import JSONBytes
+import VerbatimJSON
 
 /// One kind of request that an agent may make.
 struct ProbeCell: Hashable, Sendable {

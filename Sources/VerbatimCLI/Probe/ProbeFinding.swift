@@ -1,4 +1,4 @@
-import JSONBytes
+import VerbatimJSON
 import Verbatim
 
 /// What a request of one kind gave.

@@ -1,4 +1,4 @@
-import JSONBytes
+import VerbatimJSON
 import Verbatim
 
 /// What a probe found out, for people and for scripts.

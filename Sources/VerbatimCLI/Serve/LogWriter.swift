@@ -1,5 +1,5 @@
 import Dispatch
-import JSONBytes
+import VerbatimJSON
 import Logging
 import Synchronization
 

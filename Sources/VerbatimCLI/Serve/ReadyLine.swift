@@ -1,4 +1,4 @@
-import JSONBytes
+import VerbatimJSON
 import Verbatim
 
 /// The line on standard output that says where the proxy listens: `{"url":…,"port":…,"trace":…}`.

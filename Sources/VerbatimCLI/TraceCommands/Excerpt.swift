@@ -1,5 +1,5 @@
-import JSONBytes
-import Trace
+import VerbatimJSON
+import VerbatimTrace
 
 /// What somebody says in a request or a reply.
 struct Excerpt: Hashable, Sendable {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Trace
+import VerbatimTrace
 import Verbatim
 
 #if canImport(Glibc)

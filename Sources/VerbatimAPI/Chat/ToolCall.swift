@@ -1,0 +1,129 @@
+import VerbatimJSON
+
+/// A tool call, whole or a fragment of one: name and arguments are concatenated, other fields replaced.
+struct ToolCall: Sendable {
+    /// The place among the message's calls; `nil` as long as none is known.
+    private(set) var index: Int?
+    private(set) var losses: JSONNormalizer.Losses = []
+    private var fields = FieldBag()
+    private var hasFunction = false
+    private var function = FieldBag()
+    /// What stands between the quotes.
+    private var name: [UInt8]?
+    private var arguments: [UInt8]?
+
+    /// Reads an element of `tool_calls`, which must be an object.
+    init(fragmentWith cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) {
+        try cursor.enterObject(in: text)
+        while let key = try cursor.nextKey(in: text) {
+            if key.equals("function", in: text), try cursor.peekKind(in: text) == .object {
+                try readFunction(with: &cursor, of: text)
+                continue
+            }
+            let value = try cursor.skipValue(in: text)
+            if key.equals("index", in: text), let number = value.int(in: text), 0..<65536 ~= number {
+                index = number
+            } else {
+                fields.put(key, value, of: text)
+            }
+        }
+        losses.formUnion(fields.losses)
+    }
+
+    /// Reads a `function_call`.
+    init(functionWith cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) {
+        try readFunction(with: &cursor, of: text)
+    }
+
+    // MARK: Joining fragments
+
+    /// Goes on with the one of `calls` to which the fragment belongs, or becomes a new one.
+    ///
+    /// The index decides. Some engines send none: then a fragment that brings a new id, or a name without an id, is a
+    /// new call, and any other goes on with the call of its id or the last one.
+    func join(_ calls: inout [ToolCall]) {
+        if let known = place(among: calls) {
+            calls[known].append(self)
+        } else {
+            var call = self
+            call.index = index ?? (calls.compactMap(\.index).max() ?? -1) + 1
+            calls.append(call)
+        }
+    }
+
+    private func place(among calls: [ToolCall]) -> Int? {
+        if let index { return calls.firstIndex { $0.index == index } }
+        if let id = fields.value("id"), id != Array(#""""#.utf8) {
+            return calls.firstIndex { $0.fields.value("id") == id }
+        }
+        return name?.isEmpty ?? true ? calls.indices.last : nil
+    }
+
+    /// Takes in a further fragment.
+    mutating func append(_ fragment: ToolCall) {
+        fields.merge(fragment.fields)
+        hasFunction = hasFunction || fragment.hasFunction
+        function.merge(fragment.function)
+        if let more = fragment.name { name = (name ?? []) + more }
+        if let more = fragment.arguments {
+            if arguments == nil { arguments = more } else { arguments?.append(contentsOf: more) }
+        }
+    }
+
+    // MARK: Result
+
+    var json: [UInt8] {
+        var object = Array("{".utf8)
+        fields.append(to: &object, except: hasFunction ? ["function"] : [])
+        if hasFunction {
+            object.appendJSONKey("function")
+            object.append(contentsOf: functionJSON)
+        }
+        object.append(UInt8(ascii: "}"))
+        return object
+    }
+
+    var functionJSON: [UInt8] {
+        var object = Array("{".utf8)
+        object.append(contentsOf: #""name":""#.utf8)
+        object.append(contentsOf: name ?? [])
+        object.append(contentsOf: #"","arguments":""#.utf8)
+        object.append(contentsOf: arguments ?? [])
+        object.append(UInt8(ascii: "\""))
+        function.append(to: &object)
+        object.append(UInt8(ascii: "}"))
+        return object
+    }
+
+    private mutating func readFunction(with cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) {
+        hasFunction = true
+        try cursor.enterObject(in: text)
+        while let key = try cursor.nextKey(in: text) {
+            let value = try cursor.skipValue(in: text)
+            if key.equals("name", in: text) {
+                append(value, to: \.name, of: text)
+            } else if key.equals("arguments", in: text) {
+                append(value, to: \.arguments, of: text)
+            } else {
+                function.put(key, value, of: text)
+            }
+        }
+        losses.formUnion(function.losses)
+    }
+
+    /// A string is taken as it is; any other value but null as its own text, since that is what `arguments` should be.
+    private mutating func append(
+        _ value: JSONValue, to field: WritableKeyPath<ToolCall, [UInt8]?>, of text: Span<UInt8>
+    ) {
+        if value.isNull { return }
+        var content: [UInt8] = []
+        if value.kind == .string {
+            let string = JSONString(quoted: value.range, hasEscapes: true)
+            losses.formUnion(JSONNormalizer.append(contentOf: string, of: text, to: &content))
+        } else {
+            content.appendJSONString(String(copying: text, value.range))
+            content = Array(content.dropFirst().dropLast())
+        }
+        self[keyPath: field] = (self[keyPath: field] ?? []) + content
+    }
+}

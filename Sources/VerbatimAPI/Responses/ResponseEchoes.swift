@@ -1,0 +1,38 @@
+import VerbatimJSON
+
+/// What the agent had sent of the fields that a response repeats.
+struct ResponseEchoes: Hashable, Sendable {
+    /// The member of `include` that asks for log-probabilities.
+    static let includedLogprobs = "message.output_text.logprobs"
+
+    /// JSON texts; `nil` if absent or null.
+    let topLogprobs: [UInt8]?
+    let include: [UInt8]?
+
+    init(_ fields: RequestFields) {
+        func text(_ name: String) -> [UInt8]? { fields.value(name).flatMap { $0.isNull ? nil : $0.text } }
+        topLogprobs = text("top_logprobs")
+        include = text("include")
+    }
+
+    /// What shall stand instead of an echoed `top_logprobs`; `nil` if it is none that `injection` caused.
+    func topLogprobs(
+        insteadOf value: JSONValue, of text: Span<UInt8>, after injection: Injection, engine: EngineProfile
+    ) -> [UInt8]? {
+        guard let injected = injection.topLogprobs, injection.logprobs == .included else { return nil }
+        let own = topLogprobs.map { RequestFields.Value(text: $0).number }
+        // A number that is not the one that was sent is none that was echoed.
+        guard let echoed = value.double(in: text), echoed == own ?? Double(injected) else { return nil }
+        if own != nil && engine.echoesUnusedTopLogprobs { return nil }
+        let unset = Array(engine.unsetTopLogprobs.utf8)
+        return unset == value.bytes(in: text) ? nil : unset
+    }
+
+    /// What shall stand instead of an echoed `include`; `nil` if it is none that `injection` caused.
+    func include(insteadOf value: JSONValue, of text: Span<UInt8>, after injection: Injection) -> [UInt8]? {
+        guard injection.topLogprobs != nil, injection.logprobs == .included, value.kind == .array,
+            RequestFields.Value(text: value.bytes(in: text)).holds(Self.includedLogprobs)
+        else { return nil }
+        return include ?? Array("null".utf8)
+    }
+}

@@ -1,0 +1,108 @@
+import VerbatimJSON
+
+/// One event of a response's stream, its members located.
+///
+/// `{"type":"response.output_text.delta","sequence_number":4,"item_id":"msg_1","output_index":0,"content_index":0,
+/// "delta":"Hi","logprobs":[…]}`; vLLM has `type` last, llama.cpp neither numbers nor indices.
+struct ResponseEvent {
+    /// The types that matter here.
+    enum Kind: String {
+        case created = "response.created"
+        case queued = "response.queued"
+        case inProgress = "response.in_progress"
+        case completed = "response.completed"
+        case incomplete = "response.incomplete"
+        case failed = "response.failed"
+        case itemAdded = "response.output_item.added"
+        case itemDone = "response.output_item.done"
+        case partAdded = "response.content_part.added"
+        case partDone = "response.content_part.done"
+        case textDelta = "response.output_text.delta"
+        case textDone = "response.output_text.done"
+        case refusalDelta = "response.refusal.delta"
+        case reasoningDelta = "response.reasoning_text.delta"
+        case summaryDelta = "response.reasoning_summary_text.delta"
+        case argumentsDelta = "response.function_call_arguments.delta"
+        case inputDelta = "response.custom_tool_call_input.delta"
+        case error
+
+        init?(_ type: JSONValue?, in text: Span<UInt8>) {
+            guard let name = type?.string(in: text), let kind = Kind(rawValue: name) else { return nil }
+            self = kind
+        }
+
+        var isTerminal: Bool { self == .completed || self == .incomplete || self == .failed }
+
+        /// What a delta goes on with; `nil` if the event is none.
+        var piece: ResponseItems.PieceKind? {
+            switch self {
+            case .textDelta: .text
+            case .refusalDelta: .refusal
+            case .reasoningDelta: .reasoning
+            case .summaryDelta: .summary
+            case .argumentsDelta: .arguments
+            case .inputDelta: .input
+            default: nil
+            }
+        }
+    }
+
+    let range: Range<Int>
+    private(set) var kind: Kind?
+    private(set) var type: JSONValue?
+    private(set) var number: Int?
+    private(set) var response: JSONValue?
+    private(set) var item: JSONValue?
+    private(set) var part: JSONValue?
+    private(set) var delta: JSONValue?
+    private(set) var logprobs: JSONValue?
+    private(set) var error: JSONValue?
+    private(set) var itemID: JSONValue?
+    private(set) var outputIndex: Int?
+    /// `content_index` or `summary_index`.
+    private(set) var pieceIndex = 0
+
+    init(_ object: JSONObject, of text: Span<UInt8>) {
+        range = object.range
+        for member in object.members {
+            let (key, value) = (member.key, member.value)
+            if key.equals("type", in: text) {
+                type = value
+            } else if key.equals("delta", in: text) {
+                delta = value
+            } else if key.equals("logprobs", in: text) {
+                logprobs = value
+            } else if key.equals("item_id", in: text) {
+                itemID = value
+            } else if key.equals("output_index", in: text) {
+                outputIndex = value.int(in: text)
+            } else if key.equals("content_index", in: text) || key.equals("summary_index", in: text) {
+                pieceIndex = value.int(in: text) ?? 0
+            } else if key.equals("sequence_number", in: text) {
+                number = value.int(in: text)
+            } else if key.equals("item", in: text) {
+                item = value
+            } else if key.equals("part", in: text) {
+                part = value
+            } else if key.equals("response", in: text) {
+                response = value
+            } else if key.equals("error", in: text) {
+                error = value
+            }
+        }
+        kind = Kind(type, in: text)
+    }
+
+    /// The kind of an event of which nothing else is of interest.
+    static func kind(of document: Span<UInt8>) throws(JSONError) -> Kind? {
+        var cursor = JSONCursor(options: .nonFiniteNumbers)
+        guard try cursor.peekKind(in: document) == .object else { return nil }
+        try cursor.enterObject(in: document)
+        while let key = try cursor.nextKey(in: document) {
+            let isType = key.equals("type", in: document)
+            let value = try cursor.skipValue(in: document)
+            if isType { return Kind(value, in: document) }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,69 @@
+import VerbatimJSON
+
+extension Capture {
+    package mutating func note(_ codes: [String]) {
+        for code in codes where !problems.contains(code) { problems.append(code) }
+    }
+
+    mutating func note(_ losses: JSONNormalizer.Losses) {
+        if losses.contains(.nonFiniteNumber) { note([Problem.nonFiniteNumber]) }
+        if losses.contains(.invalidUTF8) { note([Problem.invalidUTF8]) }
+    }
+
+    /// Finds the level that was reached and makes every check that can be made of the tokens.
+    ///
+    /// - Parameter omitsEndToken: Whether the engine counts the token that ends a turn, but does not send it.
+    mutating func judge(_ state: ReplyState, counts: Counts, omitsEndToken: Bool) {
+        var isCountedEmpty = false
+        if case .total(0) = counts { isCountedEmpty = true }
+        // A choice of which nothing was generated takes nothing away from the others.
+        let generated = choices.contains { !$0.isEmpty } ? choices.filter { !$0.isEmpty } : choices
+        let withIDs = generated.allSatisfy { !$0.tokenIDs.isEmpty }
+        let withLogprobs = generated.allSatisfy { !$0.logprobValues.isEmpty && !$0.isUnpaired }
+        switch (choices.isEmpty, withIDs, withLogprobs) {
+        case (false, true, true): level = .tokens
+        case (false, false, true): level = .logprobs
+        case (false, true, false): level = .ids
+        default: level = choices.isEmpty ? .none : .text
+        }
+        if level == .text && state.policy.wantsTokenData && !isCountedEmpty { note([Problem.noTokenData]) }
+        guard level == .tokens || level == .logprobs || level == .ids else { return }
+        if choices.contains(where: \.hidesTokens) { note([Problem.hiddenTokensMissing]) }
+        switch counts {
+        case .unknown: noteRepetitions(among: choices[...])
+        case .total(let count): compare(choices[...], with: count, omitsEndToken: omitsEndToken)
+        case .each(let counts):
+            for (index, count) in zip(choices.indices, counts) {
+                compare(choices[index...index], with: count, omitsEndToken: omitsEndToken)
+            }
+        case .ofOneChoice: note([Problem.tokenCountUnknown])
+        }
+    }
+
+    private mutating func compare(_ choices: ArraySlice<Choice>, with count: Int, omitsEndToken: Bool) {
+        let captured = choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) }
+        guard captured != count else { return }
+        noteRepetitions(among: choices)
+        let endsByItself = choices.allSatisfy { choice in
+            choice.finishReason == Array(#""stop""#.utf8) || choice.finishReason == Array(#""tool_calls""#.utf8)
+        }
+        let lacksEndToken = omitsEndToken && endsByItself && captured + choices.count == count
+        note([lacksEndToken ? Problem.endTokenMissing : Problem.tokenCountMismatch])
+    }
+
+    private mutating func noteRepetitions(among choices: ArraySlice<Choice>) {
+        if choices.contains(where: { $0.repeatedTokens > 0 }) { note([Problem.duplicateEvent]) }
+    }
+
+    /// Notes how the reply ended; all else must have been noted.
+    mutating func conclude(_ state: ReplyState) {
+        if state.isWhole && choices.isEmpty && problems.isEmpty && state.replyError == nil
+            && state.policy.wantsTokenData
+        {
+            note([Problem.noTokenData])
+        }
+        if !state.isTerminated && state.replyError == nil { note([Problem.streamNotTerminated]) }
+        if !state.isWhole && state.replyError != nil { note([Problem.replyCutOff]) }
+        isComplete = problems.isEmpty && state.replyError == nil
+    }
+}

@@ -1,0 +1,65 @@
+import VerbatimJSON
+
+/// What looks wrong with the log-probabilities of a choice, by their places, since those of an echoed prompt do not count.
+struct LogprobChecks: Sendable {
+    private var missing: [Int] = []
+    private var fillers: [Int] = []
+    /// The last place of a number that is not 0.
+    private var lastNonzero = -1
+    /// How many zeros have come since.
+    private var zeros = 0
+
+    /// So many tokens of probability 1, and no others, are taken for values nobody computed.
+    private static let suspiciousZeros = 4
+
+    /// Something that is no number stands at `place`.
+    mutating func noteMissing(at place: Int) { missing.append(place) }
+
+    /// Notes a number; answers whether it is one that stands for none.
+    mutating func note(_ number: JSONValue, at place: Int, of text: Span<UInt8>) -> Bool {
+        if Self.isZero(number, in: text) {
+            zeros += 1
+            return false
+        }
+        lastNonzero = place
+        zeros = 0
+        guard Self.isFiller(number, in: text) else { return false }
+        fillers.append(place)
+        return true
+    }
+
+    /// The codes of what is wrong with the values from place `first` up to `count`.
+    func problems(from first: Int, count: Int) -> [String] {
+        var problems: [String] = []
+        if missing.contains(where: { $0 >= first }) { problems.append(Problem.logprobMissing) }
+        if fillers.contains(where: { $0 >= first }) { problems.append(Problem.logprobFiller) }
+        if lastNonzero < first && min(zeros, count - first) >= Self.suspiciousZeros {
+            problems.append(Problem.logprobsAllZero)
+        }
+        return problems
+    }
+
+    /// vLLM writes -9999 for what is minus infinity and for what is missing, llama.cpp the least number it knows.
+    private static func isFiller(_ value: JSONValue, in text: Span<UInt8>) -> Bool {
+        guard value.range.count >= 4, text[value.range.lowerBound] == UInt8(ascii: "-") else { return false }
+        var digits = 0
+        var index = value.range.lowerBound + 1
+        while index < value.range.upperBound, (0x30...0x39).contains(text[index]) {
+            digits += 1
+            index += 1
+        }
+        guard digits >= 4 || value.exponent(in: text) != nil else { return false }
+        return (value.double(in: text) ?? 0) <= -9999
+    }
+
+    private static func isZero(_ value: JSONValue, in text: Span<UInt8>) -> Bool {
+        for index in value.range {
+            switch text[index] {
+            case UInt8(ascii: "-"), UInt8(ascii: "0"), UInt8(ascii: "."): continue
+            case UInt8(ascii: "e"), UInt8(ascii: "E"): return true
+            default: return false
+            }
+        }
+        return true
+    }
+}

@@ -1,0 +1,200 @@
+import VerbatimJSON
+import NIOCore
+import VerbatimTrace
+import VerbatimAPI
+
+/// How a request is forwarded, by what is known of the engine, and what is learned from a refusal.
+extension CapturedTurn {
+    /// How a request is to be forwarded, by what is known of the engine.
+    struct Plan {
+        let prepared: PreparedRequest
+        let allowance: Allowance
+        let isVerdictKnown: Bool
+        let profile: EngineProfile
+        /// Whether it rests on what another turn has presumed.
+        var isPresumed = false
+    }
+
+    static func plan(
+        _ request: any DialectRequest, policy: RequestPolicy, knowledge: EngineKnowledge, dialect: Dialect,
+        at now: NIODeadline
+    ) -> Plan {
+        let profile = knowledge.profile
+        var prepared = request.prepared(policy: policy, profile: profile, allowance: Allowance())
+        let circumstances = circumstances(of: prepared, dialect: dialect)
+        guard let verdict = knowledge.verdict(for: circumstances, at: now) else {
+            return Plan(prepared: prepared, allowance: Allowance(), isVerdictKnown: false, profile: profile)
+        }
+        if verdict.allowance != Allowance() {
+            prepared = request.prepared(policy: policy, profile: profile, allowance: verdict.allowance)
+        }
+        return Plan(
+            prepared: prepared, allowance: verdict.allowance,
+            isVerdictKnown: verdict.taken.covers(prepared.injection), profile: profile,
+            isPresumed: verdict.isPresumed)
+    }
+
+    static func circumstances(
+        of prepared: PreparedRequest, dialect: Dialect
+    ) -> EngineKnowledge.Circumstances {
+        EngineKnowledge.Circumstances(
+            dialect: dialect, model: EngineKnowledge.Circumstances.key(ofModel: prepared.model),
+            isStream: prepared.isStream, hasTools: prepared.hasTools,
+            effort: EngineKnowledge.Circumstances.key(ofModel: prepared.effort))
+    }
+
+    var circumstances: EngineKnowledge.Circumstances {
+        Self.circumstances(of: prepared, dialect: facts.dialect)
+    }
+
+    mutating func recognise(_ profile: EngineProfile, by evidence: EngineKnowledge.Evidence) {
+        knowledge.recognise(profile, by: evidence)
+        self.profile = knowledge.profile
+        reader.use(self.profile)
+    }
+
+    func nextAllowance(afterStatus status: Int, body: [UInt8]) -> Allowance? {
+        Refusal.allowance(
+            afterStatus: status, body: body.span, injection: prepared.injection, allowance: allowance)
+    }
+
+    /// What is to be done about an answer that may be a refusal of what was injected.
+    enum Remedy {
+        /// It is the agent's.
+        case none
+        /// A further attempt has been prepared.
+        case retry
+        /// A further attempt would capture less than is required.
+        case refuse(engineSaid: String)
+    }
+
+    /// Prepares a further attempt if the engine has refused what was injected and something else can be tried.
+    mutating func remedy(afterStatus status: Int, body: [UInt8], at now: NIODeadline) -> Remedy {
+        guard extraAttempts < 2, let request else { return .none }
+        let words = facts.secrets.masked(Self.words(of: body))
+        guard let next = nextAllowance(afterStatus: status, body: body) else {
+            return status == 500 && facts.policy.retriesServerErrors ? attempt(request, withNothingAfter: words) : .none
+        }
+        if let recognised = EngineRecognition.profile(forRefusal: String(decoding: body.prefix(4096), as: UTF8.self)) {
+            recognise(recognised, by: .refusal)
+        }
+        // An engine that has just been recognised may take the same under another name.
+        var retry = request.prepared(policy: facts.policy, profile: profile, allowance: allowance)
+        if retry.injection == prepared.injection {
+            lesson = next
+            // The last attempt must not fail for the injection's sake, so that it has none. What may be possible still
+            // is for the next turn to try.
+            allowance = extraAttempts == 1 ? .nothing : next
+            retry = request.prepared(policy: facts.policy, profile: profile, allowance: allowance)
+            if retry.injection != prepared.injection { knowledge.presume(next, for: circumstances, at: now) }
+        }
+        endTrial()
+        return attempt(retry, engineSaid: words)
+    }
+
+    /// After a failure that may or may not have to do with the injection: a NaN among the log-probabilities makes vLLM
+    /// fail so. Nothing is learned from it.
+    private mutating func attempt(_ request: any DialectRequest, withNothingAfter words: String) -> Remedy {
+        guard extraAttempts == 0, !prepared.injection.isEmpty else { return .none }
+        allowance = .nothing
+        learnsNothing = true
+        let retry = request.prepared(policy: facts.policy, profile: profile, allowance: allowance)
+        return facts.policy.isSatisfied(by: retry.reach) ? attempt(retry, engineSaid: words) : .none
+    }
+
+    private mutating func attempt(_ retry: PreparedRequest, engineSaid words: String) -> Remedy {
+        if retry.injection == prepared.injection { return .none }
+        refusals.append(words)
+        if !facts.policy.isSatisfied(by: retry.reach) { return .refuse(engineSaid: words) }
+        extraAttempts += 1
+        isVerdictKnown = false
+        use(retry)
+        held = ByteBuffer()
+        headStatus = nil
+        passedProblem = nil
+        engineIsUntilClose = false
+        phase = .waiting
+        return .retry
+    }
+
+    private mutating func use(_ prepared: PreparedRequest) {
+        self.prepared = prepared
+        reader = StreamReader(reply: prepared.reply, maximumEventSize: facts.maximumEventSize)
+    }
+
+    // MARK: Trials
+
+    /// Whether it is not known yet that the engine takes what is to be injected.
+    var needsTrial: Bool { !isVerdictKnown && !prepared.injection.isEmpty }
+
+    /// Plans anew by what others have found out. Only before the first attempt.
+    mutating func planAgain(at now: NIODeadline) {
+        guard let request else { return }
+        let plan = Self.plan(
+            request, policy: facts.policy, knowledge: knowledge, dialect: facts.dialect, at: now)
+        use(plan.prepared)
+        allowance = plan.allowance
+        isVerdictKnown = plan.isVerdictKnown
+        isPresumed = plan.isPresumed
+        profile = plan.profile
+    }
+
+    /// Lets the turns go on that wait for what this one finds out.
+    mutating func endTrial() {
+        if isTrial { knowledge.trials.end(circumstances) }
+        isTrial = false
+    }
+
+    // MARK: Requirement
+
+    /// Ends the turn before anything is sent if it would capture less than is required.
+    mutating func refuseIfUnsatisfying(at now: NIODeadline) -> Action? {
+        let isKnown = facts.policy.requirement != nil && knowledge.isHopeless(circumstances, at: now)
+        return facts.policy.isSatisfied(by: prepared.reach) && !isKnown ? nil : refuse()
+    }
+
+    mutating func refuse(engineSaid words: String? = nil) -> Action {
+        let required = facts.policy.requirement?.rawValue ?? "-"
+        return conclude(
+            outcome: .refused,
+            then: .error(
+                .captureUnavailable(required: required, engine: profile.name, dialect: facts.dialect, words: words)),
+            closesEngine: true)
+    }
+
+    mutating func attemptWasSent(at now: NIODeadline) {
+        forwardedAt = now
+        lastByteAt = now
+    }
+
+    mutating func settleVerdict(at now: NIODeadline) {
+        // Who asked for less because of a presumption has not shown that more is refused.
+        let isOwnFinding = !isPresumed || lesson != nil
+        if !isVerdictKnown && !learnsNothing && isOwnFinding {
+            knowledge.settle(lesson ?? allowance, taking: prepared.injection, for: circumstances, at: now)
+        }
+        isVerdictKnown = true
+        hasSettled = true
+        endTrial()
+    }
+
+    /// The message of an error, in whatever shape it comes; at most 500 characters of it.
+    static func words(of error: [UInt8]) -> String {
+        let text = error.span
+        guard let object = try? JSONObject(document: text) else {
+            return String(String(decoding: error.prefix(2000), as: UTF8.self).prefix(500))
+        }
+        if let inner = object.value("error", in: text), inner.kind == .object || inner.kind == .string {
+            return inner.string(in: text) ?? words(of: inner.bytes(in: text))
+        }
+        let message = object.value("message", in: text) ?? object.value("detail", in: text)
+        return String((message?.string(in: text) ?? String(decoding: error.prefix(2000), as: UTF8.self)).prefix(500))
+    }
+
+    /// The `code` of an error event, which stands for the status it would have had.
+    static func status(of error: [UInt8]) -> Int {
+        let text = error.span
+        let object = try? JSONObject(document: text)
+        return object?.value("code", in: text)?.int(in: text) ?? 400
+    }
+}

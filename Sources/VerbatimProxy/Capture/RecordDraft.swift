@@ -1,0 +1,139 @@
+import VerbatimJSON
+import NIOCore
+import VerbatimTrace
+import VerbatimAPI
+
+/// What the trace is to say of a turn beside what was captured.
+struct RecordDraft {
+    let outcome: Outcome
+    /// The engine's status; `nil` if it never answered.
+    let engineStatus: Int?
+    /// The status sent to the agent.
+    var status: Int?
+    var isHeadSent = false
+    /// Whether `capture` holds what a stream gave.
+    var hasStream = false
+    /// A reply that was not streamed.
+    var replyBody: ByteBuffer?
+    /// Whether the dialect has read it, and it is no error.
+    var isReplyRead = false
+    /// The JSON text of an error of the proxy's own.
+    var proxyError: [UInt8]?
+    /// Why the reply went through unread.
+    var passedProblem: String?
+    var allowanceProblems: [String] = []
+    var engine: String?
+    var engineSource: String?
+    var refusals: [String] = []
+    var latency = 0.0
+    var timeToFirstToken: Double?
+
+    init(outcome: Outcome, engineStatus: Int?) {
+        self.outcome = outcome
+        self.engineStatus = engineStatus
+    }
+
+    func record(facts: CapturedTurn.Facts, prepared: PreparedRequest, capture: Capture) -> TurnRecord {
+        var capture = capture
+        let isNotJSON = capture.problems.contains(Problem.replyNotJSON)
+        let isFailure = replyBody != nil && (!isReplyRead || isNotJSON)
+        let isUnread = !hasStream && (proxyError != nil || passedProblem != nil)
+        let isEmpty = !hasStream && replyBody == nil && capture.choices.isEmpty && outcome != .completed
+        if isFailure || isUnread || isEmpty {
+            let problems = isNotJSON ? [Problem.replyNotJSON] : []
+            capture = Capture()
+            capture.problems = problems
+            capture.response = JSONText(failure)
+        }
+        capture.note(allowanceProblems + [passedProblem].compactMap { $0 })
+        if outcome != .completed || passedProblem != nil {
+            capture.isComplete = false
+            if hasStream && outcome != .upstreamError && outcome != .completed { capture.note([Problem.replyCutOff]) }
+        }
+        if hasStream && passedProblem != nil && outcome == .completed {
+            // Its end came, but was not read.
+            capture.problems.removeAll { $0 == Problem.streamNotTerminated || $0 == Problem.replyCutOff }
+        }
+        let isSatisfying = facts.policy.isSatisfied(by: capture.level) && capture.hasKnownValues
+        if outcome == .completed && facts.policy.requirement != nil && !isSatisfying {
+            capture.note([Problem.belowRequirement])
+            capture.isComplete = false
+        }
+        if outcome != .completed { capture.response = facts.secrets.masked(response: capture.response) }
+        return TurnRecord(
+            turn: facts.turn,
+            sessionID: facts.identity.session,
+            parentSessionID: facts.identity.parent,
+            retryOf: facts.retryOf,
+            dialect: facts.dialect.rawValue,
+            path: facts.path,
+            isStream: prepared.isStream,
+            engine: engine,
+            engineSource: engineSource,
+            refusals: refusals,
+            outcome: outcome,
+            status: status,
+            isHeadSent: isHeadSent,
+            request: prepared.body,
+            response: capture.response,
+            choices: capture.choices.map(ChoiceRecord.init),
+            promptTokenIDs: capture.promptTokenIDs,
+            usage: capture.usage,
+            model: capture.model,
+            responseID: capture.responseID,
+            clientFields: prepared.clientFields.map { ClientField(name: $0.name, value: $0.value) },
+            level: CaptureLevel(capture.level),
+            isComplete: capture.isComplete,
+            problems: capture.problems + facts.identity.problems,
+            timestamp: facts.timestamp,
+            latency: latency,
+            timeToFirstToken: timeToFirstToken,
+            includesLogprobs: facts.policy.detail == .full
+        )
+    }
+
+    /// `{"choices":[],"usage":null,"upstream_status":…,"upstream_error":…}`
+    private var failure: [UInt8] {
+        var object = Array(#"{"choices":[],"usage":null,"upstream_status":"#.utf8)
+        object.append(contentsOf: (engineStatus.map(String.init) ?? "null").utf8)
+        object.append(contentsOf: #","upstream_error":"#.utf8)
+        object.append(contentsOf: proxyError ?? replyBody.flatMap(errorObject) ?? Array("null".utf8))
+        object.append(UInt8(ascii: "}"))
+        return object
+    }
+
+    /// Longest part of a body that is no JSON which is kept, in bytes.
+    private static let textLimit = 64 << 10
+
+    /// The body if it is a JSON object, else an object with its text; `nil` for a body that cannot be read.
+    private func errorObject(_ body: ByteBuffer) -> [UInt8]? {
+        if passedProblem == Problem.replyCompressed { return nil }
+        let body = Array(body.readableBytesView)
+        if (try? JSONObject(document: body.span, options: .nonFiniteNumbers)) != nil { return body }
+        var object = Array(#"{"error":"#.utf8)
+        object.appendJSONString(String(decoding: body.prefix(Self.textLimit), as: UTF8.self))
+        object.append(UInt8(ascii: "}"))
+        return object
+    }
+}
+
+extension ChoiceRecord {
+    init(_ choice: Capture.Choice) {
+        self.init(
+            index: choice.index, logprobs: choice.logprobs, tokens: choice.tokens, tokenIDs: choice.tokenIDs,
+            logprobValues: choice.logprobValues, finishReason: choice.finishReason,
+            promptTokenIDs: choice.promptTokenIDs)
+    }
+}
+
+extension CaptureLevel {
+    init(_ level: Capture.Level) {
+        switch level {
+        case .tokens: self = .tokens
+        case .logprobs: self = .logprobs
+        case .ids: self = .ids
+        case .text: self = .text
+        case .none: self = .none
+        }
+    }
+}

@@ -1,0 +1,165 @@
+import VerbatimSSE
+import VerbatimJSON
+import NIOCore
+import VerbatimAPI
+
+/// Cuts an engine's reply into units and has the dialect read each.
+struct StreamReader {
+    /// A stretch of the stream with a fate of its own.
+    struct Unit {
+        let bytes: ByteBuffer
+        let isEvent: Bool
+        let fate: EventFate
+        /// Splices to be made.
+        let edits: JSONEdits
+
+        /// Puts out what the agent is to get of it.
+        func write(to output: inout ReplyOutput) {
+            if case .drop = fate { return }
+            if edits.isEmpty {
+                output.body(bytes)
+                return
+            }
+            let event = bytes.readableBytesUInt8Span
+            var edits = edits
+            output.body(of: edits.editedLength(of: event.count)) { buffer in
+                buffer.write(event, with: &edits)
+            }
+        }
+
+        /// What the agent is to get of it, for later.
+        var edited: ByteBuffer {
+            if edits.isEmpty { return bytes }
+            let event = bytes.readableBytesUInt8Span
+            var edits = edits
+            var buffer = ByteBuffer()
+            buffer.reserveCapacity(edits.editedLength(of: event.count))
+            buffer.write(event, with: &edits)
+            return buffer
+        }
+    }
+
+    private var reply: any DialectReply
+    private var splitter = EventSplitter()
+    /// Received, but not part of a unit yet.
+    private var unclaimed = ByteBuffer()
+    private var lastFate = EventFate.forward
+    private let maximumEventSize: Int
+    private(set) var hasSeenError = false
+    private(set) var hasSeenEvents = false
+    /// Whether a whole body has been read.
+    private(set) var hasReadBody = false
+    private(set) var receivedBytes = 0
+    private var hasStopped = false
+
+    init(reply: any DialectReply, maximumEventSize: Int) {
+        self.reply = reply
+        self.maximumEventSize = maximumEventSize
+    }
+
+    /// The JSON text of the error that the last event carried.
+    var error: [UInt8]? { reply.error }
+    var hasOutput: Bool { reply.hasOutput }
+    var recognised: EngineProfile? { reply.recognised }
+    var unclaimedBytes: Int { unclaimed.readableBytes }
+    /// Whether a single event has grown larger than it may.
+    var isOverLimit: Bool { unclaimedBytes > maximumEventSize }
+
+    /// Whether every choice has a finish reason.
+    var hasFinishedChoices: Bool {
+        let choices = reply.captured().choices
+        return !choices.isEmpty && choices.allSatisfy { $0.finishReason != nil }
+    }
+
+    mutating func use(_ profile: EngineProfile) { reply.use(profile) }
+
+    func captured() -> Capture { reply.captured() }
+
+    // MARK: Streams
+
+    mutating func receive(_ bytes: ByteBuffer) {
+        receivedBytes += bytes.readableBytes
+        if unclaimed.readableBytes == 0 { unclaimed = bytes } else { unclaimed.writeImmutableBuffer(bytes) }
+    }
+
+    /// The next complete unit.
+    mutating func next() -> Unit? {
+        let front = unclaimed
+        guard let unit = splitter.nextUnit(in: front.readableBytesUInt8Span),
+            let bytes = unclaimed.readSlice(length: unit.length)
+        else { return nil }
+        // Let go of, the buffer can be read into again.
+        if unclaimed.readableBytes == 0 { unclaimed = ByteBuffer() }
+        switch unit.kind {
+        case .filler:
+            lastFate = .forward
+            return Unit(bytes: bytes, isEvent: false, fate: .forward, edits: JSONEdits())
+        case .lineFeed:
+            let fate: EventFate = if case .drop = lastFate { .drop } else { .forward }
+            return Unit(bytes: bytes, isEvent: false, fate: fate, edits: JSONEdits())
+        case .event:
+            return read(bytes)
+        }
+    }
+
+    /// Captures and restores no more; events are only told apart.
+    mutating func stopReading() { hasStopped = true }
+
+    /// What is left when the stream has ended: an event without its blank line.
+    mutating func last() -> Unit? {
+        let rest = takeUnclaimed()
+        return rest.readableBytes == 0 ? nil : read(rest)
+    }
+
+    mutating func takeUnclaimed() -> ByteBuffer {
+        defer { unclaimed = ByteBuffer() }
+        return unclaimed
+    }
+
+    private mutating func read(_ event: ByteBuffer) -> Unit {
+        hasSeenEvents = true
+        if hasStopped {
+            let isLast = reply.isTerminal(event: event.readableBytesUInt8Span)
+            return Unit(bytes: event, isEvent: true, fate: isLast ? .terminal : .forward, edits: JSONEdits())
+        }
+        let fate = reply.read(event: event.readableBytesUInt8Span)
+        if reply.error != nil { hasSeenError = true }
+        lastFate = fate
+        return Unit(bytes: event, isEvent: true, fate: fate, edits: reply.edits)
+    }
+
+    // MARK: Whole replies
+
+    /// Reads a reply that was not streamed.
+    mutating func read(body: ByteBuffer) {
+        reply.read(body: body.readableBytesUInt8Span)
+        hasReadBody = true
+        if reply.error != nil { hasSeenError = true }
+    }
+
+    /// The body with the splices made; `nil` if there are none to be made.
+    mutating func editedBody(of body: ByteBuffer) -> ByteBuffer? {
+        var edits = reply.edits
+        if edits.isEmpty { return nil }
+        let text = body.readableBytesUInt8Span
+        var edited = ByteBuffer()
+        edited.reserveCapacity(edits.editedLength(of: text.count))
+        edited.write(text, with: &edits)
+        return edited
+    }
+}
+
+extension ByteBuffer {
+    /// Appends `text` with `edits` made.
+    mutating func write(_ text: Span<UInt8>, with edits: inout JSONEdits) {
+        edits.forEachPiece(of: text.count) { range in
+            writeBytes(text.extracting(range).bytes)
+        } replacement: { replacement in
+            switch replacement {
+            case .nothing: break
+            case .null: writeStaticString("null")
+            case .bytes(let bytes): writeBytes(bytes)
+            }
+        }
+    }
+}

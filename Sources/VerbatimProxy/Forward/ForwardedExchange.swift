@@ -1,0 +1,225 @@
+import VerbatimJSON
+import NIOCore
+import NIOHTTP1
+import VerbatimAPI
+
+/// A request that passes untouched in both directions, as it comes.
+final class ForwardedExchange: AgentExchange, EngineDelegate {
+    private let loop: LoopContext
+    private let agent: AgentConnection
+    private let request: AgentRequest
+    private let path: String
+    private var output: ReplyOutput
+    private var engine: EngineConnection?
+    private let clock: ExchangeClock
+    /// Parts of the request that arrived before the connection was there.
+    private var waiting: [ByteBuffer] = []
+    private var isRequestEnded = false
+    /// Whether what arrived together with the request's head has been told. Before, there is nothing to send by itself.
+    private var hasAgentPaused = false
+    private var hasBody = false
+    private var isOver = false
+    /// A list of models is read along with, because it may name the engine.
+    private var models: ModelList?
+
+    /// - Parameter path: The path to ask the engine for, before it goes below the base path.
+    init(loop: LoopContext, agent: AgentConnection, request: AgentRequest, path: String) {
+        self.path = path
+        self.loop = loop
+        self.agent = agent
+        self.request = request
+        output = ReplyOutput(request: request.outputRequest, spare: loop.spareBuffer)
+        clock = agent.exchangeClock
+        let isModelList = request.head.method == .GET && ["/v1/models", "/models"].contains(request.path)
+        if isModelList && loop.knowledge.isUnrecognised { models = ModelList() }
+    }
+
+    // MARK: The request
+
+    var wantsBody: Bool { !isOver && (engine?.isWritable ?? false) }
+
+    /// The clock of the request as a whole runs already.
+    var limitsBodyTime: Bool { false }
+
+    func start() {
+        if request.expectsContinue {
+            output.continueRequest()
+            agent.write(output.take())
+        }
+        clock.start(loop.settings) { [weak self] in
+            self?.isListening ?? false
+        } onTimeout: { [weak self] message in
+            self?.fail(with: .gatewayTimeout(message))
+        }
+        connect(fresh: false)
+    }
+
+    private func connect(fresh: Bool) {
+        let pool = loop.pool
+        pool.connect(fresh: fresh) { [weak self] result in
+            guard let self, !isOver else {
+                if case .success(let connection) = result { pool.giveBack(connection) }
+                return
+            }
+            switch result {
+            case .failure(let failure): engineDidFail(failure)
+            case .success(let connection): send(on: connection)
+            }
+        }
+    }
+
+    private func send(on connection: EngineConnection) {
+        engine = connection
+        let upstream = loop.settings.upstream
+        var headers = HeaderRules.forEngine(
+            request.head.headers, authority: upstream.authority, apiKey: loop.settings.upstreamAPIKey,
+            isAnthropic: request.isAnthropic, acceptsIdentityOnly: false, bodyLength: nil)
+        if request.head.headers.contains(name: "transfer-encoding") {
+            headers.add(name: "Transfer-Encoding", value: "chunked")
+        }
+        if request.head.method == .OPTIONS, let hops = headers.first(name: "max-forwards").flatMap({ Int($0) }) {
+            headers.replaceOrAdd(name: "Max-Forwards", value: String(hops - 1))
+        }
+        let target = upstream.target(path: path, query: request.query)
+        connection.start(
+            HTTPRequestHead(version: .http1_1, method: request.head.method, uri: target, headers: headers), for: self)
+        for part in waiting { connection.send(body: part) }
+        waiting = []
+        if isRequestEnded {
+            connection.endRequest()
+        } else if hasAgentPaused {
+            connection.flush()
+            agent.readMore()
+        }
+    }
+
+    /// Whether the engine is to speak next: it has the whole request, and the agent takes what it says.
+    private var isListening: Bool { isRequestEnded && agent.isWritable }
+
+    func receive(body: ByteBuffer) {
+        if isOver { return }
+        hasBody = true
+        if let engine { engine.send(body: body) } else { waiting.append(body) }
+    }
+
+    func receiveEnd() {
+        isRequestEnded = true
+        clock.touch(at: .now())
+        if !isOver { engine?.endRequest() }
+    }
+
+    func agentDidPause() {
+        hasAgentPaused = true
+        if !isRequestEnded { engine?.flush() }
+    }
+
+    func requestDidBreak(_ reply: ErrorReply) { fail(with: reply, closes: true) }
+
+    func engineWritabilityChanged() { agent.readMore() }
+
+    // MARK: The reply
+
+    var takesMore: Bool { !isOver && agent.isWritable }
+
+    func engineDidSend(head: HTTPResponseHead, reason: String) {
+        clock.touch(at: .now())
+        // Nobody reads the rest of a request that has been answered already, and then the connection cannot go on.
+        if !isRequestEnded { output.closeBehind() }
+        var framing = ReplyOutput.Framing(of: head)
+        if case .untilClose = framing { framing = .chunked }
+        output.head(
+            status: Int(head.status.code), reason: reason, headers: HeaderRules.forAgent(head.headers, length: .keep),
+            framing: framing)
+        if head.status.code != 200 || head.headers.contains(name: "content-encoding") { models = nil }
+    }
+
+    func engineDidSend(body: ByteBuffer) {
+        clock.touch(at: .now())
+        models?.append(body)
+        output.body(body)
+    }
+
+    func engineDidEnd() {
+        if let engine { loop.pool.giveBack(engine) }
+        engine = nil
+        if let profile = models?.engine { loop.knowledge.recognise(profile, by: .models) }
+        isOver = true
+        clock.cancel()
+        output.end()
+        agent.finish(output.take(), closes: output.mustClose)
+    }
+
+    func engineDidFail(_ failure: EngineFailure) {
+        engine = nil
+        if failure.isStale && !hasBody && isRequestEnded && !isOver {
+            // Nothing is lost by asking once more, on a connection that cannot be stale.
+            connect(fresh: true)
+            return
+        }
+        let isTimeout = if case .connectTimeout = failure.kind { true } else { false }
+        fail(with: isTimeout ? .gatewayTimeout(failure.message) : .badGateway(failure.message))
+    }
+
+    func engineDidPause() {
+        if !isOver { agent.write(output.take()) }
+    }
+
+    /// Answers with an error, or cuts the connection if a reply is on its way already.
+    private func fail(with reply: ErrorReply, closes: Bool = false) {
+        if isOver { return }
+        end()
+        guard output.withdraw() else {
+            agent.abort(resets: !output.showsTruncation)
+            return
+        }
+        output.reply(with: reply, closes: closes)
+        agent.finish(output.take(), closes: output.mustClose)
+    }
+
+    private func end() {
+        isOver = true
+        clock.cancel()
+        engine?.close()
+        engine = nil
+        waiting = []
+    }
+
+    // MARK: The agent
+
+    func agentDidClose() { end() }
+
+    func agentDidHalfClose() {
+        if !isOver, output.probe() { agent.write(output.take()) }
+    }
+
+    func agentWritabilityChanged() {
+        clock.touch(at: .now())
+        engine?.readMore()
+    }
+
+    func willClose() { output.closeBehind() }
+
+    func cutOff() { fail(with: .shuttingDown) }
+}
+
+/// The beginning of a reply to `GET /models`, to see whose they are.
+private struct ModelList {
+    private static let limit = 256 << 10
+    private var bytes: [UInt8] = []
+
+    mutating func append(_ body: ByteBuffer) {
+        if bytes.count + body.readableBytes <= Self.limit { bytes.append(contentsOf: body.readableBytesView) }
+    }
+
+    /// The engine named by `data[0].owned_by`.
+    var engine: EngineProfile? {
+        let text = bytes.span
+        guard let list = try? JSONObject(document: text), let data = list.value("data", in: text), data.kind == .array
+        else { return nil }
+        var cursor = JSONCursor(at: data.range.lowerBound)
+        guard (try? cursor.enterArray(in: text)) != nil, (try? cursor.nextElement(in: text)) == true,
+            let model = try? JSONObject(scanning: text, at: cursor.offset)
+        else { return nil }
+        return model.value("owned_by", in: text)?.string(in: text).flatMap(EngineRecognition.profile(forOwner:))
+    }
+}

@@ -1,0 +1,58 @@
+import NIOHTTP1
+import VerbatimAPI
+
+/// Which requests are captured, which pass, and which go nowhere.
+struct RouteTable {
+    enum Route {
+        /// However it was spelled, it goes to the dialect's own route.
+        case captured(Dialect)
+        /// The path passes as it came.
+        case forwarded
+        case refused(ErrorReply)
+    }
+
+    let upstream: UpstreamURL
+    /// Whether nothing passes but what is captured, and the list of models.
+    let onlyCaptured: Bool
+
+    /// - Parameter path: Without the query and without what names a session.
+    func route(method: HTTPMethod, path: String) -> Route {
+        if let dialect = Dialect.spoken(method: method.rawValue, path: path) { return .captured(dialect) }
+        if path == "*" { return onlyCaptured ? .refused(.routeNotAllowed) : .forwarded }
+        let asked = PathSpelling(path)
+        // The base path may make a captured route of what was none.
+        let sent = PathSpelling(upstream.path(for: path))
+        switch asked.fault ?? sent.fault {
+        case .nul: return .refused(.badRequest("the path holds a NUL character (%00)"))
+        case .aboveRoot: return .refused(.badRequest("the path leads above the root"))
+        case nil: break
+        }
+        if method == .POST {
+            for path in [asked.plain, sent.plain] {
+                if let dialect = dialect(at: path.lowercased()) { return .captured(dialect) }
+            }
+            if (asked.loose + sent.loose).contains(where: { dialect(at: $0) != nil }) {
+                return .refused(
+                    .badRequest("the path could be taken for that of a captured route; spell it without escapes"))
+            }
+        }
+        if onlyCaptured && !isModelList(method, asked) { return .refused(.routeNotAllowed) }
+        return .forwarded
+    }
+
+    /// - Parameter path: Plain and in lower case.
+    private func dialect(at path: String) -> Dialect? {
+        if let dialect = Dialect.spoken(method: "POST", path: path) { return dialect }
+        let base = PathSpelling(upstream.basePath).plain.lowercased()
+        guard path.hasPrefix(base) else { return nil }
+        return Dialect.allCases.first { path.dropFirst(base.count) == $0.route }
+    }
+
+    /// Whether it asks for the list of models or one of them, however it is read.
+    private func isModelList(_ method: HTTPMethod, _ path: PathSpelling) -> Bool {
+        guard method == .GET || method == .HEAD else { return false }
+        return ([path.plain] + path.loose).allSatisfy { path in
+            ["/v1/models", "/models"].contains { path == $0 || path.hasPrefix($0 + "/") }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+import VerbatimJSON
+import VerbatimTrace
+import VerbatimAPI
+
+/// The ids that a request's body says, unchecked. What should be a string and is not stands as an empty one, which is no
+/// valid id.
+struct SessionFields: Hashable, Sendable {
+    /// In the order in which they count: `prompt_cache_key` (OpenAI, Codex, kimi-cli), `session_id`, `metadata.user_id`
+    /// (Claude Code), `metadata.session_id` (Mistral Vibe).
+    private(set) var sessions: [String] = []
+    /// `metadata.parent_session_id` (Mistral Vibe).
+    private(set) var parent: String?
+
+    /// Reads the top level of a request. Only what is needed is decoded.
+    init(_ request: RequestDocument) {
+        let object = request.object
+        let body = request.body.span
+        let metadata = object.value("metadata", in: body)?.object(in: body)
+        sessions = [
+            Self.claim(object.value("prompt_cache_key", in: body), in: body),
+            Self.claim(object.value("session_id", in: body), in: body),
+            metadata?.value("user_id", in: body)?.string(in: body).flatMap(Self.session(ofUser:)),
+            Self.claim(metadata?.value("session_id", in: body), in: body),
+        ].compactMap(\.self)
+        parent = Self.claim(metadata?.value("parent_session_id", in: body), in: body)
+    }
+
+    private static func claim(_ value: JSONValue?, in text: Span<UInt8>) -> String? {
+        guard let value, !value.isNull else { return nil }
+        return value.string(in: text) ?? ""
+    }
+
+    /// The session in Claude Code's user id: `{"device_id":"…","session_id":"…"}` as a text, or the older
+    /// `user_…_session_<uuid>`. `nil` for any other user id: it names a person, not a session.
+    static func session(ofUser id: String) -> String? {
+        if id.hasPrefix("{") {
+            let text = Array(id.utf8)
+            let object = try? JSONObject(document: text.span)
+            return claim(object?.value("session_id", in: text.span), in: text.span)
+        }
+        let mark = "_session_"
+        guard id.hasPrefix("user_"), isUUID(id.utf8.suffix(36)), id.dropLast(36).hasSuffix(mark) else { return nil }
+        return String(id.suffix(36))
+    }
+
+    /// Whether the text has the form `8-4-4-4-12` of hexadecimal digits.
+    private static func isUUID(_ text: some Collection<UInt8>) -> Bool {
+        text.count == 36
+            && text.enumerated().allSatisfy { position, byte in
+                if [8, 13, 18, 23].contains(position) { return byte == UInt8(ascii: "-") }
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+                    UInt8(ascii: "A")...UInt8(ascii: "F"):
+                    return true
+                default: return false
+                }
+            }
+    }
+}

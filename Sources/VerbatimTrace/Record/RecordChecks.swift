@@ -1,0 +1,172 @@
+import VerbatimJSON
+
+/// Checks one line of a trace by itself.
+enum RecordChecks {
+    /// What the line says about its place in the trace; `nil` if it does not say it.
+    struct Identity {
+        let session: String
+        let turn: Int
+    }
+
+    /// What every record of ours has.
+    private static let requiredFields: [StaticString] = [
+        "completion_tokens", "completion_token_ids", "per_token_logps", "finish_reason", "latency_s", "timestamp",
+        "session_id", "dialect", "path", "stream", "outcome", "status", "client_fields", "prompt_token_ids", "usage",
+        "model", "engine", "ttft_s", "capture",
+    ]
+
+    /// What is wrong with a line that was passed over.
+    static func finding(_ omission: LineBuffer.Omission) -> String {
+        switch omission {
+        case .isTooLong: "the line is too long to be a record"
+        case .isNoObject: "the line is no JSON object"
+        }
+    }
+
+    /// Answers whose turn the line records, and tells what is wrong with it.
+    static func check(_ line: Span<UInt8>, report: (String) -> Void) -> Identity? {
+        if line.isEmpty {
+            report("the line is empty")
+            return nil
+        }
+        let object: JSONObject
+        do throws(JSONError) {
+            guard let found = try JSONObject(document: line, options: [.validUTF8, .recordDepth]) else {
+                report("the line is no JSON object")
+                return nil
+            }
+            object = found
+        } catch {
+            report("the line is not JSON: \(error)")
+            return nil
+        }
+        if hasRawLineSeparator(line) { report("the line has an unescaped U+0085, U+2028 or U+2029") }
+        for name in ["request", "response"] as [StaticString] where object.value(name, in: line)?.kind != .object {
+            report("'\(name)' is no object")
+        }
+        let captures = checkCaptures(of: object, in: line, report: report)
+        if let schema = object.value("schema", in: line) {
+            if !schema.equals("verbatim.turn/1", in: line) { report("'schema' is unknown") }
+            checkOwnFields(of: object, captures: captures, in: line, report: report)
+        }
+        return identity(of: object, in: line, report: report)
+    }
+
+    private static func identity(
+        of object: JSONObject,
+        in line: Span<UInt8>,
+        report: (String) -> Void
+    ) -> Identity? {
+        guard let turn = object.value("turn", in: line)?.int(in: line), turn > 0 else {
+            report("'turn' is no positive integer")
+            return nil
+        }
+        let session = object.value("session_id", in: line)?.string(in: line) ?? TurnNumbers.defaultSession
+        return Identity(session: session, turn: turn)
+    }
+
+    /// Checks the captures of each choice; answers how many tokens they hold in all.
+    private static func checkCaptures(
+        of object: JSONObject,
+        in line: Span<UInt8>,
+        report: (String) -> Void
+    ) -> CaptureCounts {
+        let flat = CaptureCounts(of: object, in: line) { report($0) }
+        guard let choices = object.value("choices", in: line) else { return flat }
+        var total = CaptureCounts()
+        var isValid = choices.kind == .array
+        for element in choices.elements(in: line) ?? [] {
+            guard let choice = element.object(in: line), let index = choice.value("index", in: line)?.int(in: line)
+            else {
+                isValid = false
+                continue
+            }
+            total.add(CaptureCounts(of: choice, in: line) { report("choice \(index): \($0)") })
+        }
+        if !isValid { report("'choices' is no array of objects with an 'index'") }
+        return total
+    }
+
+    private static func checkOwnFields(
+        of object: JSONObject,
+        captures: CaptureCounts,
+        in line: Span<UInt8>,
+        report: (String) -> Void
+    ) {
+        for name in requiredFields where object.value(name, in: line) == nil { report("'\(name)' is missing") }
+        if let outcome = object.value("outcome", in: line)?.string(in: line), Outcome(rawValue: outcome) == nil {
+            report("'outcome' is unknown: \(outcome)")
+        }
+        if let first = object.value("retry_of", in: line), !first.isNull {
+            let turn = object.value("turn", in: line)?.int(in: line) ?? 0
+            let number = first.int(in: line) ?? 0
+            if number < 1 || number >= turn { report("'retry_of' is no earlier turn") }
+        }
+        guard let capture = object.value("capture", in: line)?.object(in: line),
+            let level = capture.value("level", in: line)?.string(in: line),
+            let complete = capture.value("complete", in: line), complete.kind.isBool
+        else { return report("'capture' does not say its level and whether it is complete") }
+        if CaptureLevel(rawValue: level) == nil { report("'capture.level' is unknown: \(level)") }
+        guard complete.kind == .true, captures.tokens > 0, let expected = completionTokens(of: object, in: line) else {
+            return
+        }
+        // Some engines count one choice only.
+        if captures.tokens != expected && !captures.ofSeveralChoices.contains(expected) {
+            report("said to be complete, but there are \(captures.tokens) tokens and 'usage' counts \(expected)")
+        }
+    }
+
+    private static func completionTokens(of object: JSONObject, in line: Span<UInt8>) -> Int? {
+        object.value("usage", in: line)?.object(in: line)?.value("completion_tokens", in: line)?.int(in: line)
+    }
+
+    /// Whether `splitlines()` of some language would see more than one line.
+    private static func hasRawLineSeparator(_ line: Span<UInt8>) -> Bool {
+        for index in line.indices.dropLast() {
+            let byte = line[index]
+            if byte < 0xC2 { continue }
+            if byte == 0xC2, line[index + 1] == 0x85 { return true }
+            if byte == 0xE2, line[index + 1] == 0x80, index + 2 < line.count, line[index + 2] | 1 == 0xA9 {
+                return true
+            }
+        }
+        return false
+    }
+}
+
+/// How long the arrays of one choice's captures are.
+private struct CaptureCounts {
+    var tokens = 0
+    /// How many tokens each choice has, if there are several.
+    var ofSeveralChoices: [Int] = []
+
+    init() {}
+
+    /// Counts, and tells which arrays are no arrays of what they should be or differ in length. Empty ones are unknown
+    /// and agree with any.
+    init(of object: JSONObject, in line: Span<UInt8>, report: (String) -> Void) {
+        var lengths: [(name: StaticString, count: Int)] = []
+        func count(_ name: StaticString, isElement: (JSONValue) -> Bool) {
+            guard let value = object.value(name, in: line), !value.isNull else { return }
+            let elements = value.elements(in: line)
+            if !(elements?.allSatisfy(isElement) ?? false) { report("'\(name)' holds something else than it should") }
+            if let count = elements?.count, count > 0 { lengths.append((name, count)) }
+        }
+        // What an engine has not told of a token stands as null.
+        count("completion_tokens") { $0.kind == .string || $0.isNull }
+        count("completion_token_ids") { $0.int(in: line) != nil || $0.isNull }
+        count("per_token_logps") { $0.kind == .number || $0.isNull }
+        let isWhole =
+            object.value("completion_tokens", in: line)?.elements(in: line)?.contains(where: \.isNull) == false
+        if isWhole, object.value("logprobs", in: line)?.kind == .array { count("logprobs") { _ in true } }
+        tokens = lengths.first?.count ?? 0
+        if lengths.contains(where: { $0.count != tokens }) {
+            report("arrays differ in length: " + lengths.map { "'\($0.name)' \($0.count)" }.joined(separator: ", "))
+        }
+    }
+
+    mutating func add(_ other: CaptureCounts) {
+        tokens += other.tokens
+        ofSeveralChoices.append(other.tokens)
+    }
+}

@@ -1,0 +1,211 @@
+package import VerbatimJSON
+
+/// Everything the trace says about one turn.
+///
+/// A `[UInt8]` in here is the JSON text of one value that a `JSONCursor` has passed; white space, line breaks, `NaN` and
+/// invalid UTF-8 in it are dealt with when the record is encoded. What no cursor has passed must not come in here: it
+/// could break the line.
+package struct TurnRecord: Sendable {
+    package var turn: Int
+    package var sessionID: String
+    package var parentSessionID: String?
+    /// The turn of the session that this one repeats: the first attempt at the same request.
+    package var retryOf: Int?
+    package var dialect: String
+    package var path: String
+    package var isStream: Bool
+    /// The engine profile in force.
+    package var engine: String?
+    /// What the profile was chosen by.
+    package var engineSource: String?
+    /// The engine's words when it refused what was injected.
+    package var refusals: [String]
+
+    package var outcome: Outcome
+    /// The HTTP status sent to the agent.
+    package var status: Int?
+    /// Whether the agent has been sent the head of a response. If not, and the record cannot be kept, it gets a 503.
+    package var isHeadSent: Bool
+
+    /// The body as forwarded.
+    package var request: [UInt8]
+    /// The engine's reply, or what was assembled from its events.
+    package var response: JSONText
+    package var choices: [ChoiceRecord]
+    package var promptTokenIDs: [UInt8]?
+    package var usage: [UInt8]?
+    package var model: [UInt8]?
+    package var responseID: [UInt8]?
+    package var clientFields: [ClientField]
+
+    package var level: CaptureLevel
+    /// Whether every check of the captured data that could be made held.
+    package var isComplete: Bool
+    /// Codes of what went wrong while capturing.
+    package var problems: [String]
+
+    /// Unix time of arrival, in seconds.
+    package var timestamp: Double
+    /// Seconds from forwarding to the engine's last byte.
+    package var latency: Double
+    /// Seconds from forwarding to the first event that carries output.
+    package var timeToFirstToken: Double?
+    /// Whether the field `logprobs` is written.
+    package var includesLogprobs: Bool
+
+    package init(
+        turn: Int,
+        sessionID: String,
+        parentSessionID: String? = nil,
+        retryOf: Int? = nil,
+        dialect: String,
+        path: String,
+        isStream: Bool,
+        engine: String? = nil,
+        engineSource: String? = nil,
+        refusals: [String] = [],
+        outcome: Outcome,
+        status: Int?,
+        isHeadSent: Bool,
+        request: [UInt8],
+        response: JSONText,
+        choices: [ChoiceRecord] = [],
+        promptTokenIDs: [UInt8]? = nil,
+        usage: [UInt8]? = nil,
+        model: [UInt8]? = nil,
+        responseID: [UInt8]? = nil,
+        clientFields: [ClientField] = [],
+        level: CaptureLevel,
+        isComplete: Bool,
+        problems: [String] = [],
+        timestamp: Double,
+        latency: Double,
+        timeToFirstToken: Double? = nil,
+        includesLogprobs: Bool = true
+    ) {
+        self.turn = turn
+        self.sessionID = sessionID
+        self.parentSessionID = parentSessionID
+        self.retryOf = retryOf
+        self.dialect = dialect
+        self.path = path
+        self.isStream = isStream
+        self.engine = engine
+        self.engineSource = engineSource
+        self.refusals = refusals
+        self.outcome = outcome
+        self.status = status
+        self.isHeadSent = isHeadSent
+        self.request = request
+        self.response = response
+        self.choices = choices
+        self.promptTokenIDs = promptTokenIDs
+        self.usage = usage
+        self.model = model
+        self.responseID = responseID
+        self.clientFields = clientFields
+        self.level = level
+        self.isComplete = isComplete
+        self.problems = problems
+        self.timestamp = timestamp
+        self.latency = latency
+        self.timeToFirstToken = timeToFirstToken
+        self.includesLogprobs = includesLogprobs
+    }
+}
+
+/// What was captured of one choice.
+package struct ChoiceRecord: Sendable {
+    package var index: Int
+    /// The elements of `logprobs.content` as sent.
+    package var logprobs: JSONList?
+    /// The tokens' texts: JSON strings.
+    package var tokens: JSONList
+    package var tokenIDs: JSONList
+    /// The tokens' log-probabilities: numbers, or `null` where unknown.
+    package var logprobValues: JSONList
+    /// JSON text of the finish reason.
+    package var finishReason: [UInt8]?
+    /// JSON text of the ids of the choice's own prompt, from engines that send them with each choice.
+    package var promptTokenIDs: [UInt8]?
+
+    package init(
+        index: Int = 0,
+        logprobs: JSONList? = nil,
+        tokens: JSONList = JSONList(),
+        tokenIDs: JSONList = JSONList(),
+        logprobValues: JSONList = JSONList(),
+        finishReason: [UInt8]? = nil,
+        promptTokenIDs: [UInt8]? = nil
+    ) {
+        self.index = index
+        self.logprobs = logprobs
+        self.tokens = tokens
+        self.tokenIDs = tokenIDs
+        self.logprobValues = logprobValues
+        self.finishReason = finishReason
+        self.promptTokenIDs = promptTokenIDs
+    }
+}
+
+/// A field of the request that was injected or changed, and what the client had sent in its place.
+package struct ClientField: Sendable {
+    /// The name the client used; nested ones with dots between.
+    package var name: String
+    /// JSON text; `nil` if the client had sent nothing.
+    package var value: [UInt8]?
+
+    package init(name: String, value: [UInt8]?) {
+        self.name = name
+        self.value = value
+    }
+}
+
+extension TurnRecord {
+    /// About how many bytes of memory the record takes: all of it that can be large, and something for the rest.
+    var estimatedSize: Int {
+        var size = 1024 + request.count + response.count + path.utf8.count + sessionID.utf8.count
+        size += (parentSessionID?.utf8.count ?? 0) + (engine?.utf8.count ?? 0)
+        for text in [promptTokenIDs, usage, model, responseID] { size += text?.count ?? 0 }
+        for text in refusals { size += text.utf8.count + 32 }
+        for text in problems { size += text.utf8.count + 32 }
+        for field in clientFields { size += field.name.utf8.count + (field.value?.count ?? 0) + 64 }
+        for choice in choices { size += choice.estimatedSize }
+        return size
+    }
+
+    /// Notes that the record could not be written when its turn ended, and what the agent was told then.
+    package mutating func markWriteFailed() {
+        isComplete = false
+        if !problems.contains(ProblemCode.traceWriteFailed) { problems.append(ProblemCode.traceWriteFailed) }
+        if !isHeadSent { status = 503 }
+    }
+}
+
+/// A record that several hold at the same time: a copy would count some twenty references.
+package final class SharedRecord: Sendable {
+    package let record: TurnRecord
+
+    package init(_ record: TurnRecord) { self.record = record }
+}
+
+extension ChoiceRecord {
+    fileprivate var estimatedSize: Int {
+        var size = 256 + tokens.rope.count + tokenIDs.rope.count + logprobValues.rope.count
+        size += logprobs?.rope.count ?? 0
+        for text in [finishReason, promptTokenIDs] { size += text?.count ?? 0 }
+        return size
+    }
+}
+
+/// The problem codes that have nothing to do with an API's wire format.
+package enum ProblemCode {
+    /// The agent sent a session id that cannot be used; the next source was asked.
+    package static let sessionIDUnusable = "session_id_unusable"
+    /// A number was NaN or an infinity; it stands as `null`.
+    package static let nonFiniteNumber = "non_finite_number"
+    /// A text was not UTF-8; what was not stands as U+FFFD.
+    package static let invalidUTF8 = "invalid_utf8"
+    /// The record could not be written when its turn ended: the agent was refused or cut off.
+    package static let traceWriteFailed = "trace_write_failed"
+}

@@ -1,0 +1,96 @@
+import VerbatimJSON
+
+extension TraceFile {
+    /// Longer tails are not looked into.
+    private static var maximumTailLength: Int { LineBuffer.maximumLineLength }
+
+    /// Makes the file end with a line break, whatever a crash has left behind the last one.
+    ///
+    /// A whole record gets the line break it lacks. Anything else is moved to a new file beside the trace: `.torn-1`,
+    /// `.torn-2`, … appended to its name.
+    mutating func repairTail(log: (LogEvent) -> Void) throws(SystemError) {
+        let size = try file.status().size
+        let start = try lastLineEnd(in: size)
+        guard start < size else { return end = size }
+        if try isRecord(start..<size) {
+            try append([UInt8(ascii: "\n")], sync: true)
+            log(.lineBreakAdded(path: path))
+        } else {
+            let copy = try setAside(start..<size)
+            do throws(SystemError) {
+                try truncate(to: start)
+            } catch {
+                // It will be tried again, and would be copied again.
+                removeFile(at: copy)
+                throw error
+            }
+            end = start
+            log(.tornTailSetAside(path: copy, bytes: size - start))
+        }
+    }
+
+    /// The offset behind the last line break before `size`.
+    private borrowing func lastLineEnd(in size: Int) throws(SystemError) -> Int {
+        var end = size
+        while end > 0 {
+            let start = max(0, end - LineBuffer.chunkSize)
+            let chunk = try bytes(start..<end)
+            if let index = chunk.lastIndex(of: UInt8(ascii: "\n")) { return start + index + 1 }
+            end = start
+        }
+        return 0
+    }
+
+    private borrowing func isRecord(_ range: Range<Int>) throws(SystemError) -> Bool {
+        guard range.count <= Self.maximumTailLength else { return false }
+        // Most torn records end elsewhere: only what may be whole is read as a whole.
+        guard try bytes(range.upperBound - 1..<range.upperBound) == [UInt8(ascii: "}")] else { return false }
+        let tail = try bytes(range)
+        do throws(JSONError) {
+            return try JSONObject(document: tail.span, options: .trace) != nil
+        } catch {
+            return false
+        }
+    }
+
+    /// Copies the bytes to a new file and answers its path.
+    private borrowing func setAside(_ range: Range<Int>) throws(SystemError) -> String {
+        var number = 1
+        while true {
+            let path = "\(path).torn-\(number)"
+            do throws(SystemError) {
+                let copy = try OpenFile(path, for: .creating)
+                try self.copy(
+                    range,
+                    to: TraceFile(copy, path: path, system: system)
+                )
+                return path
+            } catch .exists {
+                number += 1
+            }
+        }
+    }
+
+    private borrowing func copy(_ range: Range<Int>, to copy: consuming TraceFile) throws(SystemError) {
+        do throws(SystemError) {
+            var offset = range.lowerBound
+            while offset < range.upperBound {
+                let end = min(offset + LineBuffer.chunkSize, range.upperBound)
+                try copy.append(try bytes(offset..<end), sync: end == range.upperBound)
+                offset = end
+            }
+        } catch {
+            removeFile(at: copy.path)
+            throw error
+        }
+    }
+
+    private borrowing func bytes(_ range: Range<Int>) throws(SystemError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        while bytes.count < range.count {
+            let offset = range.lowerBound + bytes.count
+            guard try file.read(upTo: range.upperBound - offset, at: offset, into: &bytes) > 0 else { break }
+        }
+        return bytes
+    }
+}

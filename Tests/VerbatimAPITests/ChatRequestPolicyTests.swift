@@ -1,0 +1,229 @@
+import Testing
+import VerbatimAPI
+
+/// What an operator's policy does to a request, to the byte. Nothing is injected here (`--capture text`).
+@Suite struct ChatRequestPolicyTests {
+    private func prepareText(_ body: String, _ change: (inout RequestPolicy) -> Void) throws -> PreparedRequest {
+        try prepare(body) { policy in
+            policy.goal = .text
+            change(&policy)
+        }
+    }
+
+    // MARK: Caps
+
+    @Test(arguments: [
+        (#"{"max_tokens":500}"#, #"{"max_tokens":100}"#), (#"{"max_tokens":101}"#, #"{"max_tokens":100}"#),
+        (#"{"max_tokens":100}"#, #"{"max_tokens":100}"#), (#"{"max_tokens":1}"#, #"{"max_tokens":1}"#),
+        (#"{"max_tokens": 1e3 }"#, #"{"max_tokens": 100 }"#), (#"{"max_tokens":100.5}"#, #"{"max_tokens":100}"#),
+        (#"{"max_tokens":99.5}"#, #"{"max_tokens":99.5}"#), (#"{"max_tokens":1e400}"#, #"{"max_tokens":100}"#),
+        (#"{"max_tokens":99999999999999999999}"#, #"{"max_tokens":100}"#),
+        (#"{"max_tokens":null}"#, #"{"max_tokens":null}"#), (#"{"max_tokens":"500"}"#, #"{"max_tokens":"500"}"#),
+        (#"{"max_tokens":true}"#, #"{"max_tokens":true}"#), (#"{"max_tokens":[500]}"#, #"{"max_tokens":[500]}"#),
+        (#"{"max_tokens":-1}"#, #"{"max_tokens":-1}"#), (#"{}"#, #"{}"#),
+        (#"{"max_completion_tokens":500}"#, #"{"max_completion_tokens":100}"#),
+        (
+            #"{"max_tokens":500,"max_completion_tokens":400}"#,
+            #"{"max_tokens":100,"max_completion_tokens":100}"#
+        ),
+        (#"{"max_tokens":5,"max_tokens":500}"#, #"{"max_tokens":5,"max_tokens":100}"#),
+        (#"{"max_tokens":500,"max_tokens":5}"#, #"{"max_tokens":500,"max_tokens":5}"#),
+        (#"{"m\u0061x_tokens":500}"#, #"{"m\u0061x_tokens":100}"#),
+    ])
+    func caps(body: String, expected: String) throws {
+        #expect(try prepareText(body) { $0.maxTokensCap = 100 }.bodyText == expected)
+    }
+
+    // MARK: max_tokens or max_completion_tokens
+
+    @Test(arguments: [
+        "gpt-5", "gpt-5.1-mini", "o1", "o1-mini", "o3", "o4-mini", "openai/gpt-5-nano", "a/b/o3-pro", "OpenAI/GPT-5",
+    ])
+    func translatesMaxTokens(model: String) throws {
+        let prepared = try prepareText(#"{"model":"\#(model)","max_tokens": 50,"n":1}"#) { _ in }
+        #expect(prepared.bodyText == #"{"model":"\#(model)","n":1,"max_completion_tokens":50}"#)
+        #expect(prepared.clientFieldTexts == ["max_tokens=50", "max_completion_tokens=-"])
+    }
+
+    @Test(arguments: ["gpt-4o", "chatgpt-5", "o2", "foo1", "gpt-5/llama", "o1/x", "my-o3", ""])
+    func keepsMaxTokens(model: String) throws {
+        let body = #"{"model":"\#(model)","max_tokens":50}"#
+        #expect(try prepareText(body) { _ in }.bodyText == body)
+    }
+
+    @Test(arguments: [
+        // The field that the model knows is kept as it is.
+        (
+            #"{"model":"o1","max_tokens":50,"max_completion_tokens":70}"#,
+            #"{"model":"o1","max_completion_tokens":70}"#
+        ),
+        (
+            #"{"max_completion_tokens":null,"max_tokens":50,"model":"o1"}"#,
+            #"{"max_completion_tokens":50,"model":"o1"}"#
+        ),
+        // A null is no limit, and refused by nobody.
+        (#"{"model":"o1","max_tokens":null}"#, #"{"model":"o1","max_tokens":null}"#),
+        (#"{"model":"o1","max_tokens":1,"max_tokens":2}"#, #"{"model":"o1","max_completion_tokens":2}"#),
+        (#"{"model":"o1","max_tokens":"9"}"#, #"{"model":"o1","max_completion_tokens":"9"}"#),
+        (#"{"max_tokens":9,"model":"\u006f1"}"#, #"{"model":"\u006f1","max_completion_tokens":9}"#),
+        (#"{"max_tokens":9}"#, #"{"max_tokens":9}"#), (#"{"max_tokens":9,"model":3}"#, #"{"max_tokens":9,"model":3}"#),
+    ])
+    func translatesCarefully(body: String, expected: String) throws {
+        #expect(try prepareText(body) { _ in }.bodyText == expected)
+    }
+
+    @Test func translationGoesByTheFinalModel() throws {
+        #expect(
+            try prepareText(#"{"model":"llama","max_tokens":50}"#) { $0.modelOverride = "openai/o4-mini" }.bodyText
+                == #"{"model":"openai/o4-mini","max_completion_tokens":50}"#)
+        #expect(
+            try prepareText(#"{"model":"o1","max_tokens":50}"#) { $0.modelOverride = "llama" }.bodyText
+                == #"{"model":"llama","max_tokens":50}"#)
+    }
+
+    @Test func capAndTranslationGoTogether() throws {
+        #expect(
+            try prepareText(#"{"model":"o1","max_tokens":500}"#) { $0.maxTokensCap = 100 }.bodyText
+                == #"{"model":"o1","max_completion_tokens":100}"#)
+        #expect(
+            try prepareText(#"{"model":"o1","max_tokens":50,"max_completion_tokens":500}"#) { $0.maxTokensCap = 100 }
+                .bodyText == #"{"model":"o1","max_completion_tokens":100}"#)
+    }
+
+    // MARK: Thinking
+
+    static let off = #""chat_template_kwargs":{"enable_thinking":false}"#
+
+    @Test(arguments: [
+        (#"{"a":1}"#, #"{"a":1,\#(off)}"#), (#"{"chat_template_kwargs":null}"#, "{\(off)}"),
+        (#"{"chat_template_kwargs":{}}"#, "{\(off)}"),
+        (
+            #"{"chat_template_kwargs":{ "x" : 1.0 }, "b":2}"#,
+            #"{"chat_template_kwargs":{ "x" : 1.0,"enable_thinking":false }, "b":2}"#
+        ),
+        (#"{"chat_template_kwargs":{ }}"#, #"{"chat_template_kwargs":{"enable_thinking":false }}"#),
+        (
+            #"{"chat_template_kwargs":{"x":{"enable_thinking":true}}}"#,
+            #"{"chat_template_kwargs":{"x":{"enable_thinking":true},"enable_thinking":false}}"#
+        ),
+        (
+            #"{"chat_template_kwargs":{"enable_thinking":true},"chat_template_kwargs":{}}"#,
+            #"{"chat_template_kwargs":{"enable_thinking":true},\#(off)}"#
+        ),
+    ])
+    func disablesThinking(body: String, expected: String) throws {
+        let prepared = try prepareText(body) { $0.disablesThinking = true }
+        #expect(prepared.bodyText == expected)
+        #expect(prepared.clientFieldTexts == ["chat_template_kwargs.enable_thinking=-"])
+    }
+
+    @Test(arguments: [
+        #"{"chat_template_kwargs":{"enable_thinking":true}}"#, #"{"chat_template_kwargs":{"enable_thinking":null}}"#,
+        #"{"chat_template_kwargs":{"enable_thinking" : false}}"#,
+        #"{"chat_template_kwargs":{"enable\u005fthinking":true}}"#, #"{"chat_template_kwargs":"no"}"#,
+        #"{"chat_template_kwargs":[]}"#, #"{"chat_template_kwargs":7}"#, #"{"chat_template_kwargs":false}"#,
+    ])
+    func leavesThinkingToTheAgent(body: String) throws {
+        let prepared = try prepareText(body) { $0.disablesThinking = true }
+        #expect(prepared.bodyText == body)
+        #expect(prepared.clientFields.isEmpty)
+    }
+
+    // MARK: Model and sampling
+
+    @Test(arguments: [
+        (#"{"model":"m"}"#, #"a "b"\é🙂"#, #"{"model":"a \"b\"\\é🙂"}"#), (#"{}"#, "x", #"{"model":"x"}"#),
+        (#"{"model":null}"#, "x", #"{"model":"x"}"#),
+        (#"{"model":"a","model":"b"}"#, "x", #"{"model":"a","model":"x"}"#),
+        (#"{"mod\u0065l":"m"}"#, "x", #"{"mod\u0065l":"x"}"#),
+    ])
+    func overridesTheModel(body: String, model: String, expected: String) throws {
+        let prepared = try prepareText(body) { $0.modelOverride = model }
+        #expect(prepared.bodyText == expected)
+        #expect(prepared.model == model)
+        #expect(try decoded(prepared.body) == decoded(expected))
+    }
+
+    @Test func theSameModelIsNoChange() throws {
+        let prepared = try prepareText(#"{ "model" : "m" }"#) { $0.modelOverride = "m" }
+        #expect(prepared.bodyText == #"{ "model" : "m" }"#)
+        #expect(prepared.clientFields.isEmpty)
+    }
+
+    @Test func samplingOverwrites() throws {
+        let prepared = try prepareText(#"{"temperature": 0.70 ,"top_p":1}"#) {
+            $0.sampling = [("temperature", Array("1.0".utf8)), ("stop", Array(#"["a"]"#.utf8))]
+        }
+        #expect(prepared.bodyText == #"{"temperature": 1.0 ,"top_p":1,"stop":["a"]}"#)
+        #expect(prepared.clientFieldTexts == ["temperature=0.70", "stop=-"])
+    }
+
+    @Test func samplingComesFirst() throws {
+        let prepared = try prepareText(#"{"max_tokens":5,"model":"m"}"#) {
+            $0.sampling = [("max_tokens", Array("900".utf8)), ("model", Array(#""o1""#.utf8))]
+            $0.maxTokensCap = 100
+        }
+        #expect(prepared.bodyText == #"{"model":"o1","max_completion_tokens":100}"#)
+        #expect(prepared.clientFieldTexts == ["max_tokens=5", "model=\"m\"", "max_completion_tokens=-"])
+        #expect(
+            try prepareText(#"{"max_tokens":5}"#) {
+                $0.sampling = [("model", Array(#""o1""#.utf8))]
+                $0.modelOverride = "llama"
+            }.bodyText == #"{"max_tokens":5,"model":"llama"}"#)
+    }
+
+    @Test func samplingBeforeThinking() throws {
+        let prepared = try prepareText(#"{"chat_template_kwargs":{"enable_thinking":true}}"#) {
+            $0.sampling = [("chat_template_kwargs", Array(#"{"x":1}"#.utf8))]
+            $0.disablesThinking = true
+        }
+        #expect(prepared.bodyText == #"{"chat_template_kwargs":{"x":1,"enable_thinking":false}}"#)
+        #expect(prepared.clientFieldTexts == [#"chat_template_kwargs={"enable_thinking":true}"#])
+    }
+
+    // MARK: Together
+
+    @Test(arguments: [CaptureGoal.tokens, .logprobs, .text])
+    func appliesAtEveryLevel(goal: CaptureGoal) throws {
+        let prepared = try prepare(#"{"max_tokens":500}"#) {
+            $0.goal = goal
+            $0.maxTokensCap = 7
+        }
+        #expect(prepared.bodyText.hasPrefix(#"{"max_tokens":7"#))
+    }
+
+    @Test func offAppliesNothing() throws {
+        let body = #"{"max_tokens":500,"model":"o1"}"#
+        let prepared = try prepare(body) {
+            $0.goal = .off
+            $0.maxTokensCap = 7
+            $0.modelOverride = "x"
+            $0.disablesThinking = true
+            $0.sampling = [("temperature", Array("1".utf8))]
+        }
+        #expect(prepared.bodyText == body)
+        #expect(prepared.model == "o1")
+    }
+
+    @Test func everythingElseStays() throws {
+        let body = """
+            {"a":1.0,"b":1e-5,"c":12345678901234567890, "d":"\\u00e9\\/\\ud83d\\ude42é","e":[1 , {"x":-0.0}],\
+            "max_tokens":900 ,"a":2,"logprobs":false,"f":{}}
+
+            """
+        let prepared = try prepare(body) {
+            $0.maxTokensCap = 10
+            $0.modelOverride = "m"
+        }
+        let expected = """
+            {"a":1.0,"b":1e-5,"c":12345678901234567890, "d":"\\u00e9\\/\\ud83d\\ude42é","e":[1 , {"x":-0.0}],\
+            "max_tokens":10 ,"a":2,"logprobs":true,"f":{},"model":"m","top_logprobs":5,"return_token_ids":true}
+
+            """
+        #expect(prepared.bodyText == expected)
+        #expect(
+            prepared.clientFieldTexts == [
+                "model=-", "max_tokens=900", "logprobs=false", "top_logprobs=-", "return_token_ids=-",
+            ])
+    }
+}

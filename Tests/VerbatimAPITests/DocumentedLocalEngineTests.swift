@@ -1,0 +1,136 @@
+import VerbatimJSON
+import Testing
+import VerbatimAPI
+
+/// Ollama, TGI and LM Studio, as their sources and issues have it.
+@Suite struct DocumentedLocalEngineTests {
+    private static let entry =
+        #"{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]}]}"#
+
+    // MARK: Ollama
+
+    private static func chunk(_ delta: String, _ logprobs: String = "", end: String = "null") -> String {
+        #"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","system_fingerprint":"fp_ollama","#
+            + #""choices":[{"index":0,"delta":\#(delta),"finish_reason":\#(end)\#(logprobs)}]}"#
+    }
+    private static let logprobs = #","logprobs":{"content":[\#(entry)]}"#
+
+    @Test(arguments: [EngineProfile.ollama, .generic])
+    func documentedOllamaStream(profile: EngineProfile) throws {
+        let blank = #"{"role":"assistant","content":""}"#
+        let driver = try Exchange(profile: profile).stream([
+            // While a parser holds text back, each token has a chunk of its own without text, if it was asked for.
+            Self.chunk(blank, Self.logprobs), Self.chunk(#"{"role":"assistant","content":"a"}"#, Self.logprobs),
+            Self.chunk(#"{"role":"assistant","content":"","reasoning":"b"}"#, Self.logprobs),
+            Self.chunk(blank, end: #""stop""#),
+            #"{"choices":[],"system_fingerprint":"fp_ollama","usage":{"completion_tokens":3}}"#,
+        ])
+        #expect(
+            driver.outputText
+                == streamText([
+                    Self.chunk(#"{"role":"assistant","content":"a"}"#),
+                    Self.chunk(#"{"role":"assistant","content":"","reasoning":"b"}"#),
+                    Self.chunk(blank, end: #""stop""#),
+                    #"{"choices":[],"system_fingerprint":"fp_ollama","usage":{"completion_tokens":3}}"#,
+                ]))
+        let capture = driver.reply.captured()
+        #expect(capture.level == .logprobs && capture.isComplete, "\(capture.problems)")
+        #expect(capture.choices.first?.tokens.count == 3)
+    }
+
+    @Test func documentedOllamaChunksThatStay() throws {
+        for event in [
+            Self.chunk(#"{"role":"assistant","content":""}"#),
+            Self.chunk(#"{"role":"assistant","content":""}"#, Self.logprobs, end: #""length""#),
+            Self.chunk(#"{"role":"assistant","content":"","tool_calls":[{"index":0}]}"#, Self.logprobs),
+        ] {
+            #expect(try Exchange(profile: .ollama).stream([event]).fates.first?.isDrop == false)
+        }
+    }
+
+    /// Completions have the form of chat completions; the key is absent when it is off.
+    @Test(arguments: [true, false], [EngineProfile.ollama, .generic])
+    func documentedOllamaCompletion(isStream: Bool, profile: EngineProfile) throws {
+        func event(_ logprobs: String) -> String {
+            #"{"id":"1","object":"text_completion","model":"m","system_fingerprint":"fp_ollama","choices":[{"text":"a","index":0\#(logprobs),"finish_reason":"stop"}],"usage":{"completion_tokens":1}}"#
+        }
+        let exchange = Exchange(profile: profile, dialect: .completions)
+        if isStream {
+            let driver = try exchange.stream([event(Self.logprobs)])
+            #expect(driver.outputText == streamText([event("")]))
+            #expect(driver.reply.captured().choices.first?.valuesText == "-0.5")
+        } else {
+            let (output, capture, _) = try exchange.whole(event(Self.logprobs))
+            #expect(output == event(""))
+            #expect(capture.level == .logprobs && capture.isComplete)
+        }
+    }
+
+    @Test func documentedOllamaRange() throws {
+        let error =
+            #"{"error":{"message":"top_logprobs must be between 0 and 20","type":"invalid_request_error","param":null,"code":null}}"#
+        #expect(try allowance(after: 400, error, profile: .ollama, top: 20)?.maximumTopLogprobs == 1)
+        let lower = error.replacing("20", with: "3")
+        #expect(try allowance(after: 400, lower, profile: .ollama)?.maximumTopLogprobs == 3)
+    }
+
+    // MARK: TGI
+
+    private static func tgi(_ logprobs: String) -> String {
+        #"{"object":"chat.completion.chunk","id":"","created":1,"model":"m","system_fingerprint":"3.0.1-sha-bb9095a","#
+            + #""choices":[{"index":0,"delta":{"role":"assistant","content":"a"},"logprobs":\#(logprobs),"finish_reason":null}],"usage":null}"#
+    }
+
+    @Test(arguments: [EngineProfile.tgi, .generic])
+    func documentedTGIStream(profile: EngineProfile) throws {
+        let entries = #"{"content":[{"token":"a","logprob":-0.5,"top_logprobs":[{"token":"a","logprob":-0.5}]}]}"#
+        let reply = try Exchange(profile: profile).request(#""stream":true"#).reply
+        let driver = StreamDriver.run(reply, ":\n\n" + streamText([Self.tgi(entries)]))
+        #expect(driver.outputText == ":\n\n" + streamText([Self.tgi("null")]))
+        #expect(driver.reply.recognised == (profile == .generic ? .tgi : nil))
+        let capture = driver.reply.captured()
+        #expect(capture.level == .logprobs && capture.isComplete && capture.choices.first?.valuesText == "-0.5")
+    }
+
+    @Test func documentedTGIRange() throws {
+        let error =
+            #"{"error":"Input validation error: `top_n_tokens` must be >= 0 and <= 5. Given: 20","error_type":"validation"}"#
+        #expect(try allowance(after: 422, error, profile: .generic, top: 20)?.maximumTopLogprobs == 5)
+        // Known by its name, it is never asked for more.
+        let prepared = try prepare("{}", profile: .tgi) { $0.topLogprobs = 20 }
+        #expect(prepared.bodyText == #"{"logprobs":true,"top_logprobs":5}"#)
+        #expect(
+            try allowance(after: 422, error.replacing("<= 5", with: "<= 2"), profile: .tgi)?.maximumTopLogprobs == 2)
+    }
+
+    @Test func documentedTGICompletionsHaveNone() throws {
+        #expect(try Exchange(profile: .tgi, dialect: .completions).request("").injection.isEmpty)
+    }
+
+    // MARK: LM Studio
+
+    @Test(arguments: [Dialect.chatCompletions, .completions], [true, false])
+    func documentedLMStudioIsAskedForNothing(dialect: Dialect, isStream: Bool) throws {
+        let request = try Exchange(profile: .lmStudio, dialect: dialect).request(#""stream":\#(isStream)"#)
+        #expect(request.injection.isEmpty && request.bodyText == #"{"stream":\#(isStream)}"#)
+    }
+
+    /// It answers with 200 where it knows no route.
+    @Test(arguments: [EngineProfile.lmStudio, .generic])
+    func documentedLMStudioErrorWithStatus200(profile: EngineProfile) throws {
+        let body = #"{"error":"Unexpected endpoint or method. (POST /v1/foo). Returning 200 anyway"}"#
+        let (output, capture, reply) = try Exchange(profile: profile).whole(body)
+        #expect(output == body)
+        #expect(capture.level == .none && !capture.isComplete && capture.choices.isEmpty)
+        #expect(capture.responseText == body && reply.recognised == nil)
+        #expect(reply.error == Array(#""Unexpected endpoint or method. (POST /v1/foo). Returning 200 anyway""#.utf8))
+    }
+
+    @Test func documentedLMStudioReply() throws {
+        let body =
+            #"{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"a","tool_calls":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2},"stats":{},"system_fingerprint":"m"}"#
+        let (output, capture, reply) = try Exchange(profile: .generic).whole(body)
+        #expect(output == body && reply.recognised == .lmStudio)
+        #expect(capture.level == .text && capture.problems == ["no_token_data"])
+    }
+}

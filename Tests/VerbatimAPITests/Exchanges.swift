@@ -1,0 +1,42 @@
+import VerbatimAPI
+
+/// An exchange written by hand: what the agent asks for, what the engine answers.
+struct Exchange {
+    var profile: EngineProfile
+    var dialect = Dialect.chatCompletions
+    /// Fields of the request beside `stream`.
+    var fields = ""
+
+    /// What the agent gets of events with these data, `[DONE]` behind them, and what is captured.
+    func stream(_ events: [String]) throws -> StreamDriver {
+        StreamDriver.run(try request(#""stream":true"#).reply, events: events)
+    }
+
+    /// The same of a whole reply.
+    func whole(_ body: String) throws -> (output: String, capture: Capture, reply: any DialectReply) {
+        let read = readWhole(try request("").reply, Array(body.utf8))
+        return (String(decoding: read.output, as: UTF8.self), read.reply.captured(), read.reply)
+    }
+
+    func request(
+        _ more: String, _ change: (inout RequestPolicy) -> Void = { _ in }
+    ) throws -> PreparedRequest {
+        let members = [more, fields].filter { !$0.isEmpty }.joined(separator: ",")
+        return try prepare("{\(members)}", dialect: dialect, profile: profile, change)
+    }
+}
+
+/// The text of a stream of events with these data, `[DONE]` behind them.
+func streamText(_ events: [String]) -> String { (events + ["[DONE]"]).map { "data: \($0)\n\n" }.joined() }
+
+/// What may be tried after an engine's refusal of everything that a profile injects.
+func allowance(
+    after status: Int, _ body: String, profile: EngineProfile, isStream: Bool = false,
+    dialect: Dialect = .chatCompletions, top: Int = 5
+) throws -> Allowance? {
+    let prepared = try prepare(#"{"stream":\#(isStream)}"#, dialect: dialect, profile: profile) {
+        $0.topLogprobs = top
+    }
+    return Refusal.allowance(
+        afterStatus: status, body: Array(body.utf8).span, injection: prepared.injection, allowance: Allowance())
+}

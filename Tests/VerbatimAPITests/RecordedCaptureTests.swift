@@ -1,0 +1,132 @@
+import Foundation
+import VerbatimJSON
+import TestSupport
+import Testing
+import VerbatimAPI
+
+/// Recorded replies of real engines: what is captured of them, against what another reader makes of them.
+@Suite struct RecordedCaptureTests {
+    @Test(arguments: WireSample.choiceReplies)
+    func tokens(sample: WireSample) throws {
+        let naive = try NaiveCapture(sample)
+        let capture = captured(sample, try sample.injectedReply())
+        #expect(capture.choices.map(\.index) == naive.choices.keys.sorted())
+        for choice in capture.choices {
+            let expected = try #require(naive.choices[choice.index])
+            #expect(try decoded(choice.tokens.array) == expected.tokens as NSArray)
+            #expect(choice.valuesText == expected.logprobTexts.joined(separator: ","))
+            #expect(choice.idsText == expected.tokenIDs.map(String.init).joined(separator: ","))
+            #expect(choice.promptTokenIDs.text == expected.promptTokenIDs.map(text))
+            let content = try choice.logprobs.map { try decoded($0.array) }
+            #expect(content == expected.content.map { $0 as NSArray })
+            let finishReason = try choice.finishReason.map { try decoded($0) } as? String
+            #expect(finishReason == expected.fields["finish_reason"] as? String)
+            #expect(choice.isAligned)
+        }
+    }
+
+    @Test(arguments: WireSample.choiceReplies)
+    func envelope(sample: WireSample) throws {
+        let naive = try NaiveCapture(sample)
+        let capture = captured(sample, try sample.injectedReply())
+        #expect(try capture.model.map { try decoded($0) } as? String == naive.envelope["model"] as? String)
+        #expect(try capture.responseID.map { try decoded($0) } as? String == naive.envelope["id"] as? String)
+        #expect(try capture.usage.map { try decoded($0) } as? NSDictionary == naive.usage.map { $0 as NSDictionary })
+        let first = naive.choices.min { $0.key < $1.key }
+        let promptIDs = naive.envelope["prompt_token_ids"] as? [Int] ?? first?.value.promptTokenIDs
+        #expect(capture.promptTokenIDs.text == promptIDs.map(text))
+        if let usage = capture.usage.text { #expect(sample.bodyText.contains(#""usage":\#(usage)"#)) }
+    }
+
+    @Test(arguments: WireSample.wholeChoices)
+    func wholeRepliesAreKeptAsSent(sample: WireSample) throws {
+        #expect(captured(sample, try sample.injectedReply()).response.bytes == sample.response.body)
+        #expect(captured(sample, try sample.untouchedReply()).response.bytes == sample.response.body)
+    }
+
+    @Test(arguments: WireSample.choiceStreams)
+    func streamsAreAssembled(sample: WireSample) throws {
+        let naive = try NaiveCapture(sample)
+        let capture = captured(sample, try sample.injectedReply())
+        #expect(try decoded(capture.response.bytes) == naive.response())
+        #expect(!capture.responseText.contains("\n"))
+    }
+
+    @Test(arguments: WireSample.choiceReplies)
+    func compactLeavesTheEntriesOut(sample: WireSample) throws {
+        let full = captured(sample, try sample.injectedReply())
+        let compact = captured(sample, try sample.injectedReply(detail: .compact))
+        for (one, other) in zip(full.choices, compact.choices) {
+            #expect(one.tokens == other.tokens && one.tokenIDs == other.tokenIDs)
+            #expect(one.logprobValues == other.logprobValues)
+        }
+        #expect(!compact.responseText.contains(#""logprobs""#))
+        var expected = try #require(decoded(full.response.bytes) as? [String: Any])
+        var choices = try #require(expected["choices"] as? [[String: Any]])
+        for index in choices.indices { choices[index]["logprobs"] = nil }
+        expected["choices"] = choices
+        #expect(try decoded(compact.response.bytes) == expected as NSDictionary)
+        // What the agent gets has nothing to do with it.
+        #expect(
+            restored(sample, try sample.injectedReply(detail: .compact)) == restored(sample, try sample.injectedReply())
+        )
+    }
+
+    @Test(arguments: WireSample.choiceReplies)
+    func levelAndChecks(sample: WireSample) throws {
+        let naive = try NaiveCapture(sample)
+        let capture = captured(sample, try sample.injectedReply())
+        let hasIDs = naive.choices.values.allSatisfy { !$0.tokenIDs.isEmpty }
+        let hasLogprobs = naive.choices.values.allSatisfy { !$0.logprobTexts.isEmpty }
+        let expected: Capture.Level =
+            hasIDs ? (hasLogprobs ? .tokens : .ids) : hasLogprobs ? .logprobs : .text
+        #expect(capture.level == expected)
+        var problems: [String] = []
+        if expected == .text { problems.append("no_token_data") }
+        let timings = naive.envelope["timings"] as? [String: Any]
+        // Of several choices, llama.cpp counts the tokens of one. All that were recorded ended at the limit.
+        let isCounted = sample.isVLLM || naive.choices.count == 1
+        if !isCounted && expected != .text {
+            let request = try #require(try decoded(sample.request.body) as? [String: Any])
+            let limit = try #require(request["max_tokens"] as? Int)
+            if naive.choices.values.contains(where: { $0.tokens.count != limit }) {
+                problems.append("token_count_mismatch")
+            }
+        }
+        if let count = (naive.usage?["completion_tokens"] ?? timings?["predicted_n"]) as? Int, isCounted,
+            expected != .text
+        {
+            let found = naive.choices.values.reduce(0) { $0 + max($1.tokens.count, $1.tokenIDs.count) }
+            // llama.cpp's streams lack the token by which the model ends its turn.
+            let reasons = naive.choices.values.map { $0.fields["finish_reason"] as? String }
+            let endsByItself = reasons.allSatisfy { $0 == "stop" || $0 == "tool_calls" }
+            if sample.response.isEventStream && !sample.isVLLM && endsByItself && found + 1 == count {
+                problems.append("end_token_missing")
+            } else if found != count {
+                problems.append("token_count_mismatch")
+            }
+        }
+        #expect(capture.problems == problems)
+        #expect(capture.isComplete == problems.isEmpty)
+    }
+
+    private func text(_ ids: [Int]) -> String { "[\(ids.map(String.init).joined(separator: ","))]" }
+
+    /// vLLM's replies are captured completely, whatever was asked for.
+    @Test(arguments: WireSample.choiceReplies.filter { $0.isVLLM && $0.asksLogprobs && $0.asksTokenIDs })
+    func vLLMIsCapturedCompletely(sample: WireSample) throws {
+        let capture = captured(sample, try sample.injectedReply())
+        #expect(capture.level == .tokens && capture.isComplete)
+        #expect(capture.promptTokenIDs != nil)
+    }
+
+    /// The agent asked for the token data itself: they are captured all the same.
+    @Test(arguments: WireSample.choiceReplies)
+    func whatTheAgentAskedForIsCaptured(sample: WireSample) throws {
+        let own = captured(sample, try sample.ownReply())
+        let injected = captured(sample, try sample.injectedReply())
+        #expect(own.response == injected.response && own.level == injected.level)
+        #expect(own.choices.map(\.tokenIDs) == injected.choices.map(\.tokenIDs))
+        #expect(own.choices.map(\.logprobValues) == injected.choices.map(\.logprobValues))
+    }
+}

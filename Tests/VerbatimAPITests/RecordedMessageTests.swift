@@ -1,0 +1,142 @@
+import Foundation
+import VerbatimJSON
+import TestSupport
+import Testing
+import VerbatimAPI
+
+/// The recorded exchanges over `/messages`: the bytes that came go out, and the record says what they amount to.
+@Suite struct RecordedMessageTests {
+    @Test func thereAreSamplesOfAllSets() {
+        #expect(Set(WireSample.messages.map(\.set)).count == 4)
+        #expect(WireSample.messageStreams.count == 8 && WireSample.wholeMessages.count == 12)
+    }
+
+    @Test(arguments: WireSample.messages, CaptureGoal.allCases)
+    func requestsAreForwardedAsTheyCame(sample: WireSample, goal: CaptureGoal) throws {
+        let text = String(decoding: sample.request.body, as: UTF8.self)
+        let prepared = try prepareMessage(text, profile: sample.profile) { $0.goal = goal }
+        #expect(prepared.body == sample.request.body)
+        #expect(prepared.injection.isEmpty && prepared.clientFields.isEmpty)
+        #expect(prepared.isStream == sample.response.isEventStream)
+        #expect(prepared.hasTools == sample.name.hasSuffix("_tools"))
+    }
+
+    // MARK: Streams
+
+    @Test(arguments: WireSample.messageStreams)
+    func streams(sample: WireSample) throws {
+        let naive = try NaiveMessage(sample.bodyText)
+        let driver = StreamDriver.run(try sample.messageReply(), sample.response.body)
+        #expect(driver.output == sample.response.body)
+        #expect(driver.fates.dropLast().allSatisfy { $0.isForward })
+        #expect(driver.fates.last?.isTerminal == true)
+        #expect(driver.errors.isEmpty)
+        #expect(driver.reply.hasOutput)
+        let capture = driver.reply.captured()
+        #expect(try decoded(capture.response.bytes) == naive.response)
+        #expect(capture.problems == [] && capture.isComplete && capture.level == .text)
+        #expect(try capture.usage.map { try decoded($0) } == naive.usage.map { $0 as NSDictionary })
+        #expect(capture.choices.map(\.index) == [0])
+        #expect(capture.choices.first?.finishReason.text == naive.stopReason.map { #""\#($0)""# })
+        #expect(capture.model.text == #""tiny/tiny-1""#)
+        #expect(capture.responseID.text?.hasPrefix(#""chatcmpl-"#) == true)
+        #expect(!capture.responseText.contains("\n"))
+    }
+
+    /// Field for field as a reply that was not streamed, apart from what the model made up.
+    @Test(arguments: ["llamacpp", "llamacpp-tools", "vllm", "vllm-reasoning"])
+    func streamsAndWholeRepliesLookTheSame(set: String) throws {
+        let stream = try #require(WireSample.named("messages_stream_plain", in: set))
+        let whole = try #require(WireSample.named("messages_unary_plain", in: set))
+        let assembled = StreamDriver.run(try stream.messageReply(), stream.response.body).reply.captured()
+        let kept = readWhole(try whole.messageReply(), whole.response.body).reply.captured()
+        func keys(_ text: String) -> [String] { text.matches(of: /"([a-z_]+)":/).map { String($0.1) } }
+        // vLLM leaves out of a whole reply what is null.
+        #expect(
+            keys(assembled.responseText).filter { $0 != "stop_sequence" }
+                == keys(kept.responseText).filter { $0 != "stop_sequence" })
+    }
+
+    @Test(arguments: WireSample.messageStreams)
+    func splitInTwo(sample: WireSample) throws {
+        let stream = sample.response.body
+        let reply = try sample.messageReply()
+        let record = spelled(StreamDriver.run(reply, stream).reply.captured())
+        // Every position of the small ones, some of the others.
+        let step = stream.count > 2500 ? 97 : 1
+        for cut in stride(from: 0, through: stream.count, by: step) {
+            let driver = StreamDriver.run(reply, stream, cuts: [cut])
+            guard driver.output == stream, spelled(driver.reply.captured()) == record else {
+                Issue.record("differs when cut behind \(cut) bytes")
+                return
+            }
+        }
+    }
+
+    @Test(arguments: WireSample.messageStreams, ["\n", "\r\n", "\r"])
+    func byteByByte(sample: WireSample, ending: String) throws {
+        let stream = Array(sample.bodyText.replacing("\n", with: ending).utf8)
+        let whole = StreamDriver.run(try sample.messageReply(), sample.response.body)
+        let driver = StreamDriver.run(try sample.messageReply(), stream, cuts: 1..<stream.count)
+        #expect(driver.output == stream)
+        #expect(spelled(driver.reply.captured()) == spelled(whole.reply.captured()))
+    }
+
+    /// What came until then is kept, wherever a stream ends.
+    @Test(arguments: WireSample.messageStreams.filter { $0.response.body.count < 2500 })
+    func cutOffAnywhere(sample: WireSample) throws {
+        let stream = sample.response.body
+        for end in stride(from: 0, through: stream.count, by: 7) {
+            let start = Array(stream[..<end])
+            let text = String(decoding: start, as: UTF8.self)
+            let driver = StreamDriver.run(try sample.messageReply(), start)
+            #expect(driver.output == start)
+            let capture = driver.reply.captured()
+            #expect(try decoded(capture.response.bytes) == NaiveMessage(text).response)
+            let isWhole = text.contains(#"{"type":"message_stop"}"#)
+            #expect(capture.isComplete == isWhole)
+            #expect(capture.problems.contains("stream_not_terminated") == !isWhole)
+            #expect(capture.level == (capture.responseText == #"{"content":[]}"# ? .none : .text))
+        }
+    }
+
+    @Test(arguments: WireSample.messageStreams, [CaptureGoal.tokens, .logprobs])
+    func tokenDataAreMissed(sample: WireSample, goal: CaptureGoal) throws {
+        let driver = StreamDriver.run(try sample.messageReply(goal), sample.response.body)
+        #expect(driver.output == sample.response.body)
+        let capture = driver.reply.captured()
+        #expect(capture.problems == ["no_token_data"] && !capture.isComplete && capture.level == .text)
+    }
+
+    @Test(arguments: WireSample.messageStreams)
+    func theEndIsToldWithoutReading(sample: WireSample) throws {
+        let reply = try sample.messageReply()
+        let events = sample.bodyText.components(separatedBy: "\n\n").dropLast()
+        let ends = events.filter { isTerminal($0 + "\n\n", for: reply) }
+        #expect(ends == [events.last])
+    }
+
+    // MARK: Whole replies
+
+    @Test(arguments: WireSample.wholeMessages, [CaptureGoal.tokens, .text])
+    func wholeReplies(sample: WireSample, goal: CaptureGoal) throws {
+        let read = readWhole(try sample.messageReply(goal), sample.response.body)
+        #expect(read.output == sample.response.body)
+        let capture = read.reply.captured()
+        #expect(capture.response.bytes == sample.response.body)
+        let body = try #require(decoded(sample.response.body) as? [String: Any])
+        if sample.response.status == 200 {
+            #expect(capture.level == .text && capture.isComplete == (goal == .text))
+            #expect(capture.problems == (goal == .text ? [] : ["no_token_data"]))
+            #expect(try capture.usage.map { try decoded($0) } == body["usage"] as? NSDictionary)
+            #expect(capture.choices.first?.finishReason.text == (body["stop_reason"] as? String).map { #""\#($0)""# })
+            #expect(capture.model.text == #""tiny/tiny-1""#)
+            #expect(try capture.responseID.map { try decoded($0) } as? String == body["id"] as? String)
+            #expect(read.reply.error == nil)
+        } else {
+            #expect(capture.level == .none && !capture.isComplete && capture.problems == [])
+            #expect(capture.choices.isEmpty)
+            #expect(try read.reply.error.map { try decoded($0) } == body["error"] as? NSDictionary)
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import TestSupport
+import Testing
+import VerbatimAPI
+
+/// Recorded streams, cut anywhere: the same bytes out, the same capture.
+///
+/// `EventStreamTests` cut them at every position. Here, where every cut means reading the whole reply again, as many are
+/// made as can be afforded.
+@Suite struct RecordedSplittingTests {
+    /// How many bytes one sample may be fed in all.
+    private static let budget = 200_000
+
+    @Test(arguments: WireSample.streamedReplies)
+    func splitInTwo(sample: WireSample) throws {
+        let stream = sample.response.body
+        let reply = try sample.injectedReply()
+        let whole = StreamDriver.run(reply, stream)
+        let record = spelled(whole.reply.captured())
+        for cut in Self.cuts(of: stream.count) {
+            let driver = StreamDriver.run(reply, stream, cuts: [cut])
+            guard driver.output == whole.output, spelled(driver.reply.captured()) == record else {
+                Issue.record("differs when cut behind \(cut) bytes")
+                return
+            }
+        }
+    }
+
+    @Test(arguments: WireSample.streamedReplies)
+    func byteByByte(sample: WireSample) throws {
+        let stream = sample.response.body
+        for reply in [try sample.injectedReply(), try sample.injectedReply(.generic), try sample.ownReply()] {
+            let whole = StreamDriver.run(reply, stream)
+            let driver = StreamDriver.run(reply, stream, cuts: 1..<stream.count)
+            #expect(driver.output == whole.output)
+            #expect(spelled(driver.reply.captured()) == spelled(whole.reply.captured()))
+        }
+    }
+
+    /// Line endings of other kinds give the same capture; the agent gets the ones that were sent.
+    @Test(arguments: WireSample.streamedReplies, ["\r\n", "\r"])
+    func withOtherLineEndings(sample: WireSample, ending: String) throws {
+        let stream = Array(sample.bodyText.replacing("\n", with: ending).utf8)
+        let reply = try sample.injectedReply()
+        let expected = StreamDriver.run(reply, sample.response.body)
+        for driver in [StreamDriver.run(reply, stream), StreamDriver.run(reply, stream, cuts: 1..<stream.count)] {
+            #expect(driver.outputText == expected.outputText.replacing("\n", with: ending))
+            #expect(spelled(driver.reply.captured()) == spelled(expected.reply.captured()))
+        }
+    }
+
+    /// Every position if that is affordable; else every one near the ends and some between.
+    private static func cuts(of count: Int) -> [Int] {
+        let edge = 20
+        let stride = max(1, count * count / budget)
+        return (0...count).filter { stride == 1 || $0 < edge || $0 > count - edge || $0 % stride == 0 }
+    }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import VerbatimJSON
+import TestSupport
+import Testing
+import VerbatimAPI
+
+/// The recorded replies and what was asked for.
+extension WireSample {
+    /// The dialects of which every recorded reply is split, read and let through in every way.
+    static let dialects: [Dialect] = [
+        .chatCompletions,
+        .completions,
+        .responses,
+        .messages,
+    ]
+
+    /// Those that have choices, whose replies are also compared with what another reader makes of them.
+    static let dialectsWithChoices: [Dialect] = [.chatCompletions, .completions]
+
+    /// Every request that was answered, plain or with token data, in all four sets.
+    static let replies = all.filter { $0.isReply(in: dialects) }
+    static let streamedReplies = replies.filter(\.response.isEventStream)
+
+    static let choiceReplies = all.filter { $0.isReply(in: dialectsWithChoices) }
+    static let choiceStreams = choiceReplies.filter(\.response.isEventStream)
+    static let wholeChoices = choiceReplies.filter { !$0.response.isEventStream }
+
+    private func isReply(in dialects: [Dialect]) -> Bool {
+        guard let dialect = Dialect.spoken(method: request.method, path: request.path) else { return false }
+        return dialects.contains(dialect) && response.status == 200 && !name.contains("err_")
+    }
+
+    var dialect: Dialect {
+        Dialect.spoken(method: request.method, path: request.path) ?? .chatCompletions
+    }
+
+    var isVLLM: Bool { self.set.hasPrefix("vllm") }
+    var profile: EngineProfile { isVLLM ? .vllm : .llamaCpp }
+    var bodyText: String { String(decoding: response.body, as: UTF8.self) }
+
+    /// Whether the recorder asked for these.
+    var asksLogprobs: Bool { requestText.contains(/"logprobs": ?(true|[0-9])/) }
+    var asksTokenIDs: Bool { requestText.contains(/"return_token_ids": ?true/) }
+
+    /// Whether the prompt comes back in front of the completion. llama.cpp knows no such thing.
+    var echoesPrompt: Bool { isVLLM && requestText.contains(/"echo": ?true/) }
+
+    var requestText: String { String(decoding: request.body, as: UTF8.self) }
+
+    /// The request as an agent would have sent it that did not ask for token data.
+    var plainRequest: String {
+        requestText.replacing(
+            /, ?"(logprobs|top_logprobs|return_token_ids|return_tokens_as_token_ids)": ?[a-z0-9]+/, with: "")
+    }
+
+    /// The reader of this reply for such an agent, everything that the recorder asked for having been injected.
+    func injectedReply(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any DialectReply {
+        var allowance = Allowance()
+        allowance.logprobs = asksLogprobs
+        allowance.tokenIDs = asksTokenIDs
+        return try prepare(plainRequest, dialect: dialect, profile: profile ?? self.profile, allowance: allowance) {
+            $0.detail = detail
+        }.reply
+    }
+
+    /// The reader of this reply for an agent that asked for the very same.
+    func ownReply() throws -> any DialectReply {
+        try prepare(requestText, dialect: dialect, profile: profile) { $0.goal = .text }.reply
+    }
+
+    /// The reader of this reply for an agent that asked for no token data, and got none.
+    func untouchedReply() throws -> any DialectReply {
+        try prepare(plainRequest, dialect: dialect, profile: profile) { $0.goal = .text }.reply
+    }
+
+    /// The reply with what differs from one answer of an engine to the next replaced: ids, times, and how much of the
+    /// prompt was in llama.cpp's cache.
+    static func comparable(_ text: String) -> String {
+        text.replacing(/"id":"[^"]*"/, with: #""id":"…""#)
+            .replacing(/"created":[0-9]+/, with: #""created":0"#)
+            .replacing(/"timings":\{[^}]*\}/, with: #""timings":{}"#)
+            .replacing(/"cached_tokens":[0-9]+/, with: #""cached_tokens":0"#)
+    }
+}
+
+/// What an agent gets of a recorded reply.
+func restored(_ sample: WireSample, _ reply: any DialectReply) -> String {
+    let bytes =
+        sample.response.isEventStream
+        ? StreamDriver.run(reply, sample.response.body).output : readWhole(reply, sample.response.body).output
+    return String(decoding: bytes, as: UTF8.self)
+}
+
+/// What is captured of a recorded reply.
+func captured(_ sample: WireSample, _ reply: any DialectReply) -> Capture {
+    sample.response.isEventStream
+        ? StreamDriver.run(reply, sample.response.body).reply.captured()
+        : readWhole(reply, sample.response.body).reply.captured()
+}
+
+/// A capture with everything that is in it spelled out, to compare two.
+func spelled(_ capture: Capture) -> [String] {
+    var lines = [capture.responseText, "\(capture.level)", "\(capture.isComplete)"] + capture.problems
+    for field in [capture.promptTokenIDs, capture.usage, capture.model, capture.responseID] {
+        lines.append(field.text ?? "-")
+    }
+    for choice in capture.choices {
+        lines.append("\(choice.index) \(choice.finishReason.text ?? "-")")
+        lines += [choice.tokensText, choice.idsText, choice.valuesText]
+        lines.append(choice.logprobs.map { String(decoding: $0.rope.bytes, as: UTF8.self) } ?? "-")
+    }
+    return lines
+}

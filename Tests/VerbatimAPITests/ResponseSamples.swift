@@ -1,0 +1,85 @@
+import Foundation
+import TestSupport
+import Testing
+import VerbatimAPI
+
+/// A request to `/responses` with these fields, prepared.
+func prepareResponse(
+    _ body: String, profile: EngineProfile = .vllm, allowance: Allowance = Allowance(),
+    _ change: (inout RequestPolicy) -> Void = { _ in }
+) throws -> PreparedRequest {
+    var policy = RequestPolicy()
+    change(&policy)
+    return try Dialect.responses.request(body: Array(body.utf8))
+        .prepared(policy: policy, profile: profile, allowance: allowance)
+}
+
+/// The reply to a plain request into which everything was injected.
+func injectedResponse(
+    _ profile: EngineProfile = .vllm, _ change: (inout RequestPolicy) -> Void = { _ in }
+) throws -> any DialectReply {
+    try prepareResponse(#"{"model":"m","stream":true}"#, profile: profile, change).reply
+}
+
+/// The reply to a request into which nothing was injected.
+func untouchedResponse() throws -> any DialectReply { try injectedResponse { $0.goal = .text } }
+
+/// A stream of events as they are sent to `/responses`: with their type as a name, and no `[DONE]`.
+func responseStream(_ events: [String]) -> String {
+    events.map { event in
+        let type = event.matches(of: /"type":"((?:response\.[a-z_.]+|error))"/).last.map { $0.1 } ?? "message"
+        return "event: \(type)\ndata: \(event)\n\n"
+    }.joined()
+}
+
+extension EngineProfile {
+    /// OpenAI as its documentation has it: `[]` for log-probabilities that are off, 0 for no alternatives.
+    static let documentedOpenAI: EngineProfile = {
+        var profile = EngineProfile.openAI
+        profile.logprobsOffForms[.responses] = .emptyArray
+        profile.unsetTopLogprobs = "0"
+        return profile
+    }()
+}
+
+/// The recorded responses and what they were asked for.
+extension WireSample {
+    /// Every response, plain or with token data, in all four sets.
+    static let responses = all.filter { $0.request.path == "/v1/responses" }
+    static let answeredResponses = responses.filter { $0.response.status == 200 }
+    static let responseStreams = answeredResponses.filter(\.response.isEventStream)
+
+    var asksIncludedLogprobs: Bool { responseRequest.contains("message.output_text.logprobs") }
+
+    private var responseRequest: String { String(decoding: request.body, as: UTF8.self) }
+
+    /// The reader of this reply for an agent that did not ask for token data, everything that the recorder asked for
+    /// having been injected.
+    func injectedResponse(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any DialectReply {
+        let plain = responseRequest.replacing(/, "include": \[[^\]]*\], "top_logprobs": \d+/, with: "")
+        var allowance = Allowance()
+        allowance.logprobs = asksIncludedLogprobs
+        let prepared = try prepareResponse(plain, profile: profile ?? self.profile, allowance: allowance) {
+            $0.detail = detail
+        }
+        if asksIncludedLogprobs && isVLLM { #expect(prepared.injection.topLogprobs == 5) }
+        return prepared.reply
+    }
+
+    /// The reader of this reply for an agent that asked for the very same.
+    func ownResponse(goal: CaptureGoal = .tokens) throws -> any DialectReply {
+        try prepareResponse(responseRequest, profile: profile) { $0.goal = goal }.reply
+    }
+
+    /// The reply with what differs from one answer to the next replaced: ids, times, texts, the cut of a text into
+    /// deltas, the numbers of the events.
+    static func comparableResponse(_ text: String) -> String {
+        let text =
+            text.replacing(/"(id|item_id|call_id)":"[^"]*"/) { #""\#($0.1)":"…""# }
+            .replacing(/"(text|delta|arguments)":"(?:[^"\\]|\\.)*"/) { #""\#($0.1)":"…""# }
+            .replacing(/"(created_at|completed_at|sequence_number|cached_tokens)":[0-9]+/) { #""\#($0.1)":0"# }
+        var events: [String] = []
+        for event in text.components(separatedBy: "\n\n") where event != events.last { events.append(event) }
+        return events.joined(separator: "\n\n")
+    }
+}

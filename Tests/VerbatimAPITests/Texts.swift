@@ -1,0 +1,63 @@
+import Foundation
+import VerbatimJSON
+import Testing
+import VerbatimAPI
+
+/// A request with these fields, prepared.
+func prepare(
+    _ body: String, dialect: Dialect = .chatCompletions, profile: EngineProfile = .vllm,
+    allowance: Allowance = Allowance(),
+    _ change: (inout RequestPolicy) -> Void = { _ in }
+) throws -> PreparedRequest {
+    var policy = RequestPolicy()
+    change(&policy)
+    return try dialect.request(body: Array(body.utf8))
+        .prepared(policy: policy, profile: profile, allowance: allowance)
+}
+
+/// The reply to a plain request into which everything was injected.
+func injectedReply(
+    _ profile: EngineProfile = .vllm, _ change: (inout RequestPolicy) -> Void = { _ in }
+) throws -> any DialectReply {
+    try prepare(#"{"model":"m","stream":true}"#, profile: profile, change).reply
+}
+
+/// The reply to a request into which nothing was injected.
+func untouchedReply() throws -> any DialectReply { try injectedReply { $0.goal = .text } }
+
+/// What Foundation makes of a JSON text.
+func decoded(_ text: [UInt8]) throws -> NSObject {
+    let object = try JSONSerialization.jsonObject(with: Data(text), options: .fragmentsAllowed)
+    return try #require(object as? NSObject)
+}
+
+func decoded(_ text: String) throws -> NSObject { try decoded(Array(text.utf8)) }
+
+extension PreparedRequest {
+    var bodyText: String { String(decoding: body, as: UTF8.self) }
+
+    /// `name=value` for each field, `-` standing for one that was absent.
+    var clientFieldTexts: [String] {
+        clientFields.map { "\($0.name)=\($0.value.map { String(decoding: $0, as: UTF8.self) } ?? "-")" }
+    }
+}
+
+extension Capture {
+    var responseText: String { String(decoding: response.bytes, as: UTF8.self) }
+}
+
+extension [UInt8]? {
+    var text: String? { map { String(decoding: $0, as: UTF8.self) } }
+}
+
+extension Capture.Choice {
+    var tokensText: String { String(decoding: tokens.rope.bytes, as: UTF8.self) }
+    var idsText: String { String(decoding: tokenIDs.rope.bytes, as: UTF8.self) }
+    var valuesText: String { String(decoding: logprobValues.rope.bytes, as: UTF8.self) }
+
+    /// Whether the lists that speak of the same tokens have the same length or are empty.
+    var isAligned: Bool {
+        let counts = Set([tokens.count, tokenIDs.count, logprobValues.count])
+        return counts.subtracting([0]).count <= 1
+    }
+}

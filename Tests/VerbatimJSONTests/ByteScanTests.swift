@@ -1,0 +1,97 @@
+import TestSupport
+import Testing
+
+@testable import VerbatimJSON
+
+@Suite("Looking for what ends a stretch of a string") struct ByteScanTests {
+    private static func naive(_ text: [UInt8], from start: Int, stopAtNonASCII: Bool) -> Int {
+        text.indices.first { index in
+            guard index >= start else { return false }
+            let byte = text[index]
+            return byte < 0x20 || byte == 0x22 || byte == 0x5C || (stopAtNonASCII && byte >= 0x80)
+        } ?? text.count
+    }
+
+    private static func check(_ text: [UInt8], from start: Int, stopAtNonASCII: Bool) -> Bool {
+        var seen: UInt64 = 0
+        let found = text.withUnsafeBufferPointer {
+            nextStringBreak(in: $0, from: start, stopAtNonASCII: stopAtNonASCII, seen: &seen)
+        }
+        return found == naive(text, from: start, stopAtNonASCII: stopAtNonASCII)
+            && isASCII(seen: seen) == text[start..<found].allSatisfy { $0 < 0x80 }
+    }
+
+    /// Words and blocks begin anywhere, and end anywhere in front of the text's end.
+    @Test(arguments: UInt8.min...UInt8.max)
+    func eachByteAtEachPlace(byte: UInt8) {
+        for length in [1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 100] {
+            var text = [UInt8](repeating: UInt8(ascii: "a"), count: length)
+            for place in 0..<length {
+                text[place] = byte
+                for start in stride(from: 0, through: min(length, 9), by: 3) {
+                    for stops in [false, true] {
+                        var seen: UInt64 = 0
+                        let found = text.withUnsafeBufferPointer {
+                            nextStringBreak(in: $0, from: start, stopAtNonASCII: stops, seen: &seen)
+                        }
+                        let isBreak = byte < 0x20 || byte == 0x22 || byte == 0x5C || (stops && byte >= 0x80)
+                        let expected = isBreak && place >= start ? place : length
+                        let isASCIIExpected = isBreak || byte < 0x80 || place < start
+                        if found != expected || isASCII(seen: seen) != isASCIIExpected {
+                            Issue.record("at \(place) of \(length), from \(start), \(stops)")
+                        }
+                    }
+                }
+                text[place] = UInt8(ascii: "a")
+            }
+        }
+    }
+
+    @Test func nothingToLookThrough() {
+        let text: [UInt8] = []
+        for stops in [false, true] { #expect(nextStringBreak(in: text.span, from: 0, stopAtNonASCII: stops) == 0) }
+    }
+
+    /// Whoever passes over what follows a backslash may come to stand behind the end.
+    @Test func behindTheEnd() {
+        let text = [UInt8](repeating: UInt8(ascii: "a"), count: 3)
+        for stops in [false, true] { #expect(nextStringBreak(in: text.span, from: 4, stopAtNonASCII: stops) >= 3) }
+    }
+
+    @Test func anyBytes() {
+        var random = SeededGenerator(seed: 1)
+        for _ in 0..<4_000 {
+            // From text of which all needs a look to text of which nearly nothing does.
+            let rarity = UInt64.random(in: 1...200, using: &random)
+            let text = (0..<Int.random(in: 0...200, using: &random)).map { _ in
+                UInt64.random(in: 0..<rarity, using: &random) == 0
+                    ? UInt8.random(in: .min ... .max, using: &random) : UInt8.random(in: 0x23...0x5B, using: &random)
+            }
+            let start = Int.random(in: 0...text.count, using: &random)
+            for stops in [false, true] where !Self.check(text, from: start, stopAtNonASCII: stops) {
+                Issue.record("\(text) from \(start), \(stops)")
+            }
+        }
+    }
+
+    /// What stands behind the first of two, or in front of the start, tells nothing.
+    @Test func twoOfThem() {
+        let bytes: [UInt8] = [0x1F, 0x22, 0x5C, 0x80, 0xC3]
+        for first in bytes {
+            for second in bytes {
+                for place in 0..<80 {
+                    for distance in 1...40 {
+                        var text = [UInt8](repeating: UInt8(ascii: "b"), count: 120)
+                        text[place] = first
+                        text[place + distance] = second
+                        for start in [0, place + 1] {
+                            for stops in [false, true] where !Self.check(text, from: start, stopAtNonASCII: stops) {
+                                Issue.record("\(first) at \(place), \(second) \(distance) on, from \(start), \(stops)")
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+import VerbatimJSON
+import Testing
+
+@Suite("Text within text")
+struct TextSearchTests {
+    @Test(
+        "is found where the standard library finds it",
+        arguments: ["", "a", "ab", "aab", "abab", "b€", "€", "://", "ba"])
+    func findsTheFirst(sought: String) {
+        for text in ["", "a", "ab", "aaab", "ababab", "xb€b€", "€", "http://a://b", "bbba"] {
+            let expected = text.firstRange(of: sought)
+            #expect(text.firstRange(ofText: sought) == expected, "\(sought) in \(text)")
+            #expect(text.contains(text: sought) == (expected != nil), "\(sought) in \(text)")
+        }
+    }
+
+    @Test("is found in what is left of a text")
+    func findsInSubstrings() {
+        let text = "ab-ab-ab"
+        let rest = text.dropFirst(1)
+        #expect(rest.firstRange(ofText: "ab").map { text.distance(from: text.startIndex, to: $0.lowerBound) } == 3)
+        #expect(text.prefix(7).dropFirst(4).firstRange(ofText: "ab") == nil)
+    }
+
+    @Test("is found byte for byte, whatever it looks like together with its neighbours")
+    func findsBytes() {
+        #expect("e\u{301}x".contains(text: "e"))
+        #expect(!"\u{E9}".contains(text: "e\u{301}"))
+    }
+
+    @Test("is replaced everywhere")
+    func replaces() {
+        #expect("a\\'b\\'".replacing(text: "\\'", with: "'") == "a'b'")
+        #expect("aaa".replacing(text: "aa", with: "b") == "ba")
+        #expect("abc".replacing(text: "x", with: "y") == "abc")
+        #expect("abc".replacing(text: "", with: "y") == "abc")
+        #expect("abc".replacing(text: "abc", with: "") == "")
+    }
+}

@@ -1,0 +1,132 @@
+import VerbatimTesting
+import TestSupport
+import Testing
+import Verbatim
+
+/// §6: an agent that reads slowly or stops is felt by the engine, and nothing is lost.
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct BackPressureTests {
+    /// Far more than all sockets between the engine and the agent hold: kernels grow the receive buffer of a
+    /// connection that is read fast, up to 32 MiB where tests have run.
+    private static let eventSize = 512 << 10
+    private static let eventCount = 320
+    private static let mostBuffered = 80 << 20
+
+    private static let filler = [UInt8](repeating: UInt8(ascii: "x"), count: eventSize - 12) + [10, 10]
+
+    /// One event, as long as all others, with its number.
+    private static func event(_ number: Int) -> [UInt8] {
+        Array("data: \(1000 + number)".utf8) + filler
+    }
+
+    private static let last = Array("data: [DONE]\n\n".utf8)
+
+    private static func script(_ sent: Monitor<Int>, length: Bool) -> MockEngine.Script {
+        { exchange in
+            let total = eventSize * eventCount + last.count
+            try await exchange.send(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                    + (length ? "Content-Length: \(total)\r\n\r\n" : "Connection: close\r\n\r\n"))
+            for number in 0..<eventCount {
+                try await exchange.send(event(number))
+                sent.update { $0 += 1 }
+            }
+            try await exchange.send(last)
+            if !length { await exchange.close() }
+        }
+    }
+
+    /// Waits until the engine's sending has stalled: no more is taken while time passes.
+    private func waitForStall(_ sent: Monitor<Int>) async throws -> Int {
+        await sent.wait { $0 > 0 }
+        var before = 0
+        while sent.state != before {
+            before = sent.state
+            try await Task.sleep(for: .milliseconds(400))
+        }
+        return before
+    }
+
+    @Test(arguments: [Chat.path, "/v1/events"])
+    func anAgentThatStopsStopsTheEngine(path: String) async throws {
+        let sent = Monitor(0)
+        try await withProxy(
+            {
+                $0.capture = .text
+                $0.maxReplySize = 1 << 30
+            }, script: Self.script(sent, length: true)
+        ) { proxy in
+            let agent = try await proxy.connect(receiveBuffer: 1 << 20)
+            try await agent.stopReading()
+            try await agent.send(requestBytes("POST", path: path, body: Array(Chat.stream.utf8)))
+            let accepted = try await waitForStall(sent) * Self.eventSize
+            print("\(path): \(accepted >> 20) MiB of \((Self.eventSize * Self.eventCount) >> 20) were taken")
+            #expect(accepted < Self.mostBuffered)
+            // Meanwhile others are served.
+            #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
+
+            try await agent.resumeReading()
+            let head = try await agent.read(until: "\r\n\r\n")
+            #expect(String(decoding: head, as: UTF8.self).hasPrefix("HTTP/1.1 200 OK\r\n"))
+            for number in 0..<Self.eventCount {
+                let event = try await agent.read(count: Self.eventSize)
+                try #require(event.starts(with: "data: \(1000 + number)x".utf8) && event.suffix(2) == [10, 10])
+            }
+            #expect(try await agent.read(count: Self.last.count) == Self.last)
+            let records = try await proxy.finalRecords()
+            #expect(records.map(\.outcome) == (path == Chat.path ? ["completed"] : []))
+        }
+    }
+
+    /// An agent that leaves while it is waited for.
+    @Test(arguments: FaultAgentGoneTests.Leaving.allCases, [Chat.path, "/v1/events"])
+    func anAgentThatLeavesWhilePaused(how: FaultAgentGoneTests.Leaving, path: String) async throws {
+        let sent = Monitor(0)
+        let closed = Monitor(ContinuousClock.Instant?.none)
+        try await withProxy(
+            {
+                $0.capture = .text
+                $0.maxReplySize = 1 << 30
+            },
+            script: { exchange in
+                try? await Self.script(sent, length: false)(exchange)
+                let instant = await exchange.peerClosed()
+                closed.update { $0 = instant }
+            }
+        ) { proxy in
+            let agent = try await proxy.connect(receiveBuffer: 1 << 20)
+            try await agent.stopReading()
+            try await agent.send(requestBytes("POST", path: path, body: Array(Chat.stream.utf8)))
+            _ = try await waitForStall(sent)
+            let start = ContinuousClock.now
+            await how.perform(on: agent)
+            await closed.wait { $0 != nil }
+            let delay = try #require(closed.state) - start
+            print("agent \(how) while paused: engine's connection closed after \(delay)")
+            #expect(delay < .seconds(30))
+            let records = try await proxy.finalRecords()
+            #expect(records.map(\.outcome) == (path == Chat.path ? ["client_disconnected"] : []))
+        }
+    }
+
+    /// An engine that does not read an upload stops the agent's sending.
+    @Test func anEngineThatDoesNotReadStopsTheAgent() async throws {
+        let silent = try await SilentPort(reads: false)
+        try await withProxy({ $0.upstreamURL = "http://127.0.0.1:\(silent.port)" }, script: { _ in }) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: \(256 << 20)\r\n\r\n")
+            let sent = Monitor(0)
+            let upload = Task {
+                for _ in 0..<256 {
+                    try await agent.send(Array(repeating: 120, count: 1 << 20))
+                    sent.update { $0 += 1 }
+                }
+            }
+            let accepted = try await waitForStall(sent)
+            print("upload: \(accepted) MiB were taken")
+            #expect(accepted < Self.mostBuffered >> 20)
+            await agent.reset()
+            _ = await upload.result
+        }
+        await silent.stop()
+    }
+}

@@ -1,0 +1,131 @@
+import VerbatimTesting
+import VerbatimProxy
+import TestSupport
+import Testing
+import VerbatimAPI
+
+/// What the agent gets through the proxy is what the engine would have sent it.
+@Suite(.onOwnThreads, .timeLimit(.minutes(5))) struct DifferentialTests {
+    struct Setting: Sendable, CustomStringConvertible {
+        let flavour: ScriptedChat.Flavour
+        let isExplicit: Bool
+        let goal: CaptureGoal
+
+        var profile: EngineProfile? {
+            switch (isExplicit, flavour) {
+            case (false, _): nil
+            case (true, .vllm): .vllm
+            case (true, .llamacpp): .llamaCpp
+            case (true, .openai): .openAI
+            }
+        }
+
+        var description: String { "\(flavour) \(isExplicit ? "explicit" : "auto") \(goal)" }
+    }
+
+    static let settings = ScriptedChat.Flavour.allCases.flatMap { flavour in
+        [false, true].flatMap { isExplicit in
+            CaptureGoal.allCases.map { Setting(flavour: flavour, isExplicit: isExplicit, goal: $0) }
+        }.filter { !$0.isExplicit || $0.goal != .off }
+    }
+
+    static let requests: [CaptureRequest] = {
+        var requests: [CaptureRequest] = []
+        for bits in 0..<64 {
+            func bit(_ place: Int) -> Bool { bits >> place & 1 == 1 }
+            let request = CaptureRequest(
+                stream: bit(0), tools: bit(1), usage: bit(2), n: bit(3) ? 2 : 1, asksLogprobs: bit(4), asksIDs: bit(5))
+            // Usage cannot be asked for where nothing is streamed.
+            if request.stream || !request.usage { requests.append(request) }
+        }
+        return requests
+    }()
+
+    @Test(arguments: settings) func bytesAreThoseOfTheEngine(setting: Setting) async throws {
+        let engine = try await MockEngine.start(script: CaptureScript.chat(setting.flavour).serve)
+        for request in Self.requests {
+            let direct = try await post(
+                port: engine.port, path: CaptureProxy.path, headers: CaptureProxy.headers, body: request.body)
+            try await CaptureProxy.run(to: engine) { settings in
+                settings.engine = setting.profile
+                settings.policy.goal = setting.goal
+                settings.policy.topLogprobs = 1
+            } _: { proxy in
+                // The first of them meets an engine nobody knows, the others one that has given its verdict, if it has
+                // been asked for one.
+                let rounds = setting.goal == .tokens || setting.goal == .logprobs ? 3 : 1
+                let agent = try await RawAgent.connect(port: proxy.server.port)
+                for round in 1...rounds {
+                    try await agent.send(
+                        requestBytes(
+                            "POST", path: CaptureProxy.path, headers: CaptureProxy.headers,
+                            body: Array(request.body.utf8)))
+                    let proxied = try await agent.readResponse()
+                    expectSame(
+                        proxied, direct, inChunks: setting.goal != .off, "\(setting), round \(round): \(request)")
+                }
+                await agent.close()
+                if setting.goal != .off { try checkRecords(proxy, rounds, direct, request, setting) }
+            }
+        }
+        await engine.stop()
+    }
+
+    /// The turns have been recorded, alike.
+    private func checkRecords(
+        _ proxy: CaptureProxy, _ count: Int, _ direct: RawResponse, _ request: CaptureRequest, _ setting: Setting
+    ) throws {
+        let records = try proxy.records()
+        let comment: Comment = "\(setting): \(request)"
+        try #require(records.count == count, comment)
+        for (index, record) in records.enumerated() {
+            #expect(record["turn"] == String(index + 1))
+            #expect(record["status"] == String(direct.status), comment)
+            #expect(record["outcome"] == (direct.status == 200 ? #""completed""# : #""upstream_error""#), comment)
+            for field in ["completion_tokens", "completion_token_ids", "per_token_logps", "choices", "response"] {
+                #expect(record[field] == records[0][field], comment)
+            }
+        }
+    }
+
+    /// A small conversation with everything the agent may have asked for, with pauses: the very events, each at once.
+    @Test(arguments: ScriptedChat.Flavour.allCases) func slowStreamsTooArriveEventByEvent(
+        flavour: ScriptedChat.Flavour
+    ) async throws {
+        var chat = CaptureScript.chat(flavour)
+        chat.pacing = .milliseconds(2)
+        try await CaptureProxy.run(chat.serve) { proxy in
+            let body = CaptureRequest(stream: true, usage: true).body
+            let direct = try await proxy.askDirectly(body)
+            for _ in 1...2 { expectSame(try await proxy.ask(body), direct, inChunks: true, "\(flavour)") }
+        }
+    }
+}
+
+/// Expects two replies to differ in their framing at most.
+func expectSame(
+    _ proxied: RawResponse, _ direct: RawResponse, inChunks: Bool, _ comment: Comment,
+    sourceLocation: SourceLocation = #_sourceLocation
+) {
+    func headers(_ response: RawResponse) -> [String] {
+        let framing = ["content-length", "transfer-encoding", "connection", "keep-alive"]
+        return response.headers.filter { !framing.contains($0.0.lowercased()) }.map { "\($0.0): \($0.1)" }
+    }
+    #expect(proxied.complete && direct.complete, comment, sourceLocation: sourceLocation)
+    #expect(proxied.status == direct.status, comment, sourceLocation: sourceLocation)
+    #expect(proxied.reason == direct.reason, comment, sourceLocation: sourceLocation)
+    #expect(headers(proxied) == headers(direct), comment, sourceLocation: sourceLocation)
+    if proxied.body != direct.body {
+        let place = zip(proxied.body, direct.body).enumerated().first { $0.1.0 != $0.1.1 }?.offset ?? 0
+        let excerpts = [proxied, direct].map {
+            String(decoding: $0.body.dropFirst(max(0, place - 60)).prefix(300), as: UTF8.self)
+        }
+        Issue.record(
+            "\(comment): bodies differ at \(place): proxied …\(excerpts[0])… direct …\(excerpts[1])…",
+            sourceLocation: sourceLocation)
+    }
+    if inChunks {
+        let texts = [proxied, direct].map { $0.chunks.map { String(decoding: $0, as: UTF8.self) } }
+        #expect(texts[0] == texts[1], comment, sourceLocation: sourceLocation)
+    }
+}

@@ -1,0 +1,156 @@
+import Foundation
+import VerbatimTesting
+import NIOHTTP1
+import TestSupport
+import Testing
+import Verbatim
+
+@testable import VerbatimProxy
+
+/// Errors of the proxy's own have the form that the agent's API gives to errors.
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct ErrorFormTests {
+    static let replies: [(ErrorReply, status: UInt, anthropicType: String)] = [
+        (.badRequest("no \"JSON\"\n"), 400, "invalid_request_error"),
+        (.bodyTooLarge(limit: 7), 413, "request_too_large"),
+        (.badGateway("gone"), 502, "api_error"), (.gatewayTimeout("slow"), 504, "timeout_error"),
+        (.traceUnavailable("disk full"), 503, "overloaded_error"), (.shuttingDown, 503, "overloaded_error"),
+        (.tooManyConnections, 503, "overloaded_error"), (.overloaded, 503, "overloaded_error"),
+        (.headTooLarge(limit: 7, count: 9), 431, "request_too_large"), (.requestTimeout("slow"), 408, "timeout_error"),
+        (.routeNotAllowed, 403, "permission_error"), (.notImplemented("TRACE"), 501, "invalid_request_error"),
+        (.expectationFailed, 417, "invalid_request_error"),
+    ]
+
+    @Test func eachErrorHasBothForms() throws {
+        for (reply, status, type) in Self.replies {
+            #expect(reply.status.code == status)
+            #expect(
+                try AnthropicError(reply.body(in: .anthropic)) == AnthropicError(type: type, message: reply.message))
+            #expect(try OpenAIError(reply.body(in: .openAI)).message == reply.message)
+            #expect(try OpenAIError(reply.body(in: .openAI)).code == reply.code)
+        }
+        #expect(
+            String(decoding: ErrorReply.badGateway("\"x\"").body(in: .anthropic), as: UTF8.self)
+                == #"{"type":"error","error":{"type":"api_error","message":"\"x\""}}"#)
+    }
+
+    @Test(arguments: [
+        ("/v1/messages", true), ("/v1/messages/count_tokens", true), ("/v1/messages?beta=true", true),
+        ("/messages", true), ("/messages/", true), ("/sessions/a/v1/messages", true), ("http://x/v1/messages", true),
+        ("/v1/messagesx", false), ("/v1/chat/completions", false), ("/v1/message", false), ("/v2/messages", false),
+        ("/", false), ("/v1/threads/t/messages", false), ("/sessions/a/messages", false),
+        ("/v1/chat?/v1/messages", false),
+        // What a terminal shows as one character are two.
+        ("/v1/messages?\u{301}", true), ("http://engine/\u{301}/messages", false),
+    ])
+    func thePathTellsWhich(target: String, isAnthropic: Bool) throws {
+        let request = try #require(AgentRequest(.init(version: .http1_1, method: .POST, uri: target)))
+        #expect(request.isAnthropic == isAnthropic)
+        #expect(request.outputRequest.errorForm == (isAnthropic ? .anthropic : .openAI))
+    }
+
+    /// On a captured route the agent gets the form of its API; the record keeps its own.
+    @Test(arguments: [
+        (CapturedTurnDriver.Event.unreachable, 502, "api_error"), (.connectTimeout, 504, "timeout_error"),
+        (.disconnect, 502, "api_error"), (.timeout, 504, "timeout_error"), (.shutdown, 503, "overloaded_error"),
+    ])
+    func capturedTurns(event: CapturedTurnDriver.Event, status: Int, type: String) throws {
+        var driver = try CapturedTurnDriver(agent: ReplyOutput.Request(errorForm: .anthropic))
+        driver.sendAttempt()
+        #expect(driver.on(event).hasPrefix("record"))
+        #expect(try driver.record?.string("response", "upstream_error", "code")?.isEmpty == false)
+        #expect(driver.on(.kept) == "finish")
+        let sent = driver.takeSent()
+        #expect(sent.hasPrefix("HTTP/1.1 \(status) "))
+        #expect(try AnthropicError(sentIn: sent).type == type)
+    }
+
+    @Test func aCapturedTurnThatCannotBeRecorded() throws {
+        var driver = try CapturedTurnDriver(agent: ReplyOutput.Request(errorForm: .anthropic))
+        driver.sendAttempt()
+        #expect(driver.on(.unreachable) == "record")
+        #expect(driver.on(.notKept) == "finish")
+        let sent = driver.takeSent()
+        #expect(sent.hasPrefix("HTTP/1.1 503 "))
+        #expect(try AnthropicError(sentIn: sent).type == "overloaded_error")
+    }
+
+    // MARK: Over sockets
+
+    @Test func anEngineThatIsNotThere() async throws {
+        try await withProxy({ $0.upstreamURL = "http://127.0.0.1:1" }, script: Chat.engine.serve) { proxy in
+            for path in ["/v1/messages?beta=true", "/v1/messages/count_tokens", "/sessions/a/v1/messages"] {
+                let response = try await post(port: proxy.port, path: path, body: "{}")
+                #expect(response.status == 502 && response.header("Content-Type") == "application/json")
+                #expect(try AnthropicError(response.body).type == "api_error")
+            }
+            let other = try await post(port: proxy.port, path: "/v1/embeddings", body: "{}")
+            #expect(try OpenAIError(other.body).type == "upstream_error")
+        }
+    }
+
+    @Test func anEngineThatDoesNotAnswer() async throws {
+        let hole = try UnansweringPort()
+        try await withProxy(
+            {
+                $0.upstreamURL = hole.url
+                $0.connectTimeout = .milliseconds(300)
+            }, script: Chat.engine.serve
+        ) { proxy in
+            let response = try await post(port: proxy.port, path: "/v1/messages", body: "{}")
+            #expect(response.status == 504)
+            #expect(try AnthropicError(response.body).type == "timeout_error")
+        }
+    }
+
+    @Test func aSessionThatIsNone() async throws {
+        try await withProxy(script: Chat.engine.serve) { proxy in
+            let response = try await post(port: proxy.port, path: "/sessions/a%20b/v1/messages", body: "{}")
+            #expect(response.status == 400)
+            let error = try AnthropicError(response.body)
+            #expect(error.type == "invalid_request_error" && error.message.contains("session id"))
+        }
+    }
+
+    @Test func anAgentThatIsCutOff() async throws {
+        try await withProxy(
+            { $0.shutdownGrace = .milliseconds(200) }, script: { await $0.peerClosed() }
+        ) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send(requestBytes("POST", path: "/v1/messages", body: Array("{}".utf8)))
+            await proxy.engine.waitForRequests(1)
+            async let stopped: Void = proxy.stop()
+            let response = try await agent.readResponse()
+            #expect(response.status == 503)
+            #expect(try AnthropicError(response.body).type == "overloaded_error")
+            await stopped
+        }
+    }
+}
+
+/// An error reply in Anthropic's form.
+struct AnthropicError: Decodable, Equatable {
+    private struct Body: Decodable {
+        let type: String
+        let error: AnthropicError
+    }
+
+    let type: String
+    let message: String
+
+    init(type: String, message: String) {
+        self.type = type
+        self.message = message
+    }
+
+    init(_ body: [UInt8]) throws {
+        let body = try JSONDecoder().decode(Body.self, from: Data(body))
+        try #require(body.type == "error")
+        self = body.error
+    }
+
+    /// - Parameter reply: A whole reply as it went over the wire.
+    init(sentIn reply: String) throws {
+        let end = try #require(reply.range(of: "\r\n\r\n"))
+        try self.init(Array(reply[end.upperBound...].utf8))
+    }
+}

@@ -1,0 +1,96 @@
+import VerbatimTesting
+import NIOCore
+import NIOHTTP1
+import TestSupport
+import Testing
+import Verbatim
+import VerbatimAPI
+
+@testable import VerbatimProxy
+
+/// What RFC 9110 asks of an intermediary, beyond what the HTTP surface suites show.
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct IntermediaryTests {
+    /// §7.6.2: OPTIONS goes so many hops. TRACE goes none: it would show the agent the engine's key.
+    @Test func maxForwards() async throws {
+        try await withProxy(script: { exchange in
+            try await exchange.respond(body: exchange.request.header("Max-Forwards") ?? "none")
+        }) { proxy in
+            let agent = try await proxy.connect()
+            for (method, sent, expected) in [
+                ("OPTIONS", "3", "2"), ("OPTIONS", "1", "0"), ("GET", "3", "3"), ("OPTIONS", "x", "x"),
+            ] {
+                try await agent.send(requestBytes(method, path: "/x", headers: [("Max-Forwards", sent)]))
+                #expect(try await agent.readResponse().bodyText == expected)
+            }
+            try await agent.send(requestBytes("OPTIONS", path: "*", headers: [("Max-Forwards", "0")]))
+            let last = try await agent.readResponse()
+            #expect(last.status == 200 && last.bodyText == "{}")
+            #expect(proxy.engine.requests.count == 4)
+            try await agent.send(requestBytes("TRACE", path: "/x", headers: [("Max-Forwards", "1")]))
+            let trace = try await agent.readResponse()
+            let error = try OpenAIError(trace.body)
+            #expect(trace.status == 501 && error.code == "not_implemented")
+        }
+    }
+
+    /// It is transparent: nothing says that it is there.
+    @Test func nothingIsAdded() async throws {
+        try await withProxy(script: { try await $0.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") }) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send(requestBytes("GET", path: "/x", headers: [("Via", "1.1 a"), ("Date", "then")]))
+            let response = try await agent.readResponse()
+            #expect(response.headers.map(\.0) == ["Content-Length"])
+            let request = try #require(proxy.engine.requests.only)
+            #expect(request.headers.map(\.name) == ["Host", "Via", "Date"])
+            #expect(request.header("Via") == "1.1 a")
+        }
+    }
+
+    /// An HTTP/1.0 request's expectation is to be ignored, and an interim reply is none of its protocol.
+    @Test func anOldAgentExpectsNothing() async throws {
+        try await withProxy(script: { try await $0.respond(body: $0.request.body) }) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send("POST /x HTTP/1.0\r\nExpect: 100-continue, y\r\nContent-Length: 2\r\n\r\nab")
+            let response = try await agent.readResponse()
+            #expect(response.status == 200 && response.bodyText == "ab")
+            #expect(proxy.engine.requests.first?.header("Expect") == nil)
+        }
+    }
+
+    /// Whatever the parser lets through, a request is framed in one way.
+    @Test func chunksHaveNoLength() {
+        let headers: HTTPHeaders = ["Transfer-Encoding": "chunked", "Content-Length": "5", "X-A": "b"]
+        let sent = HeaderRules.forEngine(
+            headers, authority: "e", apiKey: nil, isAnthropic: false, acceptsIdentityOnly: false, bodyLength: nil)
+        #expect(sent.map(\.name) == ["X-A", "Host"])
+        let whole = HeaderRules.forEngine(
+            headers, authority: "e", apiKey: nil, isAnthropic: false, acceptsIdentityOnly: false, bodyLength: 7)
+        #expect(whole["Content-Length"] == ["7"] && !whole.contains(name: "Transfer-Encoding"))
+    }
+
+    /// The verdicts on models that an agent makes up do not grow without bound, and push out the oldest only.
+    @Test func verdictsAreBounded() {
+        let knowledge = EngineKnowledge(fixed: nil, host: "x", verdictLifetime: .hours(1)) { _, _ in }
+        func circumstances(_ model: String) -> EngineKnowledge.Circumstances {
+            EngineKnowledge.Circumstances(
+                dialect: .chatCompletions, model: model, isStream: false, hasTools: false, effort: "")
+        }
+        var allowance = Allowance()
+        allowance.tokenIDs = false
+        let start = NIODeadline.uptimeNanoseconds(0)
+        for index in 0...EngineKnowledge.capacity {
+            let now = start + .seconds(Int64(index))
+            knowledge.settle(allowance, taking: Injection(), for: circumstances("m\(index)"), at: now)
+            knowledge.note(isSatisfied: false, for: circumstances("m\(index)"), at: now)
+            knowledge.note(isSatisfied: false, for: circumstances("m\(index)"), at: now)
+        }
+        let now = start
+        #expect(knowledge.verdict(for: circumstances("m0"), at: now) == nil)
+        #expect(!knowledge.isHopeless(circumstances("m0"), at: now))
+        for index in [1, EngineKnowledge.capacity] {
+            #expect(knowledge.verdict(for: circumstances("m\(index)"), at: now) != nil)
+            #expect(knowledge.isHopeless(circumstances("m\(index)"), at: now))
+        }
+        #expect(EngineKnowledge.Circumstances.key(ofModel: String(repeating: "m", count: 1 << 20)).count == 256)
+    }
+}

@@ -1,0 +1,265 @@
+import VerbatimTesting
+import TestSupport
+import Testing
+import Verbatim
+
+/// Requests that arrive while one is being answered wait for their turn, and the agent is not read without end.
+@Suite(.onOwnThreads, .timeLimit(.minutes(5))) struct PipeliningTests {
+    /// What the engine has seen of the requests, which carry numbers.
+    private struct Seen {
+        var begun: [Int] = []
+        var ended = 0
+        /// Requests that came before the one in front of them was answered.
+        var early: [Int] = []
+    }
+
+    private static let filler = String(repeating: "x", count: 300_000)
+
+    private static func request(_ number: Int, to path: String, large: Bool) -> [UInt8] {
+        let content = large ? filler : ""
+        return requestBytes(
+            "POST", path: path, headers: [("X-Number", "\(number)")],
+            body: Array(#"{"model":"m","messages":[{"role":"user","content":"\#(number) \#(content)"}]}"#.utf8))
+    }
+
+    /// Notes the request, waits for `gate` with the first, and answers with its number.
+    private static func script(_ seen: Monitor<Seen>, gate: Monitor<Bool>) -> MockEngine.Script {
+        { exchange in
+            let number = exchange.request.header("X-Number").flatMap { Int($0) } ?? -1
+            seen.update { seen in
+                if seen.ended < seen.begun.count { seen.early.append(number) }
+                seen.begun.append(number)
+            }
+            if number == 0 { await gate.wait { $0 } }
+            seen.update { $0.ended += 1 }
+            try await exchange.respond(
+                headers: [("Content-Type", "application/json")], body: Chat.body(content: "answer \(number)"))
+        }
+    }
+
+    @Test(
+        arguments: [(2, false), (3, false), (50, false), (2, true), (3, true), (50, true)], [Chat.path, "/v1/files"])
+    func eachWaitsForTheReplyBeforeIt(requests: (count: Int, areLarge: Bool), path: String) async throws {
+        let seen = Monitor(Seen())
+        let gate = Monitor(false)
+        try await withProxy(script: Self.script(seen, gate: gate)) { proxy in
+            let agent = try await proxy.connect()
+            let all = (0..<requests.count).map { Self.request($0, to: path, large: requests.areLarge) }
+            let sending = Task { try await agent.send(all.reduce(into: [], +=)) }
+            await proxy.engine.waitForRequests(1)
+            // The proxy has had every chance to read on when it has answered another agent.
+            for _ in 0..<3 { #expect(try await get(port: proxy.port, path: "/healthz").status == 200) }
+            #expect(seen.state.begun == [0])
+            gate.update { $0 = true }
+            for number in 0..<requests.count {
+                let response = try await agent.readResponse()
+                #expect(response.status == 200 && response.complete)
+                #expect(response.bodyText.contains("\"answer \(number)\""))
+            }
+            try await sending.value
+            #expect(seen.state.begun == Array(0..<requests.count) && seen.state.early.isEmpty)
+            let records = try await proxy.finalRecords()
+            #expect(records.map(\.turn) == (path == Chat.path ? Array(1...requests.count) : []))
+            #expect(records.allSatisfy { $0.outcome == "completed" })
+        }
+    }
+
+    /// A request of which only a part has come waits for the rest behind the reply.
+    @Test(arguments: [Chat.path, "/v1/files"], [1, 20, 150, 400])
+    func partOfARequestWaitsToo(path: String, cut: Int) async throws {
+        let seen = Monitor(Seen())
+        let gate = Monitor(false)
+        try await withProxy(script: Self.script(seen, gate: gate)) { proxy in
+            let agent = try await proxy.connect()
+            let (first, second) = (Self.request(0, to: path, large: false), Self.request(1, to: path, large: true))
+            try await agent.send(first + second.prefix(cut))
+            await proxy.engine.waitForRequests(1)
+            try await agent.send(Array(second[cut..<cut + 10]))
+            gate.update { $0 = true }
+            #expect(try await agent.readResponse().bodyText.contains("\"answer 0\""))
+            try await agent.send(Array(second[(cut + 10)...]))
+            #expect(try await agent.readResponse().bodyText.contains("\"answer 1\""))
+            #expect(seen.state.begun == [0, 1] && seen.state.early.isEmpty)
+        }
+    }
+
+    /// What an agent sends while a reply does not end.
+    enum Flood: CaseIterable, Sendable {
+        /// Requests without bodies, one behind the other.
+        case requests
+        /// One request, whose body does not end.
+        case body
+        /// The same in chunks.
+        case chunks
+        /// What is no request.
+        case garbage
+
+        var start: [UInt8] {
+            switch self {
+            case .requests, .garbage: []
+            case .body: Array("POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: \(1 << 40)\r\n\r\n".utf8)
+            case .chunks: Array("POST /v1/files HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".utf8)
+            }
+        }
+
+        /// About a megabyte of it.
+        var megabyte: [UInt8] {
+            switch self {
+            case .requests:
+                Array(String(repeating: "GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n", count: (1 << 20) / 37).utf8)
+            case .body: [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 20)
+            case .garbage: [UInt8](repeating: 1, count: 1 << 20)
+            case .chunks: Array("100000\r\n".utf8) + [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 20) + [13, 10]
+            }
+        }
+    }
+
+    /// Far more than the sockets hold; see `BackPressureTests`.
+    private static let megabytes = 256
+    private static let mostTaken = 80
+
+    @Test(arguments: zip(Flood.allCases, [Chat.path, "/v1/events", Chat.path, Chat.path]))
+    func anAgentIsNotReadWithoutEnd(flood: Flood, path: String) async throws {
+        let isOver = Monitor(false)
+        try await withProxy(script: { exchange in
+            try await exchange.startEventStream()
+            try await exchange.sendEvent("one")
+            await exchange.peerClosed()
+            isOver.update { $0 = true }
+        }) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send(requestBytes("POST", path: path, body: Array(Chat.stream.utf8)) + flood.start)
+            _ = try await agent.read(until: "one")
+            let sent = Monitor(0)
+            let upload = Task {
+                for _ in 0..<Self.megabytes {
+                    try await agent.send(flood.megabyte)
+                    sent.update { $0 += 1 }
+                }
+            }
+            let taken = try await stalled(sent)
+            print("\(flood): \(taken) MiB of \(Self.megabytes) were taken")
+            #expect(taken < Self.mostTaken)
+            #expect(proxy.engine.requests.count == 1)
+            // Meanwhile others are served.
+            #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
+            await agent.reset()
+            _ = await upload.result
+            // An agent that leaves is noticed although nothing more is read.
+            await isOver.wait { $0 }
+            #expect(proxy.engine.requests.count == 1)
+            let records = try await proxy.finalRecords()
+            #expect(records.map(\.outcome) == (path == Chat.path ? ["client_disconnected"] : []))
+        }
+    }
+
+    /// Waits until no more is taken while time passes.
+    private func stalled(_ sent: Monitor<Int>) async throws -> Int {
+        await sent.wait { $0 > 0 }
+        var before = 0
+        while sent.state != before {
+            before = sent.state
+            try await Task.sleep(for: .milliseconds(400))
+        }
+        return before
+    }
+
+    /// What waits behind a reply goes with its agent.
+    @Test(arguments: FaultAgentGoneTests.Leaving.allCases, [Chat.path, "/v1/events"])
+    func whatWaitsIsForgottenWithItsAgent(how: FaultAgentGoneTests.Leaving, path: String) async throws {
+        let isOver = Monitor(false)
+        try await withProxy(script: { exchange in
+            try await exchange.startEventStream()
+            try await exchange.sendEvent("one")
+            await exchange.peerClosed()
+            isOver.update { $0 = true }
+        }) { proxy in
+            let agent = try await proxy.connect()
+            let request = requestBytes("POST", path: path, body: Array(Chat.stream.utf8))
+            try await agent.send(request + request + request)
+            _ = try await agent.read(until: "one")
+            await how.perform(on: agent)
+            await isOver.wait { $0 }
+            let records = try await proxy.finalRecords()
+            #expect(records.map(\.outcome) == (path == Chat.path ? ["client_disconnected"] : []))
+            #expect(proxy.engine.requests.count == 1)
+        }
+    }
+
+    /// An agent that asks several things at once and says that this was all gets all replies.
+    @Test(arguments: [0, 1, 2, 49], [Chat.path, "/v1/files"])
+    func whatWaitsIsAnsweredToAnAgentThatHasHalfClosed(waiting: Int, path: String) async throws {
+        let seen = Monitor(Seen())
+        let gate = Monitor(false)
+        try await withProxy(script: Self.script(seen, gate: gate)) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send(Self.request(0, to: path, large: false))
+            await proxy.engine.waitForRequests(1)
+            for number in 0..<waiting { try await agent.send(Self.request(number + 1, to: path, large: false)) }
+            try await agent.halfClose()
+            #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
+            gate.update { $0 = true }
+            for number in 0...waiting {
+                // Whether the agent is still there is found out by interim replies.
+                var response = try await agent.readResponse()
+                while response.status == 100 { response = try await agent.readResponse() }
+                #expect(response.status == 200 && response.complete)
+                #expect(response.bodyText.contains("\"answer \(number)\""))
+            }
+            #expect(await agent.waitUntilClosed() == .eof)
+            #expect(seen.state.begun == Array(0...waiting) && seen.state.early.isEmpty)
+        }
+    }
+
+    /// What follows a request is no request, and goes on: the reply is owed all the same.
+    @Test(arguments: [1, 100_000], [Chat.path, "/v1/files"])
+    func garbageInManyParts(size: Int, path: String) async throws {
+        let seen = Monitor(Seen())
+        let gate = Monitor(false)
+        try await withProxy({ $0.threads = 1 }, script: Self.script(seen, gate: gate)) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send(Self.request(0, to: path, large: false))
+            await proxy.engine.waitForRequests(1)
+            for _ in 0..<5 {
+                try await agent.send([UInt8](repeating: 1, count: size))
+                // The only loop answers this behind what came before it.
+                #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
+            }
+            gate.update { $0 = true }
+            let response = try await agent.readResponse()
+            #expect(response.status == 200 && response.complete && response.bodyText.contains("\"answer 0\""))
+            #expect(await agent.waitUntilClosed() == .eof)
+            #expect(seen.state.begun == [0])
+            await agent.close()
+            let records = try await proxy.finalRecords()
+            #expect(records.map(\.outcome) == (path == Chat.path ? ["completed"] : []))
+        }
+    }
+
+    /// A head that begins during a reply has the time for heads from the reply's end on.
+    @Test func aHeadThatHasBegunIsNotIdleness() async throws {
+        try await withPatience { try await aHeadThatHasBegunIsNotIdleness(limit: .seconds($0 ? 8 : 1)) }
+    }
+
+    private func aHeadThatHasBegunIsNotIdleness(limit: Duration) async throws {
+        let seen = Monitor(Seen())
+        let gate = Monitor(false)
+        try await withProxy(
+            {
+                $0.threads = 1
+                $0.headTimeout = limit
+                $0.keepAlive = .seconds(3600)
+            }, script: Self.script(seen, gate: gate)
+        ) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send(Self.request(0, to: Chat.path, large: false))
+            await proxy.engine.waitForRequests(1)
+            try await agent.send("POST ")
+            #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
+            gate.update { $0 = true }
+            #expect(try await agent.readResponse().bodyText.contains("\"answer 0\""))
+            #expect(try await agent.readResponse().status == 408)
+            #expect(await agent.waitUntilClosed() == .eof)
+        }
+    }
+}

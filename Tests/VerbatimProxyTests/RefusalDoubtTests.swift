@@ -1,0 +1,172 @@
+import VerbatimTesting
+import NIOCore
+import TestSupport
+import Testing
+import VerbatimAPI
+
+@testable import VerbatimProxy
+
+/// What looks like a refusal and is none, and what one turn must not make the others believe.
+@Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct RefusalDoubtTests {
+    private static let json = [("Content-Type", "application/json")]
+
+    private static func reply(ids: Bool) -> String {
+        let logprobs = #"{"content":[{"token":"a","logprob":-0.5}]}"#
+        return
+            #"{"choices":[{"index":0,"message":{"content":"a"},"logprobs":\#(logprobs),"finish_reason":"stop","token_ids":\#(ids ? "[7]" : "null")}],"usage":{"completion_tokens":1}}"#
+    }
+
+    /// A request without messages is refused in FastAPI's old form, which quotes it.
+    private static func quoting(_ body: String) -> String {
+        #"{"object":"error","message":"[{'type': 'missing', 'loc': ('body', 'messages'), 'msg': 'Field required', 'input': "#
+            + body.replacing("\"", with: "'") + #"}]","code":400}"#
+    }
+
+    private static let malformed = #"{"model":"m"}"#
+    private static let good = #"{"model":"m","messages":[]}"#
+
+    private static func engine(answering: @escaping @Sendable (String) async -> Void = { _ in }) -> MockEngine.Script {
+        { exchange in
+            let body = exchange.request.bodyText
+            await answering(body)
+            if !body.contains("messages") {
+                return try await exchange.respond(
+                    status: 400, reason: "Bad Request", headers: json, body: quoting(body))
+            }
+            try await exchange.respond(
+                status: 200, reason: "OK", headers: json, body: reply(ids: body.contains("return_token_ids")))
+        }
+    }
+
+    @Test(arguments: [nil, CaptureRequirement.tokens])
+    func whatIsOnlyQuotedWasNotRefused(requirement: CaptureRequirement?) async throws {
+        let configure: (inout ProxySettings) -> Void = {
+            $0.policy.requirement = requirement
+            $0.engine = .vllm
+        }
+        try await CaptureProxy.run(Self.engine(), configure) { proxy in
+            let status1 = try await proxy.ask(Self.malformed).status
+            #expect(status1 == 400)
+            #expect(proxy.forwarded.count == 1)
+            let status2 = try await proxy.ask(Self.good).status
+            #expect(status2 == 200)
+            let captures = try proxy.records().map(\.capture)
+            #expect(captures == ["none", "tokens complete"])
+        }
+    }
+
+    /// A turn that asks for less because another one was refused shows nothing of its own.
+    @Test func aPresumptionIsNoVerdict() async throws {
+        let mayFail = Monitor(false)
+        let mayEnd = Monitor(false)
+        let refused = Monitor(0)
+        let running = Monitor(0)
+        let script: MockEngine.Script = { exchange in
+            let body = exchange.request.bodyText
+            if body.contains("bad") {
+                refused.update { $0 += 1 }
+                if !body.contains("return_token_ids") { await mayFail.wait { $0 } }
+                return try await exchange.respond(
+                    status: 400, reason: "Bad Request", headers: Self.json,
+                    body: #"{"error":{"message":"bad request (return_token_ids)"}}"#)
+            }
+            running.update { $0 += 1 }
+            await mayEnd.wait { $0 }
+            try await exchange.respond(
+                status: 200, reason: "OK", headers: Self.json,
+                body: Self.reply(ids: body.contains("return_token_ids")))
+        }
+        try await CaptureProxy.run(script, { $0.engine = .vllm }) { proxy in
+            let bad = try await proxy.agent(asking: #"{"model":"m","bad":1}"#)
+            await refused.wait { $0 == 2 }
+            let other = try await proxy.agent(asking: Self.good)
+            await running.wait { $0 == 1 }
+            mayFail.update { $0 = true }
+            let status3 = try await bad.readResponse().status
+            #expect(status3 == 400)
+            mayEnd.update { $0 = true }
+            let status4 = try await other.readResponse().status
+            #expect(status4 == 200)
+            _ = try await proxy.ask(Self.good)
+            let captures = try proxy.records().map(\.capture)
+            #expect(captures.last == "tokens complete")
+        }
+    }
+
+    /// A failure that happens to mention log-probabilities may have cost a generation, and says nothing of the next.
+    @Test func aFailureIsNoRefusal() async throws {
+        let script: MockEngine.Script = { exchange in
+            try await exchange.respond(
+                status: 500, reason: "Internal Server Error", headers: Self.json,
+                body: #"{"error":{"message":"Out of range float values: logprobs[17].logprob = nan","code":500}}"#)
+        }
+        try await CaptureProxy.run(script, { $0.engine = .vllm }) { proxy in
+            for turn in 1...2 {
+                let status5 = try await proxy.ask(Self.good).status
+                #expect(status5 == 500)
+                #expect(proxy.forwarded.count == turn && proxy.forwarded.last?.contains("logprobs") == true)
+            }
+        }
+    }
+
+    /// Replies that cannot be read are turns that were not captured.
+    @Test(arguments: [true, false]) func unreadableRepliesAreViolations(isCompressed: Bool) async throws {
+        let headers = Self.json + (isCompressed ? [("Content-Encoding", "gzip")] : [])
+        let script: MockEngine.Script = { exchange in
+            try await exchange.respond(status: 200, reason: "OK", headers: headers, body: "hello")
+        }
+        try await CaptureProxy.run(script, { $0.policy.requirement = .tokens }) { proxy in
+            let status6 = try await proxy.ask(Self.good).status
+            #expect(status6 == 200)
+            let records = try proxy.records()
+            #expect(records.last?.capture.contains("below_requirement") == true)
+            let told = try await get(port: proxy.server.port, path: "/healthz").bodyText
+            #expect(told.contains("degraded"))
+        }
+    }
+
+    /// Gateways call themselves `openai`, whatever stands behind them.
+    @Test func anOwnerThatAnybodyWritesSaysNothing() async throws {
+        let script: MockEngine.Script = { exchange in
+            if exchange.request.bodyText.isEmpty {
+                return try await exchange.respond(
+                    status: 200, reason: "OK", headers: Self.json,
+                    body: #"{"data":[{"id":"m","object":"model","owned_by":"openai"}],"object":"list"}"#)
+            }
+            try await Self.engine()(exchange)
+        }
+        try await CaptureProxy.run(script) { proxy in
+            _ = try await get(port: proxy.server.port, path: "/v1/models")
+            _ = try await proxy.ask(Self.good)
+            let captures = try proxy.records().map(\.capture)
+            #expect(captures == ["tokens complete"])
+        }
+    }
+
+    /// The record says what the engine said, and what it was recognised by.
+    @Test func theRecordHasTheEnginesWords() async throws {
+        var chat = CaptureScript.chat(.vllm)
+        chat.refuses = .tokenIDs
+        try await CaptureProxy.run(chat.serve) { proxy in
+            for _ in 1...2 { _ = try await proxy.ask(CaptureRequest().body) }
+            let records = try proxy.records()
+            #expect(records[0]["refusals", "0"]?.contains("return_token_ids") == true)
+            #expect(records[1]["refusals"] == nil)
+            #expect(records.map { $0["engine_source"] } == [#""reply""#, #""reply""#])
+        }
+        try await CaptureProxy.run(chat.serve, { $0.engine = .vllm }) { proxy in
+            _ = try await proxy.ask(CaptureRequest().body)
+            let records = try proxy.records()
+            #expect(records[0]["engine_source"] == #""setting""#)
+        }
+    }
+
+    @Test(arguments: [
+        (#"{"error":{"message":"no \u00e9","code":400}}"#, "no é"), (#"{"error":"flat"}"#, "flat"),
+        (#"{"object":"error","message":"m"}"#, "m"), (#"{"detail":"d"}"#, "d"), ("plain", "plain"), ("", ""),
+        (#"{"detail":[{"loc":["body"]}]}"#, #"{"detail":[{"loc":["body"]}]}"#), (#"{"error":{}}"#, "{}"),
+    ])
+    func wordsOfAnError(body: String, words: String) {
+        #expect(CapturedTurn.words(of: Array(body.utf8)) == words)
+    }
+}

@@ -1,0 +1,114 @@
+import VerbatimTesting
+import VerbatimProxy
+import TestSupport
+import Testing
+import VerbatimAPI
+
+/// `--require-capture`: what happens to turns that give less.
+@Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct RequirementTests {
+    private static func refusing(_ refusal: ScriptedChat.Refusal) -> MockEngine.Script {
+        var chat = CaptureScript.chat(.openai)
+        chat.refuses = refusal
+        return chat.serve
+    }
+
+    private func health(of proxy: CaptureProxy) async throws -> String {
+        try await get(port: proxy.server.port, path: "/healthz").bodyText
+    }
+
+    /// The engine refuses before it generates: the agent is told why, and the next turn does not even ask.
+    @Test(arguments: [false, true], [CaptureRequirement.tokens, .logprobs])
+    func refusedLogprobs(stream: Bool, requirement: CaptureRequirement) async throws {
+        let require: (inout ProxySettings) -> Void = {
+            $0.policy.requirement = requirement
+            $0.engine = .openAI
+        }
+        try await CaptureProxy.run(Self.refusing(.logprobs), require) { proxy in
+            let request = CaptureRequest(stream: stream)
+            for turn in 1...2 {
+                let response = try await proxy.ask(request.body)
+                #expect(response.status == 422)
+                let error = try OpenAIError(response.body)
+                #expect(error.code == "capture_unavailable")
+                #expect(error.message.contains("--require-capture") && error.message.contains(requirement.rawValue))
+                #expect(error.message.contains("openai"))
+                // Ids are known to be out of OpenAI's reach; for log-probabilities it refuses before it generates.
+                #expect(proxy.forwarded.count == (requirement == .tokens ? 0 : turn))
+                #expect(error.message.contains("it answered: ") == (requirement == .logprobs))
+                let record = try #require(try proxy.records().last)
+                #expect(record["outcome"] == #""refused""# && record["status"] == "422")
+                #expect(record["response", "upstream_error", "code"] == #""capture_unavailable""#)
+                #expect(record["turn"] == "\(turn)" && record["capture", "complete"] == "false")
+            }
+            let health = try await health(of: proxy)
+            #expect(
+                health.hasPrefix(#"{"status":"degraded","reason":"turn 2 of session default (chat.completions) was"#))
+            #expect(health.hasSuffix(#""violations":0,"refused":2}"#))
+        }
+    }
+
+    /// What is enough is not refused, however much else the engine does.
+    @Test(arguments: [false, true]) func enough(stream: Bool) async throws {
+        let require: (inout ProxySettings) -> Void = { $0.policy.requirement = .logprobs }
+        try await CaptureProxy.run(Self.refusing(.none), require) { proxy in
+            let status1 = try await proxy.ask(CaptureRequest(stream: stream).body).status
+            #expect(status1 == 200)
+            let told = try await health(of: proxy)
+            #expect(told == #"{"status":"ok"}"#)
+            let record = try proxy.records().last
+            #expect(record?["outcome"] == #""completed""#)
+        }
+    }
+
+    /// An engine that ignores what it is asked for can only be found out afterwards: the agent has its reply, the
+    /// operator a violation. After two in a row there is nothing to be hoped for.
+    @Test func ignored() async throws {
+        let reply =
+            #"{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"completion_tokens":1}}"#
+        let script: MockEngine.Script = { exchange in
+            try await exchange.respond(
+                status: 200, reason: "OK", headers: [("Content-Type", "application/json")], body: reply)
+        }
+        try await CaptureProxy.run(script, { $0.policy.requirement = .tokens }) { proxy in
+            let response = try await proxy.ask(CaptureRequest().body)
+            #expect(response.status == 200 && response.bodyText == reply)
+            let record = try #require(try proxy.records().last)
+            #expect(record.capture == "text no_token_data below_requirement")
+            #expect(record["outcome"] == #""completed""#)
+            let told = try await health(of: proxy)
+            #expect(told.hasSuffix(#"below --require-capture","violations":1,"refused":0}"#))
+            let status2 = try await proxy.ask(CaptureRequest().body).status
+            #expect(status2 == 200)
+            let status3 = try await proxy.ask(CaptureRequest().body).status
+            #expect(status3 == 422)
+            #expect(proxy.forwarded.count == 2)
+            // Another kind of request may fare better.
+            let status4 = try await proxy.ask(CaptureRequest(stream: true).body).status
+            #expect(status4 == 200)
+        }
+    }
+
+    /// An error of the engine is no turn that could have been captured.
+    @Test func errorsAreNoViolations() async throws {
+        let script: MockEngine.Script = { exchange in
+            try await exchange.respond(status: 429, reason: "Slow Down", body: #"{"error":{"message":"later"}}"#)
+        }
+        try await CaptureProxy.run(script, { $0.policy.requirement = .tokens }) { proxy in
+            let status5 = try await proxy.ask(CaptureRequest().body).status
+            #expect(status5 == 429)
+            let told = try await health(of: proxy)
+            #expect(told == #"{"status":"ok"}"#)
+        }
+    }
+
+    /// Anthropic's API gives no tokens anywhere, and errors have its own form there.
+    @Test func messagesAreRefusedInTheirForm() async throws {
+        try await CaptureProxy.run(Self.refusing(.none), { $0.policy.requirement = .logprobs }) { proxy in
+            let response = try await post(
+                port: proxy.server.port, path: "/v1/messages", body: #"{"model":"m","messages":[],"max_tokens":1}"#)
+            #expect(response.status == 422)
+            #expect(response.bodyText.hasPrefix(#"{"type":"error","error":{"type":"invalid_request_error","message":"#))
+            #expect(proxy.forwarded.isEmpty)
+        }
+    }
+}

@@ -1,0 +1,330 @@
+import Foundation
+import VerbatimTesting
+import NIOCore
+import NIOEmbedded
+import NIOSSL
+import NIOTLS
+import TestSupport
+import Testing
+import Verbatim
+
+@testable import VerbatimProxy
+
+/// TLS between the proxy and the engine.
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct EngineTLSTests {
+    /// The engine behind TLS with that certificate, and a proxy that trusts the tests' authority.
+    private func withRelay(
+        _ certificate: String, host: String = "localhost", newest: TLSVersion = .tlsv13, trusts: Bool = true,
+        script: @escaping MockEngine.Script = Chat.engine.serve,
+        _ body: (ProxyHarness, MockEngine, TLSRelay) async throws -> Void
+    ) async throws {
+        let engine = try await MockEngine.start(script: script)
+        let relay = try await TLSRelay.start(TestCertificate(certificate), to: engine.port, newest: newest)
+        try await withProxy(
+            {
+                $0.upstreamURL = "https://\(host):\(relay.port)/v1?key=secret-in-query"
+                $0.upstreamAPIKey = "sk-engine"
+                if trusts { $0.upstreamCA = TestCertificate.authority.certificatePath }
+            }, script: Chat.engine.serve
+        ) { try await body($0, engine, relay) }
+        await relay.stop()
+        await engine.stop()
+    }
+
+    @Test(arguments: ["localhost", "127.0.0.1"], [TLSVersion.tlsv12, .tlsv13])
+    func repliesAreCapturedAndConnectionsReused(host: String, newest: TLSVersion) async throws {
+        try await withRelay("good", host: host, newest: newest) { proxy, engine, relay in
+            let agent = try await proxy.startChat(Chat.stream)
+            let direct = try await post(port: engine.port, path: Chat.path, body: Chat.stream)
+            #expect(try await agent.readResponse().bodyText == direct.bodyText)
+            try await agent.send(requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8)))
+            #expect(try await agent.readResponse().status == 200)
+            // One of the proxy's, one of this test's. A name is asked for by name; an address must not be.
+            #expect(engine.connectionCount == 2)
+            #expect(relay.names.state == [host == "localhost" ? "localhost" : nil])
+            let records = try await proxy.finalRecords()
+            #expect(records.map(\.tokenIDs) == [[9906, 385, 1070, 0, 2], [9906, 385, 1070, 0, 2]])
+            #expect(records.map(\.outcome) == ["completed", "completed"])
+        }
+    }
+
+    /// An event is passed on before the next one is sent.
+    @Test func eventsComeOneByOne() async throws {
+        let isRead = Monitor(0)
+        let script: MockEngine.Script = { exchange in
+            try await exchange.startEventStream()
+            for number in 1...5 {
+                try await exchange.sendEvent(Chat.event(number))
+                await isRead.wait { $0 >= number }
+            }
+            for event in [Chat.finish, "[DONE]"] { try await exchange.sendEvent(event) }
+            try await exchange.finishStream()
+        }
+        try await withRelay("good", script: script) { proxy, _, _ in
+            let agent = try await proxy.startChat(Chat.stream)
+            for number in 1...5 {
+                _ = try await agent.read(until: "t\(number) ")
+                isRead.update { $0 = number }
+            }
+            _ = try await agent.read(until: "[DONE]")
+        }
+    }
+
+    struct Distrust: Sendable, CustomStringConvertible {
+        let certificate: String
+        let words: String
+        var host = "localhost"
+        var newest = TLSVersion.tlsv13
+        var trusts = true
+        var description: String { "\(certificate) for \(host), \(newest)\(trusts ? "" : ", system's roots")" }
+    }
+
+    static let distrusts: [Distrust] = [
+        .init(certificate: "expired", words: "its certificate has expired"),
+        .init(certificate: "not-yet-valid", words: "its certificate is not valid yet"),
+        .init(certificate: "other-host", words: "its certificate is for another host"),
+        .init(certificate: "other-host", words: "its certificate is for another host", host: "127.0.0.1"),
+        .init(certificate: "named", words: "its certificate is for another host", host: "127.0.0.1"),
+        .init(certificate: "self-signed", words: "self-signed or of an unknown issuer"),
+        .init(certificate: "unknown-issuer", words: "self-signed or of an unknown issuer"),
+        .init(certificate: "good", words: "self-signed or of an unknown issuer", trusts: false),
+        .init(certificate: "good", words: "TLS: the handshake failed", newest: .tlsv11),
+    ]
+
+    @Test(arguments: distrusts, [Chat.path, "/v1/embeddings"])
+    func nothingIsSentToWhoIsNotTrusted(distrust: Distrust, path: String) async throws {
+        try await withRelay(
+            distrust.certificate, host: distrust.host, newest: distrust.newest, trusts: distrust.trusts
+        ) { proxy, engine, _ in
+            let response = try await post(port: proxy.port, path: path, body: Chat.stream)
+            #expect(response.status == 502 && response.complete)
+            let error = try OpenAIError(response.body)
+            #expect(error.code == "upstream_unavailable" && error.message.contains(distrust.words), "\(error.message)")
+            #expect(!response.bodyText.contains("secret") && !response.bodyText.contains("sk-engine"))
+            #expect(engine.requests.isEmpty && engine.problems.isEmpty)
+            for record in try await proxy.finalRecords() {
+                #expect(record.outcome == "upstream_error" && record.status == 502)
+                #expect(record.upstreamStatus == nil && record.upstreamError?.contains(distrust.words) == true)
+                #expect(!record.line.contains("secret") && !record.line.contains("sk-engine"))
+            }
+        }
+    }
+
+    /// One that answers in plain HTTP is among the ``FaultUnreachableTests``; this one would take a plain request.
+    @Test func whoSpeaksNoTLSIsNotSpokenToInPlainText() async throws {
+        let engine = try await MockEngine.start(script: Chat.engine.serve)
+        try await withProxy(
+            {
+                $0.upstreamURL = "https://127.0.0.1:\(engine.port)"
+                $0.connectTimeout = .milliseconds(300)
+            }, script: Chat.engine.serve
+        ) { proxy in
+            let response = try await proxy.chat()
+            #expect(response.status == 504, "\(response.bodyText)")
+            #expect(engine.requests.isEmpty)
+        }
+        await engine.stop()
+    }
+}
+
+/// TLS between agents and the proxy.
+@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct AgentTLSTests {
+    private func withTLS(
+        _ configure: (inout ProxyConfiguration) -> Void = { _ in },
+        script: @escaping MockEngine.Script = Chat.engine.serve, _ body: (ProxyHarness) async throws -> Void
+    ) async throws {
+        let certificate = TestCertificate("good")
+        try await withProxy(
+            {
+                $0.tlsCertificate = certificate.certificatePath
+                $0.tlsKey = certificate.keyPath
+                configure(&$0)
+            }, script: script, body)
+    }
+
+    private func agentTLS() throws -> ProxySettings.AgentTLS {
+        let certificate = TestCertificate("good")
+        func text(_ path: String) throws -> PEMText {
+            PEMText(source: path, bytes: Array(try Data(contentsOf: URL(filePath: path))))
+        }
+        return .init(certificates: try text(certificate.certificatePath), key: try text(certificate.keyPath))
+    }
+
+    private func connect(_ proxy: ProxyHarness) async throws -> RawAgent {
+        try await RawAgent.connect(port: proxy.port, isTLS: true)
+    }
+
+    @Test func repliesAreWhatTheyAreWithoutIt() async throws {
+        try await withTLS { proxy in
+            let agent = try await connect(proxy)
+            for body in [Chat.unary, Chat.stream] {
+                try await agent.send(requestBytes("POST", path: Chat.path, body: Array(body.utf8)))
+                let direct = try await post(port: proxy.engine.port, path: Chat.path, body: body)
+                let response = try await agent.readResponse()
+                #expect(response.status == 200 && response.bodyText == direct.bodyText && response.complete)
+            }
+            #expect(try await proxy.finalRecords().map(\.isComplete) == [true, true])
+            #expect(await agent.waitUntilClosed() == .eof)
+        }
+    }
+
+    /// Larger than any TLS record, both ways, and refused where it is too large.
+    @Test func largeBodiesPass() async throws {
+        try await withTLS({ $0.maxBodySize = 4 << 20 }) { proxy in
+            let text = String(repeating: "x", count: 3 << 20)
+            let agent = try await connect(proxy)
+            let body = #"{"model":"m","messages":[{"role":"user","content":"\#(text)"}]}"#
+            try await agent.send(requestBytes("POST", path: Chat.path, body: Array(body.utf8)))
+            #expect(try await agent.readResponse().status == 200)
+            #expect(proxy.engine.requests.only?.body.count ?? 0 > 3 << 20)
+            try await agent.send("POST \(Chat.path) HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n")
+            #expect(try await agent.readResponse().status == 413)
+            await agent.close()
+        }
+    }
+
+    @Test func eventsComeOneByOne() async throws {
+        let isRead = Monitor(0)
+        try await withTLS(script: { exchange in
+            try await exchange.startEventStream()
+            for number in 1...5 {
+                try await exchange.sendEvent(Chat.event(number))
+                await isRead.wait { $0 >= number }
+            }
+            for event in [Chat.finish, "[DONE]"] { try await exchange.sendEvent(event) }
+            try await exchange.finishStream()
+        }) { proxy in
+            let agent = try await connect(proxy)
+            try await agent.send(requestBytes("POST", path: Chat.path, body: Array(Chat.stream.utf8)))
+            for number in 1...5 {
+                _ = try await agent.read(until: "t\(number) ")
+                isRead.update { $0 = number }
+            }
+            _ = try await agent.read(until: "[DONE]")
+        }
+    }
+
+    enum Leaving: CaseIterable, Sendable {
+        /// TLS's farewell, and reads on.
+        case farewell
+        case close, reset
+
+        func perform(on agent: RawAgent) async throws {
+            switch self {
+            case .farewell: try await agent.halfClose()
+            case .close: await agent.close()
+            case .reset: await agent.reset()
+            }
+        }
+    }
+
+    /// In a stream and before its head.
+    @Test(arguments: [Stage.streamBeforeHead, .midStream], Leaving.allCases)
+    func theEngineIsToldAtOnceThatTheAgentLeft(stage: Stage, how: Leaving) async throws {
+        let hasReached = Monitor(false)
+        let isOver = Monitor(false)
+        try await withTLS(
+            { $0.requestTimeout = .seconds(3600) },
+            script: { exchange in
+                try await stage.play(exchange)
+                hasReached.update { $0 = true }
+                _ = await exchange.peerClosed()
+                isOver.update { $0 = true }
+            }
+        ) { proxy in
+            let agent = try await connect(proxy)
+            try await agent.send(requestBytes("POST", path: Chat.path, body: Array(stage.request.utf8)))
+            await hasReached.wait { $0 }
+            try await stage.readVisiblePart(agent)
+            try await how.perform(on: agent)
+            await isOver.wait { $0 }
+            #expect(try await proxy.finalRecords().map(\.outcome) == ["client_disconnected"])
+        }
+    }
+
+    /// A reply whose end only the connection's end shows must not seem whole: TLS's farewell would say that it is.
+    @Test func aReplyThatIsCutOffGetsNoFarewell() async throws {
+        let isRead = Monitor(false)
+        try await withTLS(script: { exchange in
+            try await Stage.midUnframedStream.play(exchange)
+            await isRead.wait { $0 }
+            await exchange.reset()
+        }) { proxy in
+            let agent = try await connect(proxy)
+            let head = "POST \(Chat.path) HTTP/1.0\r\nContent-Length: \(Chat.stream.utf8.count)\r\n\r\n"
+            try await agent.send(head + Chat.stream)
+            _ = try await agent.read(until: "t2 ")
+            isRead.update { $0 = true }
+            #expect(await agent.waitUntilClosed() == .reset)
+            #expect(try await proxy.finalRecords().map(\.outcome) == ["upstream_disconnected"])
+        }
+    }
+
+    @Test(arguments: ["GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n", "POST /v1/chat/completions HTTP/1.1\r\n"])
+    func whoSpeaksPlainHTTPIsToldSo(request: String) async throws {
+        try await withTLS { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send(request)
+            let response = try await agent.readResponse()
+            #expect(response.status == 400 && response.bodyText.contains("https://"))
+            await agent.waitUntilClosed()
+            #expect(proxy.engine.requests.isEmpty)
+        }
+    }
+
+    @Test(arguments: ["\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}", "", "\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}"])
+    func aHandshakeThatStallsIsEnded(bytes: String) async throws {
+        let tls = try agentTLS()
+        try await withServer(
+            {
+                $0.agentTLS = tls
+                $0.handshakeTimeout = .milliseconds(50)
+            }, script: Chat.engine.serve
+        ) { proxy in
+            let agent = try await proxy.connect()
+            if !bytes.isEmpty { try await agent.send(Array(bytes.unicodeScalars.map { UInt8($0.value) })) }
+            await agent.waitUntilClosed()
+        }
+    }
+
+    /// Whoever is too many can read it, once he has shaken hands; beyond a few of them nobody is waited for.
+    @Test func tooManyConnections() async throws {
+        let tls = try agentTLS()
+        try await withServer(
+            {
+                $0.agentTLS = tls
+                $0.threads = 1
+                $0.maximumConnections = 1
+                $0.handshakeTimeout = .seconds(3600)
+                $0.headTimeout = .seconds(3600)
+            }, script: Chat.engine.serve
+        ) { proxy in
+            let first = try await connect(proxy)
+            try await first.send(requestBytes("GET", path: "/healthz"))
+            #expect(try await first.readResponse().status == 200)
+            let second = try await connect(proxy)
+            let refusal = try await second.readResponse()
+            #expect(refusal.status == 503 && refusal.complete && refusal.header("Connection") == "close")
+            await second.close()
+            var silent: [RawAgent] = []
+            for _ in 0..<65 { silent.append(try await proxy.connect()) }
+            await silent.last?.waitUntilClosed()
+            for agent in silent { await agent.close() }
+            try await first.send(requestBytes("GET", path: "/healthz"))
+            #expect(try await first.readResponse().status == 200)
+        }
+    }
+
+    /// The limit is one of the handshake alone.
+    @Test(arguments: [true, false]) func anEstablishedConnectionMayWait(isEstablished: Bool) throws {
+        let channel = EmbeddedChannel(handler: AgentHandshake(limit: .seconds(10)))
+        try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+        channel.embeddedEventLoop.advanceTime(by: .seconds(9))
+        #expect(channel.isActive)
+        if isEstablished {
+            channel.pipeline.fireUserInboundEventTriggered(TLSUserEvent.handshakeCompleted(negotiatedProtocol: nil))
+        }
+        channel.embeddedEventLoop.advanceTime(by: .seconds(3600))
+        #expect(channel.isActive == isEstablished)
+    }
+}

@@ -1,0 +1,86 @@
+import VerbatimSSE
+import TestSupport
+import Testing
+
+/// The event streams that real engines sent.
+@Suite struct RecordedStreamTests {
+    @Test func thereAreSamplesOfAllSets() {
+        #expect(Set(WireSample.all.map(\.set)) == ["llamacpp", "llamacpp-tools", "vllm", "vllm-reasoning"])
+        #expect(WireSample.streams.count > 70)
+    }
+
+    @Test func samplesAreReadAsRecorded() throws {
+        for sample in WireSample.all {
+            #expect(sample.request.path.hasPrefix("/"))
+            #expect(sample.request.method == (sample.request.body.isEmpty ? "GET" : "POST"))
+            if sample.name.hasPrefix("chat_") || sample.name.hasPrefix("extra_") {
+                #expect(sample.request.path == "/v1/chat/completions")
+                #expect(sample.request.body.first == UInt8(ascii: "{"))
+            }
+            #expect(sample.response.body.isEmpty == false)
+            #expect(sample.response.header("server") != nil)
+            let isJSON = sample.response.header("Content-Type")?.hasPrefix("application/json") == true
+            #expect(isJSON == (sample.response.body.first == UInt8(ascii: "{")))
+        }
+        let media = try #require(WireSample.named("err_unsupported_media", in: "vllm"))
+        #expect(media.request.headers.map(\.name) == ["Content-Type"])
+        #expect(media.request.headers.map(\.value) == ["text/plain"])
+        #expect(media.request.body == Array("hello".utf8))
+        #expect(media.response.status == 400)
+        #expect(media.response.reason == "Bad Request")
+        #expect(media.response.header("content-LENGTH") == String(media.response.body.count))
+        #expect(media.description == "vllm/err_unsupported_media")
+    }
+
+    @Test(arguments: WireSample.streams)
+    func wholeAndByteByByte(sample: WireSample) throws {
+        let stream = sample.response.body
+        let whole = StreamReader(stream)
+        expectFaithful(whole, to: stream)
+        #expect(whole.unclaimed.isEmpty)
+        #expect(whole.units.allSatisfy { $0.kind == .event })
+        #expect(whole.events.count == whole.units.count)
+
+        let byteByByte = StreamReader(byteByByte: stream)
+        expectFaithful(byteByByte, to: stream)
+        #expect(byteByByte.units.map(\.bytes) == whole.units.map(\.bytes))
+
+        // The same with the line endings of other servers.
+        for ending in ["\r", "\r\n"] {
+            let other = Array(String(decoding: stream, as: UTF8.self).replacing("\n", with: ending).utf8)
+            expectFaithful(StreamReader(other), to: other)
+            #expect(StreamReader(other).events == whole.events)
+            #expect(StreamReader(byteByByte: other).events == whole.events)
+        }
+    }
+
+    @Test(arguments: WireSample.streams)
+    func splitAtEveryPosition(sample: WireSample) {
+        let stream = sample.response.body
+        let boundaries = [0] + NaiveEventStream.boundaries(in: stream)
+        let nextEnds = boundaries.dropFirst(2) + [stream.count]
+        for ((start, end), next) in zip(zip(boundaries, boundaries.dropFirst()), nextEnds) {
+            // A splitter starts afresh behind each event: enough to cut each in two, and to show the next with its end.
+            // The units are cut off the front: where their lengths are right, so are their bytes.
+            let lengths = [end - start, next - end].filter { $0 > 0 }
+            let failed = (start...end).filter { position in
+                let reader = StreamReader(Array(stream[start..<position]), Array(stream[position..<next]))
+                return reader.units.map(\.bytes.count) != lengths || reader.units.contains { $0.kind != .event }
+            }
+            #expect(failed.isEmpty)
+        }
+    }
+
+    @Test(arguments: ["llamacpp", "llamacpp-tools", "vllm", "vllm-reasoning"])
+    func chatStreamsEndWithDone(set: String) throws {
+        for sample in WireSample.streams where sample.set == set && sample.name.hasPrefix("chat_") {
+            #expect(StreamReader(sample.response.body).events.last?.data == "[DONE]")
+        }
+        let messages = try #require(WireSample.named("messages_stream_tools", in: set)).response
+        if messages.isEventStream {
+            let events = StreamReader(messages.body).events
+            #expect(events.first?.name == "message_start")
+            #expect(events.allSatisfy { $0.name == "error" || $0.data.contains("\"type\":\"\($0.name)\"") })
+        }
+    }
+}

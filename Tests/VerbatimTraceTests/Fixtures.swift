@@ -1,0 +1,204 @@
+import Foundation
+import VerbatimJSON
+import Synchronization
+import Testing
+
+@testable import VerbatimTrace
+
+extension TurnRecord {
+    /// A record with something in every field.
+    static func sample(
+        turn: Int = 1,
+        session: String = "default",
+        request: String = #"{"model":"m","messages":[]}"#
+    ) -> TurnRecord {
+        var tokens = JSONList()
+        tokens.append(Array(#""Hel""#.utf8))
+        tokens.append(Array(#""lo""#.utf8))
+        var ids = JSONList()
+        ids.append(9906)
+        ids.append(385)
+        var values = JSONList()
+        values.append(Array("-1.0".utf8))
+        values.appendNull()
+        var entries = JSONList()
+        entries.append(Array(#"{"token":"Hel","logprob":-1.0}"#.utf8))
+        entries.append(Array(#"{"token":"lo","logprob":null}"#.utf8))
+        return TurnRecord(
+            turn: turn,
+            sessionID: session,
+            dialect: "chat.completions",
+            path: "/v1/chat/completions",
+            isStream: true,
+            engine: "vllm",
+            outcome: .completed,
+            status: 200,
+            isHeadSent: true,
+            request: Array(request.utf8),
+            response: JSONText(Array(#"{"choices":[{"message":{"content":"Hello"}}]}"#.utf8)),
+            choices: [
+                ChoiceRecord(
+                    logprobs: entries,
+                    tokens: tokens,
+                    tokenIDs: ids,
+                    logprobValues: values,
+                    finishReason: Array(#""stop""#.utf8)
+                )
+            ],
+            promptTokenIDs: Array("[1,2,3]".utf8),
+            usage: Array(#"{"prompt_tokens":3,"completion_tokens":2}"#.utf8),
+            model: Array(#""m""#.utf8),
+            responseID: Array(#""chatcmpl-1""#.utf8),
+            clientFields: [
+                ClientField(name: "logprobs", value: nil), ClientField(name: "top_logprobs", value: Array("null".utf8)),
+            ],
+            level: .tokens,
+            isComplete: true,
+            timestamp: 1_750_000_000.25,
+            latency: 1.5,
+            timeToFirstToken: 0.25
+        )
+    }
+}
+
+/// What a log function was told.
+final class Log: Sendable {
+    private let stored = Mutex<[LogEvent]>([])
+    var events: [LogEvent] { stored.withLock { $0 } }
+    var messages: [String] { events.map { "\($0.message)" } }
+    func append(_ event: LogEvent) { stored.withLock { $0.append(event) } }
+}
+
+/// A file system of which each write can be made to fail. It does not wait for the disk.
+final class FaultyFileSystem: Sendable {
+    struct State {
+        var writes: [Int] = []
+        var truncations = 0
+        var syncs = 0
+        /// Answers what the next write does; `nil` for what the operating system does.
+        var onWrite: @Sendable (_ number: Int, _ count: Int) -> Fault? = { _, _ in nil }
+        var failsTruncation = false
+        var failsSync = false
+        /// Called before each synchronisation, with its number.
+        var onSync: @Sendable (_ number: Int) -> Void = { _ in }
+    }
+
+    enum Fault {
+        case error(SystemError)
+        /// Only so many bytes are taken.
+        case short(Int)
+    }
+
+    let state = Mutex(State())
+
+    var writes: [Int] { state.withLock { $0.writes } }
+
+    func onWrite(_ body: @escaping @Sendable (_ number: Int, _ count: Int) -> Fault?) {
+        state.withLock { $0.onWrite = body }
+    }
+
+    var system: TraceFileSystem {
+        let real = TraceFileSystem.system
+        return TraceFileSystem(
+            write: { [self] (descriptor, bytes) throws(SystemError) in
+                let fault = state.withLock { state in
+                    state.writes.append(bytes.count)
+                    return state.onWrite(state.writes.count, bytes.count)
+                }
+                switch fault {
+                case .error(let error): throw error
+                case .short(let count):
+                    return try real.write(descriptor, UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+                case nil: return try real.write(descriptor, bytes)
+                }
+            },
+            truncate: { [self] (descriptor, length) throws(SystemError) in
+                if state.withLock({
+                    $0.truncations += 1
+                    return $0.failsTruncation
+                }) {
+                    throw .noSpace
+                }
+                try real.truncate(descriptor, length)
+            },
+            sync: { [self] (_) throws(SystemError) in
+                let (fails, number, onSync) = state.withLock { state in
+                    state.syncs += 1
+                    return (state.failsSync, state.syncs, state.onSync)
+                }
+                onSync(number)
+                if fails { throw .noSpace }
+            }
+        )
+    }
+}
+
+extension TraceRecorder {
+    convenience init(
+        path: String,
+        sync: Configuration.Sync = .write,
+        retryInterval: Duration = .milliseconds(1),
+        watchInterval: Duration = .seconds(3600),
+        maximumPendingBytes: Int = 256 * 1024 * 1024,
+        maximumSessions: Int = 1_000_000,
+        fileSystem: TraceFileSystem = .system,
+        log: Log = Log()
+    ) throws {
+        var configuration = Configuration(path: path)
+        configuration.sync = sync
+        configuration.retryInterval = retryInterval
+        configuration.watchInterval = watchInterval
+        configuration.maximumPendingBytes = maximumPendingBytes
+        configuration.maximumSessions = maximumSessions
+        try self.init(configuration, fileSystem: fileSystem) { log.append($0) }
+    }
+
+    /// The number of the session's next turn, of which there must be one.
+    func next(_ session: String) throws -> Int { try #require(nextTurn(inSession: session)) }
+
+    /// Looks whether the file still stands at its path; answers why records cannot be written, if so.
+    func reopened() async -> TraceError? {
+        await withCheckedContinuation { continuation in
+            reopen { continuation.resume(returning: $0) }
+        }
+    }
+
+    /// Records, and answers when the first attempt has ended: `nil` if the record is kept.
+    @discardableResult
+    func keep(_ record: TurnRecord) async -> TraceError? {
+        await withCheckedContinuation { continuation in
+            self.record(record) { result in
+                switch result {
+                case .success: continuation.resume(returning: nil)
+                case .failure(let error): continuation.resume(returning: error)
+                }
+            }
+        }
+    }
+}
+
+func contents(_ path: String) throws -> [UInt8] {
+    try [UInt8](Data(contentsOf: URL(fileURLWithPath: path)))
+}
+
+func write(_ bytes: [UInt8], to path: String) throws {
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+}
+
+/// The file's records as Foundation reads them.
+func records(_ path: String) throws -> [[String: Any]] {
+    let lines = try contents(path).split(separator: UInt8(ascii: "\n"))
+    return try lines.map { line in
+        guard let record = try JSONSerialization.jsonObject(with: Data(line)) as? [String: Any] else {
+            throw CocoaError(.fileReadCorruptFile)
+        }
+        return record
+    }
+}
+
+/// One more for each test that counts something up from another thread.
+final class Counter: Sendable {
+    private let value = Atomic(0)
+    func increment() { value.add(1, ordering: .relaxed) }
+    var count: Int { value.load(ordering: .relaxed) }
+}

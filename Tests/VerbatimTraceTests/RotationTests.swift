@@ -1,0 +1,304 @@
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import VerbatimTrace
+
+/// The file is renamed, deleted or replaced while it is written to.
+@Suite(.timeLimit(.minutes(2))) struct RotationTests {
+    private let folder: TemporaryFolder
+    private var path: String { folder.path("trace.jsonl") }
+    private var rotated: String { folder.path("trace.jsonl.1") }
+    private let log = Log()
+    private let faults = FaultyFileSystem()
+
+    init() throws { folder = try TemporaryFolder() }
+
+    private func recorder(
+        sync: TraceRecorder.Configuration.Sync = .write, retryInterval: Duration = .milliseconds(1)
+    ) throws -> TraceRecorder {
+        try TraceRecorder(path: path, sync: sync, retryInterval: retryInterval, fileSystem: faults.system, log: log)
+    }
+
+    private func move(_ source: String, to target: String) throws {
+        try FileManager.default.moveItem(atPath: source, toPath: target)
+    }
+
+    private func turns(_ path: String) throws -> [Int?] { try records(path).map { $0["turn"] as? Int } }
+
+    private func untilAccepting(_ recorder: TraceRecorder) async {
+        while recorder.refusal != nil { await Task.yield() }
+    }
+
+    @Test(arguments: [TraceRecorder.Configuration.Sync.write, .disk])
+    func aRenamedFileGetsNoMoreRecords(_ sync: TraceRecorder.Configuration.Sync) async throws {
+        let recorder = try recorder(sync: sync)
+        #expect(await recorder.keep(.sample(turn: try recorder.next("default"))) == nil)
+        try move(path, to: rotated)
+        #expect(await recorder.keep(.sample(turn: try recorder.next("default"))) == nil)
+        #expect(try turns(rotated) == [1])
+        #expect(try turns(path) == [2], "numbers go on")
+        #expect(log.messages == ["reopened the trace"])
+        #expect(log.events.first?.metadata.map(\.value) == [path])
+        let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+        #expect(mode == 0o600)
+        // The renamed file is free, and the new one is not.
+        try TraceRecorder(path: rotated).close()
+        #expect(throws: TraceError.self) { try TraceRecorder(path: path).close() }
+        recorder.close()
+    }
+
+    @Test func aDeletedFileIsMadeAgainWithItsFolders() async throws {
+        let path = folder.path("a/b/trace.jsonl")
+        let recorder = try TraceRecorder(path: path, log: log)
+        #expect(await recorder.keep(.sample(turn: 1)) == nil)
+        try FileManager.default.removeItem(atPath: folder.path("a"))
+        #expect(await recorder.keep(.sample(turn: 2)) == nil)
+        #expect(try turns(path) == [2])
+        recorder.close()
+    }
+
+    @Test func itIsNoticedThoughNothingIsWritten() async throws {
+        let recorder = try TraceRecorder(path: path, watchInterval: .milliseconds(1), log: log)
+        for round in 1...3 {
+            try move(path, to: folder.path("\(round)"))
+            while !FileManager.default.fileExists(atPath: path) { await Task.yield() }
+        }
+        recorder.close()
+        try FileManager.default.removeItem(atPath: path)
+        #expect(log.messages == Array(repeating: "reopened the trace", count: 3))
+    }
+
+    @Test func reopeningOnRequest() async throws {
+        let recorder = try recorder()
+        #expect(await recorder.reopened() == nil)
+        #expect(log.messages == [], "it stands where it stood")
+        try move(path, to: rotated)
+        #expect(await recorder.reopened() == nil)
+        #expect(try contents(path) == [])
+        recorder.close()
+        try FileManager.default.removeItem(atPath: path)
+        _ = await recorder.reopened()
+        #expect(!FileManager.default.fileExists(atPath: path), "a closed trace stays closed")
+    }
+
+    @Test func whatStandsAtThePathIsGoneOnFrom() async throws {
+        let recorder = try recorder()
+        for session in ["a", "b"] {
+            for _ in 1...3 {
+                let turn = try recorder.next(session)
+                #expect(await recorder.keep(.sample(turn: turn, session: session)) == nil)
+            }
+        }
+        let other =
+            #"{"turn":7,"session_id":"a"}"# + "\n" + #"{"turn":2,"session_id":"b"}"# + "\n"
+            + #"{"turn":5,"session_id":"c"}"# + "\n"
+        try write(Array((other + #"{"turn":9,"sess"#).utf8), to: folder.path("other"))
+        try move(path, to: rotated)
+        try move(folder.path("other"), to: path)
+        #expect(await recorder.reopened() == nil)
+        #expect(try ["a", "b", "c", "d"].map { try recorder.next($0) } == [8, 4, 6, 1])
+        #expect(try contents(path) == Array(other.utf8))
+        #expect(try contents(path + ".torn-1") == Array(#"{"turn":9,"sess"#.utf8))
+        recorder.close()
+    }
+
+    @Test func anotherProxyHasTheFileAtThePath() async throws {
+        let recorder = try recorder()
+        #expect(await recorder.keep(.sample(turn: 1)) == nil)
+        try move(path, to: rotated)
+        let other = try TraceRecorder(path: path)
+        #expect(await recorder.keep(.sample(turn: 2)) != nil)
+        #expect(recorder.refusal?.contains("another proxy") == true)
+        #expect(recorder.refusal?.contains(folder.path) == false, "agents are told no paths")
+        #expect(await recorder.reopened()?.message.contains(path) == true)
+        #expect(await other.keep(.sample(turn: 1, session: "other")) == nil)
+        other.close()
+        await untilAccepting(recorder)
+        recorder.close()
+        #expect(try turns(rotated) == [1])
+        #expect(try records(path).map { $0["session_id"] as? String } == ["other", "default"])
+        #expect(log.messages.filter { $0.contains("cannot write") }.count == 1)
+        #expect(log.messages.last == "the trace can be written again")
+    }
+
+    @Test func theFolderCannotBeMade() async throws {
+        let path = folder.path("run/trace.jsonl")
+        let recorder = try TraceRecorder(path: path, watchInterval: .milliseconds(1), log: log)
+        #expect(await recorder.keep(.sample(turn: 1)) == nil)
+        try move(folder.path("run"), to: folder.path("old"))
+        try write([], to: folder.path("run"))
+        while recorder.refusal == nil { await Task.yield() }
+        let error = await recorder.keep(.sample(turn: 2))
+        #expect(error?.errno == ENOTDIR || error?.errno == EEXIST)
+        #expect(recorder.statistics.pending == 1)
+        try FileManager.default.removeItem(atPath: folder.path("run"))
+        await untilAccepting(recorder)
+        #expect(await recorder.keep(.sample(turn: 3)) == nil)
+        recorder.close()
+        #expect(try turns(folder.path("old/trace.jsonl")) == [1])
+        #expect(try turns(path) == [2, 3])
+        let capture = try records(path)[0]["capture"] as? [String: Any]
+        #expect(capture?["problems"] as? [String] == ["trace_write_failed"])
+    }
+
+    /// As long as there is nowhere to write, that nothing waits is no success.
+    @Test func aRetryWithoutRecordsIsNoSuccess() async throws {
+        let path = folder.path("run/trace.jsonl")
+        let recorder = try TraceRecorder(path: path, retryInterval: .milliseconds(1), log: log)
+        try move(folder.path("run"), to: folder.path("old"))
+        try write([], to: folder.path("run"))
+        #expect(await recorder.reopened() != nil)
+        for _ in 1...20 {
+            try await Task.sleep(for: .milliseconds(2))
+            #expect(recorder.refusal != nil)
+        }
+        #expect(log.messages.count == 1)
+        try FileManager.default.removeItem(atPath: folder.path("run"))
+        await untilAccepting(recorder)
+        recorder.close()
+        #expect(FileManager.default.fileExists(atPath: path))
+    }
+
+    /// At the worst moment: after the writer has looked, and before it writes.
+    @Test(arguments: [true, false])
+    func whileItIsWritten(isDeleted: Bool) async throws {
+        let (path, rotated) = (path, rotated)
+        faults.onWrite { number, _ in
+            if number == 2 {
+                if isDeleted {
+                    try? FileManager.default.removeItem(atPath: path)
+                } else {
+                    try? FileManager.default.moveItem(atPath: path, toPath: rotated)
+                }
+            }
+            return nil
+        }
+        let recorder = try recorder()
+        for turn in 1...3 { #expect(await recorder.keep(.sample(turn: turn)) == nil) }
+        recorder.close()
+        #expect(try turns(path) == (isDeleted ? [2, 3] : [3]))
+        if !isDeleted { #expect(try turns(rotated) == [1, 2]) }
+    }
+
+    @Test func aFileThatIsCutOffIsGoneOnWith() async throws {
+        let recorder = try recorder()
+        for turn in 1...3 {
+            #expect(await recorder.keep(.sample(turn: turn)) == nil)
+            let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+            try file.truncate(atOffset: 0)
+        }
+        #expect(await recorder.keep(.sample(turn: 4)) == nil)
+        recorder.close()
+        #expect(try contents(path) == TurnRecordEncoder.encode(.sample(turn: 4)))
+        #expect(log.messages == [])
+    }
+
+    /// What is left of that line is lost; the next record is not.
+    @Test func aFileThatIsCutOffWithinALineIsGoneOnWith() async throws {
+        let recorder = try recorder()
+        let lines = (1...3).map { TurnRecordEncoder.encode(.sample(turn: $0)) }
+        for turn in 1...2 { #expect(await recorder.keep(.sample(turn: turn)) == nil) }
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        try file.truncate(atOffset: UInt64(lines[0].count + 20))
+        #expect(await recorder.keep(.sample(turn: 3)) == nil)
+        #expect(await recorder.keep(.sample(turn: 4)) == nil)
+        recorder.close()
+        let torn = lines[0] + lines[1].prefix(20) + [UInt8(ascii: "\n")]
+        #expect(try contents(path) == torn + lines[2] + TurnRecordEncoder.encode(.sample(turn: 4)))
+    }
+
+    /// Whatever keeps the path from being looked at, a deleted file keeps nothing.
+    @Test func aDeletedFileIsNoneThoughItsPathCannotBeLookedAt() async throws {
+        let (target, link) = (folder.path("run"), folder.path("link"))
+        try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: false)
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: target)
+        let recorder = try TraceRecorder(path: link + "/trace.jsonl", retryInterval: .milliseconds(1), log: log)
+        #expect(await recorder.keep(.sample(turn: 1)) == nil)
+        try FileManager.default.removeItem(atPath: target)
+        try FileManager.default.removeItem(atPath: link)
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: link)
+        #expect(await recorder.keep(.sample(turn: 2))?.errno == ELOOP)
+        try FileManager.default.removeItem(atPath: link)
+        await untilAccepting(recorder)
+        recorder.close()
+        #expect(try turns(link + "/trace.jsonl") == [2])
+    }
+
+    @Test func recordsThatWaitGoToTheNewFileWhole() async throws {
+        faults.onWrite { number, _ in
+            number == 1 ? nil : number % 2 == 0 ? .short(20) : .error(.noSpace)
+        }
+        faults.state.withLock { $0.failsTruncation = true }
+        let recorder = try recorder(retryInterval: .seconds(3600))
+        #expect(await recorder.keep(.sample(turn: 1)) == nil)
+        for turn in 2...4 { #expect(await recorder.keep(.sample(turn: turn)) != nil) }
+        faults.state.withLock { $0.failsTruncation = false }
+        try move(path, to: rotated)
+        faults.onWrite { _, _ in nil }
+        #expect(await recorder.reopened() == nil)
+        recorder.close()
+        #expect(try contents(rotated) == TurnRecordEncoder.encode(.sample(turn: 1)), "a part of a line is taken back")
+        #expect(try turns(path) == [2, 3, 4])
+    }
+
+    @Test func anotherFileBehindALink() async throws {
+        for name in ["one", "two"] { try write([], to: folder.path(name)) }
+        let link = folder.path("link")
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: folder.path("one"))
+        let recorder = try TraceRecorder(path: link, log: log)
+        #expect(await recorder.keep(.sample(turn: 1)) == nil)
+        try FileManager.default.removeItem(atPath: link)
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: folder.path("two"))
+        #expect(await recorder.keep(.sample(turn: 2)) == nil)
+        recorder.close()
+        #expect(try turns(folder.path("one")) == [1])
+        #expect(try turns(folder.path("two")) == [2])
+    }
+
+    /// By rename, again and again, as log rotation does; answers how often.
+    private func rotate(until isOver: Counter) async -> Int {
+        var count = 0
+        while isOver.count == 0 {
+            if rename(path, folder.path("rotated-\(count)")) == 0 { count += 1 }
+            await Task.yield()
+        }
+        return count
+    }
+
+    /// Rotated all the time under load: each record stands in exactly one file, whole.
+    @Test func underLoad() async throws {
+        let recorder = try TraceRecorder(path: path, watchInterval: .milliseconds(1))
+        let isOver = Counter()
+        async let rotating = rotate(until: isOver)
+        let filler = #"{"a":""# + String(repeating: "x", count: 30_000) + #""}"#
+        try await withThrowingTaskGroup(of: Void.self) { writers in
+            for session in 0..<8 {
+                writers.addTask {
+                    for _ in 1...100 {
+                        let turn = try recorder.next("\(session)")
+                        let error = await recorder.keep(.sample(turn: turn, session: "\(session)", request: filler))
+                        #expect(error == nil)
+                    }
+                }
+            }
+            try await writers.waitForAll()
+        }
+        isOver.increment()
+        let rotations = await rotating
+        recorder.close()
+        let files = (0..<rotations).map { folder.path("rotated-\($0)") } + [path]
+        var seen: [String: [Int]] = [:]
+        for file in files where FileManager.default.fileExists(atPath: file) {
+            let text = try contents(file)
+            #expect(text.isEmpty || text.last == 0x0A)
+            for record in try records(file) {
+                let session = try #require(record["session_id"] as? String)
+                seen[session, default: []].append(try #require(record["turn"] as? Int))
+            }
+        }
+        #expect(rotations > 0)
+        for session in 0..<8 { #expect(seen["\(session)"]?.sorted() == Array(1...100)) }
+    }
+}

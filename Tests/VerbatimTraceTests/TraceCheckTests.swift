@@ -1,0 +1,174 @@
+import Foundation
+import VerbatimJSON
+import TestSupport
+import Testing
+
+@testable import VerbatimTrace
+
+@Suite struct TraceCheckTests {
+    private let folder: TemporaryFolder
+    private var path: String { folder.path("trace.jsonl") }
+
+    init() throws { folder = try TemporaryFolder() }
+
+    private func check(_ bytes: [UInt8]) throws -> (findings: [String], summary: TraceCheck.Summary) {
+        try write(bytes, to: path)
+        let file = try OpenFile(path, for: .reading)
+        var findings: [String] = []
+        var check = TraceCheck()
+        func report(_ finding: TraceCheck.Finding) { findings.append("\(finding.line): \(finding.message)") }
+        try check.read(file, report: report)
+        let summary = check.finish(report: report)
+        #expect(summary.findings == findings.count)
+        return (findings, summary)
+    }
+
+    private func check(_ text: String) throws -> [String] { try check(Array(text.utf8)).findings }
+
+    private func check(_ records: [TurnRecord]) throws -> [String] {
+        try check(records.flatMap { TurnRecordEncoder.encode($0) }).findings
+    }
+
+    /// A record without anything that could be wrong.
+    private static let plain = #""request":{},"response":{}"#
+
+    @Test func whatTheRecorderWritesIsRight() throws {
+        var failed = TurnRecord.sample(turn: 2)
+        failed.choices = []
+        failed.level = .none
+        failed.outcome = .upstreamError
+        var several = TurnRecord.sample(turn: 3)
+        several.choices.append(several.choices[0])
+        several.choices[1].index = 1
+        several.usage = Array(#"{"completion_tokens":4}"#.utf8)
+        var compact = TurnRecord.sample(turn: 4)
+        compact.includesLogprobs = false
+        #expect(try check([.sample(), failed, several, compact, .sample(session: "b")]) == [])
+    }
+
+    @Test func anEmptyTraceIsRight() throws {
+        let result = try check([UInt8]())
+        #expect(result.findings == [])
+        #expect(result.summary == TraceCheck.Summary())
+    }
+
+    @Test func originalRecordsAreRight() throws {
+        let text = """
+            {"turn": 1, "request": {"messages": []}, "response": {"choices": []}, "logprobs": [{"token": "a"}], \
+            "completion_tokens": ["a"], "completion_token_ids": [], "per_token_logps": [-0.5], "finish_reason": "stop", \
+            "latency_s": 0.5, "timestamp": 1.0}
+
+            """
+        #expect(try check(text) == [])
+    }
+
+    @Test(arguments: [
+        ("nonsense", "the line is not JSON: unexpected character at byte 1"),
+        ("{\"turn\":1", "the line is not JSON: unexpected end of text at byte 9"),
+        ("[1]", "the line is no JSON object"), ("", "the line is empty"),
+        ("{\"turn\":NaN,\(plain)}", "the line is not JSON: unexpected character at byte 8"),
+        ("{\"turn\":\"1\",\(plain)}", "'turn' is no positive integer"),
+        ("{\"turn\":0,\(plain)}", "'turn' is no positive integer"),
+        ("{\(plain)}", "'turn' is no positive integer"),
+        ("{\"turn\":1,\"request\":[],\"response\":{}}", "'request' is no object"),
+        ("{\"turn\":1,\"request\":{}}", "'response' is no object"),
+        ("{\"turn\":1,\(plain),\"completion_tokens\":[1]}", "'completion_tokens' holds something else than it should"),
+        (
+            "{\"turn\":1,\(plain),\"completion_token_ids\":[1.5]}",
+            "'completion_token_ids' holds something else than it should"
+        ),
+        ("{\"turn\":1,\(plain),\"per_token_logps\":{}}", "'per_token_logps' holds something else than it should"),
+        ("{\"turn\":1,\(plain),\"x\":\"\u{2028}\"}", "the line has an unescaped U+0085, U+2028 or U+2029"),
+        ("{\"turn\":1,\(plain),\"x\":\"\u{85}\"}", "the line has an unescaped U+0085, U+2028 or U+2029"),
+        (
+            "{\"turn\":1,\(plain),\"completion_tokens\":[\"a\"],\"completion_token_ids\":[1,2],\"per_token_logps\":[]}",
+            "arrays differ in length: 'completion_tokens' 1, 'completion_token_ids' 2"
+        ),
+        ("{\"turn\":1,\(plain),\"choices\":[1]}", "'choices' is no array of objects with an 'index'"),
+        (
+            "{\"turn\":1,\(plain),\"choices\":[{\"index\":3,\"completion_tokens\":[\"a\"],\"per_token_logps\":[1,2]}]}",
+            "choice 3: arrays differ in length: 'completion_tokens' 1, 'per_token_logps' 2"
+        ),
+    ])
+    func oneWrongLine(_ line: String, _ finding: String) throws {
+        #expect(try check("{\"turn\":1,\(Self.plain),\"session_id\":\"s\"}\n\(line)\n") == ["2: \(finding)"])
+    }
+
+    @Test func invalidUTF8IsFound() throws {
+        let line = Array("{\"turn\":1,\(Self.plain),\"x\":\"".utf8) + [0xFF] + Array("\"}\n".utf8)
+        #expect(try check(line).findings == ["1: the line is not JSON: invalid UTF-8 in a string at byte 42"])
+    }
+
+    @Test func completeRecordsAgreeWithUsage() throws {
+        var record = TurnRecord.sample()
+        record.usage = Array(#"{"completion_tokens":3}"#.utf8)
+        #expect(try check([record]) == ["1: said to be complete, but there are 2 tokens and 'usage' counts 3"])
+        record.isComplete = false
+        #expect(try check([record]) == [])
+    }
+
+    @Test func eachFieldOfOurOwnRecordsIsThere() throws {
+        let line = try #require(String(bytes: TurnRecordEncoder.encode(.sample()), encoding: .utf8))
+        let record = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        // What a record may lack, and what turns it into one of the format's first version.
+        for key in record.keys
+        where !["logprobs", "schema", "parent_session_id", "retry_of", "response_id", "engine_source"].contains(key) {
+            var without = record
+            without[key] = nil
+            let bytes = try JSONSerialization.data(withJSONObject: without)
+            #expect(try check([UInt8](bytes) + [0x0A]).findings.isEmpty == false, "\(key)")
+        }
+        #expect(try check(line.replacingOccurrences(of: "turn/1", with: "turn/9")) == ["1: 'schema' is unknown"])
+        #expect(try check(line.replacingOccurrences(of: "completed", with: "huh")) == ["1: 'outcome' is unknown: huh"])
+        #expect(
+            try check(line.replacingOccurrences(of: #""level":"tokens""#, with: #""level":"all""#))
+                == ["1: 'capture.level' is unknown: all"])
+    }
+
+    @Test(arguments: [("null", true), ("2", true), ("3", false), ("0", false), ("-1", false), ("\"2\"", false)])
+    func aRetryRepeatsAnEarlierTurn(value: String, isRight: Bool) throws {
+        let line = try #require(String(bytes: TurnRecordEncoder.encode(.sample(turn: 3)), encoding: .utf8))
+        #expect(line.contains(#""retry_of":null"#))
+        let findings = try check(line.replacingOccurrences(of: #""retry_of":null"#, with: "\"retry_of\":" + value))
+        #expect(findings.filter { $0.contains("retry_of") } == (isRight ? [] : ["1: 'retry_of' is no earlier turn"]))
+    }
+
+    @Test(arguments: [
+        ([1, 2, 3], []), ([3, 1, 2], []), ([2], []), ([5, 4, 6], []),
+        ([4, 2], ["1: missing before this line's turn: turn 3 of session 's'"]),
+        ([1, 1], ["2: turn 1 of session 's' stands here again"]),
+        (
+            [1, 7, 3, 7],
+            [
+                "4: turn 7 of session 's' stands here again",
+                "2: missing before this line's turn: turns 4 to 6 of session 's'",
+                "3: missing before this line's turn: turn 2 of session 's'",
+            ]
+        ),
+    ])
+    func turnNumbers(_ turns: [Int], _ findings: [String]) throws {
+        let lines = turns.map { "{\"turn\":\($0),\(Self.plain),\"session_id\":\"s\"}\n" }
+        #expect(try check(lines.joined()) == findings)
+    }
+
+    @Test func sessionsAreCountedApart() throws {
+        let result = try check(
+            Array(
+                ["a", "b", "a"].enumerated().map {
+                    "{\"turn\":\($0.offset / 2 + 1),\(Self.plain),\"session_id\":\"\($0.element)\"}\n"
+                }.joined().utf8))
+        #expect(result.findings == [])
+        #expect((result.summary.turns, result.summary.sessions) == (3, 2))
+    }
+
+    @Test func aTornTailIsFound() throws {
+        let line = "{\"turn\":1,\(Self.plain)}"
+        #expect(try check(line + "\n" + "{\"tu") == ["2: torn: the last 4 bytes have no line break behind them"])
+        #expect(try check(line) == ["1: torn: the last \(line.utf8.count) bytes have no line break behind them"])
+    }
+
+    @Test func deepRequestsAreRight() throws {
+        let deep = String(repeating: "[", count: 511) + String(repeating: "]", count: 511)
+        #expect(try check("{\"turn\":1,\"request\":{\"a\":\(deep)},\"response\":{}}\n") == [])
+    }
+}
