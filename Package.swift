@@ -139,3 +139,8 @@ let package = Package(
         fuzzing,
     ]
 )
+
+// `ONLY_TESTS=VerbatimJSONTests,VerbatimSSETests swift test` builds and runs these test targets alone.
+if let names = Context.environment["ONLY_TESTS"]?.split(separator: ",").map(String.init) {
+    package.targets.removeAll { $0.type == .test && !names.contains($0.name) }
+}

@@ -22,7 +22,7 @@ package final class ProxyServer: Sendable {
 
     private let settings: ProxySettings
     private let group: MultiThreadedEventLoopGroup
-    private let loops: [NIOLoopBound<LoopContext>]
+    private let loops: [NIOLoopBound<ProxyLoop>]
     private let listener: any Channel
     private let connections: ConnectionCount
     private let recorder: TraceRecorder?
@@ -37,7 +37,7 @@ package final class ProxyServer: Sendable {
     ) async throws(StartError) -> ProxyServer {
         let tls = try settings.engineContext()
         let agentTLS = try settings.agentContext()
-        let knowledge = EngineKnowledge(
+        let knowledge = CapabilityCache(
             fixed: settings.engine, host: settings.upstream.host, verdictLifetime: settings.verdictLifetime,
             refusalTime: settings.refusalTime
         ) { profile, evidence in
@@ -47,11 +47,11 @@ package final class ProxyServer: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? System.coreCount)
         let server = ServerContext(
             settings: settings, tls: tls, knowledge: knowledge, recorder: recorder, logger: logger)
-        var loops: [NIOLoopBound<LoopContext>] = []
+        var loops: [NIOLoopBound<ProxyLoop>] = []
         do {
             for loop in group.makeIterator() {
                 let bound = try await loop.submit {
-                    NIOLoopBound(LoopContext(eventLoop: loop, server: server), eventLoop: loop)
+                    NIOLoopBound(ProxyLoop(eventLoop: loop, server: server), eventLoop: loop)
                 }.get()
                 loops.append(bound)
             }
@@ -64,12 +64,12 @@ package final class ProxyServer: Sendable {
             try? await group.shutdownGracefully()
             throw StartError(
                 reason: .address,
-                description: "cannot listen on \(settings.host):\(settings.port): \(EngineFailure.describe(error))")
+                description: "cannot listen on \(settings.host):\(settings.port): \(UpstreamFailure.describe(error))")
         }
     }
 
     private init(
-        settings: ProxySettings, group: MultiThreadedEventLoopGroup, loops: [NIOLoopBound<LoopContext>],
+        settings: ProxySettings, group: MultiThreadedEventLoopGroup, loops: [NIOLoopBound<ProxyLoop>],
         listener: any Channel, connections: ConnectionCount, recorder: TraceRecorder?, logger: Logger
     ) {
         self.settings = settings
@@ -84,7 +84,7 @@ package final class ProxyServer: Sendable {
 
     private static func listen(
         _ settings: ProxySettings, tls: NIOSSLContext?, group: MultiThreadedEventLoopGroup,
-        loops: [NIOLoopBound<LoopContext>], logger: Logger
+        loops: [NIOLoopBound<ProxyLoop>], logger: Logger
     ) async throws -> any Channel {
         try await ServerBootstrap(group: group)
             .serverChannelInitializer { channel in
@@ -104,11 +104,11 @@ package final class ProxyServer: Sendable {
                     try options?.setOption(.autoRead, value: false)
                     try loop.value.receiveBuffers.serve(channel)
                     if let tls {
-                        try AgentHandshake.addHandlers(to: channel, tls: tls, limit: settings.handshakeTimeout)
+                        try TLSHandshakeHandler.addHandlers(to: channel, tls: tls, limit: settings.handshakeTimeout)
                     }
                     try channel.pipeline.syncOperations.addHandlers([
                         Self.requestDecoder(settings),
-                        AgentConnection(in: loop.value),
+                        ServerConnection(in: loop.value),
                     ])
                 }
             }
@@ -179,7 +179,7 @@ package final class ProxyServer: Sendable {
         }
     }
 
-    private func onEachLoop(_ action: @escaping @Sendable (LoopContext) -> Void) {
+    private func onEachLoop(_ action: @escaping @Sendable (ProxyLoop) -> Void) {
         for loop in loops { loop.eventLoop.execute { action(loop.value) } }
     }
 

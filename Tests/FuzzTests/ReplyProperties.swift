@@ -9,9 +9,9 @@ import VerbatimAPI
 
 /// A reply's whole way through a captured turn: split, read, restored, recorded.
 enum ReplyProperties {
-    static func check(_ input: [UInt8], of dialect: Dialect) throws {
+    static func check(_ input: [UInt8], of api: API) throws {
         var choices = Choices(input)
-        let scene = Scene(dialect: dialect, choices: &choices)
+        let scene = Scene(api: api, choices: &choices)
         let seed = choices.byte()
         let reply = Array(choices.rest)
         guard ScannerProperties.deepest(in: reply) < 400 else { return }
@@ -89,20 +89,20 @@ private enum Marks {
 
 /// What is known before the reply comes.
 private struct Scene {
-    let dialect: Dialect
+    let api: API
     let isInjected: Bool
-    private let isVerdictKnown: Bool
+    private let isCapabilityKnown: Bool
     private let isEventStream: Bool
     private let status: Int
     private let policy: RequestPolicy
     private let profile: EngineProfile?
     private let request: String
 
-    init(dialect: Dialect, choices: inout Choices) {
-        self.dialect = dialect
+    init(api: API, choices: inout Choices) {
+        self.api = api
         let flags = choices.byte()
         isInjected = flags & 1 == 0
-        isVerdictKnown = flags & 2 == 0
+        isCapabilityKnown = flags & 2 == 0
         isEventStream = flags & 4 == 0
         var policy = RequestPolicy()
         if !isInjected { policy.goal = .text }
@@ -110,13 +110,13 @@ private struct Scene {
         self.policy = policy
         profile = choices.pick(EngineProfile.all.map { .some($0) } + [nil])
         status = choices.pick([200, 200, 200, 200, 201, 400, 422, 500])
-        request = choices.pick(Self.requests(of: dialect, stream: flags & 16 == 0))
+        request = choices.pick(Self.requests(of: api, stream: flags & 16 == 0))
     }
 
-    private static func requests(of dialect: Dialect, stream: Bool) -> [String] {
+    private static func requests(of api: API, stream: Bool) -> [String] {
         let common = #""model":"m","stream":\#(stream)"#
         let more: [String] =
-            switch dialect {
+            switch api {
             case .chatCompletions:
                 [
                     "", #","logprobs":true,"top_logprobs":2"#, #","n":2"#, #","tools":[{}]"#,
@@ -148,24 +148,24 @@ private struct Scene {
 
     func play(_ pieces: [ArraySlice<UInt8>]) throws -> Outcome {
         let now = NIODeadline.uptimeNanoseconds(0)
-        let knowledge = EngineKnowledge(fixed: profile, host: "engine", verdictLifetime: .hours(1)) { _, _ in }
-        let request = try dialect.request(body: Array(request.utf8))
-        var plan = CapturedTurn.plan(request, policy: policy, knowledge: knowledge, dialect: dialect, at: now)
-        if isVerdictKnown && !plan.prepared.injection.isEmpty {
+        let knowledge = CapabilityCache(fixed: profile, host: "engine", verdictLifetime: .hours(1)) { _, _ in }
+        let request = try api.request(body: Array(request.utf8))
+        var plan = CapturedTurn.plan(request, policy: policy, knowledge: knowledge, api: api, at: now)
+        if isCapabilityKnown && !plan.prepared.injection.isEmpty {
             knowledge.settle(
-                Allowance(), taking: plan.prepared.injection,
-                for: CapturedTurn.circumstances(of: plan.prepared, dialect: dialect), at: now)
-            plan = CapturedTurn.plan(request, policy: policy, knowledge: knowledge, dialect: dialect, at: now)
+                InjectionLimits(), taking: plan.prepared.injection,
+                for: CapturedTurn.capabilityKey(of: plan.prepared, api: api), at: now)
+            plan = CapturedTurn.plan(request, policy: policy, knowledge: knowledge, api: api, at: now)
         }
         let facts = CapturedTurn.Facts(
-            turn: 1, identity: SessionIdentity(session: "s"), dialect: dialect, path: "/v1" + dialect.route,
+            turn: 1, identity: SessionIdentity(session: "s"), api: api, path: "/v1" + api.route,
             timestamp: 0,
             policy: policy, maximumReplySize: 1 << 30, maximumEventSize: 1 << 30)
         // To an agent of HTTP/1.0 the body goes out without any framing.
-        var output = ReplyOutput.Request()
+        var output = ResponseWriter.Request()
         output.takesChunks = false
         var turn = CapturedTurn(
-            facts: facts, request: request, plan: plan, knowledge: knowledge, output: ReplyOutput(request: output),
+            facts: facts, request: request, plan: plan, knowledge: knowledge, output: ResponseWriter(request: output),
             at: now)
         var outcome = Outcome()
 

@@ -5,7 +5,7 @@ import VerbatimAPI
 enum RequestProperties {
     static func check(_ input: [UInt8]) throws {
         var choices = Choices(input)
-        let dialect = choices.pick(Dialect.allCases)
+        let api = choices.pick(API.allCases)
         let profile = choices.pick(EngineProfile.all + [.generic])
         var policy = RequestPolicy()
         let flags = choices.byte()
@@ -14,13 +14,13 @@ enum RequestProperties {
         if flags & 8 != 0 { policy.disablesThinking = true }
         if flags & 16 != 0 { policy.modelOverride = "other \"model\"" }
         if flags & 32 != 0 { policy.sampling = [("temperature", Array("1.0".utf8))] }
-        var allowance = Allowance()
-        if flags & 64 != 0 { allowance.tokenIDs = false }
-        if flags & 128 != 0 { allowance = .nothing }
+        var injectionLimits = InjectionLimits()
+        if flags & 64 != 0 { injectionLimits.tokenIDs = false }
+        if flags & 128 != 0 { injectionLimits = .nothing }
         let body = Array(choices.rest)
-        guard ScannerProperties.deepest(in: body) < 400, let request = try? dialect.request(body: body) else { return }
+        guard ScannerProperties.deepest(in: body) < 400, let request = try? api.request(body: body) else { return }
 
-        let prepared = request.prepared(policy: policy, profile: profile, allowance: allowance)
+        let prepared = request.prepared(policy: policy, profile: profile, injectionLimits: injectionLimits)
         try Violation.unless(
             ScannerProperties.scans(prepared.body, options: [.validUTF8]), "the forwarded request is no JSON")
         let isUntouched = policy.goal == .off || (policy.goal == .text && flags & 0b111100 == 0)
@@ -31,7 +31,7 @@ enum RequestProperties {
                 prepared.body == body || (policy.goal == .text && changed.contains("max_tokens")),
                 "a request is changed though nothing is wanted")
         }
-        if policy.goal == .off || policy.goal == .text || allowance == .nothing {
+        if policy.goal == .off || policy.goal == .text || injectionLimits == .nothing {
             try Violation.unless(prepared.injection.isEmpty, "something is injected that may not be")
         }
 

@@ -20,8 +20,8 @@ enum Seeds {
         case .editor: (requests + documents + tall).map { [1, 0, 0, 1, 1] + $0 }
         case .splitter: streams.map { [0, 7] + $0 }
         case .request:
-            Dialect.allCases.indices.flatMap { dialect in
-                (requests + tall).map { [UInt8(dialect), UInt8($0.count % 13), UInt8($0.count % 64)] + $0 }
+            API.allCases.indices.flatMap { api in
+                (requests + tall).map { [UInt8(api), UInt8($0.count % 13), UInt8($0.count % 64)] + $0 }
             }
         case .chat: replies(below: "/chat/completions")
         case .completions: replies(below: "/v1/completions")

@@ -13,7 +13,7 @@ import VerbatimAPI
         let stream = Array(events.map { "data: \($0)\n\n" }.joined().utf8)
         let exchange = Exchange(
             profile: generator.pick(EngineProfile.all + [.generic]),
-            dialect: generator.pick([Dialect.chatCompletions, .completions]), fields: generator.pick(Self.fields))
+            api: generator.pick([API.chatCompletions, .completions]), fields: generator.pick(Self.fields))
         let detail = generator.pick([TraceDetail.full, .compact])
         let reply = try exchange.request(#""stream":true"#) { $0.detail = detail }.reply
         let driver = StreamDriver.run(reply, stream)

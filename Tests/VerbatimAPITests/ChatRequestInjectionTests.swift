@@ -117,41 +117,45 @@ import VerbatimAPI
 
     @Test(arguments: [EngineProfile.vllm, .generic, .llamaCpp, .openAI])
     func injectsNothingThatIsNotAllowed(profile: EngineProfile) throws {
-        let prepared = try prepare(#"{"a":1}"#, profile: profile, allowance: .nothing)
+        let prepared = try prepare(#"{"a":1}"#, profile: profile, injectionLimits: .nothing)
         #expect(prepared.bodyText == #"{"a":1}"#)
         #expect(prepared.injection.isEmpty)
     }
 
     @Test func allowancesTakeAwayOneThingAtATime() throws {
-        var allowance = Allowance()
-        allowance.tokenIDs = false
-        #expect(try prepare("{}", allowance: allowance).bodyText == "{\(Self.on)}")
-        allowance = Allowance()
-        allowance.logprobs = false
-        #expect(try prepare("{}", allowance: allowance).bodyText == "{\(Self.ids)}")
-        allowance = Allowance()
-        allowance.maximumTopLogprobs = 2
-        #expect(try prepare("{}", allowance: allowance).bodyText == #"{"logprobs":true,"top_logprobs":2,\#(Self.ids)}"#)
-        allowance.maximumTopLogprobs = 20
-        #expect(try prepare("{}", allowance: allowance).bodyText == "{\(Self.on),\(Self.ids)}")
-        allowance.maximumTopLogprobs = 0
-        #expect(try prepare("{}", allowance: allowance).bodyText == #"{"logprobs":true,"top_logprobs":0,\#(Self.ids)}"#)
+        var injectionLimits = InjectionLimits()
+        injectionLimits.tokenIDs = false
+        #expect(try prepare("{}", injectionLimits: injectionLimits).bodyText == "{\(Self.on)}")
+        injectionLimits = InjectionLimits()
+        injectionLimits.logprobs = false
+        #expect(try prepare("{}", injectionLimits: injectionLimits).bodyText == "{\(Self.ids)}")
+        injectionLimits = InjectionLimits()
+        injectionLimits.maximumTopLogprobs = 2
+        #expect(
+            try prepare("{}", injectionLimits: injectionLimits).bodyText
+                == #"{"logprobs":true,"top_logprobs":2,\#(Self.ids)}"#)
+        injectionLimits.maximumTopLogprobs = 20
+        #expect(try prepare("{}", injectionLimits: injectionLimits).bodyText == "{\(Self.on),\(Self.ids)}")
+        injectionLimits.maximumTopLogprobs = 0
+        #expect(
+            try prepare("{}", injectionLimits: injectionLimits).bodyText
+                == #"{"logprobs":true,"top_logprobs":0,\#(Self.ids)}"#)
     }
 
     @Test func allowancesTellWhatIsMissing() {
-        var allowance = Allowance()
-        #expect(allowance.problems == [])
-        allowance.tokenIDs = false
-        allowance.maximumTopLogprobs = 1
-        #expect(allowance.problems == ["token_ids_refused", "top_logprobs_lowered"])
-        #expect(Allowance.nothing.problems == ["logprobs_refused"])
+        var injectionLimits = InjectionLimits()
+        #expect(injectionLimits.problems == [])
+        injectionLimits.tokenIDs = false
+        injectionLimits.maximumTopLogprobs = 1
+        #expect(injectionLimits.problems == ["token_ids_refused", "top_logprobs_lowered"])
+        #expect(InjectionLimits.nothing.problems == ["logprobs_refused"])
     }
 
     @Test func canBePreparedAgain() throws {
-        let request = try Dialect.chatCompletions.request(body: Array(#"{"a":1}"#.utf8))
+        let request = try API.chatCompletions.request(body: Array(#"{"a":1}"#.utf8))
         let policy = RequestPolicy()
-        let first = request.prepared(policy: policy, profile: .generic, allowance: Allowance())
-        let second = request.prepared(policy: policy, profile: .llamaCpp, allowance: .nothing)
+        let first = request.prepared(policy: policy, profile: .generic, injectionLimits: InjectionLimits())
+        let second = request.prepared(policy: policy, profile: .llamaCpp, injectionLimits: .nothing)
         #expect(first.bodyText == #"{"a":1,\#(Self.on),\#(Self.ids)}"#)
         #expect(second.bodyText == #"{"a":1}"#)
     }

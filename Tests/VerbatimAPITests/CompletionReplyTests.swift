@@ -8,7 +8,7 @@ import VerbatimAPI
     static let echo = #""echo":true,\#(two)"#
 
     private func prepared(_ fields: String, _ profile: EngineProfile = .vllm) throws -> PreparedRequest {
-        try prepare("{\(fields)}", dialect: .completions, profile: profile)
+        try prepare("{\(fields)}", api: .completions, profile: profile)
     }
 
     private func capture(

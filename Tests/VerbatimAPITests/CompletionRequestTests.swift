@@ -6,10 +6,10 @@ import VerbatimAPI
     static let ids = #""return_token_ids":true"#
 
     private func prepared(
-        _ body: String, _ profile: EngineProfile = .vllm, allowance: Allowance = Allowance(),
+        _ body: String, _ profile: EngineProfile = .vllm, injectionLimits: InjectionLimits = InjectionLimits(),
         _ change: (inout RequestPolicy) -> Void = { _ in }
     ) throws -> PreparedRequest {
-        try prepare(body, dialect: .completions, profile: profile, allowance: allowance, change)
+        try prepare(body, api: .completions, profile: profile, injectionLimits: injectionLimits, change)
     }
 
     @Test(arguments: [
@@ -90,7 +90,7 @@ import VerbatimAPI
             let prepared = try prepared(body, profile) { $0.goal = goal }
             #expect(prepared.bodyText == body && prepared.injection.isEmpty && prepared.isStream)
         }
-        #expect(try prepared(body, profile, allowance: .nothing).bodyText == body)
+        #expect(try prepared(body, profile, injectionLimits: .nothing).bodyText == body)
     }
 
     @Test func dynamoKeepsTheAgentsExtensions() throws {
@@ -116,9 +116,9 @@ import VerbatimAPI
             #expect(prepared.bodyText == #"{"logprobs":\#(expected)}"#)
             #expect(prepared.injection.logprobs == .count && prepared.injection.topLogprobs == expected)
         }
-        var allowance = Allowance()
-        allowance.maximumTopLogprobs = 1
-        #expect(try prepared("{}", allowance: allowance).bodyText == #"{"logprobs":1,\#(Self.ids)}"#)
+        var injectionLimits = InjectionLimits()
+        injectionLimits.maximumTopLogprobs = 1
+        #expect(try prepared("{}", injectionLimits: injectionLimits).bodyText == #"{"logprobs":1,\#(Self.ids)}"#)
     }
 
     @Test func policy() throws {

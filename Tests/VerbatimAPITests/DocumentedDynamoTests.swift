@@ -105,14 +105,15 @@ import VerbatimAPI
         + #"'msg': 'Extra inputs are not permitted', 'input': True}]","type":"BadRequestError","param":null,"code":400}"#
 
     @Test func documentedRefusalOfUnknownFields() throws {
-        let next = try #require(try allowance(after: 400, Self.refusal, profile: .generic))
+        let next = try #require(try injectionLimits(after: 400, Self.refusal, profile: .generic))
         #expect(next.logprobs && !next.tokenIDs)
         #expect(
-            try prepare("{}", profile: .generic, allowance: next).bodyText == #"{"logprobs":true,"top_logprobs":5}"#)
+            try prepare("{}", profile: .generic, injectionLimits: next).bodyText
+                == #"{"logprobs":true,"top_logprobs":5}"#)
         // Known by its name, it is not asked for ids.
         #expect(try Exchange(profile: .tensorRTLLM).request("").bodyText == #"{"logprobs":true,"top_logprobs":5}"#)
         let top = Self.refusal.replacing("return_token_ids", with: "top_logprobs")
-        #expect(try allowance(after: 400, top, profile: .tensorRTLLM) == .nothing)
+        #expect(try injectionLimits(after: 400, top, profile: .tensorRTLLM) == .nothing)
     }
 
     /// Without detokenizing, its completions carry the keys of vLLM's; they are told from vLLM's all the same.
@@ -122,7 +123,7 @@ import VerbatimAPI
             + #""finish_reason":"stop","stop_reason":null,"disaggregated_params":null}],"usage":{"completion_tokens":2},"#
             + #""prompt_token_ids":[[1,2]]}"#
         #expect(EngineRecognition.profile(forReply: Array(body.utf8).span) == .tensorRTLLM)
-        let exchange = Exchange(profile: .tensorRTLLM, dialect: .completions, fields: #""detokenize":false"#)
+        let exchange = Exchange(profile: .tensorRTLLM, api: .completions, fields: #""detokenize":false"#)
         let (output, capture, _) = try exchange.whole(body)
         #expect(output == body)
         #expect(capture.choices.first?.idsText == "5,6" && capture.level == .ids)

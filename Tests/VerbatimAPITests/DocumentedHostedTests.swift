@@ -14,9 +14,9 @@ import VerbatimAPI
     }
 
     private func next(
-        _ status: Int, _ body: String, _ profile: EngineProfile = .generic, _ dialect: Dialect = .chatCompletions
+        _ status: Int, _ body: String, _ profile: EngineProfile = .generic, _ api: API = .chatCompletions
     ) throws -> Next {
-        guard let next = try allowance(after: status, body, profile: profile, dialect: dialect) else { return .giveUp }
+        guard let next = try injectionLimits(after: status, body, profile: profile, api: api) else { return .giveUp }
         if next == .nothing { return .nothing }
         if !next.tokenIDs { return .withoutIDs }
         return .atMost(try #require(next.maximumTopLogprobs))
@@ -71,20 +71,21 @@ import VerbatimAPI
 
     /// The way from everything to nothing has at most three steps: ids, alternatives, log-probabilities.
     @Test func documentedRefusalsEnd() throws {
-        var allowance = Allowance()
+        var injectionLimits = InjectionLimits()
         var steps = 0
         while true {
-            let injection = try prepare("{}", profile: .generic, allowance: allowance).injection
+            let injection = try prepare("{}", profile: .generic, injectionLimits: injectionLimits).injection
             let body = injection.ids.isEmpty ? "5 is greater than the maximum of 1 - 'logprobs'" : "return_token_ids"
             guard
-                let next = Refusal.allowance(
-                    afterStatus: 400, body: Array(body.utf8).span, injection: injection, allowance: allowance)
+                let next = InjectionRejection.injectionLimits(
+                    afterStatus: 400, body: Array(body.utf8).span, injection: injection,
+                    injectionLimits: injectionLimits)
             else { break }
-            allowance = next
+            injectionLimits = next
             steps += 1
             try #require(steps < 9)
         }
-        #expect(steps == 3 && allowance == .nothing)
+        #expect(steps == 3 && injectionLimits == .nothing)
     }
 
     /// A refusal of `include` is about responses; here it is the agent's own.

@@ -54,7 +54,7 @@ import VerbatimAPI
         func event(_ logprobs: String) -> String {
             #"{"id":"1","object":"text_completion","model":"m","system_fingerprint":"fp_ollama","choices":[{"text":"a","index":0\#(logprobs),"finish_reason":"stop"}],"usage":{"completion_tokens":1}}"#
         }
-        let exchange = Exchange(profile: profile, dialect: .completions)
+        let exchange = Exchange(profile: profile, api: .completions)
         if isStream {
             let driver = try exchange.stream([event(Self.logprobs)])
             #expect(driver.outputText == streamText([event("")]))
@@ -69,9 +69,9 @@ import VerbatimAPI
     @Test func documentedOllamaRange() throws {
         let error =
             #"{"error":{"message":"top_logprobs must be between 0 and 20","type":"invalid_request_error","param":null,"code":null}}"#
-        #expect(try allowance(after: 400, error, profile: .ollama, top: 20)?.maximumTopLogprobs == 1)
+        #expect(try injectionLimits(after: 400, error, profile: .ollama, top: 20)?.maximumTopLogprobs == 1)
         let lower = error.replacing("20", with: "3")
-        #expect(try allowance(after: 400, lower, profile: .ollama)?.maximumTopLogprobs == 3)
+        #expect(try injectionLimits(after: 400, lower, profile: .ollama)?.maximumTopLogprobs == 3)
     }
 
     // MARK: TGI
@@ -95,23 +95,24 @@ import VerbatimAPI
     @Test func documentedTGIRange() throws {
         let error =
             #"{"error":"Input validation error: `top_n_tokens` must be >= 0 and <= 5. Given: 20","error_type":"validation"}"#
-        #expect(try allowance(after: 422, error, profile: .generic, top: 20)?.maximumTopLogprobs == 5)
+        #expect(try injectionLimits(after: 422, error, profile: .generic, top: 20)?.maximumTopLogprobs == 5)
         // Known by its name, it is never asked for more.
         let prepared = try prepare("{}", profile: .tgi) { $0.topLogprobs = 20 }
         #expect(prepared.bodyText == #"{"logprobs":true,"top_logprobs":5}"#)
         #expect(
-            try allowance(after: 422, error.replacing("<= 5", with: "<= 2"), profile: .tgi)?.maximumTopLogprobs == 2)
+            try injectionLimits(after: 422, error.replacing("<= 5", with: "<= 2"), profile: .tgi)?.maximumTopLogprobs
+                == 2)
     }
 
     @Test func documentedTGICompletionsHaveNone() throws {
-        #expect(try Exchange(profile: .tgi, dialect: .completions).request("").injection.isEmpty)
+        #expect(try Exchange(profile: .tgi, api: .completions).request("").injection.isEmpty)
     }
 
     // MARK: LM Studio
 
-    @Test(arguments: [Dialect.chatCompletions, .completions], [true, false])
-    func documentedLMStudioIsAskedForNothing(dialect: Dialect, isStream: Bool) throws {
-        let request = try Exchange(profile: .lmStudio, dialect: dialect).request(#""stream":\#(isStream)"#)
+    @Test(arguments: [API.chatCompletions, .completions], [true, false])
+    func documentedLMStudioIsAskedForNothing(api: API, isStream: Bool) throws {
+        let request = try Exchange(profile: .lmStudio, api: api).request(#""stream":\#(isStream)"#)
         #expect(request.injection.isEmpty && request.bodyText == #"{"stream":\#(isStream)}"#)
     }
 

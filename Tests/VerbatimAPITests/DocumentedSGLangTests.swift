@@ -204,7 +204,7 @@ import VerbatimAPI
     @Test func documentedRefusalLeadsToTheOtherFields() throws {
         #expect(EngineRecognition.profile(forRefusal: Self.refusal) == .sglang)
         let next = try #require(
-            try allowance(after: 400, Self.refusal, profile: .generic, isStream: true))
+            try injectionLimits(after: 400, Self.refusal, profile: .generic, isStream: true))
         #expect(next.logprobs && !next.tokenIDs)
         let first = try Exchange(profile: .generic).request(#""stream":true"#).injection
         let second = try Exchange(profile: .sglang).request(#""stream":true"#).injection
@@ -235,7 +235,7 @@ import VerbatimAPI
             // Such an event comes without token data too.
             Self.completion("", lists(""), #","token_ids":[6]"#),
         ]
-        let exchange = Exchange(profile: profile, dialect: .completions)
+        let exchange = Exchange(profile: profile, api: .completions)
         if isStream {
             let driver = try exchange.stream(events)
             #expect(

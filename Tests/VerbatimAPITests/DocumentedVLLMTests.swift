@@ -36,7 +36,7 @@ import VerbatimAPI
         }
         let refusal =
             #"{"object":"error","message":"[{'type': 'extra_forbidden', 'loc': ('body', 'return_token_ids'), 'msg': 'Extra inputs are not permitted', 'input': True}]","type":"BadRequestError","param":null,"code":400}"#
-        let next = try #require(try allowance(after: 400, refusal, profile: .vllm))
+        let next = try #require(try injectionLimits(after: 400, refusal, profile: .vllm))
         #expect(next.logprobs && !next.tokenIDs)
     }
 
@@ -92,7 +92,7 @@ import VerbatimAPI
         #expect(driver.outputText == streamText([Self.chunk(#"{"content":"a"}"#, ids: "null")]))
         #expect(Set(driver.reply.captured().problems) == ["logprob_missing", "non_finite_number"])
         let error = #"{"error":{"message":"Out of range float values are not JSON compliant","code":500}}"#
-        #expect(try allowance(after: 500, error, profile: .vllm) == nil)
+        #expect(try injectionLimits(after: 500, error, profile: .vllm) == nil)
     }
 
     @Test func documentedFillers() throws {

@@ -3,7 +3,7 @@ import VerbatimAPI
 /// An exchange written by hand: what the agent asks for, what the engine answers.
 struct Exchange {
     var profile: EngineProfile
-    var dialect = Dialect.chatCompletions
+    var api = API.chatCompletions
     /// Fields of the request beside `stream`.
     var fields = ""
 
@@ -13,7 +13,7 @@ struct Exchange {
     }
 
     /// The same of a whole reply.
-    func whole(_ body: String) throws -> (output: String, capture: Capture, reply: any DialectReply) {
+    func whole(_ body: String) throws -> (output: String, capture: Capture, reply: any ReplyParser) {
         let read = readWhole(try request("").reply, Array(body.utf8))
         return (String(decoding: read.output, as: UTF8.self), read.reply.captured(), read.reply)
     }
@@ -22,7 +22,7 @@ struct Exchange {
         _ more: String, _ change: (inout RequestPolicy) -> Void = { _ in }
     ) throws -> PreparedRequest {
         let members = [more, fields].filter { !$0.isEmpty }.joined(separator: ",")
-        return try prepare("{\(members)}", dialect: dialect, profile: profile, change)
+        return try prepare("{\(members)}", api: api, profile: profile, change)
     }
 }
 
@@ -30,13 +30,14 @@ struct Exchange {
 func streamText(_ events: [String]) -> String { (events + ["[DONE]"]).map { "data: \($0)\n\n" }.joined() }
 
 /// What may be tried after an engine's refusal of everything that a profile injects.
-func allowance(
+func injectionLimits(
     after status: Int, _ body: String, profile: EngineProfile, isStream: Bool = false,
-    dialect: Dialect = .chatCompletions, top: Int = 5
-) throws -> Allowance? {
-    let prepared = try prepare(#"{"stream":\#(isStream)}"#, dialect: dialect, profile: profile) {
+    api: API = .chatCompletions, top: Int = 5
+) throws -> InjectionLimits? {
+    let prepared = try prepare(#"{"stream":\#(isStream)}"#, api: api, profile: profile) {
         $0.topLogprobs = top
     }
-    return Refusal.allowance(
-        afterStatus: status, body: Array(body.utf8).span, injection: prepared.injection, allowance: Allowance())
+    return InjectionRejection.injectionLimits(
+        afterStatus: status, body: Array(body.utf8).span, injection: prepared.injection,
+        injectionLimits: InjectionLimits())
 }

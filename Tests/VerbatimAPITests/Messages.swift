@@ -9,17 +9,17 @@ func prepareMessage(
 ) throws -> PreparedRequest {
     var policy = RequestPolicy()
     change(&policy)
-    return try Dialect.messages.request(body: Array(body.utf8))
-        .prepared(policy: policy, profile: profile, allowance: Allowance())
+    return try API.messages.request(body: Array(body.utf8))
+        .prepared(policy: policy, profile: profile, injectionLimits: InjectionLimits())
 }
 
 /// The reader of the reply to a request for a message.
-func messageReply(_ goal: CaptureGoal = .text) throws -> any DialectReply {
+func messageReply(_ goal: CaptureGoal = .text) throws -> any ReplyParser {
     try prepareMessage(#"{"model":"m","max_tokens":9,"messages":[],"stream":true}"#) { $0.goal = goal }.reply
 }
 
 /// Whether `reply` takes `event` for the end of a stream that it does not read any more.
-func isTerminal(_ event: String, for reply: any DialectReply) -> Bool {
+func isTerminal(_ event: String, for reply: any ReplyParser) -> Bool {
     let bytes = Array(event.utf8)
     return reply.isTerminal(event: bytes.span)
 }
@@ -39,7 +39,7 @@ extension WireSample {
     static let wholeMessages = messages.filter { !$0.response.isEventStream }
 
     /// The reader of this reply.
-    func messageReply(_ goal: CaptureGoal = .text) throws -> any DialectReply {
+    func messageReply(_ goal: CaptureGoal = .text) throws -> any ReplyParser {
         try prepareMessage(String(decoding: request.body, as: UTF8.self), profile: profile) { $0.goal = goal }.reply
     }
 }

@@ -34,8 +34,8 @@ import VerbatimAPI
         #expect(restored(sample, try sample.ownResponse()) == sample.bodyText)
         #expect(restored(sample, try sample.ownResponse(goal: .text)) == sample.bodyText)
         if !sample.asksIncludedLogprobs {
-            #expect(restored(sample, try WireTests.injectedResponse(.vllm)) == sample.bodyText)
-            #expect(restored(sample, try WireTests.injectedResponse(.generic)) == sample.bodyText)
+            #expect(restored(sample, try VerbatimAPITests.injectedResponse(.vllm)) == sample.bodyText)
+            #expect(restored(sample, try VerbatimAPITests.injectedResponse(.generic)) == sample.bodyText)
         }
     }
 

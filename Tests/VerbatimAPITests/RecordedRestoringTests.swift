@@ -110,7 +110,7 @@ import VerbatimAPI
             let isEmpty = (choices[index]["delta"] as? [String: Any])?.isEmpty ?? false
             if !hasData || !isEmpty || choices[index]["finish_reason"] is String { isInjectedOnly = false }
             if sample.asksLogprobs && choices[index]["logprobs"] != nil {
-                let isAbsent = !sample.isVLLM && sample.dialect == .chatCompletions
+                let isAbsent = !sample.isVLLM && sample.api == .chatCompletions
                 choices[index]["logprobs"] = isAbsent ? nil : NSNull()
             }
             for key in sample.injectedLists where choices[index][key] != nil { choices[index][key] = NSNull() }

@@ -7,7 +7,7 @@ import VerbatimAPI
 /// The recorded replies and what was asked for.
 extension WireSample {
     /// The dialects of which every recorded reply is split, read and let through in every way.
-    static let dialects: [Dialect] = [
+    static let dialects: [API] = [
         .chatCompletions,
         .completions,
         .responses,
@@ -15,7 +15,7 @@ extension WireSample {
     ]
 
     /// Those that have choices, whose replies are also compared with what another reader makes of them.
-    static let dialectsWithChoices: [Dialect] = [.chatCompletions, .completions]
+    static let dialectsWithChoices: [API] = [.chatCompletions, .completions]
 
     /// Every request that was answered, plain or with token data, in all four sets.
     static let replies = all.filter { $0.isReply(in: dialects) }
@@ -25,13 +25,13 @@ extension WireSample {
     static let choiceStreams = choiceReplies.filter(\.response.isEventStream)
     static let wholeChoices = choiceReplies.filter { !$0.response.isEventStream }
 
-    private func isReply(in dialects: [Dialect]) -> Bool {
-        guard let dialect = Dialect.spoken(method: request.method, path: request.path) else { return false }
-        return dialects.contains(dialect) && response.status == 200 && !name.contains("err_")
+    private func isReply(in dialects: [API]) -> Bool {
+        guard let api = API.spoken(method: request.method, path: request.path) else { return false }
+        return dialects.contains(api) && response.status == 200 && !name.contains("err_")
     }
 
-    var dialect: Dialect {
-        Dialect.spoken(method: request.method, path: request.path) ?? .chatCompletions
+    var api: API {
+        API.spoken(method: request.method, path: request.path) ?? .chatCompletions
     }
 
     var isVLLM: Bool { self.set.hasPrefix("vllm") }
@@ -54,23 +54,23 @@ extension WireSample {
     }
 
     /// The reader of this reply for such an agent, everything that the recorder asked for having been injected.
-    func injectedReply(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any DialectReply {
-        var allowance = Allowance()
-        allowance.logprobs = asksLogprobs
-        allowance.tokenIDs = asksTokenIDs
-        return try prepare(plainRequest, dialect: dialect, profile: profile ?? self.profile, allowance: allowance) {
+    func injectedReply(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any ReplyParser {
+        var injectionLimits = InjectionLimits()
+        injectionLimits.logprobs = asksLogprobs
+        injectionLimits.tokenIDs = asksTokenIDs
+        return try prepare(plainRequest, api: api, profile: profile ?? self.profile, injectionLimits: injectionLimits) {
             $0.detail = detail
         }.reply
     }
 
     /// The reader of this reply for an agent that asked for the very same.
-    func ownReply() throws -> any DialectReply {
-        try prepare(requestText, dialect: dialect, profile: profile) { $0.goal = .text }.reply
+    func ownReply() throws -> any ReplyParser {
+        try prepare(requestText, api: api, profile: profile) { $0.goal = .text }.reply
     }
 
     /// The reader of this reply for an agent that asked for no token data, and got none.
-    func untouchedReply() throws -> any DialectReply {
-        try prepare(plainRequest, dialect: dialect, profile: profile) { $0.goal = .text }.reply
+    func untouchedReply() throws -> any ReplyParser {
+        try prepare(plainRequest, api: api, profile: profile) { $0.goal = .text }.reply
     }
 
     /// The reply with what differs from one answer of an engine to the next replaced: ids, times, and how much of the
@@ -84,7 +84,7 @@ extension WireSample {
 }
 
 /// What an agent gets of a recorded reply.
-func restored(_ sample: WireSample, _ reply: any DialectReply) -> String {
+func restored(_ sample: WireSample, _ reply: any ReplyParser) -> String {
     let bytes =
         sample.response.isEventStream
         ? StreamDriver.run(reply, sample.response.body).output : readWhole(reply, sample.response.body).output
@@ -92,7 +92,7 @@ func restored(_ sample: WireSample, _ reply: any DialectReply) -> String {
 }
 
 /// What is captured of a recorded reply.
-func captured(_ sample: WireSample, _ reply: any DialectReply) -> Capture {
+func captured(_ sample: WireSample, _ reply: any ReplyParser) -> Capture {
     sample.response.isEventStream
         ? StreamDriver.run(reply, sample.response.body).reply.captured()
         : readWhole(reply, sample.response.body).reply.captured()

@@ -97,18 +97,18 @@ import VerbatimAPI
     }
 
     @Test func allowancesTakeAwayOneThingAtATime() throws {
-        var allowance = Allowance()
-        allowance.tokenIDs = false
-        #expect(try prepareResponse("{}", allowance: allowance).bodyText == "{\(Self.on)}")
-        allowance = Allowance()
-        allowance.logprobs = false
-        #expect(try prepareResponse("{}", allowance: allowance).bodyText == "{\(Self.ids)}")
-        allowance = Allowance()
-        allowance.maximumTopLogprobs = 2
+        var injectionLimits = InjectionLimits()
+        injectionLimits.tokenIDs = false
+        #expect(try prepareResponse("{}", injectionLimits: injectionLimits).bodyText == "{\(Self.on)}")
+        injectionLimits = InjectionLimits()
+        injectionLimits.logprobs = false
+        #expect(try prepareResponse("{}", injectionLimits: injectionLimits).bodyText == "{\(Self.ids)}")
+        injectionLimits = InjectionLimits()
+        injectionLimits.maximumTopLogprobs = 2
         #expect(
-            try prepareResponse("{}", allowance: allowance).bodyText
+            try prepareResponse("{}", injectionLimits: injectionLimits).bodyText
                 == #"{"include":[\#(Self.member)],"top_logprobs":2,\#(Self.ids)}"#)
-        #expect(try prepareResponse(#"{"a":1}"#, allowance: .nothing).bodyText == #"{"a":1}"#)
+        #expect(try prepareResponse(#"{"a":1}"#, injectionLimits: .nothing).bodyText == #"{"a":1}"#)
     }
 
     @Test(arguments: [
@@ -159,9 +159,9 @@ import VerbatimAPI
     }
 
     @Test func canBePreparedAgain() throws {
-        let request = try Dialect.responses.request(body: Array(#"{"a":1}"#.utf8))
-        let first = request.prepared(policy: RequestPolicy(), profile: .generic, allowance: Allowance())
-        let second = request.prepared(policy: RequestPolicy(), profile: .llamaCpp, allowance: .nothing)
+        let request = try API.responses.request(body: Array(#"{"a":1}"#.utf8))
+        let first = request.prepared(policy: RequestPolicy(), profile: .generic, injectionLimits: InjectionLimits())
+        let second = request.prepared(policy: RequestPolicy(), profile: .llamaCpp, injectionLimits: .nothing)
         #expect(first.bodyText == #"{"a":1,\#(Self.on),\#(Self.ids)}"#)
         #expect(second.bodyText == #"{"a":1}"#)
     }

@@ -5,24 +5,24 @@ import VerbatimAPI
 
 /// A request to `/responses` with these fields, prepared.
 func prepareResponse(
-    _ body: String, profile: EngineProfile = .vllm, allowance: Allowance = Allowance(),
+    _ body: String, profile: EngineProfile = .vllm, injectionLimits: InjectionLimits = InjectionLimits(),
     _ change: (inout RequestPolicy) -> Void = { _ in }
 ) throws -> PreparedRequest {
     var policy = RequestPolicy()
     change(&policy)
-    return try Dialect.responses.request(body: Array(body.utf8))
-        .prepared(policy: policy, profile: profile, allowance: allowance)
+    return try API.responses.request(body: Array(body.utf8))
+        .prepared(policy: policy, profile: profile, injectionLimits: injectionLimits)
 }
 
 /// The reply to a plain request into which everything was injected.
 func injectedResponse(
     _ profile: EngineProfile = .vllm, _ change: (inout RequestPolicy) -> Void = { _ in }
-) throws -> any DialectReply {
+) throws -> any ReplyParser {
     try prepareResponse(#"{"model":"m","stream":true}"#, profile: profile, change).reply
 }
 
 /// The reply to a request into which nothing was injected.
-func untouchedResponse() throws -> any DialectReply { try injectedResponse { $0.goal = .text } }
+func untouchedResponse() throws -> any ReplyParser { try injectedResponse { $0.goal = .text } }
 
 /// A stream of events as they are sent to `/responses`: with their type as a name, and no `[DONE]`.
 func responseStream(_ events: [String]) -> String {
@@ -55,11 +55,11 @@ extension WireSample {
 
     /// The reader of this reply for an agent that did not ask for token data, everything that the recorder asked for
     /// having been injected.
-    func injectedResponse(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any DialectReply {
+    func injectedResponse(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any ReplyParser {
         let plain = responseRequest.replacing(/, "include": \[[^\]]*\], "top_logprobs": \d+/, with: "")
-        var allowance = Allowance()
-        allowance.logprobs = asksIncludedLogprobs
-        let prepared = try prepareResponse(plain, profile: profile ?? self.profile, allowance: allowance) {
+        var injectionLimits = InjectionLimits()
+        injectionLimits.logprobs = asksIncludedLogprobs
+        let prepared = try prepareResponse(plain, profile: profile ?? self.profile, injectionLimits: injectionLimits) {
             $0.detail = detail
         }
         if asksIncludedLogprobs && isVLLM { #expect(prepared.injection.topLogprobs == 5) }
@@ -67,7 +67,7 @@ extension WireSample {
     }
 
     /// The reader of this reply for an agent that asked for the very same.
-    func ownResponse(goal: CaptureGoal = .tokens) throws -> any DialectReply {
+    func ownResponse(goal: CaptureGoal = .tokens) throws -> any ReplyParser {
         try prepareResponse(responseRequest, profile: profile) { $0.goal = goal }.reply
     }
 

@@ -61,8 +61,8 @@ import VerbatimAPI
         let body =
             #"{"choices":[{"index":0,"text":"a","logprobs":\#(logprobs),"token_ids":[7],"finish_reason":"length"},"#
             + #"{"index":1,"text":"","logprobs":\#(empty),"token_ids":[],"finish_reason":"stop"}],"usage":{"completion_tokens":1}}"#
-        let request = try Dialect.completions.request(body: Array(#"{"prompt":["x","y"]}"#.utf8))
-        let prepared = request.prepared(policy: RequestPolicy(), profile: .vllm, allowance: Allowance())
+        let request = try API.completions.request(body: Array(#"{"prompt":["x","y"]}"#.utf8))
+        let prepared = request.prepared(policy: RequestPolicy(), profile: .vllm, injectionLimits: InjectionLimits())
         let capture = readWhole(prepared.reply, Array(body.utf8)).reply.captured()
         #expect(capture.level == .tokens && capture.problems == [])
     }

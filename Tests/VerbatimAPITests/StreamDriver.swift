@@ -4,7 +4,7 @@ import VerbatimAPI
 
 /// Does with a stream what a proxy does with it: splits it, reads it, and lets out what the agent gets.
 struct StreamDriver {
-    private(set) var reply: any DialectReply
+    private(set) var reply: any ReplyParser
     /// What the agent has got.
     private(set) var output: [UInt8] = []
     /// What became of each event, in order.
@@ -17,7 +17,7 @@ struct StreamDriver {
     private var pending: [UInt8] = []
     private var hasDroppedLastUnit = false
 
-    init(_ reply: any DialectReply) { self.reply = reply }
+    init(_ reply: any ReplyParser) { self.reply = reply }
 
     /// Takes what the network has brought.
     mutating func feed(_ bytes: some Sequence<UInt8>) {
@@ -67,14 +67,14 @@ struct SeenFate {
 }
 
 /// What was read last, as the agent gets it.
-private func edited(_ bytes: [UInt8], by reply: any DialectReply) -> [UInt8] {
+private func edited(_ bytes: [UInt8], by reply: any ReplyParser) -> [UInt8] {
     var edits = reply.edits
     return edits.isEmpty ? bytes : edits.applied(to: bytes.span)
 }
 
 extension StreamDriver {
     /// The stream, run through in pieces that end at `cuts`.
-    static func run(_ reply: any DialectReply, _ stream: [UInt8], cuts: some Sequence<Int> = []) -> StreamDriver {
+    static func run(_ reply: any ReplyParser, _ stream: [UInt8], cuts: some Sequence<Int> = []) -> StreamDriver {
         var driver = StreamDriver(reply)
         var start = 0
         for cut in cuts {
@@ -86,16 +86,16 @@ extension StreamDriver {
         return driver
     }
 
-    static func run(_ reply: any DialectReply, _ stream: String) -> StreamDriver { run(reply, Array(stream.utf8)) }
+    static func run(_ reply: any ReplyParser, _ stream: String) -> StreamDriver { run(reply, Array(stream.utf8)) }
 
     /// A stream of events with these data, `[DONE]` behind them.
-    static func run(_ reply: any DialectReply, events: [String]) -> StreamDriver {
+    static func run(_ reply: any ReplyParser, events: [String]) -> StreamDriver {
         run(reply, (events + ["[DONE]"]).map { "data: \($0)\n\n" }.joined())
     }
 }
 
 /// A reply that was not streamed, as the agent gets it, and what was captured of it.
-func readWhole(_ reply: any DialectReply, _ body: [UInt8]) -> (output: [UInt8], reply: any DialectReply) {
+func readWhole(_ reply: any ReplyParser, _ body: [UInt8]) -> (output: [UInt8], reply: any ReplyParser) {
     var reply = reply
     reply.read(body: body.span)
     return (edited(body, by: reply), reply)

@@ -5,25 +5,25 @@ import VerbatimAPI
 
 /// A request with these fields, prepared.
 func prepare(
-    _ body: String, dialect: Dialect = .chatCompletions, profile: EngineProfile = .vllm,
-    allowance: Allowance = Allowance(),
+    _ body: String, api: API = .chatCompletions, profile: EngineProfile = .vllm,
+    injectionLimits: InjectionLimits = InjectionLimits(),
     _ change: (inout RequestPolicy) -> Void = { _ in }
 ) throws -> PreparedRequest {
     var policy = RequestPolicy()
     change(&policy)
-    return try dialect.request(body: Array(body.utf8))
-        .prepared(policy: policy, profile: profile, allowance: allowance)
+    return try api.request(body: Array(body.utf8))
+        .prepared(policy: policy, profile: profile, injectionLimits: injectionLimits)
 }
 
 /// The reply to a plain request into which everything was injected.
 func injectedReply(
     _ profile: EngineProfile = .vllm, _ change: (inout RequestPolicy) -> Void = { _ in }
-) throws -> any DialectReply {
+) throws -> any ReplyParser {
     try prepare(#"{"model":"m","stream":true}"#, profile: profile, change).reply
 }
 
 /// The reply to a request into which nothing was injected.
-func untouchedReply() throws -> any DialectReply { try injectedReply { $0.goal = .text } }
+func untouchedReply() throws -> any ReplyParser { try injectedReply { $0.goal = .text } }
 
 /// What Foundation makes of a JSON text.
 func decoded(_ text: [UInt8]) throws -> NSObject {

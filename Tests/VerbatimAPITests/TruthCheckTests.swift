@@ -42,7 +42,7 @@ import VerbatimAPI
     @Test func anEventOfACompletionThatCameTwice() throws {
         let event =
             #"{"choices":[{"index":0,"text":"a","logprobs":{"tokens":["a"],"token_logprobs":[-1.2345678]}}]}"#
-        let reply = try prepare(#"{"stream":true}"#, dialect: .completions).reply
+        let reply = try prepare(#"{"stream":true}"#, api: .completions).reply
         #expect(StreamDriver.run(reply, events: [event, event]).reply.captured().problems == ["duplicate_event"])
     }
 

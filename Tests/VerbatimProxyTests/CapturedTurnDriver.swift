@@ -10,7 +10,7 @@ import VerbatimAPI
 /// Drives a ``CapturedTurn`` without sockets or clocks: things happen, and what is to be done is compared.
 struct CapturedTurnDriver {
     var turn: CapturedTurn
-    let knowledge: EngineKnowledge
+    let knowledge: CapabilityCache
     /// Seconds since the turn began.
     private(set) var time = 0
     /// What the agent has got, as it goes over the wire.
@@ -26,30 +26,30 @@ struct CapturedTurnDriver {
 
     init(
         stream: Bool = true, goal: CaptureGoal = .tokens, verdictKnown: Bool = false, maximumReplySize: Int = 4096,
-        maximumEventSize: Int = 512, agent: ReplyOutput.Request = ReplyOutput.Request()
+        maximumEventSize: Int = 512, agent: ResponseWriter.Request = ResponseWriter.Request()
     ) throws {
         var policy = RequestPolicy()
         policy.goal = goal
         let start = NIODeadline.uptimeNanoseconds(0)
-        let knowledge = EngineKnowledge(fixed: .vllm, host: "engine", verdictLifetime: .hours(1)) { _, _ in }
-        let request = try Dialect.chatCompletions.request(body: Array(#"{"model":"m","stream":\#(stream)}"#.utf8))
+        let knowledge = CapabilityCache(fixed: .vllm, host: "engine", verdictLifetime: .hours(1)) { _, _ in }
+        let request = try API.chatCompletions.request(body: Array(#"{"model":"m","stream":\#(stream)}"#.utf8))
         func plan() -> CapturedTurn.Plan {
             CapturedTurn.plan(
-                request, policy: policy, knowledge: knowledge, dialect: .chatCompletions, at: start)
+                request, policy: policy, knowledge: knowledge, api: .chatCompletions, at: start)
         }
         if verdictKnown {
             let prepared = plan().prepared
             knowledge.settle(
-                Allowance(), taking: prepared.injection,
-                for: CapturedTurn.circumstances(of: prepared, dialect: .chatCompletions), at: start)
+                InjectionLimits(), taking: prepared.injection,
+                for: CapturedTurn.capabilityKey(of: prepared, api: .chatCompletions), at: start)
         }
         let facts = CapturedTurn.Facts(
-            turn: 1, identity: SessionIdentity(session: "default"), dialect: .chatCompletions,
+            turn: 1, identity: SessionIdentity(session: "default"), api: .chatCompletions,
             path: "/v1/chat/completions", timestamp: 0,
             policy: policy, maximumReplySize: maximumReplySize, maximumEventSize: maximumEventSize)
         self.knowledge = knowledge
         turn = CapturedTurn(
-            facts: facts, request: request, plan: plan(), knowledge: knowledge, output: ReplyOutput(request: agent),
+            facts: facts, request: request, plan: plan(), knowledge: knowledge, output: ResponseWriter(request: agent),
             at: start)
     }
 
@@ -64,7 +64,9 @@ struct CapturedTurnDriver {
     /// Lets something happen a second after the last; answers what is to be done.
     mutating func on(_ event: Event) -> String {
         time += 1
-        func failure(_ kind: EngineFailure.Kind) -> EngineFailure { EngineFailure(kind: kind, message: "the cause") }
+        func failure(_ kind: UpstreamFailure.Kind) -> UpstreamFailure {
+            UpstreamFailure(kind: kind, message: "the cause")
+        }
         return switch event {
         case .head: head()
         case .body: body(Self.event(1))

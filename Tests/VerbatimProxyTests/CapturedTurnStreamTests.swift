@@ -180,7 +180,7 @@ import VerbatimAPI
 
     @Test func anAgentOfHTTP10GetsNoChunks() throws {
         var driver = try Driver(
-            verdictKnown: true, agent: ReplyOutput.Request(isHead: false, takesChunks: false, keepsAlive: false))
+            verdictKnown: true, agent: ResponseWriter.Request(isHead: false, takesChunks: false, keepsAlive: false))
         _ = driver.on(.head)
         _ = driver.body(Driver.event(1) + Driver.done)
         _ = driver.on(.kept)

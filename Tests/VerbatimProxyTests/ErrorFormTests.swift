@@ -43,7 +43,7 @@ import Verbatim
         ("/v1/messages?\u{301}", true), ("http://engine/\u{301}/messages", false),
     ])
     func thePathTellsWhich(target: String, isAnthropic: Bool) throws {
-        let request = try #require(AgentRequest(.init(version: .http1_1, method: .POST, uri: target)))
+        let request = try #require(ProxyRequest(.init(version: .http1_1, method: .POST, uri: target)))
         #expect(request.isAnthropic == isAnthropic)
         #expect(request.outputRequest.errorForm == (isAnthropic ? .anthropic : .openAI))
     }
@@ -54,7 +54,7 @@ import Verbatim
         (.disconnect, 502, "api_error"), (.timeout, 504, "timeout_error"), (.shutdown, 503, "overloaded_error"),
     ])
     func capturedTurns(event: CapturedTurnDriver.Event, status: Int, type: String) throws {
-        var driver = try CapturedTurnDriver(agent: ReplyOutput.Request(errorForm: .anthropic))
+        var driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorForm: .anthropic))
         driver.sendAttempt()
         #expect(driver.on(event).hasPrefix("record"))
         #expect(try driver.record?.string("response", "upstream_error", "code")?.isEmpty == false)
@@ -65,7 +65,7 @@ import Verbatim
     }
 
     @Test func aCapturedTurnThatCannotBeRecorded() throws {
-        var driver = try CapturedTurnDriver(agent: ReplyOutput.Request(errorForm: .anthropic))
+        var driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorForm: .anthropic))
         driver.sendAttempt()
         #expect(driver.on(.unreachable) == "record")
         #expect(driver.on(.notKept) == "finish")

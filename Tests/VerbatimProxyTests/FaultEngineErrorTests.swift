@@ -5,7 +5,7 @@ import Verbatim
 
 /// §6: the engine says no.
 @Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct FaultEngineErrorTests {
-    struct Refusal: Sendable, CustomTestStringConvertible {
+    struct InjectionRejection: Sendable, CustomTestStringConvertible {
         let status: Int
         let reason: String
         let type: String?
@@ -17,35 +17,35 @@ import Verbatim
     }
 
     static let refusals = [
-        Refusal(
+        InjectionRejection(
             status: 404, reason: "Not Found", type: "application/json",
             body: #"{ "error": {"message":"no such model","code":404.0 }}"#,
             recorded: #"{"error":{"code":404,"message":"no such model"}}"#),
-        Refusal(
+        InjectionRejection(
             status: 429, reason: "Slow Down", type: "application/json; charset=utf-8",
             body: #"{"error":{"message":"rate limit"}}"#, recorded: #"{"error":{"message":"rate limit"}}"#),
-        Refusal(
+        InjectionRejection(
             status: 500, reason: "Internal Server Error", type: "text/plain", body: "Internal Server Error",
             recorded: #"{"error":"Internal Server Error"}"#),
-        Refusal(
+        InjectionRejection(
             status: 503, reason: "Loading", type: "text/html", body: "<html>\"quoted\"\r\n\u{2028}</html>",
             recorded: #"{"error":"<html>\"quoted\"\r\n"# + "\u{2028}" + #"</html>"}"#),
-        Refusal(status: 502, reason: "", type: nil, body: "", recorded: #"{"error":""}"#),
-        Refusal(
+        InjectionRejection(status: 502, reason: "", type: nil, body: "", recorded: #"{"error":""}"#),
+        InjectionRejection(
             status: 422, reason: "Unprocessable", type: "application/json", body: #"["not","an","object"]"#,
             recorded: #"{"error":"[\"not\",\"an\",\"object\"]"}"#),
-        Refusal(
+        InjectionRejection(
             status: 400, reason: "Bad Request", type: "application/json", body: #"{"error":{"message":"truncat"#,
             recorded: #"{"error":"{\"error\":{\"message\":\"truncat"}"#),
-        Refusal(
+        InjectionRejection(
             status: 401, reason: "Unauthorized", type: "text/event-stream", body: "data: {\"error\":\"who?\"}\n\n",
             recorded: #"{"error":"data: {\"error\":\"who?\"}\n\n"}"#),
-        Refusal(
+        InjectionRejection(
             status: 307, reason: "Elsewhere", type: nil, body: "moved", recorded: #"{"error":"moved"}"#),
     ]
 
     @Test(arguments: refusals, [Chat.unary, Chat.stream])
-    func comesThroughAsItIs(refusal: Refusal, body: String) async throws {
+    func comesThroughAsItIs(refusal: InjectionRejection, body: String) async throws {
         try await withProxy(script: { exchange in
             let type = refusal.type.map { [("Content-Type", $0)] } ?? []
             try await exchange.respond(

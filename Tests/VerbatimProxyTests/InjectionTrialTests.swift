@@ -8,8 +8,8 @@ import VerbatimAPI
 /// Turns that begin together find out once what the engine puts up with; what was found out ends with the engine's version.
 @Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct InjectionTrialTests {
     /// All of them begin while nothing is known.
-    @Test(arguments: [false, true], [ScriptedChat.Refusal.tokenIDs, .logprobs])
-    func oneIsRefusedForAll(stream: Bool, refusal: ScriptedChat.Refusal) async throws {
+    @Test(arguments: [false, true], [ScriptedChat.InjectionRejection.tokenIDs, .logprobs])
+    func oneIsRefusedForAll(stream: Bool, refusal: ScriptedChat.InjectionRejection) async throws {
         var chat = CaptureScript.chat(.vllm)
         chat.refuses = refusal
         try await CaptureProxy.run(chat.serve) { proxy in

@@ -21,7 +21,7 @@ import VerbatimAPI
     }
 
     private static func chat(
-        _ flavour: ScriptedChat.Flavour, refusing refusal: ScriptedChat.Refusal = .none, most: Int = 20
+        _ flavour: ScriptedChat.Flavour, refusing refusal: ScriptedChat.InjectionRejection = .none, most: Int = 20
     ) -> ScriptedChat {
         var chat = CaptureScript.chat(flavour)
         chat.refuses = refusal

@@ -6,7 +6,7 @@ import VerbatimAPI
 
 /// `--require-capture`: what happens to turns that give less.
 @Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct RequirementTests {
-    private static func refusing(_ refusal: ScriptedChat.Refusal) -> MockEngine.Script {
+    private static func refusing(_ refusal: ScriptedChat.InjectionRejection) -> MockEngine.Script {
         var chat = CaptureScript.chat(.openai)
         chat.refuses = refusal
         return chat.serve

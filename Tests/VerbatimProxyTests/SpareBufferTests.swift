@@ -59,7 +59,7 @@ import Testing
 
 /// Replies whose buffers are used again.
 @Suite struct ReplyOutputBufferTests {
-    private func text(_ segments: ReplyOutput.Segments) -> String {
+    private func text(_ segments: ResponseWriter.Segments) -> String {
         (segments.front + [segments.last]).map { String(buffer: $0) }.joined()
     }
 
@@ -67,8 +67,8 @@ import Testing
     @Test(arguments: [true, false])
     func partsDoNotDisturbEachOther(isWritten: Bool) {
         let spare = SpareBuffer()
-        var outputs = (0..<3).map { _ in ReplyOutput(request: ReplyOutput.Request(), spare: spare) }
-        var waiting: [ReplyOutput.Segments] = []
+        var outputs = (0..<3).map { _ in ResponseWriter(request: ResponseWriter.Request(), spare: spare) }
+        var waiting: [ResponseWriter.Segments] = []
         var texts: [String] = []
         for place in outputs.indices {
             outputs[place].head(status: 200, reason: "OK", headers: [:], framing: .chunked)

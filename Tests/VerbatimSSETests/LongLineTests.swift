@@ -41,7 +41,7 @@ import Testing
     }
 
     private func nextLineBreak(in text: [UInt8], from start: Int) -> Int {
-        EventStream.nextLineBreak(in: text.span, from: start)
+        VerbatimSSE.nextLineBreak(in: text.span, from: start)
     }
 
     /// From every offset, as a plain search finds it; bytes that are looked at are never any others.

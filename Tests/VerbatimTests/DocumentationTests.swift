@@ -16,7 +16,7 @@ struct DocumentationTests {
         let explained = Set(
             table.split(separator: "\n\n").first?.matches(of: /\| `([a-z0-9_]+)` \|/).map { String($0.1) } ?? [])
         var codes: Set<String> = []
-        for source in ["Sources/Wire/Problem.swift", "Sources/Trace/TurnRecord.swift"] {
+        for source in ["Sources/VerbatimAPI/TokenData/Problem.swift", "Sources/VerbatimTrace/Record/TurnRecord.swift"] {
             let matches = try text(of: source).matches(of: /package static let \w+ = "([a-z0-9_]+)"/)
             #expect(!matches.isEmpty)
             codes.formUnion(matches.map { String($0.1) })

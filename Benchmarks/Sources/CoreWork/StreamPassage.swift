@@ -5,7 +5,7 @@ import VerbatimAPI
 /// Does with a stream what the proxy does with it while it passes: cuts it, has each event read, and puts out what the
 /// agent gets.
 struct StreamPassage {
-    private var reply: any DialectReply
+    private var reply: any ReplyParser
     private var splitter = EventSplitter()
     /// Received, but not part of a unit yet.
     private var unclaimed: [UInt8] = []
@@ -17,7 +17,7 @@ struct StreamPassage {
     private var output: [UInt8] = []
     private(set) var writtenBytes = 0
 
-    init(_ reply: any DialectReply) { self.reply = reply }
+    init(_ reply: any ReplyParser) { self.reply = reply }
 
     /// All of a stream, of which each read brings so many bytes.
     static func of(_ stream: [UInt8], in turn: Turn, pieces: Int) -> StreamPassage {

@@ -8,8 +8,8 @@ struct Turn {
 
     init(_ body: [UInt8]) {
         do {
-            prepared = try Dialect.chatCompletions.request(body: body)
-                .prepared(policy: RequestPolicy(), profile: .vllm, allowance: Allowance())
+            prepared = try API.chatCompletions.request(body: body)
+                .prepared(policy: RequestPolicy(), profile: .vllm, injectionLimits: InjectionLimits())
         } catch {
             preconditionFailure("a request of the benchmark's own cannot be read: \(error.message)")
         }
@@ -19,7 +19,7 @@ struct Turn {
         TurnRecord(
             turn: 1,
             sessionID: "0b54a5d2-6d9f-4b57-a5ea-3d1f8a0f5c11",
-            dialect: Dialect.chatCompletions.rawValue,
+            api: API.chatCompletions.rawValue,
             path: "/v1/chat/completions",
             isStream: prepared.isStream,
             engine: EngineProfile.vllm.name,

@@ -1,8 +1,10 @@
 /// A request to `/chat/completions`.
-struct ChatRequest: DialectRequest {
+struct ChatRequest: APIRequest {
     package let document: RequestDocument
 
-    package func prepared(policy: RequestPolicy, profile: EngineProfile, allowance: Allowance) -> PreparedRequest {
+    package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
+        -> PreparedRequest
+    {
         var fields = RequestFields(document)
         if policy.goal != .off {
             fields.apply(policy)
@@ -13,11 +15,11 @@ struct ChatRequest: DialectRequest {
         let situation = EngineProfile.Situation(
             .chatCompletions, isStream: fields.isStream, hasTools: fields.hasTools)
         let asked = Self.asked(by: fields, ids: profile.asking(in: situation).ids)
-        let injection = profile.injection(in: situation, asked: asked, policy: policy, allowance: allowance)
+        let injection = profile.injection(in: situation, asked: asked, policy: policy, injectionLimits: injectionLimits)
         fields.apply(injection)
         let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
         return PreparedRequest(
-            fields, asked: asked, reply: ChoicesReply(state, asked: asked))
+            fields, asked: asked, reply: ChatReplyParser(state, asked: asked))
     }
 
     // MARK: Policy
@@ -43,21 +45,21 @@ struct ChatRequest: DialectRequest {
     // MARK: Injection
 
     /// `top_logprobs` without `logprobs`, or a `logprobs` that is no boolean, is for the engine to refuse.
-    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> Asked {
-        var asked = Asked()
+    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> ClientRequestedData {
+        var asked = ClientRequestedData()
         let logprobs = fields.value("logprobs")
         if logprobs?.isTrue ?? false {
             asked.logprobs = true
         } else if logprobs?.isNull ?? true || logprobs?.isFalse ?? false {
-            asked.isFaulty = !(fields.value("top_logprobs")?.isNull ?? true)
+            asked.isMalformed = !(fields.value("top_logprobs")?.isNull ?? true)
         } else {
-            asked.isFaulty = true
+            asked.isMalformed = true
         }
         if !(fields.value("n_probs")?.isNull ?? true) { asked.logprobs = true }
         asked.choices = fields.choiceCount
         asked.hasStops = !(fields.value("stop")?.isNull ?? true)
         asked.ids = fields.asked(for: ids)
-        asked.anyIDs = fields.asked(for: EngineProfile.idRequests)
+        asked.requestedByAnyEngineField = fields.asked(for: EngineProfile.idRequests)
         return asked
     }
 }

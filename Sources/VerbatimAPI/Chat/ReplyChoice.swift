@@ -30,9 +30,9 @@ struct ReplyChoice: Sendable {
     }
 
     /// Appends the choice as a unary reply would have it.
-    func append(to rope: inout ByteRope, dialect: Dialect, detail: TraceDetail) {
+    func append(to rope: inout ByteRope, api: API, detail: TraceDetail) {
         rope.append(Array(#"{"index":\#(index)"#.utf8))
-        if dialect == .chatCompletions {
+        if api == .chatCompletions {
             rope.append(key: "message")
             message.append(to: &rope)
         } else {

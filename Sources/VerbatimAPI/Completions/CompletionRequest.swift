@@ -1,33 +1,35 @@
 import VerbatimJSON
 
 /// A request to `/completions`.
-struct CompletionRequest: DialectRequest {
+struct CompletionRequest: APIRequest {
     package let document: RequestDocument
 
-    package func prepared(policy: RequestPolicy, profile: EngineProfile, allowance: Allowance) -> PreparedRequest {
+    package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
+        -> PreparedRequest
+    {
         var fields = RequestFields(document, policy: policy, limits: ["max_tokens"])
         let situation = EngineProfile.Situation(.completions, isStream: fields.isStream, hasTools: false)
         let asked = Self.asked(by: fields, ids: profile.asking(in: situation).ids)
-        var injection = profile.injection(in: situation, asked: asked, policy: policy, allowance: allowance)
+        var injection = profile.injection(in: situation, asked: asked, policy: policy, injectionLimits: injectionLimits)
         let echo = fields.value("echo")?.isTrue ?? false ? Self.echoedPrompt(in: fields) : nil
         // vLLM leaves the echoed prompt out of the text if ids are asked for.
         if echo != nil { injection.ids = [] }
         fields.apply(injection)
         let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
         return PreparedRequest(
-            fields, asked: asked, reply: ChoicesReply(state, asked: asked, echo: echo))
+            fields, asked: asked, reply: ChatReplyParser(state, asked: asked, echo: echo))
     }
 
     /// `logprobs` is a number here; anything else is for the engine to refuse.
-    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> Asked {
-        var asked = Asked()
+    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> ClientRequestedData {
+        var asked = ClientRequestedData()
         if let logprobs = fields.value("logprobs"), !logprobs.isNull {
-            if logprobs.number == nil { asked.isFaulty = true } else { asked.logprobs = true }
+            if logprobs.number == nil { asked.isMalformed = true } else { asked.logprobs = true }
         }
         asked.choices = fields.choiceCount * Self.promptCount(in: fields)
         asked.hasStops = !(fields.value("stop")?.isNull ?? true)
         asked.ids = fields.asked(for: ids)
-        asked.anyIDs = fields.asked(for: EngineProfile.idRequests)
+        asked.requestedByAnyEngineField = fields.asked(for: EngineProfile.idRequests)
         return asked
     }
 

@@ -4,19 +4,19 @@
 package struct EngineProfile: Sendable {
     /// What a request is, as far as an engine treats it differently.
     package struct Situation: Hashable, Sendable {
-        package let dialect: Dialect
+        package let api: API
         package let isStream: Bool
         package let hasTools: Bool
 
-        package init(_ dialect: Dialect, isStream: Bool, hasTools: Bool) {
-            self.dialect = dialect
+        package init(_ api: API, isStream: Bool, hasTools: Bool) {
+            self.api = api
             self.isStream = isStream
             self.hasTools = hasTools
         }
     }
 
     /// By what fields an engine is asked for token data.
-    package struct Asking: Hashable, Sendable {
+    package struct TokenDataFields: Hashable, Sendable {
         package enum Logprobs: Hashable, Sendable {
             /// There is no way.
             case never
@@ -49,30 +49,30 @@ package struct EngineProfile: Sendable {
 
     /// What to ask for in some situations; the first rule that fits a situation counts.
     package struct Rule: Hashable, Sendable {
-        let dialect: Dialect
+        let api: API
         /// `nil`: streamed or not.
         var isStream: Bool?
         /// `nil`: with tools or without.
         var hasTools: Bool?
-        let asking: Asking
+        let asking: TokenDataFields
 
         func fits(_ situation: Situation) -> Bool {
-            dialect == situation.dialect && isStream ?? situation.isStream == situation.isStream
+            api == situation.api && isStream ?? situation.isStream == situation.isStream
                 && hasTools ?? situation.hasTools == situation.hasTools
         }
 
         static func asks(
-            _ dialect: Dialect, isStream: Bool? = nil, hasTools: Bool? = nil, logprobs: Asking.Logprobs? = nil,
+            _ api: API, isStream: Bool? = nil, hasTools: Bool? = nil, logprobs: TokenDataFields.Logprobs? = nil,
             ids: [IDRequest] = []
         ) -> Rule {
             Rule(
-                dialect: dialect, isStream: isStream, hasTools: hasTools,
-                asking: Asking(logprobs: logprobs ?? dialect.usualLogprobs, ids: ids))
+                api: api, isStream: isStream, hasTools: hasTools,
+                asking: TokenDataFields(logprobs: logprobs ?? api.usualLogprobs, ids: ids))
         }
     }
 
     /// How a field looks in a reply when its feature is off.
-    package enum OffForm: Hashable, Sendable {
+    package enum DisabledRepresentation: Hashable, Sendable {
         /// The key stands there with the value `null`.
         case null
         /// The key stands there with the value `[]`.
@@ -101,16 +101,16 @@ package struct EngineProfile: Sendable {
         // MARK: Replies
 
         /// How `logprobs` of a choice looks when it is off, where it is not `null`.
-        package var logprobsOffForms: [Dialect: OffForm] = [:]
+        package var logprobsOffForms: [API: DisabledRepresentation] = [:]
         /// How `token_ids` and `prompt_token_ids` look when they are off.
-        package var idsOffForm = OffForm.null
+        package var idsOffForm = DisabledRepresentation.null
         /// How `top_logprobs` of a response (dialect `responses`) reads when the agent did not set it.
         package var unsetTopLogprobs = "null"
         /// Whether a response repeats the agent's `top_logprobs` also if no log-probabilities were included.
         package var echoesUnusedTopLogprobs = false
         /// The dialects in which token data make events that bring nothing: a text, or every member of a delta, is null or
         /// empty.
-        package var blankEvents: Set<Dialect> = []
+        package var blankEvents: Set<API> = []
         /// Whether such deltas repeat the role.
         package var repeatsRole = false
 
@@ -125,7 +125,7 @@ package struct EngineProfile: Sendable {
         /// Whether entries of log-probabilities carry ids, so that none need to be asked for.
         package var entriesCarryIDs = false
 
-        package var marks = EngineMarks()
+        package var marks = EngineFingerprint()
     }
 
     /// Profiles are copied with every turn, and hardly ever changed.
@@ -142,7 +142,7 @@ package struct EngineProfile: Sendable {
     package init(name: String, like other: EngineProfile) {
         var traits = other.storage.traits
         traits.name = name
-        traits.marks = EngineMarks()
+        traits.marks = EngineFingerprint()
         storage = Storage(traits)
     }
 
@@ -157,12 +157,13 @@ package struct EngineProfile: Sendable {
         }
     }
 
-    package func asking(in situation: Situation) -> Asking {
-        storage.traits.rules.first { $0.fits(situation) }?.asking ?? Asking(logprobs: situation.dialect.usualLogprobs)
+    package func asking(in situation: Situation) -> TokenDataFields {
+        storage.traits.rules.first { $0.fits(situation) }?.asking
+            ?? TokenDataFields(logprobs: situation.api.usualLogprobs)
     }
 
-    package func logprobsOffForm(in dialect: Dialect) -> OffForm {
-        storage.traits.logprobsOffForms[dialect] ?? .null
+    package func logprobsOffForm(in api: API) -> DisabledRepresentation {
+        storage.traits.logprobsOffForms[api] ?? .null
     }
 
     /// Every profile that can be chosen by name. Those that are built after others, and so have marks in common with
@@ -184,9 +185,9 @@ extension EngineProfile {
     }()
 }
 
-extension Dialect {
+extension API {
     /// How log-probabilities are asked for.
-    var usualLogprobs: EngineProfile.Asking.Logprobs {
+    var usualLogprobs: EngineProfile.TokenDataFields.Logprobs {
         switch self {
         case .chatCompletions: .flag
         case .completions: .count

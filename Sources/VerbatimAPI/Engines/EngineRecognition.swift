@@ -34,7 +34,7 @@ package enum EngineRecognition {
     /// By `system_fingerprint`.
     package static func profile(forFingerprint fingerprint: String) -> EngineProfile? {
         let fingerprint = Array(fingerprint.utf8)
-        return fingerprints.first { EngineMarks.matches(fingerprint, $0.form) }?.profile
+        return fingerprints.first { EngineFingerprint.matches(fingerprint, $0.form) }?.profile
     }
 
     /// Looked through for each reply.

@@ -3,7 +3,7 @@ package struct Injection: Hashable, Sendable {
     /// Log-probabilities, with this many alternatives per token.
     package var topLogprobs: Int?
     /// By what field they were asked for.
-    package var logprobs = EngineProfile.Asking.Logprobs.flag
+    package var logprobs = EngineProfile.TokenDataFields.Logprobs.flag
     /// The fields that ask for token ids, in the order they were set.
     package var ids: [EngineProfile.IDRequest] = []
 
@@ -28,7 +28,7 @@ package struct Injection: Hashable, Sendable {
 }
 
 /// How much an engine is known to put up with.
-package struct Allowance: Hashable, Sendable {
+package struct InjectionLimits: Hashable, Sendable {
     package var logprobs = true
     package var tokenIDs = true
     /// Most alternatives per token; `nil` if no limit is known.
@@ -37,11 +37,11 @@ package struct Allowance: Hashable, Sendable {
     package init() {}
 
     /// Nothing may be injected.
-    package static let nothing: Allowance = {
-        var allowance = Allowance()
-        allowance.logprobs = false
-        allowance.tokenIDs = false
-        return allowance
+    package static let nothing: InjectionLimits = {
+        var injectionLimits = InjectionLimits()
+        injectionLimits.logprobs = false
+        injectionLimits.tokenIDs = false
+        return injectionLimits
     }()
 
     /// Problem codes that tell of what could not be injected.

@@ -2,13 +2,15 @@
 ///
 /// No engine gives token data in this dialect: vLLM's, SGLang's and llama.cpp's converters know no field that asks for
 /// them. So nothing is ever injected, and only the policy changes a request.
-struct MessageRequest: DialectRequest {
+struct MessageRequest: APIRequest {
     package let document: RequestDocument
 
-    package func prepared(policy: RequestPolicy, profile: EngineProfile, allowance: Allowance) -> PreparedRequest {
+    package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
+        -> PreparedRequest
+    {
         let fields = RequestFields(document, policy: policy, limits: ["max_tokens"])
         let situation = EngineProfile.Situation(.messages, isStream: fields.isStream, hasTools: fields.hasTools)
         let state = ReplyState(injection: Injection(), policy: policy, situation: situation, profile: profile)
-        return PreparedRequest(fields, asked: Asked(), reply: MessageReply(state))
+        return PreparedRequest(fields, asked: ClientRequestedData(), reply: MessagesReplyParser(state))
     }
 }

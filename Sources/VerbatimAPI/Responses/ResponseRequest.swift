@@ -1,33 +1,35 @@
 import VerbatimJSON
 
 /// A request to `/responses`.
-struct ResponseRequest: DialectRequest {
+struct ResponseRequest: APIRequest {
     package let document: RequestDocument
 
-    package func prepared(policy: RequestPolicy, profile: EngineProfile, allowance: Allowance) -> PreparedRequest {
+    package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
+        -> PreparedRequest
+    {
         var fields = RequestFields(document, policy: policy, limits: ["max_output_tokens"])
         let situation = EngineProfile.Situation(.responses, isStream: fields.isStream, hasTools: fields.hasTools)
         let echoes = ResponseEchoes(fields)
         let givesTokens = !Self.isBackground(fields) && profile.givesResponseTokens(ofModel: fields.model)
-        let asked = givesTokens ? Self.asked(by: fields, ids: profile.asking(in: situation).ids) : Asked()
+        let asked = givesTokens ? Self.asked(by: fields, ids: profile.asking(in: situation).ids) : ClientRequestedData()
         var injection = Injection()
         if givesTokens {
-            injection = profile.injection(in: situation, asked: asked, policy: policy, allowance: allowance)
+            injection = profile.injection(in: situation, asked: asked, policy: policy, injectionLimits: injectionLimits)
         }
         fields.apply(injection)
         let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
-        return PreparedRequest(fields, asked: asked, reply: ResponsesReply(state, echoes: echoes))
+        return PreparedRequest(fields, asked: asked, reply: ResponsesReplyParser(state, echoes: echoes))
     }
 
     /// The reply is a response that has not begun; token data would come in one that is asked for later, and stay there.
     private static func isBackground(_ fields: RequestFields) -> Bool { fields.value("background")?.isTrue ?? false }
 
     /// An `include` that is no list is for the engine to refuse.
-    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> Asked {
-        var asked = Asked()
+    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> ClientRequestedData {
+        var asked = ClientRequestedData()
         if let include = fields.value("include"), !include.isNull {
             asked.logprobs = include.holds(ResponseEchoes.includedLogprobs)
-            asked.isFaulty = include.text.first != UInt8(ascii: "[")
+            asked.isMalformed = include.text.first != UInt8(ascii: "[")
         }
         asked.ids = fields.asked(for: ids)
         return asked

@@ -177,7 +177,7 @@ struct TokenCapture: Sendable {
     }
 
     /// Reads the entries of an event that has the form of the one before.
-    mutating func readEntries(of event: Span<UInt8>, like form: borrowing EventForm) {
+    mutating func readEntries(of event: Span<UInt8>, like form: borrowing EventTemplate) {
         guard let elements = form.elementRange else { return }
         repetition.begin()
         for index in 0..<form.entryCount { append(form.entry(at: index), of: event, isNormal: true) }

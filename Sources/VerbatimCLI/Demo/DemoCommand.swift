@@ -32,7 +32,7 @@ struct DemoCommand: AsyncParsableCommand {
         do {
             try await withInterceptionProxy(configuration: configuration) { proxy in
                 transcript.heading("An agent talks to an engine through \(proxy.url)")
-                let agent = SmallAgent(host: configuration.host, port: proxy.port)
+                let agent = SimpleHTTPClient(host: configuration.host, port: proxy.port)
                 for (index, request) in DemoRequests.all.enumerated() {
                     transcript.request(number: index + 1, DemoRequests.questions[index])
                     let status = try await agent.post("/v1/chat/completions", body: Array(request.utf8)) { body in

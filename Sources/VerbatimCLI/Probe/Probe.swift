@@ -15,14 +15,14 @@ import Verbatim
 struct Probe {
     let proxy: InterceptionProxy
     let model: String
-    private let agent: SmallAgent
+    private let agent: SimpleHTTPClient
     private let trace: String
 
     /// - Parameter model: `nil` takes the first that the engine lists.
     init(proxy: InterceptionProxy, model: String?) async throws {
         self.proxy = proxy
         trace = proxy.configuration.trace
-        agent = SmallAgent(host: proxy.configuration.host, port: proxy.port)
+        agent = SimpleHTTPClient(host: proxy.configuration.host, port: proxy.port)
         // Asked even if the model is known: the list says whose engine it is.
         let list = try await agent.get("/v1/models")
         if list.status == 502 || list.status == 504 {

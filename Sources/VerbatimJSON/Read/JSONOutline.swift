@@ -82,7 +82,7 @@ struct Scan {
     ) -> Bool {
         var offset = 0
         var depth = 0
-        var alike = AlikeElements()
+        var alike = ArrayTemplateMatcher()
         while true {
             // A value begins.
             offset = behindSpace(text, offset)

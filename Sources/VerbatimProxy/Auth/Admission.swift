@@ -15,7 +15,7 @@ struct Admission: Sendable {
     }
 
     /// Takes the proxy's own keys out of the request and places it in its key's session; answers why it may not enter.
-    func refusal(of request: inout AgentRequest) -> ErrorReply? {
+    func refusal(of request: inout ProxyRequest) -> ErrorReply? {
         if keys.isEmpty { return nil }
         guard let key = key(in: request.head.headers) else { return .invalidKey }
         removeKeys(from: &request.head.headers)

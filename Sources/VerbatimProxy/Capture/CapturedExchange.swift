@@ -4,20 +4,20 @@ import VerbatimTrace
 import VerbatimAPI
 
 /// Carries out what a ``CapturedTurn`` decides: connections, timers, the trace.
-final class CapturedExchange: AgentExchange, EngineDelegate {
-    private let loop: LoopContext
-    private let agent: AgentConnection
-    private let request: AgentRequest
-    private let dialect: Dialect
+final class CapturedExchange: Exchange, UpstreamDelegate {
+    private let loop: ProxyLoop
+    private let agent: ServerConnection
+    private let request: ProxyRequest
+    private let api: API
 
     private var body = ByteBuffer()
     /// The body is held until the exchange is gone, in one form or another.
     private var share: BodyBudget.Share
     /// Until the turn begins; then the turn's own counts.
-    private var output: ReplyOutput
+    private var output: ResponseWriter
     private var turn: CapturedTurn?
-    private var engine: EngineConnection?
-    private let clock: ExchangeClock
+    private var engine: UpstreamConnection?
+    private let clock: ExchangeTimer
     /// Counts attempts, so that a connection that comes about too late is not taken for the current one.
     private var attempt = 0
     private var isOver = false
@@ -28,14 +28,14 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
     /// Whether an attempt has been repeated because the connection for it turned out to be stale.
     private var hasRepeated = false
 
-    init(loop: LoopContext, agent: AgentConnection, request: AgentRequest, dialect: Dialect) {
+    init(loop: ProxyLoop, agent: ServerConnection, request: ProxyRequest, api: API) {
         self.loop = loop
         self.agent = agent
         self.request = request
-        self.dialect = dialect
+        self.api = api
         share = BodyBudget.Share(of: loop.server.bodies)
-        output = ReplyOutput(request: request.outputRequest, spare: loop.spareBuffer)
-        clock = agent.exchangeClock
+        output = ResponseWriter(request: request.outputRequest, spare: loop.spareBuffer)
+        clock = agent.exchangeTimer
     }
 
     // MARK: The request
@@ -74,7 +74,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             return
         }
         do {
-            begin(try dialect.request(body: Array(body.readableBytesView)))
+            begin(try api.request(body: Array(body.readableBytesView)))
         } catch {
             refuse(.badRequest(error.message))
         }
@@ -91,7 +91,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         agent.finish(output.take(), closes: output.mustClose)
     }
 
-    private func begin(_ parsed: any DialectRequest) {
+    private func begin(_ parsed: any APIRequest) {
         let now = NIODeadline.now()
         let headers = request.head.headers
         let identity = SessionIdentity(
@@ -106,9 +106,9 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             turn: number,
             identity: identity,
             retryOf: loop.server.attempts.firstAttempt(
-                ofTurn: number, inSession: identity.session, body: FirstAttempts.BodyDigest(parsed.document.body),
+                ofTurn: number, inSession: identity.session, body: RetryIndex.BodyDigest(parsed.document.body),
                 headers: headers),
-            dialect: dialect,
+            api: api,
             path: request.receivedPath,
             timestamp: WallClock.now(),
             policy: loop.settings.policy,
@@ -117,7 +117,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             secrets: Secrets(configured: loop.server.secrets, headers: headers)
         )
         let plan = CapturedTurn.plan(
-            parsed, policy: loop.settings.policy, knowledge: loop.knowledge, dialect: dialect, at: now)
+            parsed, policy: loop.settings.policy, knowledge: loop.knowledge, api: api, at: now)
         turn = CapturedTurn(
             facts: facts, request: parsed, plan: plan, knowledge: loop.knowledge, output: output, at: now)
         clock.start(loop.settings) { [weak self] in
@@ -131,7 +131,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
 
     /// Sends the first attempt, or waits for what another turn finds out about the engine.
     private func enter(at now: NIODeadline) {
-        let trial = turn?.inPlace { $0.needsTrial ? $0.circumstances : nil }
+        let trial = turn?.inPlace { $0.needsTrial ? $0.capabilityKey : nil }
         guard let trial = trial ?? nil else { return sendAttempt() }
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
         let admission = loop.knowledge.trials.admit(trial, at: now) {
@@ -179,7 +179,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         }
     }
 
-    private func send(on connection: EngineConnection) {
+    private func send(on connection: UpstreamConnection) {
         guard let body = turn?.prepared.body else { return }
         engine = connection
         turn?.attemptWasSent(at: .now())
@@ -187,7 +187,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         let head = HTTPRequestHead(
             version: .http1_1,
             method: request.head.method,
-            uri: upstream.target(path: "/v1" + dialect.route, query: request.query),
+            uri: upstream.target(path: "/v1" + api.route, query: request.query),
             headers: HeaderRules.forEngine(
                 request.head.headers, authority: upstream.authority, apiKey: loop.settings.upstreamAPIKey,
                 isAnthropic: request.isAnthropic, acceptsIdentityOnly: true, bodyLength: body.count)
@@ -226,7 +226,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
         perform(flushes: false) { $0.engineEnded(at: .now()) }
     }
 
-    func engineDidFail(_ failure: EngineFailure) {
+    func engineDidFail(_ failure: UpstreamFailure) {
         engine = nil
         if failure.isStale && !hasRepeated && turn?.isWaiting ?? false {
             hasRepeated = true
@@ -297,7 +297,7 @@ final class CapturedExchange: AgentExchange, EngineDelegate {
             isOver = true
             clock.cancel()
             let closes = turn?.output.mustClose ?? true
-            agent.finish(turn?.output.take() ?? ReplyOutput.Segments(), closes: closes)
+            agent.finish(turn?.output.take() ?? ResponseWriter.Segments(), closes: closes)
             return
         case .abort:
             isOver = true

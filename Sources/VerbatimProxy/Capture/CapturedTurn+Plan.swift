@@ -8,54 +8,55 @@ extension CapturedTurn {
     /// How a request is to be forwarded, by what is known of the engine.
     struct Plan {
         let prepared: PreparedRequest
-        let allowance: Allowance
-        let isVerdictKnown: Bool
+        let injectionLimits: InjectionLimits
+        let isCapabilityKnown: Bool
         let profile: EngineProfile
         /// Whether it rests on what another turn has presumed.
-        var isPresumed = false
+        var isTentative = false
     }
 
     static func plan(
-        _ request: any DialectRequest, policy: RequestPolicy, knowledge: EngineKnowledge, dialect: Dialect,
+        _ request: any APIRequest, policy: RequestPolicy, knowledge: CapabilityCache, api: API,
         at now: NIODeadline
     ) -> Plan {
         let profile = knowledge.profile
-        var prepared = request.prepared(policy: policy, profile: profile, allowance: Allowance())
-        let circumstances = circumstances(of: prepared, dialect: dialect)
-        guard let verdict = knowledge.verdict(for: circumstances, at: now) else {
-            return Plan(prepared: prepared, allowance: Allowance(), isVerdictKnown: false, profile: profile)
+        var prepared = request.prepared(policy: policy, profile: profile, injectionLimits: InjectionLimits())
+        let capabilityKey = capabilityKey(of: prepared, api: api)
+        guard let verdict = knowledge.verdict(for: capabilityKey, at: now) else {
+            return Plan(
+                prepared: prepared, injectionLimits: InjectionLimits(), isCapabilityKnown: false, profile: profile)
         }
-        if verdict.allowance != Allowance() {
-            prepared = request.prepared(policy: policy, profile: profile, allowance: verdict.allowance)
+        if verdict.injectionLimits != InjectionLimits() {
+            prepared = request.prepared(policy: policy, profile: profile, injectionLimits: verdict.injectionLimits)
         }
         return Plan(
-            prepared: prepared, allowance: verdict.allowance,
-            isVerdictKnown: verdict.taken.covers(prepared.injection), profile: profile,
-            isPresumed: verdict.isPresumed)
+            prepared: prepared, injectionLimits: verdict.injectionLimits,
+            isCapabilityKnown: verdict.taken.covers(prepared.injection), profile: profile,
+            isTentative: verdict.isTentative)
     }
 
-    static func circumstances(
-        of prepared: PreparedRequest, dialect: Dialect
-    ) -> EngineKnowledge.Circumstances {
-        EngineKnowledge.Circumstances(
-            dialect: dialect, model: EngineKnowledge.Circumstances.key(ofModel: prepared.model),
+    static func capabilityKey(
+        of prepared: PreparedRequest, api: API
+    ) -> CapabilityCache.CapabilityKey {
+        CapabilityCache.CapabilityKey(
+            api: api, model: CapabilityCache.CapabilityKey.key(ofModel: prepared.model),
             isStream: prepared.isStream, hasTools: prepared.hasTools,
-            effort: EngineKnowledge.Circumstances.key(ofModel: prepared.effort))
+            effort: CapabilityCache.CapabilityKey.key(ofModel: prepared.effort))
     }
 
-    var circumstances: EngineKnowledge.Circumstances {
-        Self.circumstances(of: prepared, dialect: facts.dialect)
+    var capabilityKey: CapabilityCache.CapabilityKey {
+        Self.capabilityKey(of: prepared, api: facts.api)
     }
 
-    mutating func recognise(_ profile: EngineProfile, by evidence: EngineKnowledge.Evidence) {
+    mutating func recognise(_ profile: EngineProfile, by evidence: CapabilityCache.Evidence) {
         knowledge.recognise(profile, by: evidence)
         self.profile = knowledge.profile
         reader.use(self.profile)
     }
 
-    func nextAllowance(afterStatus status: Int, body: [UInt8]) -> Allowance? {
-        Refusal.allowance(
-            afterStatus: status, body: body.span, injection: prepared.injection, allowance: allowance)
+    func nextAllowance(afterStatus status: Int, body: [UInt8]) -> InjectionLimits? {
+        InjectionRejection.injectionLimits(
+            afterStatus: status, body: body.span, injection: prepared.injection, injectionLimits: injectionLimits)
     }
 
     /// What is to be done about an answer that may be a refusal of what was injected.
@@ -79,14 +80,14 @@ extension CapturedTurn {
             recognise(recognised, by: .refusal)
         }
         // An engine that has just been recognised may take the same under another name.
-        var retry = request.prepared(policy: facts.policy, profile: profile, allowance: allowance)
+        var retry = request.prepared(policy: facts.policy, profile: profile, injectionLimits: injectionLimits)
         if retry.injection == prepared.injection {
             lesson = next
             // The last attempt must not fail for the injection's sake, so that it has none. What may be possible still
             // is for the next turn to try.
-            allowance = extraAttempts == 1 ? .nothing : next
-            retry = request.prepared(policy: facts.policy, profile: profile, allowance: allowance)
-            if retry.injection != prepared.injection { knowledge.presume(next, for: circumstances, at: now) }
+            injectionLimits = extraAttempts == 1 ? .nothing : next
+            retry = request.prepared(policy: facts.policy, profile: profile, injectionLimits: injectionLimits)
+            if retry.injection != prepared.injection { knowledge.presume(next, for: capabilityKey, at: now) }
         }
         endTrial()
         return attempt(retry, engineSaid: words)
@@ -94,11 +95,11 @@ extension CapturedTurn {
 
     /// After a failure that may or may not have to do with the injection: a NaN among the log-probabilities makes vLLM
     /// fail so. Nothing is learned from it.
-    private mutating func attempt(_ request: any DialectRequest, withNothingAfter words: String) -> Remedy {
+    private mutating func attempt(_ request: any APIRequest, withNothingAfter words: String) -> Remedy {
         guard extraAttempts == 0, !prepared.injection.isEmpty else { return .none }
-        allowance = .nothing
+        injectionLimits = .nothing
         learnsNothing = true
-        let retry = request.prepared(policy: facts.policy, profile: profile, allowance: allowance)
+        let retry = request.prepared(policy: facts.policy, profile: profile, injectionLimits: injectionLimits)
         return facts.policy.isSatisfied(by: retry.reach) ? attempt(retry, engineSaid: words) : .none
     }
 
@@ -107,7 +108,7 @@ extension CapturedTurn {
         refusals.append(words)
         if !facts.policy.isSatisfied(by: retry.reach) { return .refuse(engineSaid: words) }
         extraAttempts += 1
-        isVerdictKnown = false
+        isCapabilityKnown = false
         use(retry)
         held = ByteBuffer()
         headStatus = nil
@@ -125,23 +126,23 @@ extension CapturedTurn {
     // MARK: Trials
 
     /// Whether it is not known yet that the engine takes what is to be injected.
-    var needsTrial: Bool { !isVerdictKnown && !prepared.injection.isEmpty }
+    var needsTrial: Bool { !isCapabilityKnown && !prepared.injection.isEmpty }
 
     /// Plans anew by what others have found out. Only before the first attempt.
     mutating func planAgain(at now: NIODeadline) {
         guard let request else { return }
         let plan = Self.plan(
-            request, policy: facts.policy, knowledge: knowledge, dialect: facts.dialect, at: now)
+            request, policy: facts.policy, knowledge: knowledge, api: facts.api, at: now)
         use(plan.prepared)
-        allowance = plan.allowance
-        isVerdictKnown = plan.isVerdictKnown
-        isPresumed = plan.isPresumed
+        injectionLimits = plan.injectionLimits
+        isCapabilityKnown = plan.isCapabilityKnown
+        isTentative = plan.isTentative
         profile = plan.profile
     }
 
     /// Lets the turns go on that wait for what this one finds out.
     mutating func endTrial() {
-        if isTrial { knowledge.trials.end(circumstances) }
+        if isTrial { knowledge.trials.end(capabilityKey) }
         isTrial = false
     }
 
@@ -149,7 +150,7 @@ extension CapturedTurn {
 
     /// Ends the turn before anything is sent if it would capture less than is required.
     mutating func refuseIfUnsatisfying(at now: NIODeadline) -> Action? {
-        let isKnown = facts.policy.requirement != nil && knowledge.isHopeless(circumstances, at: now)
+        let isKnown = facts.policy.requirement != nil && knowledge.isHopeless(capabilityKey, at: now)
         return facts.policy.isSatisfied(by: prepared.reach) && !isKnown ? nil : refuse()
     }
 
@@ -158,7 +159,7 @@ extension CapturedTurn {
         return conclude(
             outcome: .refused,
             then: .error(
-                .captureUnavailable(required: required, engine: profile.name, dialect: facts.dialect, words: words)),
+                .captureUnavailable(required: required, engine: profile.name, api: facts.api, words: words)),
             closesEngine: true)
     }
 
@@ -169,11 +170,11 @@ extension CapturedTurn {
 
     mutating func settleVerdict(at now: NIODeadline) {
         // Who asked for less because of a presumption has not shown that more is refused.
-        let isOwnFinding = !isPresumed || lesson != nil
-        if !isVerdictKnown && !learnsNothing && isOwnFinding {
-            knowledge.settle(lesson ?? allowance, taking: prepared.injection, for: circumstances, at: now)
+        let isOwnFinding = !isTentative || lesson != nil
+        if !isCapabilityKnown && !learnsNothing && isOwnFinding {
+            knowledge.settle(lesson ?? injectionLimits, taking: prepared.injection, for: capabilityKey, at: now)
         }
-        isVerdictKnown = true
+        isCapabilityKnown = true
         hasSettled = true
         endTrial()
     }

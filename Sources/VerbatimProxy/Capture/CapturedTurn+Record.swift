@@ -9,7 +9,7 @@ extension CapturedTurn {
         let capture = reader.captured()
         // A fingerprint counts also against what was recognised before: the engine may have been exchanged.
         if let recognised = capture.engine ?? reader.recognised { knowledge.recognise(recognised, by: .reply) }
-        if !hasSettled && lesson != nil { knowledge.forgetPresumption(for: circumstances) }
+        if !hasSettled && lesson != nil { knowledge.forgetPresumption(for: capabilityKey) }
         endTrial()
         var draft = RecordDraft(outcome: outcome, engineStatus: headStatus)
         draft.passedProblem = passedProblem
@@ -36,12 +36,12 @@ extension CapturedTurn {
             reader.recognised.map { knowledge.isFixed ? knowledge.profile.name : $0.name } ?? knowledge.profile.name
         draft.engineSource = knowledge.evidence?.rawValue
         draft.refusals = refusals
-        draft.allowanceProblems = learnsNothing ? [Problem.repeatedAfterError] : allowance.problems
+        draft.injectionLimitProblems = learnsNothing ? [Problem.repeatedAfterError] : injectionLimits.problems
         if let version = capture.engineVersion { knowledge.note(version: version, ofModel: prepared.model) }
         record = draft.record(facts: facts, prepared: prepared, capture: capture)
         if facts.policy.requirement != nil && outcome == .completed {
             let isViolation = record?.problems.contains(Problem.belowRequirement) ?? false
-            knowledge.note(isSatisfied: !isViolation, for: circumstances, at: lastByteAt)
+            knowledge.note(isSatisfied: !isViolation, for: capabilityKey, at: lastByteAt)
         }
         phase = .recording(ending)
         return .record(closesEngine: closesEngine)

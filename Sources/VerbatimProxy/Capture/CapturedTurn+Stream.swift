@@ -9,7 +9,7 @@ extension CapturedTurn {
         request = nil
         // Dropped and edited events change the length, so that it cannot be kept even if the engine gave one.
         let isEdited = !prepared.injection.isEmpty
-        let framing: ReplyOutput.Framing
+        let framing: ResponseWriter.Framing
         if case .contentLength = head.framing, !isEdited { framing = .contentLength } else { framing = .chunked }
         output.head(
             status: head.status, reason: head.reason,
@@ -62,7 +62,7 @@ extension CapturedTurn {
                 nextAllowance(afterStatus: Self.status(of: error), body: error) != nil
             {
                 // What used to be taken is refused now; find out anew with the next turn.
-                knowledge.forgetVerdict(for: circumstances)
+                knowledge.forgetVerdict(for: capabilityKey)
             }
         }
         if firstOutputAt == nil && reader.hasOutput { firstOutputAt = now }

@@ -27,7 +27,7 @@ extension CapturedTurn {
     }
 
     mutating func write(_ head: Head, bodyLength: Int, isEdited: Bool) {
-        let framing: ReplyOutput.Framing
+        let framing: ResponseWriter.Framing
         let length: HeaderRules.LengthRule
         switch head.framing {
         case .contentLength:

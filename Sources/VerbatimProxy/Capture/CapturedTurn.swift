@@ -25,7 +25,7 @@ struct CapturedTurn {
         let status: Int
         let reason: String
         let headers: HTTPHeaders
-        let framing: ReplyOutput.Framing
+        let framing: ResponseWriter.Framing
     }
 
     enum Phase {
@@ -62,26 +62,26 @@ struct CapturedTurn {
     // MARK: State
 
     var prepared: PreparedRequest
-    var output: ReplyOutput
+    var output: ResponseWriter
     /// The turn's record; there when ``Action/record(closesEngine:)`` has been answered.
     var record: TurnRecord?
 
     let facts: Facts
     /// Let go of when no further attempt is possible: it may be large, and a stream long.
-    var request: (any DialectRequest)?
-    let knowledge: EngineKnowledge
-    var allowance: Allowance
-    var isVerdictKnown: Bool
+    var request: (any APIRequest)?
+    let knowledge: CapabilityCache
+    var injectionLimits: InjectionLimits
+    var isCapabilityKnown: Bool
     var profile: EngineProfile
     var extraAttempts = 0
     /// What the engine said when it refused what was injected.
     var refusals: [String] = []
     /// What the engine's refusals leave to be tried.
-    var lesson: Allowance?
+    var lesson: InjectionLimits?
     /// Whether others wait for what this turn finds out about the engine.
     var isTrial = false
     /// Whether the plan rests on what another turn has presumed.
-    var isPresumed: Bool
+    var isTentative: Bool
     /// Whether the further attempt says nothing of what the engine takes.
     var learnsNothing = false
     /// Whether the engine has taken what was injected last.
@@ -106,7 +106,7 @@ struct CapturedTurn {
         var identity: SessionIdentity
         /// The turn that this one repeats.
         var retryOf: Int?
-        var dialect: Dialect
+        var api: API
         var path: String
         /// Unix time of arrival, in seconds.
         var timestamp: Double
@@ -117,9 +117,9 @@ struct CapturedTurn {
         var secrets = Secrets()
     }
 
-    /// - Parameter plan: What ``CapturedTurn/plan(_:policy:knowledge:dialect:at:)`` made of `request`.
+    /// - Parameter plan: What ``CapturedTurn/plan(_:policy:knowledge:api:at:)`` made of `request`.
     init(
-        facts: Facts, request: any DialectRequest, plan: Plan, knowledge: EngineKnowledge, output: ReplyOutput,
+        facts: Facts, request: any APIRequest, plan: Plan, knowledge: CapabilityCache, output: ResponseWriter,
         at now: NIODeadline
     ) {
         self.facts = facts
@@ -127,9 +127,9 @@ struct CapturedTurn {
         self.knowledge = knowledge
         self.output = output
         prepared = plan.prepared
-        allowance = plan.allowance
-        isVerdictKnown = plan.isVerdictKnown
-        isPresumed = plan.isPresumed
+        injectionLimits = plan.injectionLimits
+        isCapabilityKnown = plan.isCapabilityKnown
+        isTentative = plan.isTentative
         profile = plan.profile
         reader = StreamReader(reply: plan.prepared.reply, maximumEventSize: facts.maximumEventSize)
         forwardedAt = now
@@ -186,7 +186,7 @@ struct CapturedTurn {
         if isCompressed && 200..<300 ~= head.status {
             pass(head, problem: Problem.replyCompressed, holdsLastByte: !isEventStream)
         } else if isEventStream && 200..<300 ~= head.status {
-            if prepared.injection.isEmpty || isVerdictKnown {
+            if prepared.injection.isEmpty || isCapabilityKnown {
                 settleVerdict(at: now)
                 startStream(head)
             } else {
@@ -243,7 +243,7 @@ struct CapturedTurn {
         }
     }
 
-    mutating func engineFailed(_ failure: EngineFailure, at now: NIODeadline) -> Action {
+    mutating func engineFailed(_ failure: UpstreamFailure, at now: NIODeadline) -> Action {
         lastByteAt = now
         switch phase {
         case .waiting, .judging, .collecting:

@@ -21,7 +21,7 @@ struct RecordDraft {
     var proxyError: [UInt8]?
     /// Why the reply went through unread.
     var passedProblem: String?
-    var allowanceProblems: [String] = []
+    var injectionLimitProblems: [String] = []
     var engine: String?
     var engineSource: String?
     var refusals: [String] = []
@@ -45,7 +45,7 @@ struct RecordDraft {
             capture.problems = problems
             capture.response = JSONText(failure)
         }
-        capture.note(allowanceProblems + [passedProblem].compactMap { $0 })
+        capture.note(injectionLimitProblems + [passedProblem].compactMap { $0 })
         if outcome != .completed || passedProblem != nil {
             capture.isComplete = false
             if hasStream && outcome != .upstreamError && outcome != .completed { capture.note([Problem.replyCutOff]) }
@@ -65,7 +65,7 @@ struct RecordDraft {
             sessionID: facts.identity.session,
             parentSessionID: facts.identity.parent,
             retryOf: facts.retryOf,
-            dialect: facts.dialect.rawValue,
+            dialect: facts.api.rawValue,
             path: facts.path,
             isStream: prepared.isStream,
             engine: engine,

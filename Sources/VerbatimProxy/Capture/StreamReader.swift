@@ -14,7 +14,7 @@ struct StreamReader {
         let edits: JSONEdits
 
         /// Puts out what the agent is to get of it.
-        func write(to output: inout ReplyOutput) {
+        func write(to output: inout ResponseWriter) {
             if case .drop = fate { return }
             if edits.isEmpty {
                 output.body(bytes)
@@ -39,7 +39,7 @@ struct StreamReader {
         }
     }
 
-    private var reply: any DialectReply
+    private var reply: any ReplyParser
     private var splitter = EventSplitter()
     /// Received, but not part of a unit yet.
     private var unclaimed = ByteBuffer()
@@ -52,7 +52,7 @@ struct StreamReader {
     private(set) var receivedBytes = 0
     private var hasStopped = false
 
-    init(reply: any DialectReply, maximumEventSize: Int) {
+    init(reply: any ReplyParser, maximumEventSize: Int) {
         self.reply = reply
         self.maximumEventSize = maximumEventSize
     }

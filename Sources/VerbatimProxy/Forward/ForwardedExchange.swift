@@ -4,14 +4,14 @@ import NIOHTTP1
 import VerbatimAPI
 
 /// A request that passes untouched in both directions, as it comes.
-final class ForwardedExchange: AgentExchange, EngineDelegate {
-    private let loop: LoopContext
-    private let agent: AgentConnection
-    private let request: AgentRequest
+final class ForwardedExchange: Exchange, UpstreamDelegate {
+    private let loop: ProxyLoop
+    private let agent: ServerConnection
+    private let request: ProxyRequest
     private let path: String
-    private var output: ReplyOutput
-    private var engine: EngineConnection?
-    private let clock: ExchangeClock
+    private var output: ResponseWriter
+    private var engine: UpstreamConnection?
+    private let clock: ExchangeTimer
     /// Parts of the request that arrived before the connection was there.
     private var waiting: [ByteBuffer] = []
     private var isRequestEnded = false
@@ -23,13 +23,13 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
     private var models: ModelList?
 
     /// - Parameter path: The path to ask the engine for, before it goes below the base path.
-    init(loop: LoopContext, agent: AgentConnection, request: AgentRequest, path: String) {
+    init(loop: ProxyLoop, agent: ServerConnection, request: ProxyRequest, path: String) {
         self.path = path
         self.loop = loop
         self.agent = agent
         self.request = request
-        output = ReplyOutput(request: request.outputRequest, spare: loop.spareBuffer)
-        clock = agent.exchangeClock
+        output = ResponseWriter(request: request.outputRequest, spare: loop.spareBuffer)
+        clock = agent.exchangeTimer
         let isModelList = request.head.method == .GET && ["/v1/models", "/models"].contains(request.path)
         if isModelList && loop.knowledge.isUnrecognised { models = ModelList() }
     }
@@ -68,7 +68,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         }
     }
 
-    private func send(on connection: EngineConnection) {
+    private func send(on connection: UpstreamConnection) {
         engine = connection
         let upstream = loop.settings.upstream
         var headers = HeaderRules.forEngine(
@@ -125,7 +125,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         clock.touch(at: .now())
         // Nobody reads the rest of a request that has been answered already, and then the connection cannot go on.
         if !isRequestEnded { output.closeBehind() }
-        var framing = ReplyOutput.Framing(of: head)
+        var framing = ResponseWriter.Framing(of: head)
         if case .untilClose = framing { framing = .chunked }
         output.head(
             status: Int(head.status.code), reason: reason, headers: HeaderRules.forAgent(head.headers, length: .keep),
@@ -149,7 +149,7 @@ final class ForwardedExchange: AgentExchange, EngineDelegate {
         agent.finish(output.take(), closes: output.mustClose)
     }
 
-    func engineDidFail(_ failure: EngineFailure) {
+    func engineDidFail(_ failure: UpstreamFailure) {
         engine = nil
         if failure.isStale && !hasBody && isRequestEnded && !isOver {
             // Nothing is lost by asking once more, on a connection that cannot be stale.

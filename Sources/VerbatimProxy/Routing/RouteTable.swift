@@ -5,7 +5,7 @@ import VerbatimAPI
 struct RouteTable {
     enum Route {
         /// However it was spelled, it goes to the dialect's own route.
-        case captured(Dialect)
+        case captured(API)
         /// The path passes as it came.
         case forwarded
         case refused(ErrorReply)
@@ -17,7 +17,7 @@ struct RouteTable {
 
     /// - Parameter path: Without the query and without what names a session.
     func route(method: HTTPMethod, path: String) -> Route {
-        if let dialect = Dialect.spoken(method: method.rawValue, path: path) { return .captured(dialect) }
+        if let api = API.spoken(method: method.rawValue, path: path) { return .captured(api) }
         if path == "*" { return onlyCaptured ? .refused(.routeNotAllowed) : .forwarded }
         let asked = PathSpelling(path)
         // The base path may make a captured route of what was none.
@@ -29,9 +29,9 @@ struct RouteTable {
         }
         if method == .POST {
             for path in [asked.plain, sent.plain] {
-                if let dialect = dialect(at: path.lowercased()) { return .captured(dialect) }
+                if let api = api(at: path.lowercased()) { return .captured(api) }
             }
-            if (asked.loose + sent.loose).contains(where: { dialect(at: $0) != nil }) {
+            if (asked.loose + sent.loose).contains(where: { api(at: $0) != nil }) {
                 return .refused(
                     .badRequest("the path could be taken for that of a captured route; spell it without escapes"))
             }
@@ -41,11 +41,11 @@ struct RouteTable {
     }
 
     /// - Parameter path: Plain and in lower case.
-    private func dialect(at path: String) -> Dialect? {
-        if let dialect = Dialect.spoken(method: "POST", path: path) { return dialect }
+    private func api(at path: String) -> API? {
+        if let api = API.spoken(method: "POST", path: path) { return api }
         let base = PathSpelling(upstream.basePath).plain.lowercased()
         guard path.hasPrefix(base) else { return nil }
-        return Dialect.allCases.first { path.dropFirst(base.count) == $0.route }
+        return API.allCases.first { path.dropFirst(base.count) == $0.route }
     }
 
     /// Whether it asks for the list of models or one of them, however it is read.

@@ -11,7 +11,7 @@ package struct ScriptedChat: Sendable {
     }
 
     /// What the engine refuses beyond what its flavour refuses anyway.
-    package enum Refusal: Sendable {
+    package enum InjectionRejection: Sendable {
         case none
         /// Log-probabilities, with status 400.
         case logprobs
@@ -26,7 +26,7 @@ package struct ScriptedChat: Sendable {
     package var conversation: Conversation
     /// The name of the model that replies carry.
     package var model = "mock/scripted-1"
-    package var refuses = Refusal.none
+    package var refuses = InjectionRejection.none
     /// The most `top_logprobs` the vLLM and OpenAI flavours grant.
     package var maxLogprobs = 20
     /// How long to wait before each event of a stream but the first.

@@ -70,27 +70,27 @@ import VerbatimAPI
 
     /// The verdicts on models that an agent makes up do not grow without bound, and push out the oldest only.
     @Test func verdictsAreBounded() {
-        let knowledge = EngineKnowledge(fixed: nil, host: "x", verdictLifetime: .hours(1)) { _, _ in }
-        func circumstances(_ model: String) -> EngineKnowledge.Circumstances {
-            EngineKnowledge.Circumstances(
-                dialect: .chatCompletions, model: model, isStream: false, hasTools: false, effort: "")
+        let knowledge = CapabilityCache(fixed: nil, host: "x", verdictLifetime: .hours(1)) { _, _ in }
+        func capabilityKey(_ model: String) -> CapabilityCache.CapabilityKey {
+            CapabilityCache.CapabilityKey(
+                api: .chatCompletions, model: model, isStream: false, hasTools: false, effort: "")
         }
-        var allowance = Allowance()
-        allowance.tokenIDs = false
+        var injectionLimits = InjectionLimits()
+        injectionLimits.tokenIDs = false
         let start = NIODeadline.uptimeNanoseconds(0)
-        for index in 0...EngineKnowledge.capacity {
+        for index in 0...CapabilityCache.capacity {
             let now = start + .seconds(Int64(index))
-            knowledge.settle(allowance, taking: Injection(), for: circumstances("m\(index)"), at: now)
-            knowledge.note(isSatisfied: false, for: circumstances("m\(index)"), at: now)
-            knowledge.note(isSatisfied: false, for: circumstances("m\(index)"), at: now)
+            knowledge.settle(injectionLimits, taking: Injection(), for: capabilityKey("m\(index)"), at: now)
+            knowledge.note(isSatisfied: false, for: capabilityKey("m\(index)"), at: now)
+            knowledge.note(isSatisfied: false, for: capabilityKey("m\(index)"), at: now)
         }
         let now = start
-        #expect(knowledge.verdict(for: circumstances("m0"), at: now) == nil)
-        #expect(!knowledge.isHopeless(circumstances("m0"), at: now))
-        for index in [1, EngineKnowledge.capacity] {
-            #expect(knowledge.verdict(for: circumstances("m\(index)"), at: now) != nil)
-            #expect(knowledge.isHopeless(circumstances("m\(index)"), at: now))
+        #expect(knowledge.verdict(for: capabilityKey("m0"), at: now) == nil)
+        #expect(!knowledge.isHopeless(capabilityKey("m0"), at: now))
+        for index in [1, CapabilityCache.capacity] {
+            #expect(knowledge.verdict(for: capabilityKey("m\(index)"), at: now) != nil)
+            #expect(knowledge.isHopeless(capabilityKey("m\(index)"), at: now))
         }
-        #expect(EngineKnowledge.Circumstances.key(ofModel: String(repeating: "m", count: 1 << 20)).count == 256)
+        #expect(CapabilityCache.CapabilityKey.key(ofModel: String(repeating: "m", count: 1 << 20)).count == 256)
     }
 }

@@ -67,7 +67,7 @@ struct RouteTableTests {
         switch RouteTable(upstream: upstream, onlyCaptured: onlyCaptured).route(
             method: HTTPMethod(rawValue: method), path: path)
         {
-        case .captured(let dialect): return dialect.rawValue
+        case .captured(let api): return api.rawValue
         case .forwarded: return "forwarded"
         case .refused(let reply): return String(reply.status.code)
         }
@@ -129,12 +129,12 @@ struct RouteTableTests {
         #expect(try fate("POST", "/api/v1/embeddings", base: "/api/v1") == "forwarded")
     }
 
-    @Test(arguments: Dialect.allCases)
-    func everyDialect(dialect: Dialect) throws {
-        #expect(try fate("POST", "/v1\(dialect.route)") == dialect.rawValue)
-        #expect(try fate("POST", "//v1/.\(dialect.route.uppercased())/") == dialect.rawValue)
+    @Test(arguments: API.allCases)
+    func everyDialect(api: API) throws {
+        #expect(try fate("POST", "/v1\(api.route)") == api.rawValue)
+        #expect(try fate("POST", "//v1/.\(api.route.uppercased())/") == api.rawValue)
         for method in ["GET", "PUT", "DELETE", "OPTIONS", "HEAD"] {
-            #expect(try fate(method, "/v1\(dialect.route)") == "forwarded")
+            #expect(try fate(method, "/v1\(api.route)") == "forwarded")
         }
     }
 

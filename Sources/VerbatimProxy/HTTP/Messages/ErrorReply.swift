@@ -95,12 +95,12 @@ struct ErrorReply: Sendable {
     ///
     /// - Parameter words: What the engine answered to the request; `nil` if it was not asked.
     static func captureUnavailable(
-        required: String, engine: String, dialect: Dialect, words: String?
+        required: String, engine: String, api: API, words: String?
     ) -> ErrorReply {
         ErrorReply(
             status: .unprocessableEntity,
             message: "this turn cannot be captured at level \(required), which --require-capture demands: "
-                + "the engine (\(engine)) does not give that for \(dialect.rawValue) requests like this one"
+                + "the engine (\(engine)) does not give that for \(api.rawValue) requests like this one"
                 + (words.map { "; it answered: \($0)" } ?? ""),
             type: "invalid_request_error", code: "capture_unavailable")
     }

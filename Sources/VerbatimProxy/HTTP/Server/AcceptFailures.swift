@@ -11,14 +11,14 @@ final class AcceptFailures: ChannelInboundHandler {
     /// How long the listener waits until it tries again.
     private static let backoff = TimeAmount.milliseconds(250)
 
-    private let warning: RareWarning
+    private let warning: RateLimitedLog
 
-    init(logger: Logger) { warning = RareWarning(logger: logger) }
+    init(logger: Logger) { warning = RateLimitedLog(logger: logger) }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         warning.log(
             "cannot accept connections; raise the limit of open files (ulimit -n, LimitNOFILE=)",
-            metadata: ["reason": "\(EngineFailure.describe(error))"])
+            metadata: ["reason": "\(UpstreamFailure.describe(error))"])
         let channel = context.channel
         try? channel.syncOptions?.setOption(.autoRead, value: false)
         context.eventLoop.assumeIsolated().scheduleTask(in: Self.backoff) {

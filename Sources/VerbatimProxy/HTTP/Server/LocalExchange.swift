@@ -2,28 +2,28 @@ import NIOCore
 import NIOHTTP1
 
 /// A request that the proxy answers by itself, once it has been read.
-final class LocalExchange: AgentExchange {
-    private let agent: AgentConnection
-    private var output: ReplyOutput
+final class LocalExchange: Exchange {
+    private let agent: ServerConnection
+    private var output: ResponseWriter
     private let status: HTTPResponseStatus
     private let headers: HTTPHeaders
     private let json: [UInt8]
     private let isAwaited: Bool
 
     /// - Parameter isAwaited: Whether to answer before the body has come: the agent waits for that, or is not to be heard.
-    init(agent: AgentConnection, request: ReplyOutput.Request, reply: ErrorReply, isAwaited: Bool = false) {
+    init(agent: ServerConnection, request: ResponseWriter.Request, reply: ErrorReply, isAwaited: Bool = false) {
         self.agent = agent
         self.isAwaited = isAwaited
-        output = ReplyOutput(request: request)
+        output = ResponseWriter(request: request)
         status = reply.status
         headers = reply.headers
         json = reply.body(in: request.errorForm)
     }
 
-    init(agent: AgentConnection, request: ReplyOutput.Request, status: HTTPResponseStatus, json: String) {
+    init(agent: ServerConnection, request: ResponseWriter.Request, status: HTTPResponseStatus, json: String) {
         self.agent = agent
         isAwaited = false
-        output = ReplyOutput(request: request)
+        output = ResponseWriter(request: request)
         self.status = status
         headers = [:]
         self.json = Array(json.utf8)

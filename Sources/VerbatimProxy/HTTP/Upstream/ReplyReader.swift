@@ -17,11 +17,11 @@ final class ReplyReader: ChannelInboundHandler {
     }
 
     private var state = State.parser
-    private var head = ReplyHeadReader()
+    private var head = ResponseHeadReader()
     /// The beginning of a chunk's size.
     private var held: ByteBuffer?
     /// Set while it is in the pipeline.
-    var connection: EngineConnection?
+    var connection: UpstreamConnection?
 
     var reasonPhrase: String? { head.reasonPhrase }
     var mayHaveChunks: Bool { head.mayHaveChunks }
@@ -84,7 +84,7 @@ final class ReplyReader: ChannelInboundHandler {
             case .isBroken:
                 state = .parser
                 return context.fireErrorCaught(
-                    ReplyRules.Fault(description: "a chunk of it does not end where it says"))
+                    ResponseRules.Fault(description: "a chunk of it does not end where it says"))
             }
         }
     }

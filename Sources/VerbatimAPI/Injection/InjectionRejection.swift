@@ -1,0 +1,96 @@
+import VerbatimJSON
+
+/// Whether an error is the engine's answer to what was injected, and what may be tried next.
+package enum InjectionRejection {
+    /// What the next attempt may inject, or `nil` if the error is not about the injection.
+    ///
+    /// Only 400, 403 and 422 are taken for refusals, and 500 and 501, which old llama.cpp builds used. The body must
+    /// name something that was injected, in whatever shape (JSON or text).
+    package static func injectionLimits(
+        afterStatus status: Int, body: Span<UInt8>, injection: Injection, injectionLimits: InjectionLimits
+    ) -> InjectionLimits? {
+        guard [400, 403, 422, 500, 501].contains(status), !injection.isEmpty else { return nil }
+        let text = withoutQuotedRequest(String(copying: body, 0..<min(body.count, 64 << 10)).lowercased())
+        // A failure may mention log-probabilities without being about what is supported.
+        if status >= 500
+            && !["support", "implement", "unknown", "unrecognized", "not allowed", "requires"].contains(
+                where: { text.contains(text: $0) })
+        {
+            return nil
+        }
+        var next = injectionLimits
+        if injection.ids.contains(where: { id in id.names.contains { text.contains(text: $0) } }) {
+            next.tokenIDs = false
+            return next
+        }
+        guard let top = injection.topLogprobs, namesLogprobs(text, injection) else { return nil }
+        if let maximum = statedMaximum(in: text, below: top) {
+            next.maximumTopLogprobs = maximum
+            return next
+        }
+        return .nothing
+    }
+
+    /// The message without what the engine quotes of the request, as FastAPI does: `'input': {…}`. What stands there was
+    /// not refused for being there.
+    private static func withoutQuotedRequest(_ text: String) -> String {
+        var kept = Substring()
+        var rest = text[...]
+        while let quote = ["'input':", "\"input\":", "input_value="].compactMap({ rest.firstRange(ofText: $0) }).min(
+            by: {
+                $0.lowerBound < $1.lowerBound
+            })
+        {
+            kept += rest[..<quote.lowerBound]
+            rest = rest[quote.upperBound...]
+            // The next of several errors begins with its type or place.
+            let next = ["'loc':", "\"loc\":"].compactMap { rest.firstRange(ofText: $0) }.map(\.lowerBound).min()
+            rest = rest[(next ?? rest.endIndex)...]
+        }
+        return String(kept + rest)
+    }
+
+    /// Whether a message speaks of log-probabilities as they were asked for. `prompt_logprobs` are never injected;
+    /// `top_n_tokens` is what TGI calls `top_logprobs`.
+    private static func namesLogprobs(_ text: String, _ injection: Injection) -> Bool {
+        if injection.logprobs == .nProbs && text.contains(text: "n_probs") { return true }
+        if injection.logprobs == .included && namesInclude(text) { return true }
+        return text.replacing(text: "prompt_logprob", with: "").contains(text: "logprob")
+            || text.contains(text: "top_n_tokens")
+    }
+
+    /// Whether an error says that it is about the parameter `include`.
+    private static func namesInclude(_ text: String) -> Bool {
+        text.filter { !$0.isWhitespace }.contains(text: #""param":"include"#)
+    }
+
+    /// The most alternatives that a message about a range allows; `nil` if it is about something else.
+    private static func statedMaximum(in text: String, below current: Int) -> Int? {
+        let phrases = [
+            "max allowed", "maximum of", "maximum is", "maximum allowed", "must be between", "less than or equal to",
+            "<=", "at most", "no more than", "greater than", "must not exceed", "exceeds",
+        ]
+        var speaksOfRange = false
+        for phrase in phrases {
+            guard let found = text.firstRange(ofText: phrase) else { continue }
+            speaksOfRange = true
+            let numbers = text[found.upperBound...].prefix(40).split { !$0.isASCII || !$0.isNumber }.compactMap {
+                Int($0)
+            }
+            let stated = phrase == "must be between" ? numbers.dropFirst().first : numbers.first
+            if let stated, stated < current { return stated }
+        }
+        return speaksOfRange && current > 1 ? 1 : nil
+    }
+}
+
+extension EngineProfile.IDRequest {
+    /// Names in lower case that a message about the field can be told by.
+    fileprivate var names: [String] {
+        switch self {
+        case .flag(let name) where name.contains(text: "sglext"): ["sglext"]
+        case .flag(let name): [name]
+        case .member(let member, _, let parent): [member, parent]
+        }
+    }
+}

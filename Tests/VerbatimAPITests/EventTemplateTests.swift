@@ -1,0 +1,176 @@
+import Foundation
+import VerbatimJSON
+import TestSupport
+import Testing
+import VerbatimAPI
+
+/// Events that have the form of the one before are read another way than those that have not. A field of its own in each event, that
+/// nobody knows, gives it a form that none before it had; nothing else may come of it.
+@Suite struct EventFormTests {
+    // MARK: Recorded streams
+
+    @Test(arguments: WireSample.streamedReplies)
+    func recorded(sample: WireSample) throws {
+        let replies = [
+            try sample.injectedReply(), try sample.injectedReply(detail: .compact), try sample.injectedReply(.generic),
+            try sample.ownReply(), try sample.untouchedReply(),
+        ]
+        for reply in replies { Self.compare(reply, sample.bodyText) }
+    }
+
+    // MARK: Made up streams
+
+    /// An event between others that are all alike, and what it may have of its own.
+    @Test(arguments: [
+        Token(), Token(content: #""""#), Token(content: "null"), Token(content: #""\n\"\u00e9\\""#),
+        Token(content: #""é\u2028 \#u{1F600}""#), Token(content: "\"\u{2028}\""), Token(content: #""\ud800""#),
+        Token(content: "7"), Token(content: #"["a"]"#), Token(content: "\"a\tb\""), Token(content: #""a" "#),
+        Token(content: #""a","reasoning_content":"b""#), Token(content: #""a","role":"assistant""#),
+        Token(content: #""a","role":"critic""#), Token(content: #""a","content":"b""#),
+        Token(content: #""a","list":[1]"#),
+        Token(content: #"null,"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{"}}]"#),
+        Token(content: #"null,"function_call":{"name":"f"}"#),
+        Token(logprob: "-0.0"), Token(logprob: "0"), Token(logprob: "-1e-7"), Token(logprob: "1E+2"),
+        Token(logprob: "null"),
+        Token(logprob: "NaN"), Token(logprob: "-Infinity"), Token(logprob: "-9999.0"), Token(logprob: "-01"),
+        Token(logprob: "-"), Token(logprob: #""-0.5""#), Token(logprob: "[-0.5]"), Token(logprob: "-0.12345678"),
+        Token(bytes: "[]"), Token(bytes: "null"), Token(bytes: "[01]"), Token(bytes: "[1,2,3,4,5,6,7,8,9,10,11,12]"),
+        Token(bytes: "[1.5]"), Token(bytes: "[-1]"), Token(bytes: "[1,]"), Token(bytes: "[1, 2]"),
+        Token(bytes: #"["a"]"#),
+        Token(bytes: #"[97],"id":17"#), Token(bytes: #"[97],"id":null"#), Token(bytes: #"[97],"token_id":1.5"#),
+        Token(ids: "[]"), Token(ids: "[1,2]"), Token(ids: "null"), Token(ids: "[null]"), Token(ids: "[4294967296]"),
+        Token(ids: "[-3]"), Token(ids: "[1.0]"), Token(ids: "7"), Token(ids: "[5],\"token_ids\":[6]"),
+        Token(ids: "[[1]]"),
+        Token(entries: 0), Token(entries: 2), Token(list: "refusal"), Token(list: #"refusal":[],"content"#),
+        Token(list: #"refusal":[{"token":"r","logprob":-1}],"content"#),
+        Token(list: #"content":[{"token":"r","logprob":-1.2345678}],"content"#), Token(entry: "7"),
+        Token(entry: "null"), Token(entry: #"{"logprob":-1}"#), Token(list: "tokens"), Token(alternatives: 1),
+        Token(finish: #""stop""#), Token(index: 1), Token(index: 0, more: #","usage":{"completion_tokens":3}"#),
+        Token(more: #","created":12"#), Token(more: #","prompt_token_ids":[1,2]"#), Token(more: #","note":"first""#),
+        Token(more: #","note":1,"note":true"#),
+        Token(more: #","created":2,"created":[3]"#), Token(more: #","usage":1,"usage":{"completion_tokens":3}"#),
+        Token(more: #","error":{"message":"no","code":500}"#), Token(more: #","error":null"#),
+        Token(more: #","timings":{"predicted_n":4}"#), Token(more: #","sglext":{"output_ids":[[1,2]]}"#),
+        Token(more: #","__verbose":{"tokens":[1]}"#), Token(more: #","choices":[]"#), Token(more: "}"),
+        Token(more: ","),
+        Token(choice: #","stop_reason":"x""#), Token(choice: #","text":"x""#),
+        Token(choice: #","response_token_ids":[1]"#),
+        Token(choice: #","prompt_token_ids":[1]"#), Token(choice: #","logprobs":{"content":[]}"#),
+        Token(choice: #","delta":{"content":"again"}"#), Token(choice: #","logprobs":null"#),
+        Token(choice: #"},{"index":1,"delta":{"content":"b"}"#), Token(choice: "},7,{"), Token(field: "event: x\ndata"),
+        Token(field: "data: {}\ndata"), Token(field: ": c\ndata"), Token(field: "id"),
+    ])
+    func madeUp(odd: Token) throws {
+        // So many that an engine that gives nothing away is not looked for any more.
+        let usual = (0..<18).map {
+            Token(content: "\" w\($0)\"", logprob: "-0.\($0)523456", bytes: "[\($0),9]", ids: "[\($0)]")
+        }
+        let streams = [
+            usual + [odd] + usual, [odd] + usual, [odd, odd, odd], usual + [odd, odd, odd, usual[0], odd],
+        ]
+        for profile in [EngineProfile.vllm, .llamaCpp, .generic, .sglang] {
+            for detail in [TraceDetail.full, .compact] {
+                let injected = try Self.reply(#"{"stream":true}"#, profile) { $0.detail = detail }
+                let asked = try Self.reply(
+                    #"{"stream":true,"logprobs":true,"top_logprobs":1,"return_token_ids":true,"n":2}"#, profile
+                ) { $0.detail = detail }
+                for stream in streams {
+                    let text = stream.map(\.event).joined() + "data: [DONE]\n\n"
+                    Self.compare(injected, text)
+                    Self.compare(asked, text)
+                    // What changes from event to event.
+                    let created = stream.enumerated().map {
+                        $1.event.replacing("\"created\":1,", with: "\"created\":\($0),")
+                    }
+                    Self.compare(injected, created.joined())
+                    // A stream that breaks off is read as far as it came.
+                    Self.compare(injected, String(text.dropLast(40)))
+                }
+            }
+        }
+    }
+
+    private static func reply(
+        _ request: String, _ profile: EngineProfile, _ policy: (inout RequestPolicy) -> Void
+    ) throws -> any ReplyParser {
+        try prepare(request, profile: profile, policy).reply
+    }
+
+    /// What comes behind as many choices as are told apart.
+    @Test(arguments: 4093...4097)
+    func manyChoices(count: Int) throws {
+        let choices = (0..<count).map { #"{"index":\#($0)}"# }.joined(separator: ",")
+        let tokens = Array(repeating: Token(index: count).event, count: 4).joined()
+        Self.compare(
+            try Self.reply(#"{"stream":true}"#, .vllm) { _ in }, "data: {\"choices\":[\(choices)]}\n\n" + tokens)
+    }
+
+    /// What is known of the engine decides what is edited.
+    @Test func anotherProfile() throws {
+        var reply = try Self.reply(#"{"stream":true}"#, .vllm) { _ in }
+        let event = Array(Token().event.utf8)
+        for profile in [EngineProfile.vllm, .sglang, .llamaCpp, .vllm] {
+            for _ in 0..<3 { _ = reply.read(event: event.span) }
+            let known = reply.edits
+            reply.use(profile)
+            _ = reply.read(event: event.span)
+            var fresh = try Self.reply(#"{"stream":true}"#, .vllm) { _ in }
+            fresh.use(profile)
+            _ = fresh.read(event: event.span)
+            #expect(reply.edits.edits == fresh.edits.edits, "\(known)")
+        }
+    }
+
+    // MARK: Comparing
+
+    /// Reads `stream` as it is and with a field of its own in each event.
+    private static func compare(_ reply: any ReplyParser, _ stream: String) {
+        let lines = stream.components(separatedBy: "\n")
+        var marked = ""
+        var isBetween = true
+        for (number, line) in lines.enumerated() {
+            if isBetween && !line.isEmpty { marked += "~: \(number)\n" }
+            marked += number + 1 < lines.count ? line + "\n" : line
+            isBetween = line.isEmpty
+        }
+        let one = StreamDriver.run(reply, Array(stream.utf8))
+        let other = StreamDriver.run(reply, Array(marked.utf8))
+        #expect(one.fates.map(\.fate) == other.fates.map(\.fate))
+        #expect(one.outputText == other.outputText.replacing(/~: [0-9]+\n/, with: ""))
+        #expect(one.errors == other.errors)
+        #expect(spelled(one.reply.captured()) == spelled(other.reply.captured()))
+    }
+}
+
+/// An event with a token, each part of which may be anything.
+struct Token: Sendable, CustomTestStringConvertible {
+    var content = #"" a""#
+    var logprob = "-0.25"
+    var bytes = "[32,97]"
+    var ids = "[17]"
+    var entries = 1
+    var list = "content"
+    /// A further one in the list.
+    var entry: String?
+    var alternatives = 2
+    var finish = "null"
+    var index = 0
+    /// Behind the choice's other members, and behind the choices.
+    var choice = ""
+    var more = ""
+    var field = "data"
+
+    var event: String {
+        let entry =
+            #"{"token":" a","logprob":\#(logprob),"bytes":\#(bytes),"top_logprobs":["#
+            + (0..<alternatives).map { #"{"token":"t\#($0)","logprob":-\#($0).5,"bytes":[\#($0)]}"# }.joined(
+                separator: ",") + "]}"
+        let list = (Array(repeating: entry, count: entries) + [self.entry].compactMap(\.self)).joined(separator: ",")
+        return
+            #"\#(field): {"id":"c1","created":1,"model":"m","choices":[{"index":\#(index),"delta":{"content":\#(content)},"#
+            + #""logprobs":{"\#(self.list)":[\#(list)]},"finish_reason":\#(finish),"token_ids":\#(ids)\#(choice)}]\#(more)}"#
+            + "\n\n"
+    }
+
+    var testDescription: String { event }
+}
