@@ -12,6 +12,7 @@ struct ServerContext: Sendable {
     let knowledge: CapabilityCache
     /// `nil` if nothing is captured.
     let recorder: TraceRecorder?
+    let clock: HTTPClock
     let log: TurnLog
     let routes: RouteTable
     let connectionLimit: ConnectionLimit
@@ -25,15 +26,16 @@ struct ServerContext: Sendable {
 
     init(
         settings: ProxySettings, tls: NIOSSLContext?, knowledge: CapabilityCache, recorder: TraceRecorder?,
-        logger: Logger
+        clock: HTTPClock, logger: Logger
     ) {
         self.settings = settings
         self.tls = tls
         self.knowledge = knowledge
         self.recorder = recorder
+        self.clock = clock
         log = TurnLog(logger: logger)
         routes = RouteTable(upstream: settings.upstream, onlyCaptured: settings.onlyCaptured)
-        connectionLimit = ConnectionLimit(maximum: settings.maximumConnections, logger: logger)
+        connectionLimit = ConnectionLimit(maximum: settings.maximumConnections, clock: clock, logger: logger)
         bodies = BodyBudget(limit: settings.maximumBuffered)
         admission = Admission(settings)
         secrets = settings.secrets
@@ -58,13 +60,15 @@ final class ProxyLoop {
         let receiveBuffers = ReceiveBuffers()
         self.receiveBuffers = receiveBuffers
         pool = UpstreamPool(
-            settings: server.settings, tls: server.tls, loop: eventLoop, receiveBuffers: receiveBuffers)
+            settings: server.settings, tls: server.tls, clock: server.clock, loop: eventLoop,
+            receiveBuffers: receiveBuffers)
     }
 
     var settings: ProxySettings { server.settings }
     var knowledge: CapabilityCache { server.knowledge }
     var recorder: TraceRecorder? { server.recorder }
     var log: TurnLog { server.log }
+    var clock: HTTPClock { server.clock }
 
     /// Chooses what is done with a request.
     func exchange(for received: HTTPRequestHead, on agent: ServerConnection) -> any Exchange {

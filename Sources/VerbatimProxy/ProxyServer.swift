@@ -26,6 +26,7 @@ package final class ProxyServer: Sendable {
     private let listener: any Channel
     private let connections: ConnectionCount
     private let recorder: TraceRecorder?
+    private let clock: HTTPClock
     private let logger: Logger
 
     /// The port that is listened on.
@@ -33,7 +34,7 @@ package final class ProxyServer: Sendable {
 
     /// Listens. `recorder` is `nil` if nothing is to be captured; ``stop(grace:)`` closes it.
     package static func start(
-        _ settings: ProxySettings, recorder: TraceRecorder?, logger: Logger
+        _ settings: ProxySettings, recorder: TraceRecorder?, clock: HTTPClock = .system, logger: Logger
     ) async throws(StartError) -> ProxyServer {
         let tls = try settings.engineContext()
         let agentTLS = try settings.agentContext()
@@ -46,7 +47,7 @@ package final class ProxyServer: Sendable {
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? System.coreCount)
         let server = ServerContext(
-            settings: settings, tls: tls, knowledge: knowledge, recorder: recorder, logger: logger)
+            settings: settings, tls: tls, knowledge: knowledge, recorder: recorder, clock: clock, logger: logger)
         var loops: [NIOLoopBound<ProxyLoop>] = []
         do {
             for loop in group.makeIterator() {
@@ -55,11 +56,12 @@ package final class ProxyServer: Sendable {
                 }.get()
                 loops.append(bound)
             }
-            let listener = try await listen(settings, tls: agentTLS, group: group, loops: loops, logger: logger)
+            let listener = try await listen(
+                settings, tls: agentTLS, group: group, loops: loops, clock: clock, logger: logger)
             Self.warnIfOpen(listener, settings: settings, logger: logger)
             return ProxyServer(
                 settings: settings, group: group, loops: loops, listener: listener, connections: server.connections,
-                recorder: recorder, logger: logger)
+                recorder: recorder, clock: clock, logger: logger)
         } catch {
             try? await group.shutdownGracefully()
             throw StartError(
@@ -70,7 +72,8 @@ package final class ProxyServer: Sendable {
 
     private init(
         settings: ProxySettings, group: MultiThreadedEventLoopGroup, loops: [NIOLoopBound<ProxyLoop>],
-        listener: any Channel, connections: ConnectionCount, recorder: TraceRecorder?, logger: Logger
+        listener: any Channel, connections: ConnectionCount, recorder: TraceRecorder?, clock: HTTPClock,
+        logger: Logger
     ) {
         self.settings = settings
         self.group = group
@@ -78,18 +81,19 @@ package final class ProxyServer: Sendable {
         self.listener = listener
         self.connections = connections
         self.recorder = recorder
+        self.clock = clock
         self.logger = logger
         port = listener.localAddress?.port ?? settings.port
     }
 
     private static func listen(
         _ settings: ProxySettings, tls: NIOSSLContext?, group: MultiThreadedEventLoopGroup,
-        loops: [NIOLoopBound<ProxyLoop>], logger: Logger
+        loops: [NIOLoopBound<ProxyLoop>], clock: HTTPClock, logger: Logger
     ) async throws -> any Channel {
         try await ServerBootstrap(group: group)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptFailures(logger: logger))
+                    try channel.pipeline.syncOperations.addHandler(AcceptFailures(clock: clock, logger: logger))
                 }
             }
             .serverChannelOption(.backlog, value: 4096)
@@ -104,7 +108,8 @@ package final class ProxyServer: Sendable {
                     try options?.setOption(.autoRead, value: false)
                     try loop.value.receiveBuffers.serve(channel)
                     if let tls {
-                        try TLSHandshakeHandler.addHandlers(to: channel, tls: tls, limit: settings.handshakeTimeout)
+                        try TLSHandshakeHandler.addHandlers(
+                            to: channel, tls: tls, clock: clock, limit: settings.handshakeTimeout)
                     }
                     try channel.pipeline.syncOperations.addHandlers([
                         Self.requestDecoder(settings),
@@ -191,7 +196,7 @@ package final class ProxyServer: Sendable {
                 return true
             }
             tasks.addTask {
-                try? await Task.sleep(for: limit)
+                await self.clock.sleep(for: TimeAmount(limit), on: self.group.any())
                 return false
             }
             defer { tasks.cancelAll() }

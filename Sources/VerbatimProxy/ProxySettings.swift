@@ -63,6 +63,14 @@ package struct ProxySettings: Sendable {
     /// How long a verdict on an injection is trusted.
     package var verdictLifetime: TimeAmount = .minutes(10)
 
+    /// The times that a connection may wait for its agent.
+    var connectionLimits: ConnectionTimer.Limits {
+        .init(head: headTimeout, body: bodyTimeout, nextRequest: keepAlive, lastResponse: requestTimeout)
+    }
+
+    /// The times that an exchange may take.
+    var exchangeLimits: ExchangeTimer.Limits { .init(total: requestTimeout, silence: idleTimeout) }
+
     package init(upstream: UpstreamURL) {
         self.upstream = upstream
     }

@@ -317,7 +317,7 @@ import Verbatim
 
     /// The limit is one of the handshake alone.
     @Test(arguments: [true, false]) func anEstablishedConnectionMayWait(isEstablished: Bool) throws {
-        let channel = EmbeddedChannel(handler: TLSHandshakeHandler(limit: .seconds(10)))
+        let channel = EmbeddedChannel(handler: TLSHandshakeHandler(clock: .system, limit: .seconds(10)))
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
         channel.embeddedEventLoop.advanceTime(by: .seconds(9))
         #expect(channel.isActive)

@@ -17,7 +17,8 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
     private var output: ResponseWriter
     private var turn: CapturedTurn?
     private var engine: UpstreamConnection?
-    private let clock: ExchangeTimer
+    private let clock: HTTPClock
+    private let timer: ExchangeTimer
     /// Counts attempts, so that a connection that comes about too late is not taken for the current one.
     private var attempt = 0
     private var isOver = false
@@ -35,7 +36,8 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
         self.api = api
         share = BodyBudget.Share(of: loop.server.bodies)
         output = ResponseWriter(request: request.outputRequest, spare: loop.spareBuffer)
-        clock = agent.exchangeTimer
+        clock = loop.clock
+        timer = agent.exchangeTimer
     }
 
     // MARK: The request
@@ -92,7 +94,7 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
     }
 
     private func begin(_ parsed: any APIRequest) {
-        let now = NIODeadline.now()
+        let now = clock.now
         let headers = request.head.headers
         let identity = SessionIdentity(
             named: request.namedSession, isBound: request.isBound, headers: headers,
@@ -120,10 +122,11 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
             parsed, policy: loop.settings.policy, knowledge: loop.knowledge, api: api, at: now)
         turn = CapturedTurn(
             facts: facts, request: parsed, plan: plan, knowledge: loop.knowledge, output: output, at: now)
-        clock.start(loop.settings) { [weak self] in
+        timer.start(loop.settings.exchangeLimits) { [weak self] in
             self?.isListening ?? false
-        } onTimeout: { [weak self] message in
-            self?.perform { $0.timedOut(message, at: .now()) }
+        } onTimeout: { [weak self] timeout in
+            guard let self else { return }
+            perform { $0.timedOut(timeout.message, at: clock.now) }
         }
         if let refusal = turn?.refuseIfUnsatisfying(at: now) { return perform { _ in refusal } }
         enter(at: now)
@@ -143,7 +146,7 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
             if end <= now { return sendAttempt() }
             patience = end
             awaitsTrial = true
-            loop.eventLoop.assumeIsolated().scheduleTask(deadline: end) { [weak self] in self?.stopWaiting() }
+            clock.schedule(at: end, on: loop.eventLoop) { [weak self] in self?.stopWaiting() }
         case .go: sendAttempt()
         case .first:
             turn?.isTrial = true
@@ -155,7 +158,7 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
         guard awaitsTrial else { return }
         awaitsTrial = false
         guard !isOver, !isRecording else { return }
-        let now = NIODeadline.now()
+        let now = clock.now
         turn?.planAgain(at: now)
         if let refusal = turn?.refuseIfUnsatisfying(at: now) { return perform { _ in refusal } }
         enter(at: now)
@@ -173,7 +176,7 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
                 return
             }
             switch result {
-            case .failure(let failure): perform { $0.engineFailed(failure, at: .now()) }
+            case .failure(let failure): perform { $0.engineFailed(failure, at: clock.now) }
             case .success(let connection): send(on: connection)
             }
         }
@@ -182,7 +185,7 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
     private func send(on connection: UpstreamConnection) {
         guard let body = turn?.prepared.body else { return }
         engine = connection
-        turn?.attemptWasSent(at: .now())
+        turn?.attemptWasSent(at: clock.now)
         let upstream = loop.settings.upstream
         let head = HTTPRequestHead(
             version: .http1_1,
@@ -206,24 +209,24 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
     private var isListening: Bool { agent.isWritable && !isRecording }
 
     func engineDidSend(head: HTTPResponseHead, reason: String) {
-        perform(flushes: false) { $0.engineSent(head: head, reason: reason, at: .now()) }
+        perform(flushes: false) { $0.engineSent(head: head, reason: reason, at: clock.now) }
         guard turn?.inPlace({ $0.isJudging }) ?? false else { return }
         let current = attempt
-        loop.eventLoop.assumeIsolated().scheduleTask(in: loop.settings.refusalTime) { [weak self] in
+        clock.schedule(in: loop.settings.refusalTime, on: loop.eventLoop) { [weak self] in
             guard let self, attempt == current else { return }
             perform { $0.stopJudging() }
         }
     }
 
     func engineDidSend(body: ByteBuffer) {
-        let now = NIODeadline.now()
+        let now = clock.now
         perform(flushes: false, at: now) { $0.engineSent(body: body, at: now) }
     }
 
     func engineDidEnd() {
         if let engine { loop.pool.giveBack(engine) }
         engine = nil
-        perform(flushes: false) { $0.engineEnded(at: .now()) }
+        perform(flushes: false) { $0.engineEnded(at: clock.now) }
     }
 
     func engineDidFail(_ failure: UpstreamFailure) {
@@ -232,7 +235,7 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
             hasRepeated = true
             sendAttempt(fresh: true)
         } else {
-            perform { $0.engineFailed(failure, at: .now()) }
+            perform { $0.engineFailed(failure, at: clock.now) }
         }
     }
 
@@ -248,7 +251,7 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
             isOver = true
             return
         }
-        perform { $0.agentDisconnected(at: .now()) }
+        perform { $0.agentDisconnected(at: clock.now) }
     }
 
     func agentDidHalfClose() {
@@ -257,7 +260,7 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
     }
 
     func agentWritabilityChanged() {
-        clock.touch(at: .now())
+        timer.touch(at: clock.now)
         engine?.readMore()
     }
 
@@ -267,7 +270,7 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
             agent.abort(resets: false)
             return
         }
-        perform { $0.shutDown(at: .now()) }
+        perform { $0.shutDown(at: clock.now) }
     }
 
     func willClose() {
@@ -278,10 +281,10 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
     // MARK: Decisions
 
     private func perform(
-        flushes: Bool = true, at now: NIODeadline = .now(), _ event: (inout CapturedTurn) -> CapturedTurn.Action
+        flushes: Bool = true, at now: NIODeadline? = nil, _ event: (inout CapturedTurn) -> CapturedTurn.Action
     ) {
         guard !isOver, let action = turn?.inPlace(event) else { return }
-        clock.touch(at: now)
+        timer.touch(at: now ?? clock.now)
         switch action {
         case .nothing: break
         case .retry:
@@ -295,13 +298,13 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
             return
         case .finish:
             isOver = true
-            clock.cancel()
+            timer.cancel()
             let closes = turn?.output.mustClose ?? true
             agent.finish(turn?.output.take() ?? ResponseWriter.Segments(), closes: closes)
             return
         case .abort:
             isOver = true
-            clock.cancel()
+            timer.cancel()
             dropEngine()
             let resets = turn.map { !$0.isHeadPending && !$0.output.showsTruncation } ?? false
             agent.abort(resets: resets)

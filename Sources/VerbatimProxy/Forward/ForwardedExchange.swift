@@ -11,7 +11,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     private let path: String
     private var output: ResponseWriter
     private var engine: UpstreamConnection?
-    private let clock: ExchangeTimer
+    private let timer: ExchangeTimer
     /// Parts of the request that arrived before the connection was there.
     private var waiting: [ByteBuffer] = []
     private var isRequestEnded = false
@@ -29,7 +29,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         self.agent = agent
         self.request = request
         output = ResponseWriter(request: request.outputRequest, spare: loop.spareBuffer)
-        clock = agent.exchangeTimer
+        timer = agent.exchangeTimer
         let isModelList = request.head.method == .GET && ["/v1/models", "/models"].contains(request.path)
         if isModelList && loop.knowledge.isUnrecognised { models = ModelList() }
     }
@@ -46,10 +46,10 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
             output.continueRequest()
             agent.write(output.take())
         }
-        clock.start(loop.settings) { [weak self] in
+        timer.start(loop.settings.exchangeLimits) { [weak self] in
             self?.isListening ?? false
-        } onTimeout: { [weak self] message in
-            self?.fail(with: .gatewayTimeout(message))
+        } onTimeout: { [weak self] timeout in
+            self?.fail(with: .gatewayTimeout(timeout.message))
         }
         connect(fresh: false)
     }
@@ -104,7 +104,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
 
     func receiveEnd() {
         isRequestEnded = true
-        clock.touch(at: .now())
+        timer.touch(at: loop.clock.now)
         if !isOver { engine?.endRequest() }
     }
 
@@ -122,7 +122,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     var takesMore: Bool { !isOver && agent.isWritable }
 
     func engineDidSend(head: HTTPResponseHead, reason: String) {
-        clock.touch(at: .now())
+        timer.touch(at: loop.clock.now)
         // Nobody reads the rest of a request that has been answered already, and then the connection cannot go on.
         if !isRequestEnded { output.closeBehind() }
         var framing = ResponseWriter.Framing(of: head)
@@ -134,7 +134,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     }
 
     func engineDidSend(body: ByteBuffer) {
-        clock.touch(at: .now())
+        timer.touch(at: loop.clock.now)
         models?.append(body)
         output.body(body)
     }
@@ -144,7 +144,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         engine = nil
         if let profile = models?.engine { loop.knowledge.recognise(profile, by: .models) }
         isOver = true
-        clock.cancel()
+        timer.cancel()
         output.end()
         agent.finish(output.take(), closes: output.mustClose)
     }
@@ -178,7 +178,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
 
     private func end() {
         isOver = true
-        clock.cancel()
+        timer.cancel()
         engine?.close()
         engine = nil
         waiting = []
@@ -193,7 +193,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     }
 
     func agentWritabilityChanged() {
-        clock.touch(at: .now())
+        timer.touch(at: loop.clock.now)
         engine?.readMore()
     }
 

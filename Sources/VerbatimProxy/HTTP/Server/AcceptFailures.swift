@@ -11,9 +11,13 @@ final class AcceptFailures: ChannelInboundHandler {
     /// How long the listener waits until it tries again.
     private static let backoff = TimeAmount.milliseconds(250)
 
+    private let clock: HTTPClock
     private let warning: RateLimitedLog
 
-    init(logger: Logger) { warning = RateLimitedLog(logger: logger) }
+    init(clock: HTTPClock, logger: Logger) {
+        self.clock = clock
+        warning = RateLimitedLog(clock: clock, logger: logger)
+    }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         warning.log(
@@ -21,7 +25,7 @@ final class AcceptFailures: ChannelInboundHandler {
             metadata: ["reason": "\(UpstreamFailure.describe(error))"])
         let channel = context.channel
         try? channel.syncOptions?.setOption(.autoRead, value: false)
-        context.eventLoop.assumeIsolated().scheduleTask(in: Self.backoff) {
+        clock.schedule(in: Self.backoff, on: context.eventLoop) {
             try? channel.syncOptions?.setOption(.autoRead, value: true)
         }
     }

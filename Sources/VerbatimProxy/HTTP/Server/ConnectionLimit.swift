@@ -20,9 +20,9 @@ final class ConnectionLimit: Sendable {
     private let refused = Atomic(0)
     private let warning: RateLimitedLog
 
-    init(maximum: Int, logger: Logger) {
+    init(maximum: Int, clock: HTTPClock, logger: Logger) {
         self.maximum = maximum
-        warning = RateLimitedLog(logger: logger)
+        warning = RateLimitedLog(clock: clock, logger: logger)
     }
 
     /// Counts an agent that has connected; ``leave(_:)`` is to be called when it is gone.
@@ -50,14 +50,18 @@ final class RateLimitedLog: Sendable {
 
     private static let interval = TimeAmount.seconds(5)
 
+    private let clock: HTTPClock
     private let logger: Logger
     private let state = Mutex(State())
 
-    init(logger: Logger) { self.logger = logger }
+    init(clock: HTTPClock, logger: Logger) {
+        self.clock = clock
+        self.logger = logger
+    }
 
     /// Logs the message, with how often it was due since it was last logged.
     func log(_ message: Logger.Message, metadata: Logger.Metadata) {
-        let now = NIODeadline.now()
+        let now = clock.now
         let times = state.withLock { state -> Int? in
             state.suppressed += 1
             if now < state.next { return nil }

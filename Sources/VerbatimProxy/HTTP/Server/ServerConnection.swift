@@ -41,18 +41,20 @@ final class ServerConnection: ChannelInboundHandler {
     private var isClosing = false
     private var isLingering = false
     /// When the agent last sent something while the connection was drained.
-    private var lastArrival = NIODeadline.now()
+    private var lastArrival = NIODeadline.uptimeNanoseconds(0)
     private var isClosed = false
     private var admission = ConnectionLimit.Admission.admitted
     /// For the exchanges.
     let exchangeTimer: ExchangeTimer
-    private lazy var clock = ConnectionTimer(in: loop) { [weak self] wait in
+    private lazy var timer = ConnectionTimer(
+        clock: loop.clock, loop: loop.eventLoop, limits: loop.settings.connectionLimits
+    ) { [weak self] wait in
         self?.timeOut(wait)
     }
 
     init(in loop: ProxyLoop) {
         self.loop = loop
-        exchangeTimer = ExchangeTimer(loop: loop.eventLoop)
+        exchangeTimer = ExchangeTimer(clock: loop.clock, loop: loop.eventLoop)
         isTLS = loop.settings.agentTLS != nil
     }
 
@@ -83,7 +85,7 @@ final class ServerConnection: ChannelInboundHandler {
         }
         exchange = nil
         isClosing = true
-        clock.start(.end)
+        timer.start(.lastResponse)
         let written = context.eventLoop.makePromise(of: Void.self)
         for segment in segments.front { context.write(wrapOutboundOut(segment), promise: nil) }
         context.writeAndFlush(wrapOutboundOut(segments.last), promise: written)
@@ -156,19 +158,19 @@ final class ServerConnection: ChannelInboundHandler {
 
     private func startNextRequest() {
         exchange = nil
-        clock.start(.nextRequest)
+        timer.start(.nextRequest)
         // Requests that are answered at once come back here; the loop keeps the stack flat.
         guard !isDelivering else { return }
         deliverPipelined()
     }
 
-    /// Has the clock wait for what the agent owes now.
+    /// Has the timer wait for what the agent owes now.
     private func watchAgent(isHeadBegun: Bool) {
         if isClosing || isClosed { return }
         if let exchange {
-            clock.start(!isRequestComplete && exchange.limitsBodyTime ? .body : .nothing)
+            timer.start(!isRequestComplete && exchange.limitsBodyTime ? .body : .nothing)
         } else if isRequestComplete && isHeadBegun {
-            clock.start(.head)
+            timer.start(.head)
         }
     }
 
@@ -177,7 +179,7 @@ final class ServerConnection: ChannelInboundHandler {
         case .head: refuse(.requestTimeout("the request's head did not come within the time for it (--head-timeout)"))
         case .body: refuse(.requestTimeout("the request's body did not come within the time for it (--body-timeout)"))
         case .nextRequest: closeBehindReplies()
-        case .firstByte, .end, .farewell: abort(resets: false)
+        case .firstByte, .lastResponse, .errorResponse: abort(resets: false)
         case .nothing: break
         }
     }
@@ -201,7 +203,7 @@ final class ServerConnection: ChannelInboundHandler {
     private func closeBehindReplies() {
         guard let context, !isClosed else { return }
         isClosing = true
-        clock.start(.end)
+        timer.start(.lastResponse)
         let written = context.eventLoop.makePromise(of: Void.self)
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
         written.futureResult.assumeIsolated().whenComplete { _ in self.closeGracefully() }
@@ -217,19 +219,18 @@ final class ServerConnection: ChannelInboundHandler {
         isLingering = true
         context.close(mode: .output, promise: nil)
         context.read()
-        lastArrival = .now()
-        drainInput(until: .now() + Self.lingerTime)
+        lastArrival = loop.clock.now
+        drainInput(until: lastArrival + Self.lingerTime)
     }
 
     private func drainInput(until end: NIODeadline) {
-        guard let context else { return }
         let silence = loop.settings.lingerSilence
         let deadline = min(lastArrival + silence, end)
-        context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
+        loop.clock.schedule(at: deadline, on: loop.eventLoop) { [weak self] in
             guard let self, !isClosed else { return }
-            if NIODeadline.now() < min(lastArrival + silence, end) { return drainInput(until: end) }
+            if loop.clock.now < min(lastArrival + silence, end) { return drainInput(until: end) }
             isClosed = true
-            self.context?.close(promise: nil)
+            context?.close(promise: nil)
         }
     }
 
@@ -242,7 +243,7 @@ final class ServerConnection: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
-        clock.stop()
+        timer.stop()
         exchangeTimer.stop()
         loop.remove(self, admittedAs: admission)
     }
@@ -250,7 +251,7 @@ final class ServerConnection: ChannelInboundHandler {
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
         if admission != .admitted { return turnAway(context) }
-        clock.start(.firstByte)
+        timer.start(.firstByte)
         context.read()
     }
 
@@ -268,7 +269,7 @@ final class ServerConnection: ChannelInboundHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         context.fireChannelReadComplete()
-        if isLingering { lastArrival = .now() }
+        if isLingering { lastArrival = loop.clock.now }
         isHeadBegun = !hasRequestArrived
         exchange?.agentDidPause()
         watchAgent(isHeadBegun: isHeadBegun)
@@ -343,7 +344,7 @@ final class ServerConnection: ChannelInboundHandler {
         var output = ResponseWriter(request: ResponseWriter.Request(keepsAlive: false))
         output.reply(with: reply)
         finish(output.take(), closes: true)
-        clock.start(.farewell)
+        timer.start(.errorResponse)
     }
 
     func channelInactive(context: ChannelHandlerContext) {

@@ -8,20 +8,24 @@ final class TLSHandshakeHandler: ChannelInboundHandler, RemovableChannelHandler 
     typealias InboundIn = ByteBuffer
 
     /// TLS, and this behind it. What stands behind both hears of the connection as it would without them.
-    static func addHandlers(to channel: any Channel, tls: NIOSSLContext, limit: TimeAmount) throws {
+    static func addHandlers(to channel: any Channel, tls: NIOSSLContext, clock: HTTPClock, limit: TimeAmount) throws {
         try channel.pipeline.syncOperations.addHandlers([
-            NIOSSLServerHandler(context: tls), TLSHandshakeHandler(limit: limit),
+            NIOSSLServerHandler(context: tls), TLSHandshakeHandler(clock: clock, limit: limit),
         ])
     }
 
+    private let clock: HTTPClock
     private let limit: TimeAmount
-    private var timeout: Scheduled<Void>?
+    private var timeout: HTTPClock.Timer?
 
-    init(limit: TimeAmount) { self.limit = limit }
+    init(clock: HTTPClock, limit: TimeAmount) {
+        self.clock = clock
+        self.limit = limit
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         let channel = context.channel
-        timeout = context.eventLoop.assumeIsolated().scheduleTask(in: limit) { Self.closeNow(channel) }
+        timeout = clock.schedule(in: limit, on: context.eventLoop) { Self.closeNow(channel) }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { timeout?.cancel() }

@@ -10,16 +10,21 @@ final class UpstreamPool {
     private let address: SocketAddress?
     private let settings: ProxySettings
     private let tls: NIOSSLContext?
+    private let clock: HTTPClock
     private let loop: any EventLoop
     private let receiveBuffers: NIOLoopBound<ReceiveBuffers>
     private var idle: [UpstreamConnection] = []
-    private var sweep: Scheduled<Void>?
+    private var sweep: HTTPClock.Timer?
 
-    init(settings: ProxySettings, tls: NIOSSLContext?, loop: any EventLoop, receiveBuffers: ReceiveBuffers) {
+    init(
+        settings: ProxySettings, tls: NIOSSLContext?, clock: HTTPClock, loop: any EventLoop,
+        receiveBuffers: ReceiveBuffers
+    ) {
         upstream = settings.upstream
         address = try? SocketAddress(ipAddress: settings.upstream.host, port: settings.upstream.port)
         self.settings = settings
         self.tls = tls
+        self.clock = clock
         self.loop = loop
         self.receiveBuffers = NIOLoopBound(receiveBuffers, eventLoop: loop)
     }
@@ -29,7 +34,7 @@ final class UpstreamPool {
         fresh: Bool = false, _ completion: @escaping (Result<UpstreamConnection, UpstreamFailure>) -> Void
     ) {
         while !fresh, let connection = idle.popLast() {
-            if connection.isUsable, connection.idleDeadline > .now() {
+            if connection.isUsable, connection.idleDeadline > clock.now {
                 connection.onIdleClose = nil
                 completion(.success(connection))
                 return
@@ -48,7 +53,7 @@ final class UpstreamPool {
             connection.close()
             return
         }
-        connection.idleDeadline = .now() + keepAlive
+        connection.idleDeadline = clock.now + keepAlive
         connection.onIdleClose = { [weak self] closed in self?.idle.removeAll { $0 === closed } }
         idle.append(connection)
         scheduleSweep()
@@ -64,10 +69,10 @@ final class UpstreamPool {
 
     private func scheduleSweep() {
         guard sweep == nil, let first = idle.map(\.idleDeadline).min() else { return }
-        sweep = loop.assumeIsolated().scheduleTask(deadline: first) { [weak self] in
+        sweep = clock.schedule(at: first, on: loop) { [weak self] in
             guard let self else { return }
             sweep = nil
-            let now = NIODeadline.now()
+            let now = clock.now
             for connection in idle where connection.idleDeadline <= now { connection.close() }
             idle.removeAll { $0.idleDeadline <= now }
             scheduleSweep()
@@ -80,15 +85,19 @@ final class UpstreamPool {
         let receiveBuffers = receiveBuffers
         let serverName = address == nil ? upstream.host : nil
         let handshake = tls.map { _ in loop.makePromise(of: Void.self) }
-        let deadline = loop.assumeIsolated().scheduleTask(in: settings.connectTimeout) {
-            handshake?.fail(ChannelError.connectTimeout(.nanoseconds(0)))
+        let limit = settings.connectTimeout
+        let attempt = NIOLoopBound(ConnectAttempt(completion), eventLoop: loop)
+        let deadline = clock.schedule(in: limit, on: loop) {
+            attempt.value.fail(.unreachable(ChannelError.connectTimeout(limit), at: upstream))
         }
         let bootstrap = ClientBootstrap(group: loop)
-            .connectTimeout(settings.connectTimeout)
+            // The deadline above counts, which includes the TLS handshake.
+            .connectTimeout(.hours(24))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.autoRead, value: tls != nil)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try attempt.value.add(channel)
                     try receiveBuffers.value.serve(channel)
                     try Self.configure(channel, tls: tls, serverName: serverName, handshake: handshake)
                 }
@@ -100,7 +109,7 @@ final class UpstreamPool {
             case .failure(let error):
                 deadline.cancel()
                 handshake?.fail(error)
-                completion(.failure(.unreachable(error, at: upstream)))
+                attempt.value.fail(.unreachable(error, at: upstream))
             case .success(let channel):
                 let ready = handshake?.futureResult ?? channel.eventLoop.makeSucceededVoidFuture()
                 ready.assumeIsolated().whenComplete { result in
@@ -110,10 +119,9 @@ final class UpstreamPool {
                         // During the handshake TLS reads by itself; from here on the exchange decides when to read.
                         try channel.syncOptions?.setOption(.autoRead, value: false)
                         let connection = try channel.pipeline.syncOperations.handler(type: UpstreamConnection.self)
-                        completion(.success(connection))
+                        attempt.value.succeed(connection)
                     } catch {
-                        channel.close(promise: nil)
-                        completion(.failure(.unreachable(error, at: upstream)))
+                        attempt.value.fail(.unreachable(error, at: upstream))
                     }
                 }
             }
@@ -135,5 +143,37 @@ final class UpstreamPool {
             ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .dropBytes)),
             UpstreamConnection(reader: reader, writer: writer, handshake: handshake),
         ])
+    }
+}
+
+/// A connection that is being made. Its result is reported once, whatever happens later.
+private final class ConnectAttempt {
+    private var completion: ((Result<UpstreamConnection, UpstreamFailure>) -> Void)?
+    /// The sockets that are being connected: a name may have several addresses.
+    private var channels: [any Channel] = []
+
+    init(_ completion: @escaping (Result<UpstreamConnection, UpstreamFailure>) -> Void) {
+        self.completion = completion
+    }
+
+    /// - Throws: If the attempt has ended.
+    func add(_ channel: any Channel) throws {
+        guard completion != nil else { throw ChannelError.ioOnClosedChannel }
+        channels.append(channel)
+    }
+
+    func succeed(_ connection: UpstreamConnection) { end(.success(connection)) }
+
+    func fail(_ failure: UpstreamFailure) {
+        let channels = channels
+        end(.failure(failure))
+        for channel in channels { channel.close(promise: nil) }
+    }
+
+    private func end(_ result: Result<UpstreamConnection, UpstreamFailure>) {
+        let completion = completion
+        self.completion = nil
+        channels = []
+        completion?(result)
     }
 }
