@@ -29,7 +29,8 @@ package final class ManualClock: Sendable {
     /// Runs `task` on `loop`, on which this is called, once the clock has reached `deadline`.
     ///
     /// - Returns: What keeps the task from running, to be called on `loop`.
-    package func schedule(at deadline: NIODeadline, on loop: any EventLoop, _ task: @escaping () -> Void) -> () -> Void {
+    package func schedule(at deadline: NIODeadline, on loop: any EventLoop, _ task: @escaping () -> Void) -> () -> Void
+    {
         let timer = Timer(deadline: deadline, loop: loop, task: NIOLoopBound(task, eventLoop: loop))
         let key = state.update { state in
             state.nextKey += 1
