@@ -1,16 +1,19 @@
 """Fixtures: one real engine for the session, a fresh proxy and trace for every test."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 
-from harness import SECONDS, Engine, Proxy
+from harness import SECONDS, Engine, Proxy, StartProxy
 
 pytest.register_assert_rewrite("replies")
 
 
-def pytest_sessionstart():
+def pytest_sessionstart() -> None:
     for name in ("VERBATIM", "LLAMA_SERVER"):
         if name not in os.environ:
             pytest.exit(f"{name} is not set: run scripts/e2e", returncode=2)
@@ -19,14 +22,14 @@ def pytest_sessionstart():
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory):
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine = Engine(tmp_path_factory.mktemp("engine") / "engine.log")
     yield engine
     engine.kill()
 
 
 @pytest.fixture
-def own_engine(tmp_path):
+def own_engine(tmp_path: Path) -> Iterator[Engine]:
     """An engine that the test may kill."""
     engine = Engine(tmp_path / "engine.log")
     yield engine
@@ -34,11 +37,11 @@ def own_engine(tmp_path):
 
 
 @pytest.fixture
-def start_proxy(tmp_path):
+def start_proxy(tmp_path: Path) -> Iterator[StartProxy]:
     """Starts proxies that end with the test; all of one test's proxies write to the same trace, one after another."""
-    started = []
+    started: list[Proxy] = []
 
-    def start(upstream, *flags, trace=tmp_path / "trace.jsonl", **options):
+    def start(upstream: str, *flags: object, trace: Path = tmp_path / "trace.jsonl", **options: Any) -> Proxy:
         log = tmp_path / f"stderr-{len(started) + 1}.log"
         proxy = Proxy(upstream, trace, log, *flags, **options)
         started.append(proxy)
@@ -52,20 +55,19 @@ def start_proxy(tmp_path):
 
 
 @pytest.fixture
-def proxy(engine, start_proxy):
+def proxy(engine: Engine, start_proxy: StartProxy) -> Proxy:
     return start_proxy(engine.origin)
 
 
 @pytest.fixture
-def direct(engine):
+def direct(engine: Engine) -> Iterator[openai.OpenAI]:
     """The official client, straight at the engine."""
     with openai.OpenAI(base_url=engine.url, api_key="sk-e2e", max_retries=0, timeout=SECONDS) as client:
         yield client
 
 
 @pytest.fixture
-def agent(proxy):
+def agent(proxy: Proxy) -> Iterator[openai.OpenAI]:
     """The same client with nothing changed but the base URL."""
     with proxy.client() as client:
         yield client
-

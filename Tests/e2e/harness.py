@@ -8,10 +8,14 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 import openai
+
+Value = TypeVar("Value")
 
 MODEL = "tiny/tiny-1"
 SECONDS = 60  # more than any step takes on a slow machine; a step that needs longer has failed
@@ -33,25 +37,25 @@ TOOLS = [
 LONG = {"ignore_eos": True, "max_tokens": 20_000}  # minutes of output, for whoever wants to break it off
 
 
-def chat(prompt, **fields):
+def chat(prompt: str, **fields: Any) -> dict[str, Any]:
     """A request body that a given engine answers with the same tokens and log-probabilities every time."""
     messages = [{"role": "user", "content": prompt}]
     fixed = {"temperature": 0, "seed": 7, "cache_prompt": False}
     return {"model": MODEL, "messages": messages, **fixed, **fields}
 
 
-def ask(client, prompt, **fields):
+def ask(client: openai.OpenAI, prompt: str, **fields: Any) -> Any:
     """The same request through the official client (sync or async)."""
     body = chat(prompt, **fields)
     extra = {name: body.pop(name) for name in ("cache_prompt", "ignore_eos") if name in body}
     return client.chat.completions.create(**body, extra_body=extra)
 
 
-def post(base_url, body, route="chat/completions", **options):
+def post(base_url: str, body: dict[str, Any], route: str = "chat/completions", **options: Any) -> httpx.Response:
     return httpx.post(f"{base_url}/{route}", json=body, timeout=SECONDS, **options)
 
 
-def eventually(check, what, within=SECONDS):
+def eventually(check: Callable[[], Value], what: str, within: float = SECONDS) -> Value:
     """Waits for another process: polls until `check()` is true and returns its value."""
     deadline = time.monotonic() + within
     while not (value := check()):
@@ -60,29 +64,29 @@ def eventually(check, what, within=SECONDS):
     return value
 
 
-def free_port():
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def environment(**changes):
+def environment(**changes: str) -> dict[str, str]:
     """This process's environment without anything that would configure the proxy or the clients."""
     foreign = ("VERBATIM_", "OPENCODE_", "OPENAI_")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | changes
 
 
-def verbatim(*arguments, **options):
+def verbatim(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Runs the binary to its end."""
     command = [os.environ["VERBATIM"], *map(str, arguments)]
-    settings = {"env": environment(), "capture_output": True, "text": True, "timeout": SECONDS}
+    settings: dict[str, Any] = {"env": environment(), "capture_output": True, "text": True, "timeout": SECONDS}
     return subprocess.run(command, **(settings | options))
 
 
 class Engine:
     """A real llama.cpp server. Asked directly it is the oracle of these tests."""
 
-    def __init__(self, log):
+    def __init__(self, log: Path) -> None:
         self.port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self.url = f"{self.origin}/v1"
@@ -91,22 +95,22 @@ class Engine:
         self.process = subprocess.Popen(command, stdout=log.open("wb"), stderr=subprocess.STDOUT, env=environment())
         eventually(self.ready, f"the engine is healthy, see {log}", within=120)  # a first start installs it
 
-    def ready(self):
+    def ready(self) -> bool:
         assert self.process.poll() is None, f"the engine exited: {self.log.read_text()[-2000:]}"
         try:
             return httpx.get(f"{self.origin}/health").status_code == 200
         except httpx.TransportError:
             return False
 
-    def detokenize(self, ids):
+    def detokenize(self, ids: list[int]) -> str:
         reply = httpx.post(f"{self.origin}/detokenize", json={"tokens": ids}, timeout=SECONDS)
         return reply.json()["content"]
 
-    def idle(self):
+    def idle(self) -> bool:
         slots = httpx.get(f"{self.origin}/slots", timeout=SECONDS).json()
         return not any(slot["is_processing"] for slot in slots)
 
-    def kill(self):
+    def kill(self) -> None:
         self.process.kill()
         self.process.wait(SECONDS)
 
@@ -114,7 +118,15 @@ class Engine:
 class Proxy:
     """`verbatim serve` on a free port."""
 
-    def __init__(self, upstream, trace, log, *flags, command=("serve",), env=None):
+    def __init__(
+        self,
+        upstream: str,
+        trace: Path,
+        log: Path,
+        *flags: object,
+        command: tuple[str, ...] = ("serve",),
+        env: dict[str, str] | None = None,
+    ) -> None:
         self.trace, self.log = trace, log
         arguments = ["--upstream-url", upstream, "--trace", trace, "--port", 0, *flags]
         self.process = subprocess.Popen(
@@ -128,7 +140,8 @@ class Proxy:
         self.port = self.announcement["port"]
         self.origin = f"http://127.0.0.1:{self.port}"
 
-    def first_line(self):
+    def first_line(self) -> bytes:
+        assert self.process.stdout
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             spoke = selector.select(SECONDS)
@@ -137,30 +150,34 @@ class Proxy:
         return line
 
     @property
-    def stderr(self):
+    def stderr(self) -> str:
         return self.log.read_text()
 
-    def client(self, kind=openai.OpenAI, **options):
+    def client(self, kind: type = openai.OpenAI, **options: Any) -> Any:
         settings = {"base_url": self.url, "api_key": "sk-e2e", "max_retries": 0, "timeout": SECONDS}
         return kind(**(settings | options))
 
-    def records(self, **decoding):
+    def records(self, **decoding: Any) -> list[dict[str, Any]]:
         return read_trace(self.trace, **decoding)
 
-    def record(self, **decoding):
+    def record(self, **decoding: Any) -> dict[str, Any]:
         """The one record there is; it must be there already when a reply has ended, so nobody waits here."""
         records = self.records(**decoding)
         assert len(records) == 1, f"{len(records)} records; stderr: {self.stderr}"
         return records[0]
 
-    def stop(self, how=signal.SIGTERM):
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ends the process and returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(how)
         return self.process.wait(SECONDS)
 
 
-def read_trace(path: Path, **decoding):
+StartProxy = Callable[..., Proxy]
+"""Starts a proxy before `upstream` with flags and options of `Proxy`; see `start_proxy` in conftest.py."""
+
+
+def read_trace(path: Path, **decoding: Any) -> list[dict[str, Any]]:
     """As the Python proxy's users read it; `parse_float=str` gives log-probabilities with their digits."""
     if not path.exists():
         return []

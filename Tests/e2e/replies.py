@@ -2,8 +2,12 @@
 
 import json
 import re
+from collections.abc import Iterable
+from typing import Any
 
-from harness import post
+import httpx
+
+from harness import Engine, post
 
 END_OF_TURN = "<|im_end|>"
 
@@ -19,25 +23,25 @@ VOLATILE = [
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
-def masked(body: bytes):
+def masked(body: bytes) -> bytes:
     for pattern, replacement in VOLATILE:
         body = re.sub(pattern, replacement, body)
     return body
 
 
-def headers(reply):
+def headers(reply: httpx.Response) -> list[tuple[str, str]]:
     """Names and values as sent, in order; without those that belong to one connection."""
     pairs = [(name.decode(), value.decode()) for name, value in reply.headers.raw]
     return [(name, value) for name, value in pairs if name.lower() not in HOP_BY_HOP]
 
 
-def assert_same(direct, proxied):
+def assert_same(direct: httpx.Response, proxied: httpx.Response) -> None:
     assert proxied.status_code == direct.status_code
     assert headers(proxied) == headers(direct)
     assert masked(proxied.content) == masked(direct.content)
 
 
-def units(reply, **decoding):
+def units(reply: httpx.Response, **decoding: Any) -> list[dict[str, Any]]:
     """The JSON objects of a reply: one body, or one per event."""
     if not reply.headers["content-type"].startswith("text/event-stream"):
         return [json.loads(reply.text, **decoding)]
@@ -46,9 +50,9 @@ def units(reply, **decoding):
     return [json.loads(line, **decoding) for line in lines[:-1]]
 
 
-def entries(reply, choice=0, **decoding):
+def entries(reply: httpx.Response, choice: int = 0, **decoding: Any) -> list[dict[str, Any]]:
     """All `logprobs.content` of one choice."""
-    found = []
+    found: list[dict[str, Any]] = []
     for unit in units(reply, **decoding):
         for part in unit["choices"]:
             if part["index"] == choice:
@@ -56,7 +60,7 @@ def entries(reply, choice=0, **decoding):
     return found
 
 
-def plain(message):
+def plain(message: Any) -> dict[str, Any]:
     """A message of the official client without the ids that every reply makes up."""
     fields = message.model_dump()
     for call in fields.get("tool_calls") or []:
@@ -64,9 +68,10 @@ def plain(message):
     return fields
 
 
-def assembled(chunks):
+def assembled(chunks: Iterable[Any]) -> tuple[str, list[tuple[str, str]], str | None]:
     """Content, tool calls and finish reason of choice 0 of a stream, put together as an agent does it."""
-    content, calls, finish_reason = "", {}, None
+    calls: dict[int, tuple[str, str]] = {}
+    content, finish_reason = "", None
     for chunk in chunks:
         for choice in (choice for choice in chunk.choices if choice.index == 0):
             content += choice.delta.content or ""
@@ -77,12 +82,12 @@ def assembled(chunks):
     return content, list(calls.values()), finish_reason
 
 
-def assembled_text(chunks):
+def assembled_text(chunks: Iterable[Any]) -> str:
     """The same for text completions: the text of choice 0."""
     return "".join(choice.text for chunk in chunks for choice in chunk.choices if choice.index == 0)
 
 
-def oracle(engine, body, route="chat/completions"):
+def oracle(engine: Engine, body: dict[str, Any], route: str = "chat/completions") -> list[tuple[int, str]]:
     """(id, log-probability with all its digits) of every token that the engine tells about for such a request."""
     if route == "completions":
         asking = {"logprobs": 5}
@@ -94,19 +99,19 @@ def oracle(engine, body, route="chat/completions"):
     return [(entry["id"], entry["logprob"]) for entry in entries(reply, parse_float=str)]
 
 
-def sampled(engine, body, route="chat/completions"):
+def sampled(engine: Engine, body: dict[str, Any], route: str = "chat/completions") -> list[int]:
     """The ids of every token the engine sampled, also of those it keeps quiet about in `logprobs`."""
     unary = {name: value for name, value in body.items() if name not in ("stream", "stream_options", "logprobs")}
     reply = post(engine.url, unary | {"verbose": True, "return_tokens": True}, route)
     return units(reply)[0]["__verbose"]["tokens"]
 
 
-def is_subsequence(some, all_of_them):
+def is_subsequence(some: Iterable[object], all_of_them: Iterable[object]) -> bool:
     rest = iter(all_of_them)
     return all(item in rest for item in some)
 
 
-def assert_aligned(record):
+def assert_aligned(record: dict[str, Any]) -> None:
     """What every captured record promises, whatever the engine did."""
     assert record["schema"] == "verbatim.turn/1"
     assert record["capture"]["level"] == "tokens", record["capture"]
@@ -116,7 +121,9 @@ def assert_aligned(record):
     assert record["capture"]["complete"] == (not record["capture"]["problems"])
 
 
-def assert_captured(record, engine, body, route="chat/completions"):
+def assert_captured(
+    record: dict[str, Any], engine: Engine, body: dict[str, Any], route: str = "chat/completions"
+) -> None:
     """The record (read with `parse_float=str`) has what the engine tells, invents nothing, and says if there is a hole.
 
     This engine is silent about some tokens: about all but the last of those that make up one character, in a stream

@@ -1,23 +1,25 @@
 """Who may enter: keys of agents, keys bound to sessions, and what is said of files that cannot be used."""
 
+from pathlib import Path
+
 import anthropic
 import httpx
 import openai
 import pytest
 
-from harness import GREETING, ask, chat, post, verbatim
+from harness import GREETING, StartProxy, ask, chat, post, verbatim
 from upstreams import Answer, serve
 
 
 @pytest.fixture
-def keys(tmp_path):
+def keys(tmp_path: Path) -> Path:
     path = tmp_path / "keys"
     path.write_text("# one for each rollout\nsk-one rollout-1\n\nsk-two rollout-2\nsk-any\n")
     path.chmod(0o600)
     return path
 
 
-def test_official_clients_get_in_with_a_key_and_not_without(start_proxy, keys):
+def test_official_clients_get_in_with_a_key_and_not_without(start_proxy: StartProxy, keys: Path) -> None:
     with serve(Answer()) as (upstream, seen):
         proxy = start_proxy(upstream, "--api-key-file", keys)
         with proxy.client(api_key="sk-one") as client:
@@ -25,20 +27,24 @@ def test_official_clients_get_in_with_a_key_and_not_without(start_proxy, keys):
         with proxy.client(api_key="sk-wrong") as client, pytest.raises(openai.AuthenticationError) as refused:
             ask(client, GREETING)
         assert refused.value.code == "invalid_api_key"
-        with anthropic.Anthropic(base_url=proxy.origin, api_key="sk-wrong", max_retries=0) as client:
-            with pytest.raises(anthropic.AuthenticationError) as refused:
-                client.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "hi"}])
-        assert refused.value.body["error"]["type"] == "authentication_error"
+        with (
+            anthropic.Anthropic(base_url=proxy.origin, api_key="sk-wrong", max_retries=0) as client,
+            pytest.raises(anthropic.AuthenticationError) as denied,
+        ):
+            client.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "hi"}])
+        assert denied.value.body["error"]["type"] == "authentication_error"
     assert [record["session_id"] for record in proxy.records()] == ["rollout-1"]
     assert not any("sk-one" in value for request in seen for _, value in request.headers)
 
 
-def test_a_bound_key_cannot_write_elsewhere(start_proxy, keys):
+def test_a_bound_key_cannot_write_elsewhere(start_proxy: StartProxy, keys: Path) -> None:
     with serve(Answer()) as (upstream, seen):
         proxy = start_proxy(upstream, "--api-key-file", keys)
-        with proxy.client(api_key="sk-two", base_url=f"{proxy.origin}/sessions/rollout-1/v1") as client:
-            with pytest.raises(openai.PermissionDeniedError) as refused:
-                ask(client, GREETING)
+        with (
+            proxy.client(api_key="sk-two", base_url=f"{proxy.origin}/sessions/rollout-1/v1") as client,
+            pytest.raises(openai.PermissionDeniedError) as refused,
+        ):
+            ask(client, GREETING)
         assert refused.value.code == "session_not_allowed"
         assert seen == []
         headers = {"api-key": "sk-two", "X-Session-Id": "rollout-1", "x-claude-code-agent-id": "helper"}
@@ -47,8 +53,10 @@ def test_a_bound_key_cannot_write_elsewhere(start_proxy, keys):
     assert (record["session_id"], record["parent_session_id"]) == ("rollout-2:helper", "rollout-2")
 
 
-@pytest.mark.parametrize("flags, env", [(("--api-key", "sk-a", "--api-key", "sk-b"), {}), ((), {"VERBATIM_API_KEY": "sk-a,sk-b"})])
-def test_keys_by_flag_and_variable(start_proxy, flags, env):
+@pytest.mark.parametrize(
+    "flags, env", [(("--api-key", "sk-a", "--api-key", "sk-b"), {}), ((), {"VERBATIM_API_KEY": "sk-a,sk-b"})]
+)
+def test_keys_by_flag_and_variable(start_proxy: StartProxy, flags: tuple[str, ...], env: dict[str, str]) -> None:
     with serve(Answer()) as (upstream, _):
         proxy = start_proxy(upstream, *flags, env=env)
         statuses = [
@@ -58,7 +66,7 @@ def test_keys_by_flag_and_variable(start_proxy, flags, env):
     assert statuses == [200, 200, 401, 401]
 
 
-def test_a_large_body_is_not_waited_for(start_proxy, keys):
+def test_a_large_body_is_not_waited_for(start_proxy: StartProxy, keys: Path) -> None:
     """The client may still be sending when it is refused, and reads the refusal all the same."""
     with serve(Answer()) as (upstream, seen):
         proxy = start_proxy(upstream, "--api-key-file", keys)
@@ -66,12 +74,12 @@ def test_a_large_body_is_not_waited_for(start_proxy, keys):
     assert seen == []
 
 
-def test_health_needs_no_key(start_proxy, keys):
+def test_health_needs_no_key(start_proxy: StartProxy, keys: Path) -> None:
     proxy = start_proxy("http://127.0.0.1:1", "--api-key-file", keys)
     assert httpx.get(f"{proxy.origin}/healthz").json() == {"status": "ok"}
 
 
-def test_an_open_address_is_warned_of(start_proxy):
+def test_an_open_address_is_warned_of(start_proxy: StartProxy) -> None:
     proxy = start_proxy("http://127.0.0.1:1", "--host", "0.0.0.0")
     assert proxy.stop() == 0
     assert "NO API KEY" in proxy.stderr
@@ -87,7 +95,7 @@ def test_an_open_address_is_warned_of(start_proxy):
         ("sk-secret-ü\n", "line 1: a key must not"),
     ],
 )
-def test_bad_key_files(tmp_path, text, words):
+def test_bad_key_files(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "keys"
     path.write_text(text)
     refused = verbatim("--upstream-url", "http://127.0.0.1:1", "--api-key-file", path, "--port", 0, cwd=tmp_path)
@@ -99,13 +107,11 @@ def test_bad_key_files(tmp_path, text, words):
 @pytest.mark.parametrize(
     "flag", ["--api-key-file", "--upstream-api-key-file", "--upstream-ca", "--tls-cert", "--tls-key"]
 )
-def test_files_that_cannot_be_read(tmp_path, flag):
+def test_files_that_cannot_be_read(tmp_path: Path, flag: str) -> None:
     missing, other = tmp_path / "missing", tmp_path / "other"
     other.write_text("other")
     pair = {"--tls-cert": ["--tls-key", other], "--tls-key": ["--tls-cert", other]}.get(flag, [])
-    refused = verbatim(
-        "--upstream-url", "http://127.0.0.1:1", "--port", 0, flag, missing, *pair, cwd=tmp_path
-    )
+    refused = verbatim("--upstream-url", "http://127.0.0.1:1", "--port", 0, flag, missing, *pair, cwd=tmp_path)
     assert refused.returncode == 66
     assert str(missing) in refused.stderr
     assert refused.stdout == ""

@@ -3,17 +3,18 @@
 import os
 import socket
 import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
 
-from harness import chat, post
+from harness import StartProxy, chat, post
 from upstreams import Answer, serve
 
 CLOSING = Answer(headers={"Content-Type": "application/json", "Connection": "close"})
 
 
-def has_ipv6():
+def has_ipv6() -> bool | None:
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))
@@ -23,7 +24,7 @@ def has_ipv6():
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
-def test_ipv6_on_both_sides(start_proxy):
+def test_ipv6_on_both_sides(start_proxy: StartProxy) -> None:
     with serve(Answer(), address="::1") as (upstream, seen):
         proxy = start_proxy(upstream, "--host", "::1")
         assert proxy.url == f"http://[::1]:{proxy.port}/v1"
@@ -33,14 +34,16 @@ def test_ipv6_on_both_sides(start_proxy):
         assert proxy.record()["outcome"] == "completed"
 
 
-def may_have_hosts_of_its_own(folder):
+def may_have_hosts_of_its_own(folder: Path) -> bool:
     hosts = folder / "probe"
     hosts.write_text("127.0.0.1 localhost\n")
     script = f"mount --bind {hosts} /etc/hosts && grep -q localhost /etc/hosts"
     return subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True).returncode == 0
 
 
-def test_a_name_that_moves_is_followed(start_proxy, tmp_path, monkeypatch):
+def test_a_name_that_moves_is_followed(
+    start_proxy: StartProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not may_have_hosts_of_its_own(tmp_path):
         pytest.skip("needs root and mount namespaces")
     hosts = tmp_path / "hosts"
@@ -48,7 +51,7 @@ def test_a_name_that_moves_is_followed(start_proxy, tmp_path, monkeypatch):
     wrapper = tmp_path / "verbatim"
     binary = os.environ["VERBATIM"]
     wrapper.write_text(
-        f"#!/bin/sh\nexec unshare -m sh -c 'mount --bind {hosts} /etc/hosts && exec {binary} \"$@\"' verbatim \"$@\"\n"
+        f'#!/bin/sh\nexec unshare -m sh -c \'mount --bind {hosts} /etc/hosts && exec {binary} "$@"\' verbatim "$@"\n'
     )
     wrapper.chmod(0o755)
     monkeypatch.setenv("VERBATIM", str(wrapper))

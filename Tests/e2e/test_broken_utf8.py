@@ -1,8 +1,10 @@
 """Output that is not UTF-8. This engine holds bytes back until a character is whole, and tells only its last token."""
 
+from typing import Any
+
 import pytest
 
-from harness import GREETING, chat, post
+from harness import GREETING, Engine, Proxy, StartProxy, chat, post
 from replies import assert_captured, assert_same, entries, is_subsequence, oracle, sampled, units
 
 BYTES = [*range(94, 188), *range(222, 256)]  # the ids of this model's tokens of one byte that is not ASCII
@@ -19,7 +21,9 @@ OUTPUTS = CUTS | SEEDS | {"continuation bytes": TAIL | {"max_tokens": 8}}
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
 @pytest.mark.parametrize("fields", OUTPUTS.values(), ids=OUTPUTS)
-def test_ids_are_the_engines_and_holes_are_told(engine, proxy, fields, stream):
+def test_ids_are_the_engines_and_holes_are_told(
+    engine: Engine, proxy: Proxy, fields: dict[str, Any], stream: bool
+) -> None:
     request = chat(GREETING, stream=stream, **fields)
     reply = post(proxy.url, request)
 
@@ -37,8 +41,10 @@ def test_ids_are_the_engines_and_holes_are_told(engine, proxy, fields, stream):
 
 @pytest.mark.parametrize("route", ["chat/completions", "completions"])
 @pytest.mark.parametrize("fields", OUTPUTS.values(), ids=OUTPUTS)
-def test_whole_replies_have_all_ids(engine, start_proxy, fields, route):
-    """Once it is known whose they are. What the engine keeps quiet about has no log-probability, and nothing is guessed."""
+def test_whole_replies_have_all_ids(
+    engine: Engine, start_proxy: StartProxy, fields: dict[str, Any], route: str
+) -> None:
+    """The engine is known here. A token that it does not report has no log-probability; nothing is guessed."""
     proxy = start_proxy(engine.origin, "--engine", "llamacpp")
     request = chat(GREETING, **fields) if route.startswith("chat") else {"model": "m", "prompt": GREETING} | fields
     request |= {"cache_prompt": False, "seed": fields.get("seed", 1)}
@@ -52,12 +58,14 @@ def test_whole_replies_have_all_ids(engine, start_proxy, fields, route):
     assert is_subsequence([(id, logp) for id, logp in zip(ids, logps, strict=True) if logp is not None], told)
     holes = len(ids) != len(told)
     assert record["capture"] == {
-        "level": "tokens", "complete": not holes, "problems": ["logprob_missing"] if holes else []
+        "level": "tokens",
+        "complete": not holes,
+        "problems": ["logprob_missing"] if holes else [],
     }
     assert "__verbose" not in record["response"]
 
 
-def test_noise_makes_partial_characters(engine):
+def test_noise_makes_partial_characters(engine: Engine) -> None:
     """That the cases above are what they say."""
     told = [entries(post(engine.url, chat(GREETING, logprobs=True, **fields))) for fields in SEEDS.values()]
     assert all(any(entry["token"] == "\ufffd" for entry in each) for each in told)
@@ -65,7 +73,7 @@ def test_noise_makes_partial_characters(engine):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
-def test_nothing_but_beginnings_of_characters(engine, proxy, stream):
+def test_nothing_but_beginnings_of_characters(engine: Engine, proxy: Proxy, stream: bool) -> None:
     """The engine waits for the rest of a character that never comes, and tells of no token at all."""
     request = chat(GREETING, stream=stream, max_tokens=8, **LEAD)
     reply = post(proxy.url, request)
@@ -79,7 +87,7 @@ def test_nothing_but_beginnings_of_characters(engine, proxy, stream):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
-def test_hole_in_one_of_several_choices_is_told(engine, proxy, stream):
+def test_hole_in_one_of_several_choices_is_told(engine: Engine, proxy: Proxy, stream: bool) -> None:
     post(proxy.url, chat(GREETING, n=2, stream=stream))
 
     record = proxy.record()
@@ -89,7 +97,7 @@ def test_hole_in_one_of_several_choices_is_told(engine, proxy, stream):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_completions(engine, proxy, seed):
+def test_completions(engine: Engine, proxy: Proxy, seed: int) -> None:
     request = {"model": "m", "prompt": GREETING, "cache_prompt": False} | NOISE | {"seed": seed}
     for stream in (False, True):
         reply = post(proxy.url, request | {"stream": stream}, "completions")

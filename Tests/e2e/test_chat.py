@@ -1,8 +1,12 @@
 """The same conversation directly and through the proxy: the agent sees no difference, the trace has every token."""
 
+from typing import Any
+
+import httpx
+import openai
 import pytest
 
-from harness import GREETING, MODEL, TOOL_CALL, ask, chat, post
+from harness import GREETING, MODEL, TOOL_CALL, Engine, Proxy, ask, chat, post
 from replies import END_OF_TURN, assembled, assert_captured, assert_same, entries, oracle, plain, units
 
 USAGE = {"stream_options": {"include_usage": True}}
@@ -10,7 +14,9 @@ ASCII = {"max_tokens": 30}  # cuts the greeting before its first character of se
 
 
 @pytest.mark.parametrize("prompt", [GREETING, TOOL_CALL])
-def test_unary_answer_is_the_same(engine, direct, proxy, agent, prompt):
+def test_unary_answer_is_the_same(
+    engine: Engine, direct: openai.OpenAI, proxy: Proxy, agent: openai.OpenAI, prompt: str
+) -> None:
     expected = ask(direct, prompt)
     answer = ask(agent, prompt)
 
@@ -26,7 +32,9 @@ def test_unary_answer_is_the_same(engine, direct, proxy, agent, prompt):
 
 
 @pytest.mark.parametrize("prompt", [GREETING, TOOL_CALL])
-def test_streamed_answer_is_the_same(engine, direct, proxy, agent, prompt):
+def test_streamed_answer_is_the_same(
+    engine: Engine, direct: openai.OpenAI, proxy: Proxy, agent: openai.OpenAI, prompt: str
+) -> None:
     expected = list(ask(direct, prompt, stream=True))
     chunks = list(ask(agent, prompt, stream=True))
 
@@ -46,7 +54,7 @@ def test_streamed_answer_is_the_same(engine, direct, proxy, agent, prompt):
     [{}, {"stream": True}, {"stream": True, **USAGE}, {"n": 2}, {"n": 2, "stream": True, **USAGE}, {"stop": [" you"]}],
     ids=["unary", "stream", "stream with usage", "two choices", "two streamed choices", "stop string"],
 )
-def test_bytes_are_the_same(engine, proxy, fields):
+def test_bytes_are_the_same(engine: Engine, proxy: Proxy, fields: dict[str, Any]) -> None:
     """Byte for byte, but for ids and times; so nothing that was asked for on the agent's behalf is left either."""
     body = chat(GREETING, **fields)
     expected = post(engine.url, body)
@@ -60,14 +68,16 @@ def test_bytes_are_the_same(engine, proxy, fields):
     assert proxy.record()["outcome"] == "completed"
 
 
-def sorted_events(reply):
+def sorted_events(reply: httpx.Response) -> list[dict[str, Any]]:
     kept = [{name: unit.get(name) for name in ("choices", "usage", "model", "object")} for unit in units(reply)]
     return sorted(kept, key=lambda unit: [choice["index"] for choice in unit["choices"]])
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("prompt, fields, end", [(TOOL_CALL, {}, END_OF_TURN), (GREETING, ASCII, "")])
-def test_ids_decode_to_the_text(engine, proxy, agent, stream, prompt, fields, end):
+def test_ids_decode_to_the_text(
+    engine: Engine, proxy: Proxy, agent: openai.OpenAI, stream: bool, prompt: str, fields: dict[str, Any], end: str
+) -> None:
     if stream:
         text = assembled(ask(agent, prompt, stream=True, **fields))[0]
     else:
@@ -83,7 +93,7 @@ def test_ids_decode_to_the_text(engine, proxy, agent, stream, prompt, fields, en
 
 
 @pytest.mark.parametrize("fields", [{}, {"stream": True, **USAGE}], ids=["unary", "stream"])
-def test_hole_in_the_engines_answer_is_told(engine, proxy, fields):
+def test_hole_in_the_engines_answer_is_told(engine: Engine, proxy: Proxy, fields: dict[str, Any]) -> None:
     """Of the several tokens of é, ☃ and 😀 this engine tells the last one only; usage counts them all."""
     reply = post(proxy.url, chat(GREETING, **fields))
 
@@ -97,7 +107,9 @@ def test_hole_in_the_engines_answer_is_told(engine, proxy, fields):
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("top", [{}, {"top_logprobs": 2}], ids=["default", "two"])
-def test_log_probabilities_the_agent_asked_for_are_its_own(engine, proxy, stream, top):
+def test_log_probabilities_the_agent_asked_for_are_its_own(
+    engine: Engine, proxy: Proxy, stream: bool, top: dict[str, int]
+) -> None:
     body = chat(TOOL_CALL, stream=stream, logprobs=True, **top)
     expected = post(engine.url, body)
     reply = post(proxy.url, body)
@@ -112,7 +124,7 @@ def test_log_probabilities_the_agent_asked_for_are_its_own(engine, proxy, stream
     assert record["logprobs"] == entries(expected)
 
 
-def test_every_choice_is_captured(engine, proxy):
+def test_every_choice_is_captured(engine: Engine, proxy: Proxy) -> None:
     reply = post(proxy.url, chat(TOOL_CALL, n=2)).json()
 
     record = proxy.record()
@@ -125,7 +137,7 @@ def test_every_choice_is_captured(engine, proxy):
     assert record["completion_token_ids"] == ids
 
 
-def test_conversation_goes_on(engine, direct, proxy, agent):
+def test_conversation_goes_on(engine: Engine, direct: openai.OpenAI, proxy: Proxy, agent: openai.OpenAI) -> None:
     """A second turn with the first one's answer in it, as every agent loop does."""
     history = [{"role": "user", "content": GREETING}]
     for turn in (1, 2):

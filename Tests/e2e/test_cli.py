@@ -3,25 +3,54 @@
 import json
 import re
 import socket
+from pathlib import Path
 
 import httpx
+import openai
 import pytest
 
-from harness import GREETING, TOOL_CALL, TOOLS, ask, chat, environment, post, verbatim
+from harness import GREETING, TOOL_CALL, TOOLS, Engine, Proxy, StartProxy, ask, chat, environment, post, verbatim
 
-FLAGS = """--upstream-url --upstream-api-key --trace --host --port --top-logprobs --request-timeout --connect-timeout
---idle-timeout --max-tokens-cap --disable-thinking --model-override --sampling --engine --capture --trace-detail
---upstream-api-key-file --upstream-ca --api-key --api-key-file --tls-cert --tls-key --trace-sync --max-pending
-  --max-body-size --max-reply-size --shutdown-grace --log-level --quiet""".split()
+FLAGS = [
+    "--upstream-url",
+    "--upstream-api-key",
+    "--trace",
+    "--host",
+    "--port",
+    "--top-logprobs",
+    "--request-timeout",
+    "--connect-timeout",
+    "--idle-timeout",
+    "--max-tokens-cap",
+    "--disable-thinking",
+    "--model-override",
+    "--sampling",
+    "--engine",
+    "--capture",
+    "--trace-detail",
+    "--upstream-api-key-file",
+    "--upstream-ca",
+    "--api-key",
+    "--api-key-file",
+    "--tls-cert",
+    "--tls-key",
+    "--trace-sync",
+    "--max-pending",
+    "--max-body-size",
+    "--max-reply-size",
+    "--shutdown-grace",
+    "--log-level",
+    "--quiet",
+]
 
 
-def test_help_names_every_flag():
+def test_help_names_every_flag() -> None:
     shown = verbatim("serve", "--help")
     assert shown.returncode == 0
     assert [flag for flag in FLAGS if flag not in shown.stdout] == []
 
 
-def test_announcement(proxy):
+def test_announcement(proxy: Proxy) -> None:
     assert proxy.announcement == {
         "url": f"http://127.0.0.1:{proxy.port}/v1",
         "port": proxy.port,
@@ -30,7 +59,7 @@ def test_announcement(proxy):
     assert httpx.get(f"{proxy.origin}/healthz").status_code == 200
 
 
-def test_serve_is_the_default_subcommand(engine, start_proxy):
+def test_serve_is_the_default_subcommand(engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(engine.origin, command=())
     with proxy.client() as client:
         ask(client, GREETING)
@@ -38,7 +67,7 @@ def test_serve_is_the_default_subcommand(engine, start_proxy):
     assert proxy.stop() == 0
 
 
-def test_port_taken(tmp_path):
+def test_port_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         taken = verbatim("--upstream-url", "http://127.0.0.1:1", "--port", port, "--trace", tmp_path / "t.jsonl")
@@ -67,7 +96,7 @@ def test_port_taken(tmp_path):
     ],
     ids=" ".join,
 )
-def test_bad_flags(tmp_path, arguments):
+def test_bad_flags(tmp_path: Path, arguments: list[object]) -> None:
     bad = verbatim("serve", *arguments, cwd=tmp_path)
     assert bad.returncode == 64
     assert bad.stderr
@@ -75,7 +104,7 @@ def test_bad_flags(tmp_path, arguments):
 
 
 @pytest.mark.parametrize("path", ["file/trace.jsonl", "folder"])
-def test_unwritable_trace(tmp_path, path):
+def test_unwritable_trace(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").write_text("not a folder")
     (tmp_path / "folder").mkdir()
     refused = verbatim("--upstream-url", "http://127.0.0.1:1", "--port", 0, "--trace", tmp_path / path)
@@ -83,7 +112,7 @@ def test_unwritable_trace(tmp_path, path):
     assert str(tmp_path / path) in refused.stderr
 
 
-def test_environment_and_flags(engine, start_proxy):
+def test_environment_and_flags(engine: Engine, start_proxy: StartProxy) -> None:
     """A flag, else the variable of the same name, else the default."""
     for flags, expected in (((), 2), (("--top-logprobs", 3), 3)):
         proxy = start_proxy(engine.origin, *flags, env={"VERBATIM_TOP_LOGPROBS": "2"})
@@ -94,14 +123,14 @@ def test_environment_and_flags(engine, start_proxy):
         assert proxy.stop() == 0
 
 
-def test_bad_environment(tmp_path):
+def test_bad_environment(tmp_path: Path) -> None:
     changed = environment(VERBATIM_TOP_LOGPROBS="many")
     refused = verbatim("--upstream-url", "http://127.0.0.1:1", env=changed, cwd=tmp_path)
     assert refused.returncode == 64
     assert "VERBATIM_TOP_LOGPROBS" in refused.stderr or "--top-logprobs" in refused.stderr
 
 
-def test_policy_flags_change_the_request(engine, start_proxy):
+def test_policy_flags_change_the_request(engine: Engine, start_proxy: StartProxy) -> None:
     flags = ["--max-tokens-cap", 5, "--model-override", "other", "--sampling", '{"temperature":0,"seed":3}']
     proxy = start_proxy(engine.origin, *flags)
     reply = post(proxy.url, chat(GREETING, temperature=1.5, max_tokens=100)).json()
@@ -117,16 +146,16 @@ def test_policy_flags_change_the_request(engine, start_proxy):
 
 
 @pytest.mark.parametrize("flags, logged", [((), True), (("--quiet",), False)])
-def test_one_log_line_for_a_turn(engine, start_proxy, flags, logged):
+def test_one_log_line_for_a_turn(engine: Engine, start_proxy: StartProxy, flags: list[object], logged: bool) -> None:
     proxy = start_proxy(engine.origin, *flags)
-    for turn in range(3):
+    for _ in range(3):
         post(proxy.url, chat(GREETING))
     assert proxy.stop() == 0
     lines = [line for line in proxy.stderr.splitlines() if "tiny/tiny-1" in line and "200" in line]
     assert len(lines) == (3 if logged else 0), proxy.stderr
 
 
-def test_demo(tmp_path):
+def test_demo(tmp_path: Path) -> None:
     demo = verbatim("demo", cwd=tmp_path)
     assert demo.returncode == 0, demo.stderr
     traces = [word for word in re.split(r"[\s'\"]+", uncoloured(demo.stdout)) if word.endswith(".jsonl")]
@@ -135,7 +164,7 @@ def test_demo(tmp_path):
 
 
 @pytest.fixture
-def trace(proxy, agent):
+def trace(proxy: Proxy, agent: openai.OpenAI) -> Proxy:
     ask(agent, GREETING)
     ask(agent, f"two: {TOOL_CALL}", tools=TOOLS)
     list(ask(agent, f"three: {TOOL_CALL}", stream=True))
@@ -143,7 +172,7 @@ def trace(proxy, agent):
     return proxy
 
 
-def test_trace_show(trace):
+def test_trace_show(trace: Proxy) -> None:
     shown = verbatim("trace", "show", trace.trace)
     assert shown.returncode == 0
     for prompt in (GREETING, "two:", "three:", "Café ☃ 😀"):
@@ -156,7 +185,7 @@ def test_trace_show(trace):
     assert verbatim("trace", "show", trace.trace, "--turn", 99).returncode != 0
 
 
-def test_trace_stats(trace):
+def test_trace_stats(trace: Proxy) -> None:
     stats = verbatim("trace", "stats", trace.trace)
     assert stats.returncode == 0
     numbers = re.findall(r"\d+", uncoloured(stats.stdout))
@@ -167,7 +196,7 @@ def test_trace_stats(trace):
     assert {str(len(counts)), str(sum(counts))} <= set(numbers)
 
 
-def test_trace_check(trace, tmp_path):
+def test_trace_check(trace: Proxy, tmp_path: Path) -> None:
     assert verbatim("trace", "check", trace.trace).returncode == 0
     first, second, third = trace.trace.read_text().splitlines(keepends=True)
     misaligned = json.loads(first)
@@ -186,5 +215,5 @@ def test_trace_check(trace, tmp_path):
         assert checked.stdout + checked.stderr, fault
 
 
-def uncoloured(text):
+def uncoloured(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)

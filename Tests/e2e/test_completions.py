@@ -1,22 +1,26 @@
 """The older API, text in and text out. This engine answers it with log-probabilities in the form of chat."""
 
+from typing import Any
+
+import httpx
+import openai
 import pytest
 
-from harness import MODEL, post
+from harness import MODEL, Engine, Proxy, post
 from replies import END_OF_TURN, assembled_text, assert_captured, assert_same, entries, masked, sampled, units
 
 ROUTE = "completions"
-FIXED = {"model": MODEL, "temperature": 0, "seed": 7, "max_tokens": 12}
+FIXED: dict[str, Any] = {"model": MODEL, "temperature": 0, "seed": 7, "max_tokens": 12}
 TOKENS = [1, 2, 3, 300]  # a prompt as ids; the model goes on in plain ASCII
 USAGE = {"stream": True, "stream_options": {"include_usage": True}}
 CHARACTERS = "say hello"  # continued with é and 😀, of several tokens each
 
 
-def body(prompt, **fields):
+def body(prompt: Any, **fields: Any) -> dict[str, Any]:
     return FIXED | {"prompt": prompt, "cache_prompt": False} | fields
 
 
-def complete(client, prompt, **fields):
+def complete(client: openai.OpenAI, prompt: str, **fields: Any) -> Any:
     return client.completions.create(**(FIXED | fields), prompt=prompt, extra_body={"cache_prompt": False})
 
 
@@ -24,7 +28,9 @@ def complete(client, prompt, **fields):
     "prompt", [TOKENS, "def main", CHARACTERS], ids=["ids", "text", "characters of several tokens"]
 )
 @pytest.mark.parametrize("extra", [{}, {"echo": True}], ids=["", "echo"])
-def test_unary_text_is_the_same(engine, direct, proxy, agent, prompt, extra):
+def test_unary_text_is_the_same(
+    engine: Engine, direct: openai.OpenAI, proxy: Proxy, agent: openai.OpenAI, prompt: str, extra: dict[str, Any]
+) -> None:
     expected = complete(direct, prompt, **extra)
     answer = complete(agent, prompt, **extra)
 
@@ -40,7 +46,9 @@ def test_unary_text_is_the_same(engine, direct, proxy, agent, prompt, extra):
 
 @pytest.mark.parametrize("prompt", [TOKENS, CHARACTERS], ids=["ids", "characters of several tokens"])
 @pytest.mark.parametrize("fields", [{"stream": True}, USAGE, USAGE | {"echo": True}], ids=["", "usage", "echo"])
-def test_streamed_text_is_the_same(engine, direct, proxy, agent, prompt, fields):
+def test_streamed_text_is_the_same(
+    engine: Engine, direct: openai.OpenAI, proxy: Proxy, agent: openai.OpenAI, prompt: str, fields: dict[str, Any]
+) -> None:
     expected = list(complete(direct, prompt, **fields))
     chunks = list(complete(agent, prompt, **fields))
 
@@ -54,7 +62,7 @@ def test_streamed_text_is_the_same(engine, direct, proxy, agent, prompt, fields)
 
 
 @pytest.mark.parametrize("fields", [{}, {"stream": True}], ids=["unary", "stream"])
-def test_bytes_are_the_same(engine, proxy, fields):
+def test_bytes_are_the_same(engine: Engine, proxy: Proxy, fields: dict[str, Any]) -> None:
     request = body(CHARACTERS, **fields)
     reply = post(proxy.url, request, ROUTE)
 
@@ -64,7 +72,7 @@ def test_bytes_are_the_same(engine, proxy, fields):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_log_probabilities_the_agent_asked_for_are_its_own(engine, proxy, stream):
+def test_log_probabilities_the_agent_asked_for_are_its_own(engine: Engine, proxy: Proxy, stream: bool) -> None:
     request = body(TOKENS, stream=stream, logprobs=2)
     expected = post(engine.url, request, ROUTE)
     reply = post(proxy.url, request, ROUTE)
@@ -80,7 +88,9 @@ SEVERAL = [({"n": 2}, TOKENS), ({}, [TOKENS, "def main"])]
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
 @pytest.mark.parametrize("fields, prompts", SEVERAL, ids=["two choices", "two prompts"])
-def test_every_choice_is_captured(engine, proxy, fields, prompts, stream):
+def test_every_choice_is_captured(
+    engine: Engine, proxy: Proxy, fields: dict[str, Any], prompts: Any, stream: bool
+) -> None:
     request = body(prompts, stream=stream, **fields)
     reply = post(proxy.url, request, ROUTE)
 
@@ -96,8 +106,8 @@ def test_every_choice_is_captured(engine, proxy, fields, prompts, stream):
         assert engine.detokenize(choice["completion_token_ids"]).removesuffix(END_OF_TURN) == texts(reply)[index]
 
 
-def texts(reply):
-    found = {}
+def texts(reply: httpx.Response) -> dict[int, str]:
+    found: dict[int, str] = {}
     for unit in units(reply):
         for choice in unit["choices"] if unit else ():  # for two prompts, this engine's first event is `null`
             found[choice["index"]] = found.get(choice["index"], "") + choice["text"]
@@ -106,7 +116,9 @@ def texts(reply):
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
 @pytest.mark.parametrize("fields", [{"n": 2}, {"prompt": [CHARACTERS, CHARACTERS]}], ids=["two choices", "two prompts"])
-def test_hole_in_one_of_several_choices_is_told(engine, proxy, fields, stream):
+def test_hole_in_one_of_several_choices_is_told(
+    engine: Engine, proxy: Proxy, fields: dict[str, Any], stream: bool
+) -> None:
     """This engine counts the tokens of one choice only, but its entry for é holds more bytes than its one token has."""
     post(proxy.url, body(CHARACTERS, stream=stream) | fields, ROUTE)
 

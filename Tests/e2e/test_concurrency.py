@@ -4,24 +4,24 @@ import asyncio
 
 import openai
 
-from harness import GREETING, TOOL_CALL, ask, chat
+from harness import GREETING, TOOL_CALL, Engine, Proxy, ask, chat
 from replies import assembled, assert_aligned, oracle
 
 # Distinct in text and in length, so that no record can be taken for another's.
 PROMPTS = [(f"{number}: {(GREETING, TOOL_CALL)[number % 2]}", {"max_tokens": 20 + number}) for number in range(8)]
 
 
-def test_eight_at_once(engine, direct, proxy):
+def test_eight_at_once(engine: Engine, direct: openai.OpenAI, proxy: Proxy) -> None:
     expected = [ask(direct, prompt, **fields).choices[0].message.content for prompt, fields in PROMPTS]
 
-    async def turn(client, number):
+    async def turn(client: openai.OpenAI, number: int) -> str:
         prompt, fields = PROMPTS[number]
         if number % 4 < 2:
             return (await ask(client, prompt, **fields)).choices[0].message.content
         chunks = await ask(client, prompt, stream=True, **fields)
         return assembled([chunk async for chunk in chunks])[0]
 
-    async def all_turns():
+    async def all_turns() -> list[str]:
         async with proxy.client(openai.AsyncOpenAI) as client:
             return await asyncio.gather(*(turn(client, number) for number in range(len(PROMPTS))))
 

@@ -4,26 +4,29 @@ import json
 import signal
 import socket
 import struct
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
+import openai
 import pytest
 
-from harness import GREETING, LONG, SECONDS, ask, chat, eventually, post
+from harness import GREETING, LONG, SECONDS, Engine, Proxy, StartProxy, ask, chat, eventually, post
 from replies import assert_aligned, oracle
 
 STOPS = 15  # seconds in which the engine must have stopped; left alone it works on LONG for a minute
 
 
 @contextmanager
-def stream(proxy, **fields):
+def stream(proxy: Proxy, **fields: Any) -> Iterator[Iterator[bytes]]:
     """The pieces of a streamed reply, as they arrive; leaving the context closes the connection."""
     body = chat(GREETING, stream=True, **fields)
     with httpx.stream("POST", f"{proxy.url}/chat/completions", json=body, timeout=SECONDS) as reply:
         yield reply.iter_raw()
 
 
-def read_events(pieces, count=10):
+def read_events(pieces: Iterable[bytes], count: int = 10) -> bytes:
     """Reads until `count` events have arrived and returns their bytes."""
     text = b""
     for piece in pieces:
@@ -33,16 +36,16 @@ def read_events(pieces, count=10):
     raise AssertionError(f"the stream ended early: {text!r}")
 
 
-def read_until_cut(pieces):
+def read_until_cut(pieces: Iterable[bytes]) -> bytes:
     """Reads until the connection is cut, and returns what came until then."""
     text = b""
-    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):  # and not a clean end
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):  # noqa: PT012  (not a clean end)
         for piece in pieces:
             text += piece
     return text
 
 
-def assert_tokens_kept(record, engine, outcome):
+def assert_tokens_kept(record: dict[str, Any], engine: Engine, outcome: str) -> None:
     assert record["outcome"] == outcome
     assert_aligned(record)
     assert not record["capture"]["complete"]
@@ -53,7 +56,7 @@ def assert_tokens_kept(record, engine, outcome):
     assert record["finish_reason"] is None
 
 
-def test_agent_leaves_a_stream(engine, proxy, agent):
+def test_agent_leaves_a_stream(engine: Engine, proxy: Proxy, agent: openai.OpenAI) -> None:
     with stream(proxy, **LONG) as pieces:
         read_events(pieces)
     eventually(engine.idle, "the engine stops when the agent has gone", within=STOPS)
@@ -66,7 +69,7 @@ def test_agent_leaves_a_stream(engine, proxy, agent):
 
 
 @pytest.mark.parametrize("resets", [False, True], ids=["close", "reset"])
-def test_many_agents_leave_each_at_another_point(engine, proxy, resets):
+def test_many_agents_leave_each_at_another_point(engine: Engine, proxy: Proxy, resets: bool) -> None:
     """Whatever the proxy is just doing when an agent goes away, it lives, and has one record of every turn."""
     agents = 60
     content = json.dumps(chat(GREETING, stream=True, ignore_eos=True, max_tokens=200)).encode()
@@ -90,7 +93,7 @@ def test_many_agents_leave_each_at_another_point(engine, proxy, resets):
     assert post(proxy.url, chat(GREETING)).status_code == 200
 
 
-def test_agent_leaves_before_the_head(own_engine, start_proxy):
+def test_agent_leaves_before_the_head(own_engine: Engine, start_proxy: StartProxy) -> None:
     """The engine itself does not notice while it works on a unary reply; the proxy has its record at once."""
     proxy = start_proxy(own_engine.origin)
     with pytest.raises(httpx.ReadTimeout):
@@ -102,7 +105,7 @@ def test_agent_leaves_before_the_head(own_engine, start_proxy):
     assert post(proxy.url, chat(GREETING)).status_code == 200
 
 
-def test_engine_dies_in_mid_stream(engine, own_engine, start_proxy):
+def test_engine_dies_in_mid_stream(engine: Engine, own_engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(own_engine.origin)
     with stream(proxy, **LONG) as pieces:
         read_events(pieces)
@@ -116,7 +119,7 @@ def test_engine_dies_in_mid_stream(engine, own_engine, start_proxy):
     assert [record["outcome"] for record in proxy.records()] == ["upstream_disconnected", "upstream_error"]
 
 
-def test_timeout_in_mid_stream(engine, start_proxy):
+def test_timeout_in_mid_stream(engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(engine.origin, "--request-timeout", 1)
     with stream(proxy, **LONG) as pieces:
         read_until_cut(pieces)
@@ -125,7 +128,7 @@ def test_timeout_in_mid_stream(engine, start_proxy):
     eventually(engine.idle, "the engine stops when time is up", within=STOPS)
 
 
-def test_timeout_before_the_head(own_engine, start_proxy):
+def test_timeout_before_the_head(own_engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(own_engine.origin, "--request-timeout", 1)
     reply = post(proxy.url, chat(GREETING, **LONG))
 
@@ -136,7 +139,7 @@ def test_timeout_before_the_head(own_engine, start_proxy):
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_shutdown_lets_a_turn_finish(engine, start_proxy, how):
+def test_shutdown_lets_a_turn_finish(engine: Engine, start_proxy: StartProxy, how: signal.Signals) -> None:
     proxy = start_proxy(engine.origin, "--shutdown-grace", SECONDS)
     with stream(proxy, ignore_eos=True, max_tokens=500) as pieces:
         text = read_events(pieces)
@@ -149,7 +152,7 @@ def test_shutdown_lets_a_turn_finish(engine, start_proxy, how):
     assert (record["outcome"], record["finish_reason"]) == ("completed", "length")
 
 
-def test_shutdown_cuts_a_turn_off_after_its_grace(engine, start_proxy):
+def test_shutdown_cuts_a_turn_off_after_its_grace(engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(engine.origin, "--shutdown-grace", 1)
     with stream(proxy, **LONG) as pieces:
         read_events(pieces)
@@ -161,7 +164,7 @@ def test_shutdown_cuts_a_turn_off_after_its_grace(engine, start_proxy):
     eventually(engine.idle, "the engine stops with the proxy", within=STOPS)
 
 
-def test_second_signal_exits_at_once(engine, start_proxy):
+def test_second_signal_exits_at_once(engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(engine.origin, "--shutdown-grace", 600)
     with stream(proxy, **LONG) as pieces:
         read_events(pieces)
@@ -172,7 +175,7 @@ def test_second_signal_exits_at_once(engine, start_proxy):
     eventually(engine.idle, "the engine stops with the proxy", within=STOPS)
 
 
-def accepts(proxy):
+def accepts(proxy: Proxy) -> bool:
     try:
         return httpx.get(f"{proxy.origin}/healthz").status_code == 200
     except httpx.TransportError:

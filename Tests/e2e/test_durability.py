@@ -6,20 +6,23 @@ import os
 import resource
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
+import openai
 import pytest
 
 import upstreams
-from harness import GREETING, SECONDS, ask, chat, eventually, post, read_trace, verbatim
+from harness import GREETING, SECONDS, Engine, Proxy, StartProxy, ask, chat, eventually, post, read_trace, verbatim
 
 
-def turns(path):
+def turns(path: Path) -> list[int]:
     return [record["turn"] for record in read_trace(path)]
 
 
-def test_numbering_goes_on_after_a_restart(engine, start_proxy):
+def test_numbering_goes_on_after_a_restart(engine: Engine, start_proxy: StartProxy) -> None:
     for restart in range(3):
         proxy = start_proxy(engine.origin)
         with proxy.client() as client:
@@ -31,7 +34,7 @@ def test_numbering_goes_on_after_a_restart(engine, start_proxy):
 
 
 @pytest.mark.parametrize("tail", [b'{"turn": 2, "request": {"mess', b"\x00\xff garbage"])
-def test_torn_tail_is_set_aside(engine, start_proxy, tail):
+def test_torn_tail_is_set_aside(engine: Engine, start_proxy: StartProxy, tail: bytes) -> None:
     first = start_proxy(engine.origin)
     with first.client() as client:
         ask(client, GREETING)
@@ -53,7 +56,9 @@ def test_torn_tail_is_set_aside(engine, start_proxy, tail):
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["at [DONE]", "at the last byte"])
-def test_killed_when_the_agent_sees_the_end(engine, start_proxy, tmp_path, stream):
+def test_killed_when_the_agent_sees_the_end(
+    engine: Engine, start_proxy: StartProxy, tmp_path: Path, stream: bool
+) -> None:
     """Twenty proxies die without warning the instant the end arrives; not one finished turn is lost."""
     for turn in range(1, 21):
         proxy = start_proxy(engine.origin)
@@ -70,7 +75,7 @@ def test_killed_when_the_agent_sees_the_end(engine, start_proxy, tmp_path, strea
     assert verbatim("trace", "check", tmp_path / "trace.jsonl").returncode == 0
 
 
-def read_to_the_end_then(act, proxy, body):
+def read_to_the_end_then(act: Callable[[], object], proxy: Proxy, body: dict[str, Any]) -> None:
     """A client without any buffering of its own, which acts on the byte that tells it that the reply is over."""
     content = json.dumps(body).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: e2e\r\nContent-Length: {len(content)}\r\n\r\n"
@@ -84,7 +89,7 @@ def read_to_the_end_then(act, proxy, body):
         act()
 
 
-def is_over(reply):
+def is_over(reply: bytes) -> bool:
     head, separator, body = reply.partition(b"\r\n\r\n")
     if b"text/event-stream" in head:
         return b"data: [DONE]" in body
@@ -92,7 +97,7 @@ def is_over(reply):
     return bool(separator) and len(body) == int(lengths[0])
 
 
-def test_second_proxy_on_the_same_trace_is_refused(engine, proxy, agent):
+def test_second_proxy_on_the_same_trace_is_refused(engine: Engine, proxy: Proxy, agent: openai.OpenAI) -> None:
     """It says who has the trace; the first one goes on, and can still be told apart after the refusal."""
     arguments = ["serve", "--upstream-url", engine.origin, "--trace", proxy.trace, "--port", 0]
     for turn in (1, 2):
@@ -105,7 +110,7 @@ def test_second_proxy_on_the_same_trace_is_refused(engine, proxy, agent):
         assert turns(proxy.trace) == list(range(1, turn + 1))
 
 
-def test_trace_is_private_and_its_folder_is_made(engine, start_proxy, tmp_path):
+def test_trace_is_private_and_its_folder_is_made(engine: Engine, start_proxy: StartProxy, tmp_path: Path) -> None:
     proxy = start_proxy(engine.origin, trace=tmp_path / "new" / "run" / "trace.jsonl")
     with proxy.client() as client:
         ask(client, GREETING)
@@ -113,7 +118,7 @@ def test_trace_is_private_and_its_folder_is_made(engine, start_proxy, tmp_path):
     assert turns(proxy.trace) == [1]
 
 
-def test_trace_on_disk_before_the_end(engine, start_proxy):
+def test_trace_on_disk_before_the_end(engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(engine.origin, "--trace-sync", "disk")
     with proxy.client() as client:
         for turn in (1, 3):
@@ -123,7 +128,7 @@ def test_trace_on_disk_before_the_end(engine, start_proxy):
             assert len(turns(proxy.trace)) == turn + 1
 
 
-def test_full_device_refuses_turns_and_nothing_else(engine, start_proxy):
+def test_full_device_refuses_turns_and_nothing_else(engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(engine.origin, trace=Path("/dev/full"))
     for stream in (False, True, False):
         assert_refused(proxy, stream)
@@ -131,8 +136,8 @@ def test_full_device_refuses_turns_and_nothing_else(engine, start_proxy):
     assert_unavailable(proxy, "No space left on device")
 
 
-def test_file_size_limit(start_proxy):
-    """`ulimit -f`: not the end of the process. What does not fit is taken back, and written when the limit is lifted."""
+def test_file_size_limit(start_proxy: StartProxy) -> None:
+    """`ulimit -f` does not end the process. A partial record is removed, and written when the limit is lifted."""
     with upstreams.echoing() as upstream:
         proxy = start_proxy(upstream)
         assert post(proxy.url, echo("first")).status_code == 200
@@ -149,7 +154,7 @@ def test_file_size_limit(start_proxy):
         assert_resumed(proxy, asked=["first", "second", "third"], late=["second"])
 
 
-def test_full_disk(start_proxy, tmp_path):
+def test_full_disk(start_proxy: StartProxy, tmp_path: Path) -> None:
     """A disk fills up under load and gets room again, twice: no line is ever half there, and no record is lost."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -184,7 +189,7 @@ def test_full_disk(start_proxy, tmp_path):
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def fill(path):
+def fill(path: Path) -> None:
     """To the last byte."""
     with path.open("wb", buffering=0) as file:
         for size in (65536, 4096, 1):
@@ -193,27 +198,27 @@ def fill(path):
                     file.write(b"x" * size)
 
 
-def echo(content, **fields):
+def echo(content: str, **fields: Any) -> dict[str, Any]:
     return {"model": "m", "messages": [{"role": "user", "content": content}], **fields}
 
 
-def health(proxy):
+def health(proxy: Proxy) -> httpx.Response:
     return httpx.get(f"{proxy.origin}/healthz", timeout=SECONDS)
 
 
-def assert_refused(proxy, stream, content=GREETING):
+def assert_refused(proxy: Proxy, stream: bool, content: str = GREETING) -> None:
     reply = post(proxy.url, chat(content, stream=stream))
     assert reply.status_code == 503
     assert reply.json()["error"]["code"] == "trace_unavailable"
 
 
-def assert_unavailable(proxy, reason):
+def assert_unavailable(proxy: Proxy, reason: str) -> None:
     reply = health(proxy)
     assert (reply.status_code, reply.json()["status"]) == (503, "unavailable")
     assert reason in reply.json()["reason"]
 
 
-def assert_resumed(proxy, asked, late):
+def assert_resumed(proxy: Proxy, asked: list[str], late: list[str]) -> None:
     """The service comes back by itself; what could not be written in time stands there and says so."""
     eventually(lambda: health(proxy).status_code == 200, "the trace can be written again")
     assert health(proxy).json() == {"status": "ok"}

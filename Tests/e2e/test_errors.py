@@ -3,12 +3,14 @@
 import json
 import ssl
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
 import pytest
 
-from harness import GREETING, SECONDS, ask, chat, free_port, post
+from harness import GREETING, SECONDS, Engine, Proxy, StartProxy, ask, chat, free_port, post
 from replies import assert_same
 from upstreams import Answer, serve
 
@@ -23,7 +25,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("fields", REFUSED, ids=lambda fields: " ".join(fields))
-def test_engines_refusal_is_passed_on(engine, proxy, fields):
+def test_engines_refusal_is_passed_on(engine: Engine, proxy: Proxy, fields: dict[str, Any]) -> None:
     body = chat(GREETING) | fields
     expected = post(engine.url, body)
     reply = post(proxy.url, body)
@@ -38,7 +40,7 @@ def test_engines_refusal_is_passed_on(engine, proxy, fields):
     assert record["completion_token_ids"] == record["per_token_logps"] == []
 
 
-def test_refusal_through_the_official_client(direct, agent):
+def test_refusal_through_the_official_client(direct: openai.OpenAI, agent: openai.OpenAI) -> None:
     errors = []
     for client in (direct, agent):
         with pytest.raises(openai.BadRequestError) as caught:
@@ -48,7 +50,7 @@ def test_refusal_through_the_official_client(direct, agent):
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"[1]", b'"text"', b'{"model":"a"', b'{"model":"\xff"}'])
-def test_body_that_is_no_json_object(proxy, body):
+def test_body_that_is_no_json_object(proxy: Proxy, body: bytes) -> None:
     reply = httpx.post(f"{proxy.url}/chat/completions", content=body, headers={"content-type": "application/json"})
 
     assert reply.status_code == 400
@@ -57,27 +59,27 @@ def test_body_that_is_no_json_object(proxy, body):
     assert proxy.records() == []
 
 
-def test_unknown_model_is_the_engines_business(engine, proxy):
+def test_unknown_model_is_the_engines_business(engine: Engine, proxy: Proxy) -> None:
     body = chat(GREETING, model="no/such-model")
     assert_same(post(engine.url, body), post(proxy.url, body))
     assert proxy.record()["request"]["model"] == "no/such-model"
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_unreachable_engine(start_proxy, stream):
+def test_unreachable_engine(start_proxy: StartProxy, stream: bool) -> None:
     proxy = start_proxy(f"http://127.0.0.1:{free_port()}")
     assert_bad_gateway(proxy, stream)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_untrusted_certificate(start_proxy, tmp_path, stream):
+def test_untrusted_certificate(start_proxy: StartProxy, tmp_path: Path, stream: bool) -> None:
     with serve(Answer(), tls=self_signed(tmp_path)) as (upstream, seen):
         proxy = start_proxy(upstream)
         assert_bad_gateway(proxy, stream)
     assert seen == []
 
 
-def assert_bad_gateway(proxy, stream):
+def assert_bad_gateway(proxy: Proxy, stream: bool) -> None:
     with proxy.client() as client, pytest.raises(openai.InternalServerError) as caught:
         ask(client, GREETING, stream=stream)
     assert caught.value.status_code == 502
@@ -89,7 +91,7 @@ def assert_bad_gateway(proxy, stream):
     assert httpx.get(f"{proxy.origin}/healthz").status_code == 200
 
 
-def self_signed(folder):
+def self_signed(folder: Path) -> ssl.SSLContext:
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
@@ -100,7 +102,7 @@ def self_signed(folder):
 
 
 @pytest.mark.parametrize("text", [b'{"error":{"message":"slow down"}}', b"<html>busy</html>", b""])
-def test_other_refusals_are_passed_on(start_proxy, text):
+def test_other_refusals_are_passed_on(start_proxy: StartProxy, text: bytes) -> None:
     """Status, headers and bytes, JSON or not; and no second try, because nothing that was added is to blame."""
     refusal = Answer(429, text, {"Content-Type": "text/x-test", "Retry-After": "7", "x-request-id": "abc"})
     with serve(refusal) as (upstream, seen):

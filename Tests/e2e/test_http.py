@@ -5,30 +5,32 @@ import json
 import shutil
 import socket
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness import GREETING, SECONDS, chat, post
+from harness import GREETING, SECONDS, Engine, Proxy, StartProxy, chat, post
 from replies import masked
 
 JSON = {"Content-Type": "application/json"}
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 
 
-def raw(proxy, *requests):
+def raw(proxy: Proxy, *requests: bytes) -> bytes:
     """Sends everything in one go, then reads until the proxy closes."""
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=SECONDS) as connection:
         connection.sendall(b"".join(requests))
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-def request(body, version="1.1", *headers):
+def request(body: dict[str, Any], version: str = "1.1", *headers: str) -> bytes:
     content = json.dumps(body).encode()
     lines = [f"POST /v1/chat/completions HTTP/{version}", "Host: e2e", f"Content-Length: {len(content)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
-def curl(proxy, body, tmp_path, *arguments):
+def curl(proxy: Proxy, body: dict[str, Any], tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     path = tmp_path / "body.json"
     path.write_text(json.dumps(body))
     command = ["curl", "--silent", "--show-error", "--header", "Content-Type: application/json", *arguments]
@@ -36,7 +38,7 @@ def curl(proxy, body, tmp_path, *arguments):
     return subprocess.run(command, capture_output=True, timeout=SECONDS, check=True)
 
 
-def test_keep_alive(engine, proxy):
+def test_keep_alive(engine: Engine, proxy: Proxy) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=SECONDS)
     connection.connect()
     first_socket = connection.sock
@@ -51,7 +53,7 @@ def test_keep_alive(engine, proxy):
     connection.close()
 
 
-def test_refusal_leaves_the_connection_usable(engine, proxy):
+def test_refusal_leaves_the_connection_usable(engine: Engine, proxy: Proxy) -> None:
     """The engine closes its connection after a refusal; that is no reason to close the agent's."""
     connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=SECONDS)
     connection.connect()
@@ -65,7 +67,7 @@ def test_refusal_leaves_the_connection_usable(engine, proxy):
     connection.close()
 
 
-def test_pipelined_requests_are_answered_in_order(proxy):
+def test_pipelined_requests_are_answered_in_order(proxy: Proxy) -> None:
     bodies = [chat(f"{number}: {GREETING}", max_tokens=number) for number in (9, 3, 6)]
     reply = raw(proxy, *map(request, bodies[:-1]), request(bodies[-1], "1.1", "Connection: close"))
 
@@ -76,7 +78,7 @@ def test_pipelined_requests_are_answered_in_order(proxy):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_http_1_0(engine, proxy, stream):
+def test_http_1_0(engine: Engine, proxy: Proxy, stream: bool) -> None:
     """No chunked framing for a client that does not know it; the end of the connection is the end of the reply."""
     body = chat(GREETING, stream=stream)
     head, _, content = raw(proxy, request(body, "1.0")).partition(b"\r\n\r\n")
@@ -89,14 +91,14 @@ def test_http_1_0(engine, proxy, stream):
 
 @needs_curl
 @pytest.mark.parametrize("stream", [False, True])
-def test_http_1_0_with_curl(engine, proxy, tmp_path, stream):
+def test_http_1_0_with_curl(engine: Engine, proxy: Proxy, tmp_path: Path, stream: bool) -> None:
     body = chat(GREETING, stream=stream)
     reply = curl(proxy, body, tmp_path, "--http1.0")
     assert masked(reply.stdout) == masked(post(engine.url, body).content)
 
 
 @needs_curl
-def test_expect_100_continue_with_a_large_body(engine, proxy, tmp_path):
+def test_expect_100_continue_with_a_large_body(engine: Engine, proxy: Proxy, tmp_path: Path) -> None:
     """curl waits for `100 Continue` before it sends more than a megabyte."""
     body = chat(GREETING, user="x" * 1_500_000)
     arguments = ["--verbose", "--header", "Expect: 100-continue", "--expect100-timeout", str(SECONDS - 5)]
@@ -107,7 +109,7 @@ def test_expect_100_continue_with_a_large_body(engine, proxy, tmp_path):
     assert len(proxy.record()["request"]["user"]) == 1_500_000
 
 
-def test_chunked_request_body(engine, proxy):
+def test_chunked_request_body(engine: Engine, proxy: Proxy) -> None:
     body = chat(GREETING)
     content = json.dumps(body).encode()
     pieces = [content[start : start + 7] for start in range(0, len(content), 7)]
@@ -121,7 +123,7 @@ def test_chunked_request_body(engine, proxy):
     connection.close()
 
 
-def test_body_larger_than_the_limit(engine, start_proxy):
+def test_body_larger_than_the_limit(engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(engine.origin, "--max-body-size", 10_000)
     reply = post(proxy.url, chat("x" * 20_000))
     assert reply.status_code == 413
@@ -129,7 +131,7 @@ def test_body_larger_than_the_limit(engine, start_proxy):
     assert post(proxy.url, chat(GREETING)).status_code == 200
 
 
-def test_half_closed_agent_still_gets_its_reply(engine, proxy):
+def test_half_closed_agent_still_gets_its_reply(engine: Engine, proxy: Proxy) -> None:
     body = chat(GREETING)
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=SECONDS) as connection:
         connection.sendall(request(body))

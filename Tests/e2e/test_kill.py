@@ -8,9 +8,14 @@ import socket
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
 
 import upstreams
-from harness import SECONDS, verbatim
+from harness import SECONDS, Proxy, StartProxy, verbatim
 
 KILLS = int(os.environ.get("KILLS", "15"))
 SEED = int(os.environ.get("SEED", random.randrange(1 << 32)))
@@ -20,10 +25,12 @@ SHARED = 2  # further ones, whose turns overlap in one session
 LARGE = 6 << 20  # takes long enough to write to be killed in the middle
 
 
-def test_killed_at_random_moments_under_load(start_proxy, tmp_path, capsys):
+def test_killed_at_random_moments_under_load(
+    start_proxy: StartProxy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     print(f"KILLS={KILLS} SEED={SEED}")
     chance = random.Random(SEED)
-    figures = Counter()
+    figures: Counter[str] = Counter()
     with upstreams.echoing() as upstream:
         for first in range(0, KILLS, PER_TRACE):
             trace = Trace(tmp_path / f"trace-{first}.jsonl")
@@ -54,9 +61,10 @@ def test_killed_at_random_moments_under_load(start_proxy, tmp_path, capsys):
 class Load:
     """Clients that ask until the proxy is gone."""
 
-    def __init__(self, proxy, seed, name):
+    def __init__(self, proxy: Proxy, seed: float, name: str) -> None:
         self.port, self.name = proxy.port, name
-        self.seen = {}  # of each reply whose end a client has seen: what was asked, and what was answered
+        # Session and question of each reply that a client has received to its end, by the name in the question.
+        self.seen: dict[str, tuple[str, str]] = {}
         sessions = [f"client-{number}" for number in range(CLIENTS)] + ["shared"] * SHARED
         self.threads = [
             threading.Thread(target=self.ask, args=[number, session, random.Random(f"{seed} {number}")])
@@ -65,13 +73,13 @@ class Load:
         for thread in self.threads:
             thread.start()
 
-    def join(self):
+    def join(self) -> dict[str, tuple[str, str]]:
         for thread in self.threads:
             thread.join(SECONDS)
             assert not thread.is_alive()
         return self.seen
 
-    def wait_for_torn_line(self, path):
+    def wait_for_torn_line(self, path: Path) -> None:
         """Until the kernel is at work on a line."""
         deadline = time.monotonic() + 5
         with path.open("rb", buffering=0) as file:
@@ -80,7 +88,7 @@ class Load:
                 if size and os.pread(file.fileno(), 1, size - 1) not in (b"\n", b""):
                     return
 
-    def ask(self, number, session, chance):
+    def ask(self, number: int, session: str, chance: random.Random) -> None:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS) as connection:
                 turn = 0
@@ -90,24 +98,28 @@ class Load:
                     if chance.random() < (0.5 if number == 0 else 0.02):
                         question += "x" * LARGE
                     stream = chance.random() < 0.5
-                    text = self.exchange(connection, session, question, stream, lambda: self.note(question, session))
+                    text = self.exchange(connection, session, question, stream, partial(self.note, question, session))
                     assert text == question[:200], text
         except (ConnectionError, EOFError):
             pass
 
-    def note(self, question, session):
+    def note(self, question: str, session: str) -> None:
         self.seen[question.split(" ")[0]] = (session, question)
 
-    def exchange(self, connection, session, question, stream, see_end):
+    def exchange(
+        self, connection: socket.socket, session: str, question: str, stream: bool, see_end: Callable[[], object]
+    ) -> str:
         body = json.dumps({"model": "m", "messages": [{"role": "user", "content": question}], "stream": stream})
-        head = f"POST /sessions/{session}/v1/chat/completions HTTP/1.1\r\nHost: e\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = (
+            f"POST /sessions/{session}/v1/chat/completions HTTP/1.1\r\nHost: e\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
         connection.sendall(head.encode() + body.encode())
         reply = b""
         while b"\r\n\r\n" not in reply:
             reply += receive(connection)
-        head, _, reply = reply.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200 "), head
-        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        start, _, reply = reply.partition(b"\r\n\r\n")
+        assert start.startswith(b"HTTP/1.1 200 "), start
+        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", start)
         if length:
             while len(reply) < int(length[1]):
                 reply += receive(connection)
@@ -123,7 +135,7 @@ class Load:
         return "".join(event["choices"][0]["delta"].get("content", "") for event in events)
 
 
-def receive(connection):
+def receive(connection: socket.socket) -> bytes:
     received = connection.recv(1 << 16)
     if not received:
         raise EOFError
@@ -133,13 +145,13 @@ def receive(connection):
 class Trace:
     """What must hold of the file, looked at by a reader that is not Verbatim's."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.offset = 0  # behind the last whole line
-        self.turns = defaultdict(set)  # by session
+        self.turns: defaultdict[str, set[int]] = defaultdict(set)  # by session
         self.torn = 0
 
-    def check_after_kill(self, seen):
+    def check_after_kill(self, seen: dict[str, tuple[str, str]]) -> bool:
         """Answers whether the last line is torn."""
         with self.path.open("rb") as file:
             file.seek(self.offset)
@@ -164,7 +176,7 @@ class Trace:
         self.tail = tail
         return bool(tail)
 
-    def check_after_start(self):
+    def check_after_start(self) -> None:
         """The torn line is set aside, or was whole but for its line break; nothing in front of it is touched."""
         if self.offset == 0 and not self.torn and not self.path.exists():
             return
@@ -186,10 +198,13 @@ class Trace:
                 assert turns == set(range(1, len(turns) + 1)), f"gaps in {session}"
 
 
-def assert_only_shared_turns_are_missing(path):
-    """Turns that ran when the proxy was killed have no record: of turns that overlap, an earlier one may be missing."""
+def assert_only_shared_turns_are_missing(path: Path) -> None:
+    """Turns in progress at a kill have no record. In a session with overlapping turns, an earlier one may be missing."""
     checked = verbatim("trace", "check", path)
-    *findings, summary = checked.stdout.splitlines()
+    lines = checked.stdout.splitlines()
+    findings = [line for line in lines if line.startswith("line ")]
     others = [line for line in findings if not re.search(r"missing before this line's turn: .* 'shared'$", line)]
     assert not others, others
-    assert checked.returncode == (65 if findings else 0), summary
+    # The very first turn of that session may be missing, which is no finding.
+    assert len(lines) - len(findings) <= 2, lines
+    assert checked.returncode == (65 if findings else 0), lines

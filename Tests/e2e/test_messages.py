@@ -1,10 +1,13 @@
 """Anthropic's API through its official client. No engine has token data for it; what is recorded is text."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import anthropic
 import httpx
 import pytest
 
-from harness import GREETING, MODEL, SECONDS, TOOL_CALL
+from harness import GREETING, MODEL, SECONDS, TOOL_CALL, Engine, Proxy, StartProxy
 from replies import assert_same
 from upstreams import Answer, serve
 
@@ -28,35 +31,35 @@ MESSAGE = (
 )
 
 
-def body(prompt, **fields):
+def body(prompt: str, **fields: Any) -> dict[str, Any]:
     fixed = {"model": MODEL, "max_tokens": 100, "temperature": 0, "seed": 7}
     return fixed | {"messages": [{"role": "user", "content": prompt}]} | fields
 
 
-def client_of(origin, **options):
+def client_of(origin: str, **options: Any) -> anthropic.Anthropic:
     return anthropic.Anthropic(base_url=origin, api_key=KEY, max_retries=0, timeout=SECONDS, **options)
 
 
 @pytest.fixture
-def direct(engine):
+def direct(engine: Engine) -> Iterator[anthropic.Anthropic]:
     """The official client, straight at the engine, which then has every prompt of these tests in its cache."""
     with client_of(engine.origin) as client:
         yield client
 
 
 @pytest.fixture
-def agent(proxy):
+def agent(proxy: Proxy) -> Iterator[anthropic.Anthropic]:
     with client_of(proxy.origin) as client:
         yield client
 
 
-def ask(client, prompt, **fields):
+def ask(client: anthropic.Anthropic, prompt: str, **fields: Any) -> Any:
     request = body(prompt, **fields)
     extra = {name: request.pop(name) for name in ("temperature", "seed")}
     return client.messages.create(**request, extra_body=extra)
 
 
-def stable(value):
+def stable(value: Any) -> Any:
     """Without ids, and without how much of the prompt the engine had in its cache."""
     if isinstance(value, dict):
         unlike = {"id", "input_tokens", "cache_read_input_tokens"}
@@ -64,7 +67,7 @@ def stable(value):
     return [stable(part) for part in value] if isinstance(value, list) else value
 
 
-def assert_text_level(record, stop_reason):
+def assert_text_level(record: dict[str, Any], stop_reason: str) -> None:
     assert (record["dialect"], record["outcome"], record["status"]) == ("messages", "completed", 200)
     assert record["capture"] == {"level": "text", "complete": False, "problems": ["no_token_data"]}
     assert record["completion_tokens"] == record["completion_token_ids"] == record["per_token_logps"] == []
@@ -73,7 +76,14 @@ def assert_text_level(record, stop_reason):
 
 
 @pytest.mark.parametrize("prompt, fields, stop_reason", CASES, ids=NAMES)
-def test_unary_answer_is_the_same(direct, proxy, agent, prompt, fields, stop_reason):
+def test_unary_answer_is_the_same(
+    direct: anthropic.Anthropic,
+    proxy: Proxy,
+    agent: anthropic.Anthropic,
+    prompt: str,
+    fields: dict[str, Any],
+    stop_reason: str,
+) -> None:
     expected = ask(direct, prompt, **fields)
     answer = ask(agent, prompt, **fields)
 
@@ -87,7 +97,14 @@ def test_unary_answer_is_the_same(direct, proxy, agent, prompt, fields, stop_rea
 
 
 @pytest.mark.parametrize("prompt, fields, stop_reason", CASES, ids=NAMES)
-def test_streamed_events_are_the_same(direct, proxy, agent, prompt, fields, stop_reason):
+def test_streamed_events_are_the_same(
+    direct: anthropic.Anthropic,
+    proxy: Proxy,
+    agent: anthropic.Anthropic,
+    prompt: str,
+    fields: dict[str, Any],
+    stop_reason: str,
+) -> None:
     expected = [event.to_dict() for event in ask(direct, prompt, stream=True, **fields)]
     events = [event.to_dict() for event in ask(agent, prompt, stream=True, **fields)]
 
@@ -101,7 +118,9 @@ def test_streamed_events_are_the_same(direct, proxy, agent, prompt, fields, stop
     assert record["usage"]["input_tokens"] == events[0]["message"]["usage"]["input_tokens"]
 
 
-def test_stream_is_recorded_as_the_message_that_the_client_makes_of_it(proxy, agent):
+def test_stream_is_recorded_as_the_message_that_the_client_makes_of_it(
+    proxy: Proxy, agent: anthropic.Anthropic
+) -> None:
     with agent.messages.stream(
         model=MODEL, max_tokens=100, messages=body(TOOL_CALL)["messages"], tools=TOOLS, extra_body={"temperature": 0}
     ) as stream:
@@ -116,7 +135,7 @@ def test_stream_is_recorded_as_the_message_that_the_client_makes_of_it(proxy, ag
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_bytes_are_the_same(engine, proxy, stream):
+def test_bytes_are_the_same(engine: Engine, proxy: Proxy, stream: bool) -> None:
     request = body(TOOL_CALL, stream=stream, tools=TOOLS)
     replies = [
         httpx.post(f"{origin}/v1/messages?beta=true", json=request) for origin in [engine.origin] * 2 + [proxy.origin]
@@ -125,13 +144,15 @@ def test_bytes_are_the_same(engine, proxy, stream):
     assert proxy.record()["path"].startswith("/v1/messages")
 
 
-def test_counting_tokens_is_forwarded_and_leaves_no_record(direct, proxy, agent):
+def test_counting_tokens_is_forwarded_and_leaves_no_record(
+    direct: anthropic.Anthropic, proxy: Proxy, agent: anthropic.Anthropic
+) -> None:
     question = {"model": MODEL, "messages": body(GREETING)["messages"]}
     assert agent.messages.count_tokens(**question) == direct.messages.count_tokens(**question)
     assert proxy.records() == []
 
 
-def test_query_and_headers_reach_the_engine_unchanged(start_proxy):
+def test_query_and_headers_reach_the_engine_unchanged(start_proxy: StartProxy) -> None:
     sent = {"anthropic-beta": "one-2026,two-2026", "anthropic-version": "2023-06-01", "anthropic-test": "kept"}
     sent |= {"x-api-key": KEY, "x-claude-code-session-id": "c-1"}
     with serve(Answer(body=MESSAGE)) as (upstream, seen):
@@ -149,12 +170,14 @@ def test_query_and_headers_reach_the_engine_unchanged(start_proxy):
     assert KEY not in proxy.trace.read_text() + proxy.stderr
 
 
-def without(names, headers):
+def without(names: set[str], headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return sorted((name.lower(), value) for name, value in headers if name.lower() not in names)
 
 
 @pytest.mark.parametrize("name, value", [("x-api-key", KEY), ("authorization", f"Bearer {KEY}")], ids=["key", "bearer"])
-def test_configured_key_goes_into_the_header_that_the_client_used(start_proxy, name, value):
+def test_configured_key_goes_into_the_header_that_the_client_used(
+    start_proxy: StartProxy, name: str, value: str
+) -> None:
     with serve(Answer(body=MESSAGE)) as (upstream, seen):
         proxy = start_proxy(upstream, env={"VERBATIM_UPSTREAM_API_KEY": "sk-ours-77"})
         reply = httpx.post(f"{proxy.origin}/v1/messages", json=body(GREETING), headers={name: value})
@@ -168,7 +191,7 @@ def test_configured_key_goes_into_the_header_that_the_client_used(start_proxy, n
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_unreachable_engine(start_proxy, stream):
+def test_unreachable_engine(start_proxy: StartProxy, stream: bool) -> None:
     proxy = start_proxy("http://127.0.0.1:1")
     with client_of(proxy.origin) as client, pytest.raises(anthropic.InternalServerError) as caught:
         ask(client, GREETING, stream=stream)
@@ -180,7 +203,7 @@ def test_unreachable_engine(start_proxy, stream):
     assert (record["dialect"], record["outcome"], record["status"]) == ("messages", "upstream_error", 502)
 
 
-def test_engines_refusal_is_passed_on(engine, proxy):
+def test_engines_refusal_is_passed_on(engine: Engine, proxy: Proxy) -> None:
     request = body(GREETING, temperature="warm")
     expected, reply = [httpx.post(f"{origin}/v1/messages", json=request) for origin in (engine.origin, proxy.origin)]
 
@@ -189,7 +212,7 @@ def test_engines_refusal_is_passed_on(engine, proxy):
     assert proxy.record()["response"]["upstream_error"] == expected.json()
 
 
-def test_capture_text_is_complete(engine, start_proxy):
+def test_capture_text_is_complete(engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(engine.origin, "--capture", "text")
     with client_of(proxy.origin) as client:
         ask(client, GREETING)
@@ -215,7 +238,14 @@ USER = '{"device_id":"d","session_id":"c-2"}'
     ],
     ids=["header", "sub-agent", "sub-agent of a sub-agent", "user id", "older user id"],
 )
-def test_session_of_claude_code(proxy, agent, headers, fields, session, parent):
+def test_session_of_claude_code(
+    proxy: Proxy,
+    agent: anthropic.Anthropic,
+    headers: dict[str, str],
+    fields: dict[str, Any],
+    session: str,
+    parent: str | None,
+) -> None:
     ask(agent.with_options(default_headers=headers), GREETING, max_tokens=4, **fields)
     record = proxy.record()
     assert (record["session_id"], record["parent_session_id"], record["turn"]) == (session, parent, 1)

@@ -1,13 +1,16 @@
 """A real agent, mini-swe-agent with litellm, works on a task: once with the engine directly, once through the proxy."""
 
+import itertools
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness import MODEL, SECONDS, Proxy, environment, verbatim
+from harness import MODEL, SECONDS, Engine, Proxy, environment, verbatim
 from replies import END_OF_TURN, assert_captured
 
 SCRIPT = Path(__file__).parent / "agents" / "mini.py"
@@ -15,7 +18,9 @@ CALLS = 5  # a command, two answers without one, a command again, the end
 
 
 @pytest.fixture(scope="module")
-def runs(engine, tmp_path_factory):
+def runs(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], Proxy]]:
     """The agent's conversations, direct and proxied, and the proxy's records of the second."""
     if "MINI_PYTHON" not in os.environ:
         pytest.skip("mini-swe-agent is not installed")
@@ -34,7 +39,7 @@ def runs(engine, tmp_path_factory):
         proxy.process.wait(SECONDS)
 
 
-def conversation(run):
+def conversation(run: dict[str, Any]) -> list[tuple[Any, ...]]:
     """What was said, without ids."""
     said = []
     for message in run["messages"]:
@@ -43,13 +48,13 @@ def conversation(run):
     return said
 
 
-def replies_of(run):
+def replies_of(run: dict[str, Any]) -> list[dict[str, Any]]:
     """The model's replies as litellm took them, also the one that the agent complained about."""
     extras = [message.get("extra", {}) for message in run["messages"]]
     return [extra["response"] for extra in extras if "response" in extra]
 
 
-def test_trajectory_is_the_same(runs):
+def test_trajectory_is_the_same(runs: tuple[dict[str, Any], dict[str, Any], Proxy]) -> None:
     direct, proxied, _ = runs
 
     assert conversation(proxied) == conversation(direct)
@@ -64,13 +69,13 @@ def test_trajectory_is_the_same(runs):
     ]
 
 
-def test_agent_sees_no_token_data(runs):
+def test_agent_sees_no_token_data(runs: tuple[dict[str, Any], dict[str, Any], Proxy]) -> None:
     _, proxied, _ = runs
     assert "bytes" not in json.dumps(replies_of(proxied))
     assert not any(choice.get("logprobs") for reply in replies_of(proxied) for choice in reply["choices"])
 
 
-def test_every_model_call_is_one_record(runs, engine):
+def test_every_model_call_is_one_record(runs: tuple[dict[str, Any], dict[str, Any], Proxy], engine: Engine) -> None:
     _, proxied, proxy = runs
     records = proxy.records(parse_float=str)
 
@@ -86,11 +91,11 @@ def test_every_model_call_is_one_record(runs, engine):
         sent = {field for field in record["client_fields"] if record["client_fields"][field] == {"absent": True}}
         asked = {name: value for name, value in record["request"].items() if name not in sent}
         assert_captured(record, engine, asked)
-    for earlier, later in zip(records, records[1:]):
+    for earlier, later in itertools.pairwise(records):
         assert later["request"]["messages"][: len(earlier["request"]["messages"])] == earlier["request"]["messages"]
 
 
-def test_every_turn_is_complete(runs, engine):
+def test_every_turn_is_complete(runs: tuple[dict[str, Any], dict[str, Any], Proxy], engine: Engine) -> None:
     _, _, proxy = runs
     for record in proxy.records():
         assert record["capture"] == {"level": "tokens", "complete": True, "problems": []}
@@ -99,6 +104,6 @@ def test_every_turn_is_complete(runs, engine):
     assert reasons == ["tool_calls", "stop", "stop", "tool_calls", "tool_calls"]
 
 
-def test_trace_is_sound(runs):
+def test_trace_is_sound(runs: tuple[dict[str, Any], dict[str, Any], Proxy]) -> None:
     _, _, proxy = runs
     assert verbatim("trace", "check", proxy.trace).returncode == 0

@@ -1,9 +1,12 @@
 """What is not captured goes through untouched, both ways."""
 
+from typing import Any
+
 import httpx
+import openai
 import pytest
 
-from harness import GREETING, SECONDS, chat, free_port, post
+from harness import GREETING, SECONDS, Engine, Proxy, StartProxy, chat, free_port, post
 from replies import assert_same, masked, units
 
 ELSEWHERE = [
@@ -23,7 +26,7 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize("method, path, body", ELSEWHERE, ids=lambda value: value if isinstance(value, str) else "")
-def test_other_routes(engine, proxy, method, path, body):
+def test_other_routes(engine: Engine, proxy: Proxy, method: str, path: str, body: dict[str, Any]) -> None:
     expected = httpx.request(method, engine.origin + path, json=body, timeout=SECONDS)
     reply = httpx.request(method, proxy.origin + path, json=body, timeout=SECONDS)
 
@@ -32,12 +35,12 @@ def test_other_routes(engine, proxy, method, path, body):
     assert proxy.records() == []
 
 
-def test_models_through_the_official_client(direct, agent):
+def test_models_through_the_official_client(direct: openai.OpenAI, agent: openai.OpenAI) -> None:
     assert [model.id for model in agent.models.list()] == [model.id for model in direct.models.list()]
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/chat/completions", "/v1/chat/completions/"])
-def test_every_spelling_of_the_captured_route(engine, proxy, path):
+def test_every_spelling_of_the_captured_route(engine: Engine, proxy: Proxy, path: str) -> None:
     body = chat(GREETING)
     reply = httpx.post(proxy.origin + path, json=body, timeout=SECONDS)
 
@@ -47,7 +50,7 @@ def test_every_spelling_of_the_captured_route(engine, proxy, path):
     assert record["completion_token_ids"]
 
 
-def test_upstream_url_may_have_the_base_path(engine, start_proxy):
+def test_upstream_url_may_have_the_base_path(engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(engine.url)
     body = chat(GREETING)
 
@@ -56,7 +59,7 @@ def test_upstream_url_may_have_the_base_path(engine, start_proxy):
     assert httpx.get(f"{proxy.origin}/health").json() == {"status": "ok"}
 
 
-def test_healthz_needs_no_engine(start_proxy):
+def test_healthz_needs_no_engine(start_proxy: StartProxy) -> None:
     proxy = start_proxy(f"http://127.0.0.1:{free_port()}")
 
     reply = httpx.get(f"{proxy.origin}/healthz")
@@ -65,7 +68,7 @@ def test_healthz_needs_no_engine(start_proxy):
     assert (reply.status_code, reply.content) == (200, b"")
 
 
-def test_capture_off_only_forwards(engine, start_proxy):
+def test_capture_off_only_forwards(engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(engine.origin, "--capture", "off")
     body = chat(GREETING, stream=True)
 
@@ -73,7 +76,7 @@ def test_capture_off_only_forwards(engine, start_proxy):
     assert proxy.records() == []
 
 
-def test_capture_text_adds_nothing_to_the_request(engine, start_proxy):
+def test_capture_text_adds_nothing_to_the_request(engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(engine.origin, "--capture", "text")
     body = chat(GREETING)
     expected = post(engine.url, body)

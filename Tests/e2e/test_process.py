@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,14 +20,14 @@ from harness import SECONDS, environment, eventually
 REQUEST = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 
-def start(upstream, trace, **streams):
+def start(upstream: str, trace: Path, **streams: Any) -> tuple[subprocess.Popen[bytes], str]:
     command = [os.environ["VERBATIM"], "serve", "--upstream-url", upstream, "--trace", str(trace), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), **streams)
     return process, json.loads(process.stdout.readline())["url"]
 
 
-def test_no_more_file_descriptors(tmp_path):
-    """The listener waits and says so, not in a storm; when there are descriptors again it goes on as if nothing had been."""
+def test_no_more_file_descriptors(tmp_path: Path) -> None:
+    """The listener logs the shortage at a limited rate, waits, and accepts again once there are free descriptors."""
     log = tmp_path / "log"
     with upstreams.serve(upstreams.Answer()) as (upstream, _), log.open("wb") as errors:
         limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))}
@@ -51,7 +53,7 @@ def test_no_more_file_descriptors(tmp_path):
             process.kill()
 
 
-def test_nobody_reads_standard_error(tmp_path):
+def test_nobody_reads_standard_error(tmp_path: Path) -> None:
     """Its pipe fills up after some hundred turns; the proxy goes on, and ends when told to."""
     with upstreams.serve(upstreams.Answer()) as (upstream, _):
         process, url = start(upstream, tmp_path / "trace.jsonl", stderr=subprocess.PIPE)
@@ -68,7 +70,7 @@ def test_nobody_reads_standard_error(tmp_path):
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_right_after_the_ready_line(tmp_path, signal_number):
+def test_a_signal_right_after_the_ready_line(tmp_path: Path, signal_number: int) -> None:
     for attempt in range(10):
         process, _ = start("http://127.0.0.1:1", tmp_path / f"{attempt}.jsonl", stderr=subprocess.DEVNULL)
         process.send_signal(signal_number)

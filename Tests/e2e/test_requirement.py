@@ -1,12 +1,29 @@
 """What a real engine lets be captured, as `verbatim probe` tells it and as `--require-capture` demands it."""
 
 import json
+import subprocess
+from pathlib import Path
+from typing import Any
 
 import anthropic
 import httpx
 import pytest
 
-from harness import GREETING, MODEL, SECONDS, TOOL_CALL, TOOLS, ask, chat, free_port, post, verbatim
+from harness import (
+    GREETING,
+    MODEL,
+    SECONDS,
+    TOOL_CALL,
+    TOOLS,
+    Engine,
+    Proxy,
+    StartProxy,
+    ask,
+    chat,
+    free_port,
+    post,
+    verbatim,
+)
 from replies import assert_same
 from upstreams import Answer, serve
 
@@ -14,11 +31,11 @@ APIS = ["chat.completions", "completions", "responses", "messages"]
 TEXT = [{"role": "user", "content": GREETING}]
 
 
-def probe(upstream, *flags):
+def probe(upstream: str, *flags: object) -> subprocess.CompletedProcess[str]:
     return verbatim("probe", "--upstream-url", upstream, *flags)
 
 
-def test_probe_shows_a_table(engine):
+def test_probe_shows_a_table(engine: Engine) -> None:
     shown = probe(engine.origin)
 
     assert shown.returncode == 0, shown.stderr
@@ -31,7 +48,7 @@ def test_probe_shows_a_table(engine):
     assert {row[0]: row[3] for row in rows} == dict(zip(APIS, ["tokens", "tokens", "text", "text"], strict=True))
 
 
-def test_probe_in_json(engine):
+def test_probe_in_json(engine: Engine) -> None:
     shown = probe(engine.origin, "--json", "--api", "chat.completions", "--api", "messages")
 
     assert shown.returncode == 0, shown.stderr
@@ -56,7 +73,7 @@ def test_probe_in_json(engine):
     ],
     ids=["met", "messages", "responses"],
 )
-def test_probes_exit_code_is_about_the_requirement(engine, flags, code):
+def test_probes_exit_code_is_about_the_requirement(engine: Engine, flags: list[object], code: int) -> None:
     shown = probe(engine.origin, *flags)
     assert shown.returncode == code, shown.stderr
     assert bool(shown.stderr) == bool(code)
@@ -67,31 +84,31 @@ def test_probes_exit_code_is_about_the_requirement(engine, flags, code):
 @pytest.mark.parametrize(
     "arguments", [[], ["--upstream-url", "no url"], ["--upstream-url", "http://a", "--api", "fax"]]
 )
-def test_probe_used_wrongly(arguments):
+def test_probe_used_wrongly(arguments: list[object]) -> None:
     wrong = verbatim("probe", *arguments)
     assert wrong.returncode == 64
     assert wrong.stderr
     assert wrong.stdout == ""
 
 
-def test_probe_without_an_engine():
+def test_probe_without_an_engine() -> None:
     gone = probe(f"http://127.0.0.1:{free_port()}")
     assert gone.returncode == 69
     assert gone.stderr
 
 
-def test_probe_leaves_no_trace_behind(engine, tmp_path):
+def test_probe_leaves_no_trace_behind(engine: Engine, tmp_path: Path) -> None:
     assert verbatim("probe", "--upstream-url", engine.origin, "--api", "completions", cwd=tmp_path).returncode == 0
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture
-def strict(engine, start_proxy):
+def strict(engine: Engine, start_proxy: StartProxy) -> Proxy:
     return start_proxy(engine.origin, "--require-capture", "tokens")
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_messages_are_refused_where_tokens_are_required(strict, stream):
+def test_messages_are_refused_where_tokens_are_required(strict: Proxy, stream: bool) -> None:
     assert health(strict) == {"status": "ok"}
     client = anthropic.Anthropic(base_url=strict.origin, api_key="k", max_retries=2, timeout=SECONDS)
     with client, pytest.raises(anthropic.UnprocessableEntityError) as caught:
@@ -108,7 +125,7 @@ def test_messages_are_refused_where_tokens_are_required(strict, stream):
     assert "messages" in told["reason"]
 
 
-def test_responses_are_refused_where_tokens_are_required(strict):
+def test_responses_are_refused_where_tokens_are_required(strict: Proxy) -> None:
     reply = post(strict.url, {"model": MODEL, "input": GREETING}, "responses")
 
     assert reply.status_code == 422
@@ -118,14 +135,14 @@ def test_responses_are_refused_where_tokens_are_required(strict):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_meets_the_requirement_passes_as_ever(engine, strict, stream):
+def test_what_meets_the_requirement_passes_as_ever(engine: Engine, strict: Proxy, stream: bool) -> None:
     body = chat(TOOL_CALL, tools=TOOLS, stream=stream)
     assert_same(post(engine.url, body), post(strict.url, body))
     assert strict.record()["outcome"] == "completed"
     assert health(strict) == {"status": "ok"}
 
 
-def test_nothing_else_is_refused(engine, strict):
+def test_nothing_else_is_refused(engine: Engine, strict: Proxy) -> None:
     question = {"model": MODEL, "messages": TEXT}
     counts = [
         httpx.post(f"{origin}/v1/messages/count_tokens", json=question) for origin in (engine.origin, strict.origin)
@@ -135,7 +152,7 @@ def test_nothing_else_is_refused(engine, strict):
     assert health(strict) == {"status": "ok"}
 
 
-def test_turn_below_the_requirement_is_a_violation(start_proxy):
+def test_turn_below_the_requirement_is_a_violation(start_proxy: StartProxy) -> None:
     """An engine that answers without any token data: the agent has its answer, record and health say what it lacks."""
     with serve(Answer()) as (upstream, _):
         proxy = start_proxy(upstream, "--require-capture", "tokens")
@@ -148,7 +165,7 @@ def test_turn_below_the_requirement_is_a_violation(start_proxy):
     assert (told["status"], told["refused"], told["violations"]) == ("degraded", 0, 1)
 
 
-def health(proxy):
+def health(proxy: Proxy) -> dict[str, Any]:
     reply = httpx.get(f"{proxy.origin}/healthz", timeout=SECONDS)
     assert reply.status_code == 200
     return reply.json()

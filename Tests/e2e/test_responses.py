@@ -1,9 +1,11 @@
 """The Responses API. This engine serves it without any token data, so what is recorded is text, and says so."""
 
+from typing import Any
+
 import openai
 import pytest
 
-from harness import GREETING, MODEL, TOOL_CALL, post
+from harness import GREETING, MODEL, TOOL_CALL, Engine, Proxy, StartProxy, post
 from replies import assert_same
 
 ROUTE = "responses"
@@ -20,23 +22,23 @@ NAMES = ["greeting", "tool call", "cut off"]
 VOLATILE = {"id", "item_id", "call_id", "created_at", "completed_at", "timings"}
 
 
-def respond(client, prompt, **fields):
+def respond(client: openai.OpenAI, prompt: Any, **fields: Any) -> Any:
     engine_fields = {"cache_prompt": False, "seed": 7}
     return client.responses.create(model=MODEL, input=prompt, temperature=0, extra_body=engine_fields, **fields)
 
 
-def body(prompt, **fields):
+def body(prompt: str, **fields: Any) -> dict[str, Any]:
     return {"model": MODEL, "input": prompt, "temperature": 0, "seed": 7, "cache_prompt": False, **fields}
 
 
-def stable(value):
+def stable(value: Any) -> Any:
     """A reply of the official client without what differs between two of them."""
     if isinstance(value, dict):
         return {name: stable(part) for name, part in value.items() if name not in VOLATILE}
     return [stable(part) for part in value] if isinstance(value, list) else value
 
 
-def assert_text_level(record):
+def assert_text_level(record: dict[str, Any]) -> None:
     assert (record["dialect"], record["path"]) == ("responses", "/v1/responses")
     assert (record["outcome"], record["status"]) == ("completed", 200)
     assert record["capture"] == {"level": "text", "complete": False, "problems": ["no_token_data"]}
@@ -46,7 +48,9 @@ def assert_text_level(record):
 
 
 @pytest.mark.parametrize("prompt, fields", CASES, ids=NAMES)
-def test_unary_answer_is_the_same(direct, proxy, agent, prompt, fields):
+def test_unary_answer_is_the_same(
+    direct: openai.OpenAI, proxy: Proxy, agent: openai.OpenAI, prompt: str, fields: dict[str, Any]
+) -> None:
     expected = respond(direct, prompt, **fields)
     answer = respond(agent, prompt, **fields)
 
@@ -61,7 +65,9 @@ def test_unary_answer_is_the_same(direct, proxy, agent, prompt, fields):
 
 
 @pytest.mark.parametrize("prompt, fields", CASES, ids=NAMES)
-def test_streamed_events_are_the_same(direct, proxy, agent, prompt, fields):
+def test_streamed_events_are_the_same(
+    direct: openai.OpenAI, proxy: Proxy, agent: openai.OpenAI, prompt: str, fields: dict[str, Any]
+) -> None:
     expected = list(respond(direct, prompt, stream=True, **fields))
     events = list(respond(agent, prompt, stream=True, **fields))
 
@@ -78,7 +84,7 @@ def test_streamed_events_are_the_same(direct, proxy, agent, prompt, fields):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_bytes_are_the_same(engine, proxy, stream):
+def test_bytes_are_the_same(engine: Engine, proxy: Proxy, stream: bool) -> None:
     request = body(TOOL_CALL, stream=stream, tools=TOOLS)
     assert_same(post(engine.url, request, ROUTE), post(proxy.url, request, ROUTE))
 
@@ -86,7 +92,7 @@ def test_bytes_are_the_same(engine, proxy, stream):
 @pytest.mark.parametrize(
     "fields", [{"input": 7}, {"temperature": "warm"}, {"previous_response_id": "resp_1"}], ids=" ".join
 )
-def test_engines_refusal_is_passed_on(engine, proxy, fields):
+def test_engines_refusal_is_passed_on(engine: Engine, proxy: Proxy, fields: dict[str, Any]) -> None:
     expected = post(engine.url, body(GREETING) | fields, ROUTE)
     reply = post(proxy.url, body(GREETING) | fields, ROUTE)
 
@@ -97,7 +103,7 @@ def test_engines_refusal_is_passed_on(engine, proxy, fields):
     assert record["response"]["upstream_error"] == expected.json()
 
 
-def test_second_turn_with_the_first_ones_output(direct, proxy, agent):
+def test_second_turn_with_the_first_ones_output(direct: openai.OpenAI, proxy: Proxy, agent: openai.OpenAI) -> None:
     history = [{"role": "user", "content": TOOL_CALL}]
     for turn in (1, 2):
         expected = respond(direct, history, tools=TOOLS)
@@ -111,7 +117,7 @@ def test_second_turn_with_the_first_ones_output(direct, proxy, agent):
             history += [{"type": "function_call_output", "call_id": call.call_id, "output": "step-one\n"}]
 
 
-def test_unreachable_engine(start_proxy):
+def test_unreachable_engine(start_proxy: StartProxy) -> None:
     proxy = start_proxy("http://127.0.0.1:1")
     with proxy.client() as client, pytest.raises(openai.InternalServerError) as caught:
         respond(client, GREETING)

@@ -3,29 +3,33 @@
 import json
 import signal
 import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
+import openai
 import pytest
 
 import upstreams
-from harness import SECONDS, eventually, post, read_trace, verbatim
+from harness import SECONDS, Proxy, StartProxy, eventually, post, read_trace, verbatim
 
 
-def question(content, **fields):
+def question(content: str, **fields: Any) -> dict[str, Any]:
     return {"model": "m", "messages": [{"role": "user", "content": content}], **fields}
 
 
-def asked(path):
+def asked(path: Path) -> list[tuple[int, str]]:
     return [(record["turn"], record["request"]["messages"][0]["content"]) for record in read_trace(path)]
 
 
 @pytest.fixture
-def proxy(start_proxy):
+def proxy(start_proxy: StartProxy) -> Iterator[Proxy]:
     with upstreams.echoing() as upstream:
         yield start_proxy(upstream)
 
 
-def test_hangup_reopens_the_trace(proxy, tmp_path):
+def test_hangup_reopens_the_trace(proxy: Proxy, tmp_path: Path) -> None:
     rotated = tmp_path / "trace.jsonl.1"
     post(proxy.url, question("first"))
     proxy.process.send_signal(signal.SIGHUP)  # nothing was renamed: nothing happens
@@ -47,7 +51,7 @@ def test_hangup_reopens_the_trace(proxy, tmp_path):
     assert verbatim("trace", "check", proxy.trace, rotated).returncode == 0
 
 
-def test_it_is_noticed_without_a_signal(proxy, tmp_path):
+def test_it_is_noticed_without_a_signal(proxy: Proxy, tmp_path: Path) -> None:
     """At once by the next record, and within a second if there is none."""
     post(proxy.url, question("first"))
     proxy.trace.rename(tmp_path / "one")
@@ -61,7 +65,7 @@ def test_it_is_noticed_without_a_signal(proxy, tmp_path):
     assert asked(proxy.trace) == [(3, "third")]
 
 
-def test_the_file_at_the_path_is_gone_on_from(proxy, tmp_path):
+def test_the_file_at_the_path_is_gone_on_from(proxy: Proxy, tmp_path: Path) -> None:
     post(proxy.url, question("first"))
     other = tmp_path / "other"
     line = {"turn": 7, "request": {}, "response": {}}
@@ -76,7 +80,7 @@ def test_the_file_at_the_path_is_gone_on_from(proxy, tmp_path):
     assert verbatim("trace", "check", proxy.trace).returncode == 0
 
 
-def test_a_trace_that_cannot_be_opened_again(proxy, start_proxy, tmp_path):
+def test_a_trace_that_cannot_be_opened_again(proxy: Proxy, start_proxy: StartProxy, tmp_path: Path) -> None:
     """Another proxy has taken the path: turns are refused until it is gone, and no record is lost."""
     post(proxy.url, question("first"))
     proxy.process.send_signal(signal.SIGSTOP)
@@ -100,19 +104,19 @@ def test_a_trace_that_cannot_be_opened_again(proxy, start_proxy, tmp_path):
     assert all("trace_write_failed" in record["capture"]["problems"] for record in records[:-1])
 
 
-def test_rotated_all_the_time_under_load(proxy, tmp_path):
+def test_rotated_all_the_time_under_load(proxy: Proxy, tmp_path: Path) -> None:
     """Each turn whose reply has come stands in one file, whole, and the numbers have no gaps."""
     turns, clients = 40, 6
     is_over = threading.Event()
 
-    def ask(client):
+    def ask(client: openai.OpenAI) -> None:
         with httpx.Client(timeout=SECONDS) as http:
             for turn in range(turns):
                 body = question(f"{client} {turn} " + "x" * 20_000, stream=turn % 2 == 0)
                 reply = http.post(f"{proxy.origin}/sessions/{client}/v1/chat/completions", json=body)
                 assert reply.status_code == 200
 
-    def rotate():
+    def rotate() -> None:
         count = 0
         while not is_over.wait(0.02):
             if proxy.trace.exists():
@@ -133,7 +137,7 @@ def test_rotated_all_the_time_under_load(proxy, tmp_path):
 
     assert proxy.stop() == 0
     files = sorted(tmp_path.glob("rotated-*")) + [proxy.trace] * proxy.trace.exists()
-    found = {}
+    found: dict[Any, Any] = {}
     for file in files:
         for record in read_trace(file):
             found.setdefault(record["session_id"], []).append(
@@ -145,7 +149,7 @@ def test_rotated_all_the_time_under_load(proxy, tmp_path):
     assert checked.returncode == 0, checked.stdout
 
 
-def test_the_folder_goes_and_comes_back(start_proxy, tmp_path):
+def test_the_folder_goes_and_comes_back(start_proxy: StartProxy, tmp_path: Path) -> None:
     with upstreams.echoing() as upstream:
         folder = tmp_path / "run"
         proxy = start_proxy(upstream, trace=folder / "trace.jsonl")
@@ -163,7 +167,7 @@ def test_the_folder_goes_and_comes_back(start_proxy, tmp_path):
         assert [record["turn"] for record in records] == list(range(2, len(records) + 2))
 
 
-def test_hangup_without_a_trace(start_proxy):
+def test_hangup_without_a_trace(start_proxy: StartProxy) -> None:
     with upstreams.echoing() as upstream:
         proxy = start_proxy(upstream, "--capture", "off")
         proxy.process.send_signal(signal.SIGHUP)

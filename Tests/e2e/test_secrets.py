@@ -4,23 +4,24 @@ import json
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-
-from harness import GREETING, ask, chat, free_port, post, verbatim
 from test_tls import AUTHORITY, CERTIFICATES, server_side
-from upstreams import Answer, serve
+
+from harness import GREETING, Proxy, StartProxy, ask, chat, free_port, post, verbatim
+from upstreams import Answer, Request, serve
 
 OURS, THEIRS = "sk-ours-4f1c8b", "sk-theirs-93aa20"
 
 
-def credentials(seen):
+def credentials(seen: list[Request]) -> list[str]:
     turn = next(request for request in seen if request.method == "POST")
     return [value for name, value in turn.headers if name.lower() == "authorization"]
 
 
-def assert_kept_secret(proxy, *secrets):
+def assert_kept_secret(proxy: Proxy, *secrets: str) -> None:
     command_line = Path(f"/proc/{proxy.process.pid}/cmdline").read_text()
     assert proxy.stop() == 0
     for secret in secrets:
@@ -30,7 +31,7 @@ def assert_kept_secret(proxy, *secrets):
 
 
 @pytest.mark.parametrize("name", ["VERBATIM_UPSTREAM_API_KEY", "OPENCODE_UPSTREAM_API_KEY"])
-def test_configured_key_replaces_the_agents(start_proxy, name):
+def test_configured_key_replaces_the_agents(start_proxy: StartProxy, name: str) -> None:
     with serve(Answer()) as (upstream, seen):
         proxy = start_proxy(upstream, env={name: OURS})
         with proxy.client(api_key=THEIRS) as client:
@@ -39,14 +40,14 @@ def test_configured_key_replaces_the_agents(start_proxy, name):
     assert_kept_secret(proxy, OURS, THEIRS)
 
 
-def test_our_own_variable_wins(start_proxy):
+def test_our_own_variable_wins(start_proxy: StartProxy) -> None:
     with serve(Answer()) as (upstream, seen):
         proxy = start_proxy(upstream, env={"VERBATIM_UPSTREAM_API_KEY": OURS, "OPENCODE_UPSTREAM_API_KEY": "sk-old"})
         post(proxy.url, chat(GREETING))
     assert credentials(seen) == [f"Bearer {OURS}"]
 
 
-def test_without_a_key_the_agents_own_is_forwarded(start_proxy):
+def test_without_a_key_the_agents_own_is_forwarded(start_proxy: StartProxy) -> None:
     with serve(Answer()) as (upstream, seen):
         proxy = start_proxy(upstream)
         with proxy.client(api_key=THEIRS) as client:
@@ -55,7 +56,7 @@ def test_without_a_key_the_agents_own_is_forwarded(start_proxy):
     assert_kept_secret(proxy, THEIRS)
 
 
-def test_no_secret_in_the_record_of_a_failure(start_proxy):
+def test_no_secret_in_the_record_of_a_failure(start_proxy: StartProxy) -> None:
     headers = {"Authorization": f"Bearer {THEIRS}", "api-key": "sk-azure-77", "Cookie": "session=sk-cookie-5"}
     with serve(Answer(500, b'{"error":{"message":"broken"}}')) as (upstream, seen):
         proxy = start_proxy(upstream, env={"VERBATIM_UPSTREAM_API_KEY": OURS})
@@ -65,7 +66,7 @@ def test_no_secret_in_the_record_of_a_failure(start_proxy):
     assert_kept_secret(proxy, OURS, THEIRS, "sk-azure-77", "sk-cookie-5")
 
 
-def test_agents_other_headers_are_forwarded(start_proxy):
+def test_agents_other_headers_are_forwarded(start_proxy: StartProxy) -> None:
     with serve(Answer()) as (upstream, seen):
         proxy = start_proxy(upstream)
         headers = {"X-Session-Id": "s-1", "x-custom": "kept", "Connection": "x-hop", "x-hop": "1"}
@@ -77,7 +78,7 @@ def test_agents_other_headers_are_forwarded(start_proxy):
     assert "x-hop" not in sent
 
 
-def secret(name):
+def secret(name: str) -> str:
     """Distinct, and found in whatever holds it."""
     return f"sk-planted-{name}-5e1f09"
 
@@ -92,7 +93,7 @@ EVERYWHERE = {  # where an agent may have one
 }
 
 
-def raw(port, text):
+def raw(port: int, text: str) -> str:
     """What comes back for bytes that are no request."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as agent:
         agent.sendall(text.encode())
@@ -101,7 +102,7 @@ def raw(port, text):
 
 
 @pytest.mark.parametrize("keyed", [False, True], ids=["open", "keyed"])
-def test_planted_secrets_stay_where_they_belong(start_proxy, tmp_path, keyed):
+def test_planted_secrets_stay_where_they_belong(start_proxy: StartProxy, tmp_path: Path, keyed: bool) -> None:
     """Secrets everywhere they can be, in requests that go well and in all kinds that do not; then every byte that the
     proxy leaves behind is searched."""
     upstream_key, proxy_key = tmp_path / "upstream-key", tmp_path / "proxy-keys"
@@ -113,13 +114,15 @@ def test_planted_secrets_stay_where_they_belong(start_proxy, tmp_path, keyed):
     flags = ["--log-level", "trace", "--upstream-api-key-file", upstream_key, "--retry-server-error"]
     flags += ["--api-key-file", proxy_key] if keyed else []
     trace = tmp_path / "trace.jsonl"
-    own_words = []  # what the proxy itself answered
+    own_words: list[str] = []  # what the proxy itself answered
 
-    def send(proxy, path="/v1/chat/completions", body=None, **headers):
+    def send(
+        proxy: Proxy, path: str = "/v1/chat/completions", body: dict[str, Any] | None = None, **headers: str
+    ) -> httpx.Response:
         url = f"{proxy.origin}{path}?key={secret('agent-query')}"
         return httpx.post(url, json=body or chat(GREETING), headers=EVERYWHERE | entrance | headers, timeout=60)
 
-    def echo(status):
+    def echo(status: int) -> Answer:
         """What engines say to a key they do not know."""
         message = f"Incorrect API key provided: {secret('upstream')}. Yours: {secret('authorization')}"
         return Answer(status, json.dumps({"error": {"message": message, "code": "invalid_api_key"}}).encode())
@@ -142,7 +145,7 @@ def test_planted_secrets_stay_where_they_belong(start_proxy, tmp_path, keyed):
         own_words.append(raw(proxy.port, f"GET /v1/models HTTP/1.1\r\nAuthorization {secret('authorization')}\r\n\r\n"))
         own_words.append(raw(proxy.port, f"{secret('authorization')}\r\n\r\n"))
         own_words.append(raw(proxy.port, f"GET {secret('agent-query')} HTTP/1.1\r\nHost: x\r\n\r\n"))
-        body = {"content": b'{"' + secret("body").encode(), "headers": EVERYWHERE | entrance}
+        body: dict[str, Any] = {"content": b'{"' + secret("body").encode(), "headers": EVERYWHERE | entrance}
         own_words.append(httpx.post(f"{proxy.url}/chat/completions", **body).text)
         # Refused at the door.
         own_words.append(send(proxy, f"/sessions/{secret('session')}%20x/v1/chat/completions").text)
@@ -158,7 +161,9 @@ def test_planted_secrets_stay_where_they_belong(start_proxy, tmp_path, keyed):
             assert secret("authorization") not in values and secret("x-api-key") not in values
 
     # The engine is down, and then another one that is not trusted.
-    down = start_proxy(f"http://127.0.0.1:{free_port()}/?api-key={secret('upstream-query')}", *flags, trace=tmp_path / "down.jsonl")
+    down = start_proxy(
+        f"http://127.0.0.1:{free_port()}/?api-key={secret('upstream-query')}", *flags, trace=tmp_path / "down.jsonl"
+    )
     started.append(down)
     own_words += [send(down).text, send(down, "/v1/models").text]
     tls = [*flags, "--upstream-ca", AUTHORITY]
@@ -168,10 +173,23 @@ def test_planted_secrets_stay_where_they_belong(start_proxy, tmp_path, keyed):
         own_words += [send(distrusting).text, send(distrusting, "/v1/models").text]
     assert seen == []
 
-    planted = [secret(name) for name in (
-        "authorization x-api-key azure cookie proxy-authorization custom agent-query upstream-query upstream proxy bound "
-        "set-cookie"
-    ).split()]
+    planted = [
+        secret(name)
+        for name in [
+            "authorization",
+            "x-api-key",
+            "azure",
+            "cookie",
+            "proxy-authorization",
+            "custom",
+            "agent-query",
+            "upstream-query",
+            "upstream",
+            "proxy",
+            "bound",
+            "set-cookie",
+        ]
+    ]
     private_key = (CERTIFICATES / "good.key").read_text().splitlines()[1]
     for proxy in started:
         command_line = Path(f"/proc/{proxy.process.pid}/cmdline").read_bytes()
@@ -189,25 +207,25 @@ def test_planted_secrets_stay_where_they_belong(start_proxy, tmp_path, keyed):
     assert errors[0]["error"]["message"] == "Incorrect API key provided: [redacted]. Yours: [redacted]"
 
 
-def test_credentials_in_wrong_flags_are_not_repeated(tmp_path):
+def test_credentials_in_wrong_flags_are_not_repeated(tmp_path: Path) -> None:
     for url in (f"http://user:{secret('url')}@127.0.0.1", f"ftp://{secret('url')}", f"http://x y/{secret('url')}"):
         refused = verbatim("--upstream-url", url, cwd=tmp_path)
         assert refused.returncode == 64
         assert secret("url") not in refused.stderr + refused.stdout
 
 
-def test_a_private_key_is_not_repeated(tmp_path):
+def test_a_private_key_is_not_repeated(tmp_path: Path) -> None:
     swapped = ["--tls-cert", CERTIFICATES / "good.key", "--api-key-file", CERTIFICATES / "good.key"]
-    for flags in (swapped[:2] + ["--tls-key", CERTIFICATES / "good.pem"], swapped[2:]):
+    for flags in ([*swapped[:2], "--tls-key", CERTIFICATES / "good.pem"], swapped[2:]):
         refused = verbatim("--upstream-url", "http://127.0.0.1:1", "--port", 0, *flags, cwd=tmp_path)
         assert refused.returncode == 64
         assert (CERTIFICATES / "good.key").read_text().splitlines()[1] not in refused.stderr
 
 
-def test_redirects_are_passed_on_and_not_followed(start_proxy):
+def test_redirects_are_passed_on_and_not_followed(start_proxy: StartProxy) -> None:
     with serve(Answer()) as (elsewhere, followed):
         moved = Answer(307, b"moved", {"Location": f"{elsewhere}/v1/chat/completions"})
-        with serve(moved) as (upstream, seen):
+        with serve(moved) as (upstream, _):
             proxy = start_proxy(upstream, env={"VERBATIM_UPSTREAM_API_KEY": OURS})
             for route in ("chat/completions", "embeddings"):
                 reply = post(proxy.url, chat(GREETING), route=route)
@@ -216,7 +234,7 @@ def test_redirects_are_passed_on_and_not_followed(start_proxy):
     assert followed == []
 
 
-def test_the_agent_cannot_choose_the_host(start_proxy):
+def test_the_agent_cannot_choose_the_host(start_proxy: StartProxy) -> None:
     with serve(Answer()) as (elsewhere, strangers), serve(Answer()) as (upstream, seen):
         proxy = start_proxy(upstream, env={"VERBATIM_UPSTREAM_API_KEY": OURS})
         other = elsewhere.removeprefix("http://")
@@ -227,7 +245,7 @@ def test_the_agent_cannot_choose_the_host(start_proxy):
     assert {dict(request.headers)["Host"] for request in seen} == {upstream.removeprefix("http://")}
 
 
-def test_the_trace_is_its_owners_alone(start_proxy, tmp_path):
+def test_the_trace_is_its_owners_alone(start_proxy: StartProxy, tmp_path: Path) -> None:
     """Whatever the process's mask would allow; and what is set aside of a torn trace as well."""
     trace = tmp_path / "trace.jsonl"
     with serve(Answer()) as (upstream, _):

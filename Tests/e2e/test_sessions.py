@@ -1,9 +1,12 @@
 """Whose turn it is: by path, by header, by what agents send; numbered across restarts; and what is a second try."""
 
+from typing import Any
+
 import httpx
+import openai
 import pytest
 
-from harness import GREETING, ask, chat, post, verbatim
+from harness import GREETING, Engine, Proxy, StartProxy, ask, chat, post, verbatim
 from replies import assert_same
 from upstreams import Answer, serve
 
@@ -12,11 +15,11 @@ BROKEN = Answer(500, b'{"error":{"message":"broken"}}')
 BUSY = Answer(429, b'{"error":{"message":"busy"}}', {"Content-Type": "application/json", "retry-after-ms": "1"})
 
 
-def named(proxy):
+def named(proxy: Proxy) -> list[tuple[str, int]]:
     return [(record["session_id"], record["turn"]) for record in proxy.records()]
 
 
-def test_session_in_the_path(engine, proxy):
+def test_session_in_the_path(engine: Engine, proxy: Proxy) -> None:
     """The client has nothing but another base URL, and the engine sees nothing of it."""
     url = f"{proxy.origin}/sessions/rollout-17/v1"
     with proxy.client(base_url=url) as client:
@@ -27,7 +30,7 @@ def test_session_in_the_path(engine, proxy):
     assert_same(post(engine.url, chat(GREETING)), post(url, chat(GREETING)))
 
 
-def test_path_is_not_forwarded(start_proxy):
+def test_path_is_not_forwarded(start_proxy: StartProxy) -> None:
     with serve(Answer()) as (upstream, seen):
         proxy = start_proxy(upstream)
         post(f"{proxy.origin}/sessions/a%40b/v1", chat(GREETING), headers={"X-Verbatim-Session": "other"})
@@ -51,13 +54,20 @@ def test_path_is_not_forwarded(start_proxy):
     ],
     ids=["ours", "OpenCode", "its sub-agent", "OpenHands", "kimi-cli", "Mistral Vibe's sub-agent", "none"],
 )
-def test_session_that_the_client_sends(proxy, agent, headers, fields, session, parent):
+def test_session_that_the_client_sends(
+    proxy: Proxy,
+    agent: openai.OpenAI,
+    headers: dict[str, str],
+    fields: dict[str, Any],
+    session: str,
+    parent: str | None,
+) -> None:
     ask(agent.with_options(default_headers=headers), GREETING, **SHORT, **fields)
     record = proxy.record()
     assert (record["session_id"], record["parent_session_id"], record["turn"]) == (session, parent, 1)
 
 
-def test_every_session_is_numbered_by_itself_and_across_restarts(engine, start_proxy):
+def test_every_session_is_numbered_by_itself_and_across_restarts(engine: Engine, start_proxy: StartProxy) -> None:
     for _ in range(2):
         proxy = start_proxy(engine.origin)
         for session in ("a", "b", "a"):
@@ -71,7 +81,7 @@ def test_every_session_is_numbered_by_itself_and_across_restarts(engine, start_p
 
 
 @pytest.mark.parametrize("where", ["path", "header"])
-def test_unusable_name_is_refused_and_takes_no_number(proxy, where):
+def test_unusable_name_is_refused_and_takes_no_number(proxy: Proxy, where: str) -> None:
     bad = "x" * 201
     url, headers = (
         (f"{proxy.origin}/sessions/{bad}/v1", {}) if where == "path" else (proxy.url, {"X-Verbatim-Session": bad})
@@ -88,7 +98,7 @@ def test_unusable_name_is_refused_and_takes_no_number(proxy, where):
 
 
 @pytest.mark.parametrize("failures", [[BROKEN], [BUSY, BUSY]], ids=["500", "429 twice"])
-def test_retries_of_the_official_client_name_the_first_attempt(start_proxy, failures):
+def test_retries_of_the_official_client_name_the_first_attempt(start_proxy: StartProxy, failures: list[Answer]) -> None:
     with serve(*failures, Answer()) as (upstream, seen):
         proxy = start_proxy(upstream)
         with proxy.client(max_retries=2) as client:
@@ -102,7 +112,7 @@ def test_retries_of_the_official_client_name_the_first_attempt(start_proxy, fail
     assert [record["outcome"] for record in records] == ["upstream_error"] * len(failures) + ["completed"]
 
 
-def test_same_question_asked_again_is_no_retry(start_proxy):
+def test_same_question_asked_again_is_no_retry(start_proxy: StartProxy) -> None:
     with serve(Answer(), BROKEN, Answer()) as (upstream, _):
         proxy = start_proxy(upstream)
         with proxy.client(max_retries=1) as client:
@@ -114,7 +124,7 @@ def test_same_question_asked_again_is_no_retry(start_proxy):
         ]  # fmt: skip
 
 
-def test_retry_belongs_to_its_session(start_proxy):
+def test_retry_belongs_to_its_session(start_proxy: StartProxy) -> None:
     with serve(BROKEN, Answer()) as (upstream, _):
         proxy = start_proxy(upstream)
         post(f"{proxy.origin}/sessions/a/v1", chat(GREETING))
@@ -125,8 +135,8 @@ def test_retry_belongs_to_its_session(start_proxy):
     ]  # fmt: skip
 
 
-def test_other_routes_may_have_a_session_too(engine, proxy):
-    def models(origin):
+def test_other_routes_may_have_a_session_too(engine: Engine, proxy: Proxy) -> None:
+    def models(origin: str) -> list[dict[str, Any]]:
         found = httpx.get(f"{origin}/models").json()
         return [{**model, "created": None} for model in found["data"]]  # llama.cpp says when it was asked
 

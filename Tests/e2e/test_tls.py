@@ -3,12 +3,13 @@
 import ssl
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
 import pytest
 
-from harness import GREETING, SECONDS, ask, chat, post, verbatim
+from harness import GREETING, SECONDS, Engine, Proxy, StartProxy, ask, chat, post, verbatim
 from upstreams import Answer, serve
 
 CERTIFICATES = Path(__file__).parents[1] / "Fixtures" / "tls"
@@ -16,31 +17,31 @@ AUTHORITY = CERTIFICATES / "authority.pem"
 TLS = ["--tls-cert", CERTIFICATES / "good.pem", "--tls-key", CERTIFICATES / "good.key"]
 
 
-def server_side(name):
+def server_side(name: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATES / f"{name}.pem", CERTIFICATES / f"{name}.key")
     return context
 
 
-def client_side():
+def client_side() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=AUTHORITY)
 
 
 @pytest.fixture
-def secured(engine, start_proxy):
+def secured(engine: Engine, start_proxy: StartProxy) -> Proxy:
     """A proxy that speaks TLS to agents, in front of the real engine."""
     proxy = start_proxy(engine.origin, *TLS)
     proxy.origin = proxy.url.removesuffix("/v1")
     return proxy
 
 
-def test_the_announcement_says_https(secured):
+def test_the_announcement_says_https(secured: Proxy) -> None:
     assert secured.url == f"https://127.0.0.1:{secured.port}/v1"
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_official_client_gets_the_same(engine, secured, stream):
-    def answer(url):
+def test_the_official_client_gets_the_same(engine: Engine, secured: Proxy, stream: bool) -> None:
+    def answer(url: str) -> Any:
         transport = httpx.Client(verify=client_side())
         with openai.OpenAI(base_url=url, api_key="sk-x", max_retries=0, http_client=transport) as client:
             reply = ask(client, GREETING, stream=stream)
@@ -54,7 +55,7 @@ def test_the_official_client_gets_the_same(engine, secured, stream):
     assert record["outcome"] == "completed"
 
 
-def test_curl(secured, tmp_path):
+def test_curl(secured: Proxy, tmp_path: Path) -> None:
     command = ["curl", "-sS", "--cacert", AUTHORITY, "--max-time", str(SECONDS), f"{secured.origin}/healthz"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     assert (shown.returncode, shown.stdout) == (0, '{"status":"ok"}'), shown.stderr
@@ -64,13 +65,13 @@ def test_curl(secured, tmp_path):
     assert untrusting.returncode == 60
 
 
-def test_plain_http_is_told_so(secured):
+def test_plain_http_is_told_so(secured: Proxy) -> None:
     reply = httpx.get(f"http://127.0.0.1:{secured.port}/v1/models")
     assert reply.status_code == 400
     assert "https://" in reply.json()["error"]["message"]
 
 
-def test_an_engine_behind_tls(start_proxy):
+def test_an_engine_behind_tls(start_proxy: StartProxy) -> None:
     with serve(Answer(), tls=server_side("good")) as (upstream, seen):
         proxy = start_proxy(upstream, "--upstream-ca", AUTHORITY, env={"VERBATIM_UPSTREAM_API_KEY": "sk-ours"})
         assert post(proxy.url, chat(GREETING)).status_code == 200
@@ -82,7 +83,7 @@ def test_an_engine_behind_tls(start_proxy):
     "certificate, words",
     [("expired", "expired"), ("other-host", "another host"), ("unknown-issuer", "unknown issuer")],
 )
-def test_an_engine_that_is_not_trusted(start_proxy, certificate, words):
+def test_an_engine_that_is_not_trusted(start_proxy: StartProxy, certificate: str, words: str) -> None:
     with serve(Answer(), tls=server_side(certificate)) as (upstream, seen):
         proxy = start_proxy(upstream, "--upstream-ca", AUTHORITY)
         reply = post(proxy.url, chat(GREETING))
@@ -102,14 +103,14 @@ def test_an_engine_that_is_not_trusted(start_proxy, certificate, words):
         (["--tls-cert", CERTIFICATES / "good.pem", "--tls-key", CERTIFICATES / "good.pem"], "no private key"),
     ],
 )
-def test_bad_certificates(tmp_path, flags, words):
+def test_bad_certificates(tmp_path: Path, flags: list[object], words: str) -> None:
     refused = verbatim("--upstream-url", "http://127.0.0.1:1", "--port", 0, *flags, cwd=tmp_path)
     assert refused.returncode == 64
     assert words in refused.stderr
     assert refused.stdout == ""
 
 
-def test_bad_authority(tmp_path):
+def test_bad_authority(tmp_path: Path) -> None:
     """Known before the engine is asked for anything."""
     flags = ["--upstream-ca", CERTIFICATES / "good.key"]
     refused = verbatim("--upstream-url", "https://127.0.0.1:1", "--port", 0, *flags, cwd=tmp_path)

@@ -1,12 +1,13 @@
 """Tool calls. This engine refuses log-probabilities for a stream with tools, so they must be had by `n_probs`."""
 
+import openai
 import pytest
 
-from harness import GREETING, TOOL_CALL, TOOLS, ask, chat, post
+from harness import GREETING, TOOL_CALL, TOOLS, Engine, Proxy, ask, chat, post
 from replies import END_OF_TURN, assembled, assert_captured, assert_same, oracle, plain, units
 
 
-def test_unary_tool_call(engine, direct, proxy, agent):
+def test_unary_tool_call(engine: Engine, direct: openai.OpenAI, proxy: Proxy, agent: openai.OpenAI) -> None:
     expected = ask(direct, TOOL_CALL, tools=TOOLS)
     answer = ask(agent, TOOL_CALL, tools=TOOLS)
 
@@ -24,7 +25,9 @@ def test_unary_tool_call(engine, direct, proxy, agent):
 
 
 @pytest.mark.parametrize("warm", [False, True], ids=["first request", "later request"])
-def test_streamed_tool_call(engine, direct, proxy, agent, warm):
+def test_streamed_tool_call(
+    engine: Engine, direct: openai.OpenAI, proxy: Proxy, agent: openai.OpenAI, warm: bool
+) -> None:
     """Also as the proxy's very first request, when it cannot know yet which engine this is."""
     if warm:
         ask(agent, GREETING)
@@ -45,7 +48,7 @@ def test_streamed_tool_call(engine, direct, proxy, agent, warm):
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("prompt", [GREETING, TOOL_CALL])
-def test_bytes_are_the_same(engine, proxy, stream, prompt):
+def test_bytes_are_the_same(engine: Engine, proxy: Proxy, stream: bool, prompt: str) -> None:
     body = chat(prompt, tools=TOOLS, stream=stream)
     reply = post(proxy.url, body)
 
@@ -53,7 +56,7 @@ def test_bytes_are_the_same(engine, proxy, stream, prompt):
     assert b"prob" not in reply.content
 
 
-def test_agent_that_asks_for_the_refused_pair_sees_the_refusal(engine, proxy):
+def test_agent_that_asks_for_the_refused_pair_sees_the_refusal(engine: Engine, proxy: Proxy) -> None:
     body = chat(TOOL_CALL, tools=TOOLS, stream=True, logprobs=True)
     reply = post(proxy.url, body)
 
@@ -62,7 +65,7 @@ def test_agent_that_asks_for_the_refused_pair_sees_the_refusal(engine, proxy):
     assert proxy.record()["outcome"] == "upstream_error"
 
 
-def test_holes_of_a_streamed_tool_call_are_told(proxy):
+def test_holes_of_a_streamed_tool_call_are_told(proxy: Proxy) -> None:
     """The engine's parser swallows most tokens of a tool call's opening; usage counts them."""
     body = chat(TOOL_CALL, tools=TOOLS, stream=True, stream_options={"include_usage": True})
     used = units(post(proxy.url, body))[-1]["usage"]["completion_tokens"]
@@ -73,7 +76,7 @@ def test_holes_of_a_streamed_tool_call_are_told(proxy):
     assert record["capture"]["problems"]
 
 
-def test_streamed_tool_call_is_captured_by_n_probs(engine, proxy, agent):
+def test_streamed_tool_call_is_captured_by_n_probs(engine: Engine, proxy: Proxy, agent: openai.OpenAI) -> None:
     chunks = list(ask(agent, TOOL_CALL, tools=TOOLS, stream=True))
 
     assert all(choice.logprobs is None for chunk in chunks for choice in chunk.choices)

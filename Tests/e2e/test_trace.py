@@ -3,11 +3,13 @@
 import json
 import re
 import time
+from pathlib import Path
 
 import httpx
+import openai
 import pytest
 
-from harness import GREETING, MODEL, SECONDS, TOOL_CALL, TOOLS, ask, chat, post
+from harness import GREETING, MODEL, SECONDS, TOOL_CALL, TOOLS, Engine, Proxy, StartProxy, ask, chat, post
 from replies import entries, units
 
 ADDED = {
@@ -17,7 +19,7 @@ ADDED = {
 
 
 @pytest.fixture
-def trace(agent, proxy):
+def trace(agent: openai.OpenAI, proxy: Proxy) -> Path:
     """A conversation as a file: unary, streamed, a tool call, a refusal."""
     ask(agent, GREETING)
     list(ask(agent, TOOL_CALL, stream=True))
@@ -26,7 +28,7 @@ def trace(agent, proxy):
     return proxy.trace
 
 
-def test_reader_of_the_python_proxy_works_unchanged(trace):
+def test_reader_of_the_python_proxy_works_unchanged(trace: Path) -> None:
     began = time.time()
     text = trace.read_text()
     assert text.endswith("\n")
@@ -52,11 +54,11 @@ def test_reader_of_the_python_proxy_works_unchanged(trace):
     assert (failure["response"]["choices"], failure["response"]["usage"]) == ([], None)
 
 
-def test_what_verbatim_adds(trace):
+def test_what_verbatim_adds(trace: Path) -> None:
     turns = [json.loads(line) for line in trace.read_text().splitlines()]
 
     for turn in turns:
-        assert ADDED <= turn.keys(), f"missing: {ADDED - turn.keys()}"
+        assert turn.keys() >= ADDED, f"missing: {ADDED - turn.keys()}"
         assert (turn["schema"], turn["dialect"], turn["path"]) == (
             "verbatim.turn/1", "chat.completions", "/v1/chat/completions",
         )  # fmt: skip
@@ -71,7 +73,7 @@ def test_what_verbatim_adds(trace):
     assert 0 < turns[1]["ttft_s"] <= turns[1]["latency_s"]
 
 
-def test_response_is_the_engines_own(engine, proxy):
+def test_response_is_the_engines_own(engine: Engine, proxy: Proxy) -> None:
     """Unary: what the engine sent, with what was asked for on the agent's behalf, and every digit of it."""
     body = chat(TOOL_CALL)
     post(proxy.url, body)
@@ -83,7 +85,7 @@ def test_response_is_the_engines_own(engine, proxy):
     assert record["usage"] == record["response"]["usage"] == expected["usage"]
 
 
-def test_separators_that_readers_split_lines_at(proxy):
+def test_separators_that_readers_split_lines_at(proxy: Proxy) -> None:
     """U+2028, U+2029 and U+0085 in the agent's words do not tear a line apart for `splitlines()`."""
     prompt = "a\u2028b\u2029c\u0085d\x0be\x0cf\x1cg ☃ 😀"
     raw = json.dumps(chat(prompt), ensure_ascii=False).encode()
@@ -94,7 +96,7 @@ def test_separators_that_readers_split_lines_at(proxy):
     assert proxy.record()["request"]["messages"][0]["content"] == prompt
 
 
-def test_compact_trace(engine, start_proxy):
+def test_compact_trace(engine: Engine, start_proxy: StartProxy) -> None:
     proxy = start_proxy(engine.origin, "--trace-detail", "compact")
     for stream in (False, True):
         post(proxy.url, chat(TOOL_CALL, stream=stream))

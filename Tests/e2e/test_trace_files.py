@@ -6,6 +6,8 @@ import random
 import resource
 import subprocess
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +17,11 @@ COMMANDS = ["show", "check", "stats"]
 RECORD = json.dumps({"turn": 1, "request": {}, "response": {}}) + "\n"
 
 
-def run(command, path, *flags, **options):
+def run(command: str, path: Path | str, *flags: object, **options: Any) -> subprocess.CompletedProcess[str]:
     return verbatim("trace", command, path, *flags, **options)
 
 
-def assert_error(finished, code, *words):
+def assert_error(finished: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
     assert finished.returncode == code, (finished.stdout, finished.stderr)
     errors = [line for line in finished.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, finished.stderr
@@ -27,7 +29,7 @@ def assert_error(finished, code, *words):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_what_cannot_be_opened(command, tmp_path):
+def test_what_cannot_be_opened(command: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     cases = [
         (tmp_path, "Is a directory"),
@@ -46,7 +48,7 @@ def test_what_cannot_be_opened(command, tmp_path):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_what_may_not_be_read(command, tmp_path):
+def test_what_may_not_be_read(command: str, tmp_path: Path) -> None:
     path = tmp_path / "trace"
     path.write_text(RECORD)
     path.chmod(0)
@@ -54,7 +56,7 @@ def test_what_may_not_be_read(command, tmp_path):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_nothing_is_no_fault(command, tmp_path):
+def test_nothing_is_no_fault(command: str, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for path in (tmp_path / "empty", "/dev/null"):
         finished = run(command, path)
@@ -62,18 +64,20 @@ def test_nothing_is_no_fault(command, tmp_path):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_fifo_with_a_writer(command, tmp_path):
+def test_a_fifo_with_a_writer(command: str, tmp_path: Path) -> None:
     """`verbatim trace show <(zcat trace.jsonl.2.gz)`, by a writer that takes its time."""
     path = tmp_path / "fifo"
     os.mkfifo(path)
-    writer = subprocess.Popen(["sh", "-c", f"exec >'{path}'; printf '%s' '{RECORD[:9]}'; sleep 0.2; echo '{RECORD[9:]}'"])
+    writer = subprocess.Popen(
+        ["sh", "-c", f"exec >'{path}'; printf '%s' '{RECORD[:9]}'; sleep 0.2; echo '{RECORD[9:]}'"]
+    )
     finished = run(command, path)
     assert writer.wait(SECONDS) == 0
     assert finished.returncode == (65 if command == "check" else 0)  # the line behind it is empty
     assert finished.stderr == ""
 
 
-def test_content_that_is_no_trace(tmp_path):
+def test_content_that_is_no_trace(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     garbage = random.Random(7).randbytes(300_000)
     cases = {
@@ -97,7 +101,7 @@ def test_content_that_is_no_trace(tmp_path):
         assert "turn 1" in run("show", path).stdout, name
 
 
-def test_a_trace_of_another_proxy(tmp_path):
+def test_a_trace_of_another_proxy(tmp_path: Path) -> None:
     """Records of the Python proxy have no schema, no session and no capture."""
     path = tmp_path / "trace"
     record = {
@@ -116,7 +120,7 @@ def test_a_trace_of_another_proxy(tmp_path):
 
 
 @pytest.mark.parametrize("value, code", [("0", 64), ("-1", 64), ("x", 64), ("1.5", 64), ("9" * 30, 64), ("2", 65)])
-def test_wrong_turns(value, code, tmp_path):
+def test_wrong_turns(value: str, code: int, tmp_path: Path) -> None:
     path = tmp_path / "trace"
     path.write_text(RECORD)
     finished = run("show", path, f"--turn={value}")
@@ -125,7 +129,7 @@ def test_wrong_turns(value, code, tmp_path):
     assert finished.stdout == ""
 
 
-def test_a_session_that_is_not_there(tmp_path):
+def test_a_session_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     path.write_text(RECORD)
     assert_error(run("show", path, "--session", "x"), 65, "no such turn")
@@ -135,7 +139,7 @@ def test_a_session_that_is_not_there(tmp_path):
     "command, first, limit",  # in megabytes
     [("check", b"x", 256), ("stats", b"\0", 256), ("show", b'{"a":"', 4096)],
 )
-def test_one_line_of_a_gigabyte(command, first, limit, tmp_path):
+def test_one_line_of_a_gigabyte(command: str, first: bytes, limit: int, tmp_path: Path) -> None:
     """What does not begin like a record is not held; what does is, once or twice."""
     size = 1_000_000_000
     path = tmp_path / "trace"
@@ -150,7 +154,7 @@ def test_one_line_of_a_gigabyte(command, first, limit, tmp_path):
     assert "line 1: " in finished.stdout + finished.stderr
 
 
-def test_lines_beyond_the_limit(tmp_path):
+def test_lines_beyond_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     with path.open("wb") as file:
         file.write(b'{"a":"')
@@ -162,12 +166,12 @@ def test_lines_beyond_the_limit(tmp_path):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_file_that_changes_while_it_is_read(command, tmp_path):
+def test_a_file_that_changes_while_it_is_read(command: str, tmp_path: Path) -> None:
     path = tmp_path / "trace"
     path.write_text(RECORD * 50_000)
     is_over = threading.Event()
 
-    def change():
+    def change() -> None:
         with path.open("r+b") as file:
             while not is_over.is_set():
                 for size in (0, 700_000, len(RECORD) * 50_000):

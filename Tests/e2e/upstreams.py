@@ -2,10 +2,13 @@
 
 import json
 import socket
+import ssl
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 COMPLETION = {
     "id": "chatcmpl-1",
@@ -35,7 +38,9 @@ class Request:
 
 
 @contextmanager
-def serve(*answers, tls=None, address="127.0.0.1", port=0):
+def serve(
+    *answers: Answer, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0
+) -> Iterator[tuple[str, list[Request]]]:
     """Gives the upstream's URL, and the list of requests it has seen. Of several answers the last one stays."""
     seen, remaining = [], list(answers)
 
@@ -43,7 +48,7 @@ def serve(*answers, tls=None, address="127.0.0.1", port=0):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True  # head and body are two writes; the second would wait for the first one's ACK
 
-        def answer(self):
+        def answer(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             seen.append(Request(self.command, self.path, self.headers.items(), self.rfile.read(length)))
             if self.command == "POST":
@@ -58,16 +63,18 @@ def serve(*answers, tls=None, address="127.0.0.1", port=0):
 
         do_GET = do_POST = answer
 
-        def log_message(self, *_):
+        def log_message(self, *_: object) -> None:
             pass
 
     class Server(ThreadingHTTPServer):
         address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
+        def handle_error(self, *_: object) -> None:
+            pass  # a test expects a client that rejects the certificate
+
     server = Server((address, port), Handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    server.handle_error = lambda *_: None  # a client that refuses the certificate is what a test wants
     threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     scheme = "https" if tls else "http"
     try:
@@ -78,14 +85,14 @@ def serve(*answers, tls=None, address="127.0.0.1", port=0):
 
 
 @contextmanager
-def echoing():
-    """Gives the URL of an upstream that is as fast as Python can: it answers with what it was asked, streamed if wanted."""
+def echoing() -> Iterator[str]:
+    """Yields the URL of a fast upstream that returns the last message of each request, as a stream if requested."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
-        def do_POST(self):
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             asked = json.loads(body)
             # A small question is answered with itself, a large one with its beginning.
@@ -96,31 +103,31 @@ def echoing():
                 choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
                 self.reply("application/json", json.dumps({**COMPLETION, "choices": [choice]}).encode())
 
-        def events(self, text):
+        def events(self, text: str) -> Iterator[bytes]:
             for part in (text[:3], text[3:]):
                 yield self.event({"index": 0, "delta": {"content": part}, "finish_reason": None})
             yield self.event({"index": 0, "delta": {}, "finish_reason": "stop"})
             yield b"data: [DONE]\n\n"
 
-        def event(self, choice):
+        def event(self, choice: dict[str, Any]) -> bytes:
             chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted"}
             return b"data: " + json.dumps({**chunk, "choices": [choice]}).encode() + b"\n\n"
 
-        def reply(self, kind, body):
+        def reply(self, kind: str, body: bytes) -> None:
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_):
+        def log_message(self, *_: object) -> None:
             pass
 
     class Server(ThreadingHTTPServer):
         request_queue_size = 128
         daemon_threads = True
 
-        def handle_error(self, *_):
+        def handle_error(self, *_: object) -> None:
             pass  # proxies die here all the time
 
     server = Server(("127.0.0.1", 0), Handler)

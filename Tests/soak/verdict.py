@@ -1,37 +1,42 @@
-"""Holds the trace against what the agents did and saw. Shares no code with the proxy."""
+"""Compares the trace with what the agents sent and received. Shares no code with the proxy."""
+
+from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 STATUS = {"error_500": 500, "error_429": 429}
 
 
 class Verdict:
-    """What is wrong, and what was counted."""
+    """The failures found, and the counts of outcomes and tokens."""
 
-    def __init__(self):
-        self.failures = []
-        self.outcomes = Counter()
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+        self.outcomes: Counter[str] = Counter()
         self.tokens = 0
 
-    def check(self, holds, failure):
+    def check(self, holds: bool, failure: str) -> None:
         if not holds:
             self.failures.append(failure)
 
 
-def read(path):
-    with open(path, "rb") as lines:
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as lines:
         for line in lines:
             yield json.loads(line)
 
 
-def compare(trace, turns):
-    """`turns` is what the agents logged, of all that the proxy accepted."""
+def compare(trace: Path, turns: list[dict[str, Any]]) -> Verdict:
+    """Compares the trace with `turns`, which the agents logged: one for every request that the proxy accepted."""
     verdict = Verdict()
     wanted = {turn["id"]: turn for turn in turns}
-    verdict.check(len(wanted) == len(turns), "the load tool gave an id twice")
-    seen = Counter()
-    numbers = defaultdict(list)
+    verdict.check(len(wanted) == len(turns), "the load tool used an id twice")
+    seen: Counter[int] = Counter()
+    numbers: defaultdict[str, list[int]] = defaultdict(list)
     for record in read(trace):
         id = record["request"]["load"]["id"]
         seen[id] += 1
@@ -40,12 +45,11 @@ def compare(trace, turns):
         if turn := wanted.get(id):
             compare_turn(record, turn, verdict)
         else:
-            verdict.check(False, f"request {id}: a record, but no agent sent it")
+            verdict.check(False, f"request {id}: there is a record, but no agent sent it")
     for id, turn in wanted.items():
-        # A proxy that is stopped closes connections whose request it has not read.
-        is_unread = turn.get("is_stopped") and turn["status"] == 0 and turn["end"] in ("cut", "refused")
-        verdict.check(
-            seen[id] == 1 or is_unread and seen[id] == 0, f"request {id}: {seen[id]} records; {turn}")
+        # A proxy that stops closes connections with requests that it has not read.
+        is_unread = bool(turn.get("is_stopped")) and turn["status"] == 0 and turn["end"] in ("cut", "refused")
+        verdict.check(seen[id] == 1 or (is_unread and seen[id] == 0), f"request {id}: {seen[id]} records; {turn}")
     for session, turns_of_session in numbers.items():
         verdict.check(
             sorted(turns_of_session) == list(range(1, len(turns_of_session) + 1)),
@@ -54,15 +58,17 @@ def compare(trace, turns):
     return verdict
 
 
-def compare_turn(record, turn, verdict):
-    def check(holds, what):
+def compare_turn(record: dict[str, Any], turn: dict[str, Any], verdict: Verdict) -> None:
+    """Compares one record with the turn that an agent logged."""
+
+    def check(holds: bool, what: str) -> None:
         verdict.check(holds, f"request {turn['id']}: {what}; {turn}; {record['outcome']} {record['capture']}")
 
     check(record["session_id"] == turn["session"], f"session {record['session_id']}")
-    check(record["stream"] == turn["stream"], "stream or not")
+    check(record["stream"] == turn["stream"], "stream flag")
     captured = len(record["completion_token_ids"])
     verdict.tokens += captured
-    # In order, without a hole, each id with its own text and log-probability, in the engine's own digits.
+    # In order, without gaps, each id with its own text and log-probability.
     numbers = range(1, captured + 1)
     check(record["completion_token_ids"] == [1_000_000 + number for number in numbers], "ids")
     check(record["completion_tokens"] == [f" {number:06}" for number in numbers], "tokens")
@@ -82,7 +88,7 @@ def compare_turn(record, turn, verdict):
         check(outcome == ("upstream_error" if fault in STATUS else "completed"), "outcome")
         check(record["status"] == STATUS.get(fault, 200) == turn["status"], f"status {record['status']}")
     elif end == "left":
-        # The whole reply may have been on its way already.
+        # The proxy may have received the whole reply before the agent left.
         check(outcome in ("client_disconnected", "completed"), "outcome")
         check(captured >= received, f"{captured} tokens")
         if fault == "stall_at":
@@ -90,17 +96,17 @@ def compare_turn(record, turn, verdict):
     elif end == "cut" and outcome == "shutdown":
         check(fault is None and captured == received, f"{captured} tokens")
     elif end == "error" and outcome == "shutdown":
-        # The engine had not answered yet.
+        # The engine had sent no reply yet.
         check(fault is None and captured == 0 and record["status"] == turn["status"] == 503, "status")
     elif end == "cut" and fault == "stall_at":
         check(outcome == "timeout" and captured == received == at, f"{captured} tokens")
     elif end == "cut" and fault == "close_at":
         check(outcome == "upstream_disconnected" and captured == received == at, f"{captured} tokens")
     elif end == "cut" and fault == "reset_at":
-        # A reset throws away what the proxy has not read.
+        # A reset discards data that the proxy has not read.
         check(outcome == "upstream_disconnected" and received == captured <= at, f"{captured} tokens")
     elif end == "error" and fault in ("truncate", "reset_at", "close_at"):
         check(outcome == "upstream_disconnected" and turn["status"] == 502, "outcome")
         check(record["status"] == turn["status"], f"status {record['status']}")
     else:
-        check(False, "ended as it should not")
+        check(False, "unexpected end")

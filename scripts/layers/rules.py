@@ -224,7 +224,7 @@ class _Index:
         return found
 
     def folder(self, use: Use, source: SwiftSource, shadowed: set[str]) -> str | None:
-        """Returns where the used name is declared, or None if it is not the target's, or declared in several folders."""
+        """Returns where the used name is declared, or None if not in the target or in several folders."""
         if use.after_dot:
             folders = self.members.get(use.name, set())
         elif use.name in self.types:

@@ -1,8 +1,8 @@
-// Stands in for FoundationEssentials in the static binary (`scripts/build-static`). The argument parser alone imports it,
-// for what is below; the real one would bring calendars, attributed strings and regular expressions, a quarter of the binary.
-// If a dependency comes to need more of it, the build fails and names what is missing.
+// A replacement for the module FoundationEssentials in the static binary (`scripts/build-static`). Only the argument parser
+// imports that module, for the declarations below; the real one would add calendars, attributed strings and regular
+// expressions, a quarter of the binary. If a dependency needs more of the module, the build fails and names what is missing.
 
-/// Nothing in the binary conforms to it.
+/// No type in the binary conforms to this protocol.
 public protocol LocalizedError: Error {
     var errorDescription: String? { get }
 }
@@ -15,7 +15,7 @@ extension String {
     public init?(data: Data, encoding: Encoding) { return nil }
 }
 
-/// Encodes nothing: `--experimental-dump-help`, which lists the flags for tools that write documentation, prints nothing.
+/// Always throws. `--experimental-dump-help`, which lists the flags for tools that write documentation, prints nothing.
 public final class JSONEncoder {
     public struct OutputFormatting: OptionSet {
         public let rawValue: Int

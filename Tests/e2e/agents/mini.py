@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ |= {
     "MSWEA_SILENT_STARTUP": "1",
@@ -17,11 +18,11 @@ os.environ |= {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # and not from the network
 }
 
-import yaml  # noqa: E402
-from minisweagent.agents.default import DefaultAgent  # noqa: E402
-from minisweagent.config import builtin_config_dir  # noqa: E402
-from minisweagent.environments.local import LocalEnvironment  # noqa: E402
-from minisweagent.models.litellm_model import LitellmModel  # noqa: E402
+import yaml
+from minisweagent.agents.default import DefaultAgent
+from minisweagent.config import builtin_config_dir
+from minisweagent.environments.local import LocalEnvironment
+from minisweagent.models.litellm_model import LitellmModel
 
 # The model calls its tool when the user's message ends in "[mini]", and ends the task after the tool's output. The same
 # mark in the first output confuses it: it answers without a call, is told off by the agent, and finds its way back.
@@ -30,7 +31,7 @@ OUTPUT = "{{ output.output }}{% if n_model_calls == 1 %} [mini]{% endif %}"
 COMPLAINT = "{{ error }} Use the bash tool. [mini]"
 
 
-def run(folder, base_url):
+def run(folder: Path, base_url: str) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     config = yaml.safe_load((builtin_config_dir / "mini.yaml").read_text())
