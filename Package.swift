@@ -45,14 +45,16 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
-        .target(name: "VerbatimJSON", swiftSettings: settings),
-        .target(name: "VerbatimSSE", swiftSettings: settings),
+        .target(name: "VerbatimPlatform", swiftSettings: settings),
+        .target(name: "VerbatimJSON", dependencies: ["VerbatimPlatform"], swiftSettings: settings),
+        .target(name: "VerbatimSSE", dependencies: ["VerbatimPlatform"], swiftSettings: settings),
         .target(name: "VerbatimAPI", dependencies: ["VerbatimJSON", "VerbatimSSE"], swiftSettings: settings),
-        .target(name: "VerbatimTrace", dependencies: ["VerbatimJSON"], swiftSettings: settings),
+        .target(
+            name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimPlatform"], swiftSettings: settings),
         .target(
             name: "VerbatimProxy",
             dependencies: nio + [
-                "VerbatimSSE", "VerbatimJSON", "VerbatimTrace", "VerbatimAPI",
+                "VerbatimSSE", "VerbatimJSON", "VerbatimTrace", "VerbatimAPI", "VerbatimPlatform",
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -62,18 +64,19 @@ let package = Package(
         .target(
             name: "Verbatim",
             dependencies: [
-                "VerbatimJSON", "VerbatimProxy", "VerbatimTrace", "VerbatimAPI",
+                "VerbatimJSON", "VerbatimProxy", "VerbatimTrace", "VerbatimAPI", "VerbatimPlatform",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),
-        .target(name: "VerbatimTesting", dependencies: nio, swiftSettings: settings),
+        .target(name: "VerbatimTesting", dependencies: nio + ["VerbatimPlatform"], swiftSettings: settings),
         .systemLibrary(name: "CMalloc"),
         .executableTarget(
             name: "VerbatimCLI",
             dependencies: [
-                "CMalloc", "VerbatimSSE", "VerbatimJSON", "VerbatimTesting", "VerbatimTrace", "Verbatim",
+                "CMalloc", "VerbatimPlatform", "VerbatimSSE", "VerbatimJSON", "VerbatimTesting", "VerbatimTrace",
+                "Verbatim",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -87,6 +90,7 @@ let package = Package(
         .executableTarget(
             name: "verbatim-load",
             dependencies: nio + [
+                "VerbatimPlatform",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -95,7 +99,9 @@ let package = Package(
         ),
         .target(
             name: "TestSupport",
-            dependencies: nio + ["VerbatimTesting", .product(name: "NIOSSL", package: "swift-nio-ssl")],
+            dependencies: nio + [
+                "VerbatimTesting", "VerbatimPlatform", .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
             path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "VerbatimJSONTests", dependencies: ["VerbatimJSON", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "VerbatimSSETests", dependencies: ["VerbatimSSE", "TestSupport"], swiftSettings: settings),
@@ -103,13 +109,14 @@ let package = Package(
             name: "VerbatimAPITests", dependencies: ["VerbatimSSE", "VerbatimJSON", "TestSupport", "VerbatimAPI"],
             swiftSettings: settings),
         .testTarget(
-            name: "VerbatimTraceTests", dependencies: ["VerbatimJSON", "TestSupport", "VerbatimTrace"],
+            name: "VerbatimTraceTests",
+            dependencies: ["VerbatimJSON", "TestSupport", "VerbatimTrace", "VerbatimPlatform"],
             swiftSettings: settings),
         .testTarget(
             name: "VerbatimProxyTests",
             dependencies: nio + [
                 "VerbatimJSON", "VerbatimTesting", "VerbatimProxy", "TestSupport", "VerbatimTrace", "Verbatim",
-                "VerbatimAPI",
+                "VerbatimAPI", "VerbatimPlatform",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),

@@ -12,7 +12,7 @@ let settings: [SwiftSetting] =
 
 /// A package of its own, so that nobody who builds the proxy needs what measures it.
 ///
-/// The core's interface is `package` and no product has it, so its four targets are targets here as well: the folders in
+/// The core's interface is `package` and no product has it, so its targets are targets here as well: the folders in
 /// `Core` are links to the sources.
 let package = Package(
     name: "Benchmarks",
@@ -22,18 +22,24 @@ let package = Package(
         .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: [])
     ],
     targets: [
-        .target(name: "VerbatimJSON", path: "Core/VerbatimJSON", swiftSettings: settings),
-        .target(name: "VerbatimSSE", path: "Core/VerbatimSSE", swiftSettings: settings),
+        .target(name: "VerbatimPlatform", path: "Core/VerbatimPlatform", swiftSettings: settings),
+        .target(
+            name: "VerbatimJSON", dependencies: ["VerbatimPlatform"], path: "Core/VerbatimJSON",
+            swiftSettings: settings),
+        .target(
+            name: "VerbatimSSE", dependencies: ["VerbatimPlatform"], path: "Core/VerbatimSSE", swiftSettings: settings),
         .target(
             name: "VerbatimAPI", dependencies: ["VerbatimJSON", "VerbatimSSE"], path: "Core/VerbatimAPI",
             swiftSettings: settings),
         .target(
-            name: "VerbatimTrace", dependencies: ["VerbatimJSON"], path: "Core/VerbatimTrace", swiftSettings: settings),
+            name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimPlatform"], path: "Core/VerbatimTrace",
+            swiftSettings: settings),
         .target(
             name: "CoreWork", dependencies: ["VerbatimSSE", "VerbatimJSON", "VerbatimTrace", "VerbatimAPI"],
             swiftSettings: settings),
         .executableTarget(
-            name: "core-counts", dependencies: ["CoreWork"], path: "Sources/CoreCounts", swiftSettings: settings),
+            name: "core-counts", dependencies: ["CoreWork", "VerbatimPlatform"], path: "Sources/CoreCounts",
+            swiftSettings: settings),
         .executableTarget(
             name: "CoreBenchmarks",
             dependencies: ["CoreWork", .product(name: "Benchmark", package: "benchmark")],

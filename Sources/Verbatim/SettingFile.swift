@@ -1,5 +1,6 @@
 import VerbatimProxy
 import VerbatimTrace
+import VerbatimPlatform
 
 /// A file that a setting names: keys, certificates. Read once, when the proxy starts.
 struct SettingFile {

@@ -1,4 +1,5 @@
 import VerbatimTrace
+import VerbatimPlatform
 
 /// Reads on in a file that grows, is renamed, deleted or replaced, or is not there yet.
 struct TraceFollower: Sendable {

@@ -1,4 +1,5 @@
 package import VerbatimTrace
+import VerbatimPlatform
 
 /// Reads a trace: all of it, or turn by turn as it grows.
 ///

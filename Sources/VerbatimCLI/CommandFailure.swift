@@ -1,12 +1,5 @@
 import Verbatim
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// Why a command cannot do its work: one line for people, and the exit code.
 struct CommandFailure: Error {

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// Standard output, for results.
 enum StandardOutput {
@@ -17,7 +11,7 @@ enum StandardOutput {
     /// Prints `text` at once, without ending the line.
     static func write(_ text: String) {
         guard let error = writeAll(Array(text.utf8), to: STDOUT_FILENO) else { return }
-        Process.exit(error == EPIPE ? exitCodeWithoutReader : EX_IOERR)
+        CurrentProcess.exit(error == EPIPE ? exitCodeWithoutReader : EX_IOERR)
     }
 }
 

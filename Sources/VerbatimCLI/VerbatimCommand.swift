@@ -1,12 +1,5 @@
 import ArgumentParser
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 @main
 struct VerbatimCommand: AsyncParsableCommand {
@@ -36,7 +29,7 @@ struct VerbatimCommand: AsyncParsableCommand {
             }
         } catch let failure as CommandFailure {
             StandardError.print("error: \(failure.message)")
-            Process.exit(failure.code)
+            CurrentProcess.exit(failure.code)
         } catch {
             let code = exitCode(for: error)
             let message = fullMessage(for: error)
@@ -46,7 +39,7 @@ struct VerbatimCommand: AsyncParsableCommand {
                 StandardError.print(
                     message.hasPrefix("Error: ") ? "error: " + message.dropFirst("Error: ".count) : message)
             }
-            Process.exit(code.rawValue)
+            CurrentProcess.exit(code.rawValue)
         }
     }
 }

@@ -1,14 +1,7 @@
 import ArgumentParser
+import VerbatimPlatform
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
-/// Shares no code with the proxy, not even what little of it would do here as well: a fault in that must not hide itself.
+/// Shares no code with the proxy except `VerbatimPlatform`, so that a fault of the proxy cannot hide itself.
 @main
 struct LoadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -19,7 +12,7 @@ struct LoadCommand: AsyncParsableCommand {
 
     static func main() async {
         signal(SIGPIPE, SIG_IGN)
-        raiseFileLimit()
+        CurrentProcess.raiseFileLimit()
         do {
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
@@ -30,19 +23,6 @@ struct LoadCommand: AsyncParsableCommand {
         } catch {
             exit(withError: error)
         }
-    }
-
-    /// Allows as many open files as the system lets it: each agent takes one.
-    private static func raiseFileLimit() {
-        #if canImport(Glibc)
-            let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        #else
-            let resource = RLIMIT_NOFILE
-        #endif
-        var limit = rlimit()
-        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
-        limit.rlim_cur = limit.rlim_max
-        setrlimit(resource, &limit)
     }
 }
 

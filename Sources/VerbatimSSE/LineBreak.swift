@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// How far to look for a `\n` before looking for a `\r`: far enough for the C library to be fast, and not so far that
 /// lines that end with `\r` make the search for a `\n` go over the same bytes again and again.

@@ -1,14 +1,7 @@
 import VerbatimTesting
 import NIOCore
 import NIOPosix
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// A line between two parties that breaks as it is told to, at any byte of either direction.
 ///

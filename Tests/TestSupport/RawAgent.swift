@@ -2,14 +2,7 @@ import VerbatimTesting
 import NIOCore
 import NIOPosix
 import NIOSSL
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// A TCP client that sends exactly the bytes it is given, and shows how the answer was framed and how it ended.
 package final class RawAgent: Sendable {

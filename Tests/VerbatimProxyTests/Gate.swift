@@ -2,6 +2,7 @@ import Dispatch
 import VerbatimTesting
 import Synchronization
 import VerbatimTrace
+import VerbatimPlatform
 
 /// A file system whose writes, or synchronisations, can be held up or made to fail.
 final class GatedFileSystem: Sendable {

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// A port where connections never come about: its queue is full and nobody accepts.
 final class UnansweringPort: Sendable {
@@ -16,12 +10,7 @@ final class UnansweringPort: Sendable {
     var url: String { "http://127.0.0.1:\(port)" }
 
     init() throws {
-        #if canImport(Glibc)
-            let kind = Int32(SOCK_STREAM.rawValue)
-        #else
-            let kind = SOCK_STREAM
-        #endif
-        let listener = socket(AF_INET, kind, 0)
+        let listener = socket(AF_INET, CLibrary.streamSocket, 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
@@ -37,7 +26,7 @@ final class UnansweringPort: Sendable {
         // One connection fits in the queue; the others wait for ever.
         var descriptors = [listener]
         for _ in 0..<3 {
-            let descriptor = socket(AF_INET, kind, 0)
+            let descriptor = socket(AF_INET, CLibrary.streamSocket, 0)
             _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
             withUnsafePointer(to: &address) { pointer in
                 pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = connect(descriptor, $0, size) }

@@ -4,13 +4,7 @@ import Testing
 
 @testable import VerbatimTrace
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 @Suite struct DeviceTests {
     private let folder: TemporaryFolder

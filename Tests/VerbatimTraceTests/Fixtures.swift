@@ -2,6 +2,7 @@ import Foundation
 import VerbatimJSON
 import Synchronization
 import Testing
+import VerbatimPlatform
 
 @testable import VerbatimTrace
 

@@ -1,12 +1,5 @@
 import CoreWork
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 // What `scripts/bench-core` runs under callgrind.
 //

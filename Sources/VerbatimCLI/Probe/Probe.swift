@@ -2,14 +2,7 @@ import VerbatimJSON
 import NIOHTTP1
 import VerbatimTrace
 import Verbatim
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// Asks an engine for a few tokens in each way an agent may, through a real proxy, and reads what the trace holds then.
 struct Probe {

@@ -1,13 +1,6 @@
 import ArgumentParser
 import Verbatim
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 struct ProbeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

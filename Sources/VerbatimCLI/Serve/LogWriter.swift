@@ -2,14 +2,7 @@ import Dispatch
 import VerbatimJSON
 import Logging
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// Writes log lines to standard error on a thread of its own.
 ///

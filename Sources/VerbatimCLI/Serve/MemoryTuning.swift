@@ -1,7 +1,5 @@
-#if canImport(Glibc)
-    import CMalloc
-    import Glibc
-#endif
+import CMalloc
+import VerbatimPlatform
 
 /// How much freed memory the process keeps for the next turn.
 ///

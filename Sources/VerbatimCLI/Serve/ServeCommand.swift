@@ -1,6 +1,7 @@
 import ArgumentParser
 import Logging
 import Verbatim
+import VerbatimPlatform
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -63,7 +64,7 @@ struct ServeCommand: AsyncParsableCommand {
         let configuration = try proxyConfiguration(environment: Environment.variables, log: log)
         defer { log.flush() }
         MemoryTuning.apply()
-        let files = Process.raiseFileLimit()
+        let files = CurrentProcess.raiseFileLimit()
         // Before anybody can know that the proxy runs, so that a signal never ends it the hard way.
         let signals = await ServiceSignals.trap()
         let proxy = InterceptionProxy(configuration: configuration)

@@ -1,13 +1,6 @@
 import UnixSignals
 import Verbatim
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// The first SIGTERM or SIGINT lets running turns finish; a second one ends the process at once. SIGHUP, which tools send
 /// that rotate logs, opens the trace anew.
@@ -30,7 +23,7 @@ enum ServiceSignals {
                         Task { try? await proxy.reopenTrace() }
                         continue
                     }
-                    if isStopping { Process.exit(128 + (signal == .sigint ? SIGINT : SIGTERM)) }
+                    if isStopping { CurrentProcess.exit(128 + (signal == .sigint ? SIGINT : SIGTERM)) }
                     isStopping = true
                     isTold.finish()
                 }

@@ -1,12 +1,5 @@
 import Verbatim
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// The lines of a trace that are no records.
 struct InvalidLines {

@@ -1,14 +1,7 @@
 import ArgumentParser
 import VerbatimTrace
 import Verbatim
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 struct TraceCheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,12 +1,5 @@
 import Verbatim
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// Prints turns for people.
 struct TurnPrinter: Sendable {

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// What kind of JSON value stands at a place.
 package enum JSONKind: Hashable, Sendable {

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// What texts have in common that differ in some values only: strings, numbers, lists of natural numbers.
 ///

@@ -1,14 +1,7 @@
 import ArgumentParser
 import NIOCore
 import NIOPosix
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 struct ClientCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

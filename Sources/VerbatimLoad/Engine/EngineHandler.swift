@@ -1,13 +1,6 @@
 import NIOCore
 import NIOHTTP1
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// One connection of the scripted engine. Replies are written as bytes that were ready before.
 final class EngineHandler: ChannelInboundHandler {

@@ -2,6 +2,7 @@ import NIOCore
 import NIOHTTP1
 import VerbatimTrace
 import VerbatimAPI
+import VerbatimPlatform
 
 /// Carries out what a ``CapturedTurn`` decides: connections, timers, the trace.
 final class CapturedExchange: Exchange, UpstreamDelegate {

@@ -1,12 +1,5 @@
 import NIOCore
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// One accepted connection, as scripts see it.
 final class MockConnection: Sendable {

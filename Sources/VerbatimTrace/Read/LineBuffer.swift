@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+package import VerbatimPlatform
 
 /// Cuts a file into lines while it is read, holding no more than one line and one chunk.
 package struct LineBuffer: Sendable {

@@ -1,3 +1,5 @@
+package import VerbatimPlatform
+
 /// Checks a whole trace, of one file or several, in memory for one line and the numbers of the turns.
 package struct TraceCheck: Sendable {
     package struct Finding: Hashable, Sendable {

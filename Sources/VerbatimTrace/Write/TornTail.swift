@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimPlatform
 
 extension TraceFile {
     /// Longer tails are not looked into.
@@ -21,7 +22,7 @@ extension TraceFile {
                 try truncate(to: start)
             } catch {
                 // It will be tried again, and would be copied again.
-                removeFile(at: copy)
+                FilePath.removeFile(at: copy)
                 throw error
             }
             end = start
@@ -80,7 +81,7 @@ extension TraceFile {
                 offset = end
             }
         } catch {
-            removeFile(at: copy.path)
+            FilePath.removeFile(at: copy.path)
             throw error
         }
     }

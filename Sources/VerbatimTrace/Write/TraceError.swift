@@ -1,3 +1,5 @@
+import VerbatimPlatform
+
 /// Why a trace cannot be kept.
 package struct TraceError: Error, Sendable {
     package enum Code: Hashable, Sendable {

@@ -1,3 +1,5 @@
+import VerbatimPlatform
+
 /// The trace, opened for appending whole lines: what a failed write leaves behind is taken back.
 struct TraceFile: ~Copyable, Sendable {
     let file: OpenFile

@@ -1,3 +1,5 @@
+import VerbatimPlatform
+
 extension TraceFile {
     /// Opens or creates the trace at `path` for this process alone, ready for the next line.
     ///
@@ -28,7 +30,7 @@ extension TraceFile {
             do throws(SystemError) {
                 return try TraceFile(OpenFile(path, for: .appending), path: path, system: system)
             } catch .doesNotExist where !path.isEmpty {
-                try makeParentFolders(of: path)
+                try FilePath.makeParentFolders(of: path)
             }
             do throws(SystemError) {
                 return try TraceFile(OpenFile(path, for: .creating), path: path, system: system)

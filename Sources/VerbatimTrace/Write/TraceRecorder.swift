@@ -1,5 +1,6 @@
 internal import Dispatch
 internal import Synchronization
+import VerbatimPlatform
 
 /// Keeps the trace: numbers turns, and writes their records in the order they come, off the caller's thread.
 ///
@@ -74,7 +75,7 @@ package final class TraceRecorder: Sendable {
         let path = configuration.path
         let file = try TraceFile.open(path, system: fileSystem, log: log)
         // Not only of a file that is new here: who replaced it need not have done so.
-        if configuration.sync == .disk, file.kind == .regular { syncFolder(of: path) }
+        if configuration.sync == .disk, file.kind == .regular { FilePath.syncFolder(of: path) }
         do throws(SystemError) {
             if file.kind == .regular { try numbers.continue(from: file.file) }
         } catch {

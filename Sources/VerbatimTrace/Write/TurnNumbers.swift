@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimPlatform
 
 /// Numbers the turns of each session.
 package struct TurnNumbers: Sendable {

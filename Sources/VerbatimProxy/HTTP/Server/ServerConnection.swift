@@ -1,13 +1,6 @@
 import NIOCore
 import NIOHTTP1
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// One agent's connection: takes its requests one after the other and writes the replies.
 final class ServerConnection: ChannelInboundHandler {

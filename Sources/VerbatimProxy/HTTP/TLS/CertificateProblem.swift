@@ -1,14 +1,7 @@
 import VerbatimJSON
 import NIOCore
 import NIOSSL
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import VerbatimPlatform
 
 /// Why the engine's certificate is not believed. The TLS library says only that it is not.
 enum CertificateProblem: String, Error {

@@ -1,11 +1,3 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 /// A file that one process has for itself.
 ///
 /// `flock` protects it: that lock is the opening's, and goes when it is closed. But it does not say whose it is. A POSIX
@@ -13,7 +5,7 @@
 /// closes any other opening of the file. Then the holder is unknown, and still refused is whoever comes second.
 extension OpenFile {
     /// Takes the file for this process alone; false if another opening of it has been given that.
-    func lock() throws(SystemError) -> Bool {
+    package func lock() throws(SystemError) -> Bool {
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             let error = SystemError.last
             if error == .wouldBlock { return false }
@@ -25,7 +17,7 @@ extension OpenFile {
     }
 
     /// The id of the process that has the file for itself, if it is another one and known.
-    var lockHolder: Int32? {
+    package var lockHolder: Int32? {
         var request = Self.wholeFile
         guard fcntl(descriptor, F_GETLK, &request) == 0, request.l_type != Int16(F_UNLCK) else { return nil }
         // Of a process on another machine, or in another name space, there is no id that would mean anything here.

@@ -1,14 +1,6 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 /// A file that is closed when it goes out of scope.
 package struct OpenFile: ~Copyable, Sendable {
-    let descriptor: Int32
+    package let descriptor: Int32
 
     package enum Access {
         case reading
@@ -30,12 +22,12 @@ package struct OpenFile: ~Copyable, Sendable {
         package let size: Int
         /// Whether somebody else than its owner may read or change it.
         package let isOpenToOthers: Bool
-        let device: UInt64
-        let inode: UInt64
-        /// When it was changed last, in nanoseconds.
-        let modification: Int
-        /// How many names it has; 0 once it is deleted.
-        let links: Int
+        private let device: UInt64
+        private let inode: UInt64
+        /// The time of the last change, in nanoseconds. Compared, but not read.
+        private let modification: Int
+        /// The number of hard links; 0 once the file is deleted.
+        package let links: Int
 
         /// Whether both are of one file, its size aside.
         package func isSameFile(as other: Status) -> Bool {
@@ -76,7 +68,7 @@ package struct OpenFile: ~Copyable, Sendable {
     package static func status(at path: String) -> Status? { try? find(path) }
 
     /// What stands at `path` now.
-    static func find(_ path: String) throws(SystemError) -> Status {
+    package static func find(_ path: String) throws(SystemError) -> Status {
         var status = stat()
         if stat(path, &status) != 0 { throw .last }
         return Status(status)
@@ -91,7 +83,7 @@ package struct OpenFile: ~Copyable, Sendable {
             var result: Int
             repeat {
                 result = pread(descriptor, bytes.baseAddress, count, off_t(offset))
-                if result < 0, errno == ESPIPE { result = Self.readNext(descriptor, bytes.baseAddress, count) }
+                if result < 0, errno == ESPIPE { result = CLibrary.read(descriptor, bytes.baseAddress, count) }
                 if result < 0, errno == EAGAIN, waitForBytes(milliseconds: -1) { errno = EINTR }
             } while result < 0 && SystemError.last == .wasInterrupted
             if result < 0 { failure = .last }
@@ -100,16 +92,6 @@ package struct OpenFile: ~Copyable, Sendable {
         if let failure { throw failure }
         buffer.append(contentsOf: chunk)
         return chunk.count
-    }
-
-    private static func readNext(_ descriptor: Int32, _ target: UnsafeMutableRawPointer?, _ count: Int) -> Int {
-        #if canImport(Glibc)
-            Glibc.read(descriptor, target, count)
-        #elseif canImport(Musl)
-            Musl.read(descriptor, target, count)
-        #elseif canImport(Darwin)
-            Darwin.read(descriptor, target, count)
-        #endif
     }
 
     /// Waits until there are bytes to read, or the end is known to have been reached; false if the time is over.
@@ -148,28 +130,4 @@ extension OpenFile.Status {
             links: Int(status.st_nlink)
         )
     }
-}
-
-/// Makes the folders that `path` stands in, as far as they do not exist.
-func makeParentFolders(of path: String) throws(SystemError) {
-    let bytes = Array(path.utf8)
-    for end in bytes.indices.dropFirst() where bytes[end] == UInt8(ascii: "/") {
-        let folder = String(decoding: bytes[..<end], as: UTF8.self)
-        if mkdir(folder, 0o777) != 0 {
-            let error = SystemError.last
-            if OpenFile.status(at: folder)?.kind != .directory { throw error }
-        }
-    }
-}
-
-/// Makes the entry of a new file last: the folder `path` stands in is brought to the disk.
-func syncFolder(of path: String) {
-    let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    guard let file = try? OpenFile(folder, for: .reading) else { return }
-    _ = fsync(file.descriptor)
-}
-
-/// Removes a file that was made by mistake.
-func removeFile(at path: String) {
-    unlink(path)
 }

@@ -1,11 +1,3 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 /// An error number of the operating system.
 package struct SystemError: Error, Hashable, Sendable {
     package let code: Int32
@@ -15,17 +7,17 @@ package struct SystemError: Error, Hashable, Sendable {
     }
 
     /// The error of the call that has just failed.
-    static var last: SystemError { SystemError(errno) }
+    package static var last: SystemError { SystemError(errno) }
 
-    static let doesNotExist = SystemError(ENOENT)
-    static let exists = SystemError(EEXIST)
+    package static let doesNotExist = SystemError(ENOENT)
+    package static let exists = SystemError(EEXIST)
     package static let isDirectory = SystemError(EISDIR)
-    static let isNotDirectory = SystemError(ENOTDIR)
-    static let isDenied = SystemError(EACCES)
-    static let wasInterrupted = SystemError(EINTR)
-    static let wouldBlock = SystemError(EWOULDBLOCK)
-    static let mayTryAgain = SystemError(EAGAIN)
-    static let isTooLong = SystemError(ENAMETOOLONG)
+    package static let isNotDirectory = SystemError(ENOTDIR)
+    package static let isDenied = SystemError(EACCES)
+    package static let wasInterrupted = SystemError(EINTR)
+    package static let wouldBlock = SystemError(EWOULDBLOCK)
+    package static let mayTryAgain = SystemError(EAGAIN)
+    package static let isTooLong = SystemError(ENAMETOOLONG)
 
     /// A device is where a file should be.
     package static let isDevice = SystemError(ENODEV)

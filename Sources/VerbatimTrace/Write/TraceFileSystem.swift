@@ -1,23 +1,20 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+package import VerbatimPlatform
 
 /// The calls by which a trace is changed, so that tests can make them fail.
 package struct TraceFileSystem: Sendable {
+    /// By a name of its own: the compiler does not count an error type after `throws` as a use of the package import.
+    package typealias Failure = SystemError
+
     /// Writes some of the bytes, at least one; answers how many.
-    package var write: @Sendable (_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int
-    package var truncate: @Sendable (_ descriptor: Int32, _ length: Int) throws(SystemError) -> Void
+    package var write: @Sendable (_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(Failure) -> Int
+    package var truncate: @Sendable (_ descriptor: Int32, _ length: Int) throws(Failure) -> Void
     /// Brings what was written to the disk.
-    package var sync: @Sendable (_ descriptor: Int32) throws(SystemError) -> Void
+    package var sync: @Sendable (_ descriptor: Int32) throws(Failure) -> Void
 
     package init(
-        write: @escaping @Sendable (Int32, UnsafeRawBufferPointer) throws(SystemError) -> Int,
-        truncate: @escaping @Sendable (Int32, Int) throws(SystemError) -> Void,
-        sync: @escaping @Sendable (Int32) throws(SystemError) -> Void
+        write: @escaping @Sendable (Int32, UnsafeRawBufferPointer) throws(Failure) -> Int,
+        truncate: @escaping @Sendable (Int32, Int) throws(Failure) -> Void,
+        sync: @escaping @Sendable (Int32) throws(Failure) -> Void
     ) {
         self.write = write
         self.truncate = truncate
@@ -30,13 +27,7 @@ package struct TraceFileSystem: Sendable {
     package static let system = TraceFileSystem(
         write: { (descriptor, bytes) throws(SystemError) in
             while true {
-                #if canImport(Glibc)
-                    let count = Glibc.write(descriptor, bytes.baseAddress, bytes.count)
-                #elseif canImport(Musl)
-                    let count = Musl.write(descriptor, bytes.baseAddress, bytes.count)
-                #elseif canImport(Darwin)
-                    let count = Darwin.write(descriptor, bytes.baseAddress, bytes.count)
-                #endif
+                let count = CLibrary.write(descriptor, bytes.baseAddress, bytes.count)
                 if count >= 0 { return count }
                 let error = SystemError.last
                 if error == .wasInterrupted { continue }
@@ -51,12 +42,7 @@ package struct TraceFileSystem: Sendable {
             }
         },
         sync: { (descriptor) throws(SystemError) in
-            #if canImport(Darwin)
-                let result = fcntl(descriptor, F_FULLFSYNC)
-            #else
-                let result = fdatasync(descriptor)
-            #endif
-            if result != 0 { throw .last }
+            if CLibrary.syncData(descriptor) != 0 { throw .last }
         }
     )
 }
