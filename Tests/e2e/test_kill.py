@@ -199,7 +199,7 @@ class Trace:
 
 
 def assert_only_shared_turns_are_missing(path: Path) -> None:
-    """Turns in progress at a kill have no record. In a session with overlapping turns, an earlier one may be missing."""
+    """A turn that a kill interrupts has no record, so that an earlier one of overlapping turns may be missing."""
     checked = verbatim("trace", "check", path)
     lines = checked.stdout.splitlines()
     findings = [line for line in lines if line.startswith("line ")]
