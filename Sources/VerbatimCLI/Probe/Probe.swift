@@ -70,13 +70,21 @@ struct Probe {
 
     /// The log-probabilities of the first token's alternatives.
     private func alternatives(temperature: String) async throws -> [String: Double] {
-        var model: [UInt8] = []
-        model.appendJSONString(self.model)
-        let body = """
-            {"model":\(String(decoding: model, as: UTF8.self)),"messages":[{"role":"user","content":"Say hello."}],\
-            "max_tokens":1,"temperature":\(temperature)}
-            """
-        let record = try await post("/v1/chat/completions", body: Array(body.utf8)).json
+        let body = JSONWriter.bytes { json in
+            json.object { json in
+                json.member("model", model)
+                json.array("messages") { json in
+                    json.object { json in
+                        json.member("role", "user")
+                        json.member("content", "Say hello.")
+                    }
+                }
+                json.member("max_tokens", 1)
+                json.key("temperature")
+                json.raw(Array(temperature.utf8))
+            }
+        }
+        let record = try await post("/v1/chat/completions", body: body).json
         return Self.alternatives(in: record.span)
     }
 

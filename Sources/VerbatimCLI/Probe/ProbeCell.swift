@@ -41,45 +41,76 @@ struct ProbeCell: Hashable, Sendable {
     ///
     /// - Parameter forcesTool: Not every engine takes that.
     func request(model: String, forcesTool: Bool) -> [UInt8] {
-        var body = Array("{".utf8)
-        body.appendJSONKey("model")
-        body.appendJSONString(model)
-        switch api {
-        case .completions: body.append(contentsOf: #","prompt":"Hello","max_tokens":8"#.utf8)
-        case .responses:
-            body.append(contentsOf: #","input":"Say hello.","store":false,"max_output_tokens":\#(limit)"#.utf8)
-        case .chatCompletions, .messages:
-            let message = #"{"role":"user","content":"Say hello."}"#
-            body.append(contentsOf: #","messages":[\#(message)],"max_tokens":\#(limit)"#.utf8)
-        }
-        if hasTools {
-            body.append(contentsOf: #","tools":[\#(tool)]"#.utf8)
-            if forcesTool { body.append(contentsOf: #","tool_choice":\#(toolChoice)"#.utf8) }
-        }
-        if isStream {
-            body.append(contentsOf: #","stream":true"#.utf8)
-            if api == .chatCompletions || api == .completions {
-                body.append(contentsOf: #","stream_options":{"include_usage":true}"#.utf8)
+        JSONWriter.bytes { json in
+            json.object { json in
+                json.member("model", model)
+                writePrompt(to: &json)
+                if hasTools { writeTool(isForced: forcesTool, to: &json) }
+                if isStream {
+                    json.member("stream", true)
+                    if api == .chatCompletions || api == .completions {
+                        json.object("stream_options") { $0.member("include_usage", true) }
+                    }
+                }
             }
         }
-        body.append(UInt8(ascii: "}"))
-        return body
+    }
+
+    private func writePrompt(to json: inout JSONWriter) {
+        switch api {
+        case .completions:
+            json.member("prompt", "Hello")
+            json.member("max_tokens", 8)
+        case .responses:
+            json.member("input", "Say hello.")
+            json.member("store", false)
+            json.member("max_output_tokens", limit)
+        case .chatCompletions, .messages:
+            json.array("messages") { json in
+                json.object { json in
+                    json.member("role", "user")
+                    json.member("content", "Say hello.")
+                }
+            }
+            json.member("max_tokens", limit)
+        }
     }
 
     /// Few, but enough for a tool call to begin; OpenAI's responses have no less than 16.
     private var limit: Int { hasTools ? 32 : 16 }
 
-    private var toolChoice: String { api == .messages ? #"{"type":"any"}"# : #""required""# }
+    private func writeTool(isForced: Bool, to json: inout JSONWriter) {
+        json.array("tools") { json in
+            json.object { json in
+                switch api {
+                case .messages: writeFunction(schema: "input_schema", to: &json)
+                case .responses:
+                    json.member("type", "function")
+                    writeFunction(schema: "parameters", to: &json)
+                case .chatCompletions, .completions:
+                    json.member("type", "function")
+                    json.object("function") { writeFunction(schema: "parameters", to: &$0) }
+                }
+            }
+        }
+        guard isForced else { return }
+        if api == .messages {
+            json.object("tool_choice") { $0.member("type", "any") }
+        } else {
+            json.member("tool_choice", "required")
+        }
+    }
 
-    private var tool: String {
-        let schema =
-            #"{"type":"object","properties":{"text":{"type":"string"}},"required":["text"],"additionalProperties":false}"#
-        let function = #""name":"say","description":"Says a text aloud""#
-        return switch api {
-        case .messages: #"{\#(function),"input_schema":\#(schema)}"#
-        case .responses: #"{"type":"function",\#(function),"parameters":\#(schema)}"#
-        case .chatCompletions, .completions:
-            #"{"type":"function","function":{\#(function),"parameters":\#(schema)}}"#
+    private func writeFunction(schema: StaticString, to json: inout JSONWriter) {
+        json.member("name", "say")
+        json.member("description", "Says a text aloud")
+        json.object(schema) { json in
+            json.member("type", "object")
+            json.object("properties") { json in
+                json.object("text") { $0.member("type", "string") }
+            }
+            json.member("required", ["text"])
+            json.member("additionalProperties", false)
         }
     }
 }

@@ -61,62 +61,38 @@ struct ProbeReport {
 
     /// `{"upstream_url":…,"engine":…,"model":…,"logprobs_mode":…,"required":…,"met":…,"cells":[…]}`
     var json: String {
-        var object = Array("{".utf8)
-        Self.append("upstream_url", url, to: &object)
-        Self.append("engine", engine, to: &object)
-        Self.append("model", model, to: &object)
-        Self.append("logprobs_mode", mode.rawValue, to: &object)
-        Self.append("required", requirement?.rawValue, to: &object)
-        Self.append("met", shortfalls.isEmpty, to: &object)
-        object.appendJSONKey("cells")
-        var cells = JSONList()
-        for finding in findings { cells.append(Self.json(finding)) }
-        object.append(contentsOf: cells.array)
-        object.append(UInt8(ascii: "}"))
-        return String(decoding: object, as: UTF8.self)
-    }
-
-    private static func json(_ finding: ProbeFinding) -> [UInt8] {
-        var object = Array("{".utf8)
-        append("dialect", finding.cell.api.rawValue, to: &object)
-        append("stream", finding.cell.isStream, to: &object)
-        append("tools", finding.cell.hasTools, to: &object)
-        append("served", finding.isServed, to: &object)
-        append("level", finding.level, to: &object)
-        if case .captured(_, let isComplete, let hasPromptIDs) = finding.result {
-            append("complete", isComplete, to: &object)
-            append("prompt_token_ids", hasPromptIDs, to: &object)
+        JSONWriter.string { json in
+            json.object { json in
+                json.member("upstream_url", url)
+                json.member("engine", engine)
+                json.member("model", model)
+                json.member("logprobs_mode", mode.rawValue)
+                json.member("required", requirement?.rawValue)
+                json.member("met", shortfalls.isEmpty)
+                json.array("cells") { json in
+                    for finding in findings { Self.write(finding, to: &json) }
+                }
+            }
         }
-        object.appendJSONKey("problems")
-        object.append(contentsOf: list(finding.problems))
-        object.appendJSONKey("refusals")
-        object.append(contentsOf: list(finding.refusals))
-        if case .failed(let status, let message) = finding.result {
-            object.appendJSONKey("status")
-            object.append(contentsOf: (status.map(String.init) ?? "null").utf8)
-            append("error", message, to: &object)
+    }
+
+    private static func write(_ finding: ProbeFinding, to json: inout JSONWriter) {
+        json.object { json in
+            json.member("dialect", finding.cell.api.rawValue)
+            json.member("stream", finding.cell.isStream)
+            json.member("tools", finding.cell.hasTools)
+            json.member("served", finding.isServed)
+            json.member("level", finding.level)
+            if case .captured(_, let isComplete, let hasPromptIDs) = finding.result {
+                json.member("complete", isComplete)
+                json.member("prompt_token_ids", hasPromptIDs)
+            }
+            json.member("problems", finding.problems)
+            json.member("refusals", finding.refusals)
+            if case .failed(let status, let message) = finding.result {
+                json.member("status", status)
+                json.member("error", message)
+            }
         }
-        object.append(UInt8(ascii: "}"))
-        return object
-    }
-
-    private static func list(_ strings: [String]) -> [UInt8] {
-        var list = JSONList()
-        for string in strings {
-            var text: [UInt8] = []
-            text.appendJSONString(string)
-            list.append(text)
-        }
-        return list.array
-    }
-
-    private static func append(_ key: StaticString, _ value: String?, to object: inout [UInt8]) {
-        object.appendJSONKey(key)
-        if let value { object.appendJSONString(value) } else { object.append(contentsOf: "null".utf8) }
-    }
-
-    private static func append(_ key: StaticString, _ value: Bool, to object: inout [UInt8]) {
-        object.appendJSONKey(key)
-        object.append(contentsOf: (value ? "true" : "false").utf8)
     }
 }

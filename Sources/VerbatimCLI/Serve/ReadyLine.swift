@@ -4,15 +4,13 @@ import Verbatim
 /// The line on standard output that says where the proxy listens: `{"url":…,"port":…,"trace":…}`.
 enum ReadyLine {
     static func print(_ proxy: InterceptionProxy) {
-        var line = Array(#"{"url":"#.utf8)
-        line.appendJSONString(proxy.url)
-        line.append(contentsOf: #","port":\#(proxy.port),"trace":"#.utf8)
-        if proxy.configuration.capture == .off {
-            line.append(contentsOf: "null".utf8)
-        } else {
-            line.appendJSONString(proxy.configuration.trace)
+        let line = JSONWriter.string { json in
+            json.object { json in
+                json.member("url", proxy.url)
+                json.member("port", proxy.port)
+                json.member("trace", proxy.configuration.capture == .off ? nil : proxy.configuration.trace)
+            }
         }
-        line.append(contentsOf: "}".utf8)
-        StandardOutput.print(String(decoding: line, as: UTF8.self))
+        StandardOutput.print(line)
     }
 }

@@ -133,3 +133,20 @@ package struct JSONList: Equatable, Sendable {
         count += 1
     }
 }
+
+extension JSONWriter {
+    /// Writes the list as a JSON array.
+    package mutating func list(_ list: JSONList) {
+        raw { bytes in
+            bytes.append(UInt8(ascii: "["))
+            bytes.append(list.rope)
+            bytes.append(UInt8(ascii: "]"))
+        }
+    }
+
+    /// Writes a member that is an array.
+    package mutating func member(_ name: StaticString, _ list: JSONList) {
+        key(name)
+        self.list(list)
+    }
+}

@@ -37,6 +37,12 @@ extension [UInt8] {
         append(UInt8(ascii: ":"))
     }
 
+    /// Appends the decimal digits of `value`, and a minus sign if it is negative.
+    package mutating func appendDecimal(_ value: Int) {
+        var digits = String(value)
+        digits.withUTF8 { append(contentsOf: $0) }
+    }
+
     package mutating func appendUnicodeEscape(_ unit: UInt16) {
         append(contentsOf: #"\u"#.utf8)
         for shift in [12, 8, 4, 0] as [UInt16] {

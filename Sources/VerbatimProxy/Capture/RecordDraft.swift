@@ -94,12 +94,15 @@ struct RecordDraft {
 
     /// `{"choices":[],"usage":null,"upstream_status":…,"upstream_error":…}`
     private var failure: [UInt8] {
-        var object = Array(#"{"choices":[],"usage":null,"upstream_status":"#.utf8)
-        object.append(contentsOf: (engineStatus.map(String.init) ?? "null").utf8)
-        object.append(contentsOf: #","upstream_error":"#.utf8)
-        object.append(contentsOf: proxyError ?? replyBody.flatMap(errorObject) ?? Array("null".utf8))
-        object.append(UInt8(ascii: "}"))
-        return object
+        JSONWriter.bytes { json in
+            json.object { json in
+                json.array("choices") { _ in }
+                json.member("usage", Int?.none)
+                json.member("upstream_status", engineStatus)
+                json.key("upstream_error")
+                if let error = proxyError ?? replyBody.flatMap(errorObject) { json.raw(error) } else { json.null() }
+            }
+        }
     }
 
     /// Longest part of a body that is no JSON which is kept, in bytes.
@@ -110,10 +113,9 @@ struct RecordDraft {
         if passedProblem == Problem.replyCompressed { return nil }
         let body = Array(body.readableBytesView)
         if (try? JSONObject(document: body.span, options: .nonFiniteNumbers)) != nil { return body }
-        var object = Array(#"{"error":"#.utf8)
-        object.appendJSONString(String(decoding: body.prefix(Self.textLimit), as: UTF8.self))
-        object.append(UInt8(ascii: "}"))
-        return object
+        return JSONWriter.bytes { json in
+            json.object { $0.member("error", String(decoding: body.prefix(Self.textLimit), as: UTF8.self)) }
+        }
     }
 }
 

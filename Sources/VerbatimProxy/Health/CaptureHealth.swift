@@ -38,21 +38,24 @@ final class CaptureHealth: Sendable {
         _ recorder: TraceRecorder?, namesSessions: Bool
     ) -> (status: HTTPResponseStatus, json: String) {
         if let refusal = recorder?.refusal {
-            return (.serviceUnavailable, #"{"status":"unavailable","reason":\#(Self.json(refusal))}"#)
+            return (.serviceUnavailable, Self.json("unavailable") { $0.member("reason", refusal) })
         }
         let state = state.withLock { $0 }
-        if state.refused + state.violations == 0 { return (.ok, #"{"status":"ok"}"#) }
-        let reason = namesSessions ? state.reason : "turns fell below --require-capture"
-        return (
-            .ok,
-            #"{"status":"degraded","reason":\#(Self.json(reason)),"violations":\#(state.violations),"#
-                + #""refused":\#(state.refused)}"#
-        )
+        if state.refused + state.violations == 0 { return (.ok, Self.json("ok") { _ in }) }
+        let json = Self.json("degraded") { json in
+            json.member("reason", namesSessions ? state.reason : "turns fell below --require-capture")
+            json.member("violations", state.violations)
+            json.member("refused", state.refused)
+        }
+        return (.ok, json)
     }
 
-    private static func json(_ text: String) -> String {
-        var json: [UInt8] = []
-        json.appendJSONString(text)
-        return String(decoding: json, as: UTF8.self)
+    private static func json(_ status: String, _ writeMore: (inout JSONWriter) -> Void) -> String {
+        JSONWriter.string { json in
+            json.object { json in
+                json.member("status", status)
+                writeMore(&json)
+            }
+        }
     }
 }

@@ -115,15 +115,20 @@ struct ErrorReply: Sendable {
     }
 
     func body(in form: Form) -> [UInt8] {
-        switch form {
-        case .openAI: return Array(#"{"error":"#.utf8) + object + Array("}".utf8)
-        case .anthropic:
-            var text = Array(#"{"type":"error","error":{"type":""#.utf8)
-            text.append(contentsOf: anthropicType.utf8)
-            text.append(contentsOf: #"","message":"#.utf8)
-            text.appendJSONString(message)
-            text.append(contentsOf: "}}".utf8)
-            return text
+        JSONWriter.bytes { json in
+            json.object { json in
+                switch form {
+                case .openAI:
+                    json.key("error")
+                    json.raw(object)
+                case .anthropic:
+                    json.member("type", "error")
+                    json.object("error") { json in
+                        json.member("type", anthropicType)
+                        json.member("message", message)
+                    }
+                }
+            }
         }
     }
 
@@ -142,13 +147,13 @@ struct ErrorReply: Sendable {
 
     /// The object of OpenAI's form alone, as it stands in a record's `upstream_error`.
     var object: [UInt8] {
-        var text = Array(#"{"message":"#.utf8)
-        text.appendJSONString(message)
-        text.append(contentsOf: #","type":""#.utf8)
-        text.append(contentsOf: type.utf8)
-        text.append(contentsOf: #"","param":null,"code":""#.utf8)
-        text.append(contentsOf: code.utf8)
-        text.append(contentsOf: #""}"#.utf8)
-        return text
+        JSONWriter.bytes { json in
+            json.object { json in
+                json.member("message", message)
+                json.member("type", type)
+                json.member("param", String?.none)
+                json.member("code", code)
+            }
+        }
     }
 }
