@@ -19,7 +19,7 @@ struct Turn {
         TurnRecord(
             turn: 1,
             sessionID: "0b54a5d2-6d9f-4b57-a5ea-3d1f8a0f5c11",
-            api: API.chatCompletions.rawValue,
+            dialect: API.chatCompletions.rawValue,
             path: "/v1/chat/completions",
             isStream: prepared.isStream,
             engine: EngineProfile.vllm.name,
