@@ -1,4 +1,4 @@
-"""Fixtures: one real engine for the session, a fresh proxy and trace for every test."""
+"""Fixtures: one real engine for the test session, and a new proxy and trace for each test."""
 
 import os
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def pytest_sessionstart() -> None:
         if name not in os.environ:
             pytest.exit(f"{name} is not set: run scripts/e2e", returncode=2)
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        del os.environ[name]  # everything here is on loopback
+        del os.environ[name]  # all connections are on loopback
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def own_engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def start_proxy(tmp_path: Path) -> Iterator[StartProxy]:
-    """Starts proxies that end with the test; all of one test's proxies write to the same trace, one after another."""
+    """Starts proxies that end with the test. By default all proxies of a test write to the same trace."""
     started: list[Proxy] = []
 
     def start(upstream: str, *flags: object, trace: Path = tmp_path / "trace.jsonl", **options: Any) -> Proxy:
@@ -61,13 +61,13 @@ def proxy(engine: Engine, start_proxy: StartProxy) -> Proxy:
 
 @pytest.fixture
 def direct(engine: Engine) -> Iterator[openai.OpenAI]:
-    """The official client, straight at the engine."""
+    """The official client, connected to the engine directly."""
     with openai.OpenAI(base_url=engine.url, api_key="sk-e2e", max_retries=0, timeout=SECONDS) as client:
         yield client
 
 
 @pytest.fixture
 def agent(proxy: Proxy) -> Iterator[openai.OpenAI]:
-    """The same client with nothing changed but the base URL."""
+    """The same client, with only the base URL changed."""
     with proxy.client() as client:
         yield client

@@ -1,4 +1,4 @@
-"""The real parts, as processes: the engine, the proxy, and what both leave behind."""
+"""Processes of the engine and the proxy, and access to their output."""
 
 import json
 import os
@@ -18,10 +18,10 @@ import openai
 Value = TypeVar("Value")
 
 MODEL = "tiny/tiny-1"
-SECONDS = 60  # more than any step takes on a slow machine; a step that needs longer has failed
+SECONDS = 60  # longer than any step takes on a slow machine
 
-GREETING = "say hello"  # answered with a text that has é, ☃ and 😀: characters of several tokens
-TOOL_CALL = "list the files [mini]"  # answered with a tool call; spelled out as plain ASCII if no tools are offered
+GREETING = "say hello"  # the model replies with é, ☃ and 😀, characters of several tokens
+TOOL_CALL = "list the files [mini]"  # the model replies with a tool call, or ASCII text without tools
 
 TOOLS = [
     {
@@ -34,18 +34,18 @@ TOOLS = [
     }
 ]
 
-LONG = {"ignore_eos": True, "max_tokens": 20_000}  # minutes of output, for whoever wants to break it off
+LONG = {"ignore_eos": True, "max_tokens": 20_000}  # minutes of output, for tests that interrupt it
 
 
 def chat(prompt: str, **fields: Any) -> dict[str, Any]:
-    """A request body that a given engine answers with the same tokens and log-probabilities every time."""
+    """Returns a request body to which an engine always replies with the same tokens and log-probabilities."""
     messages = [{"role": "user", "content": prompt}]
     fixed = {"temperature": 0, "seed": 7, "cache_prompt": False}
     return {"model": MODEL, "messages": messages, **fixed, **fields}
 
 
 def ask(client: openai.OpenAI, prompt: str, **fields: Any) -> Any:
-    """The same request through the official client (sync or async)."""
+    """Sends the same request through the official client, synchronous or asynchronous."""
     body = chat(prompt, **fields)
     extra = {name: body.pop(name) for name in ("cache_prompt", "ignore_eos") if name in body}
     return client.chat.completions.create(**body, extra_body=extra)
@@ -56,7 +56,7 @@ def post(base_url: str, body: dict[str, Any], route: str = "chat/completions", *
 
 
 def eventually(check: Callable[[], Value], what: str, within: float = SECONDS) -> Value:
-    """Waits for another process: polls until `check()` is true and returns its value."""
+    """Polls until `check()` is true and returns its value, or fails after `within` seconds."""
     deadline = time.monotonic() + within
     while not (value := check()):
         assert time.monotonic() < deadline, f"not within {within} s: {what}"
@@ -71,20 +71,20 @@ def free_port() -> int:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process's environment without anything that would configure the proxy or the clients."""
+    """Returns the environment of this process without variables that configure the proxy or the clients."""
     foreign = ("VERBATIM_", "OPENCODE_", "OPENAI_")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | changes
 
 
 def verbatim(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Runs the binary to its end."""
+    """Runs the binary and waits for its end."""
     command = [os.environ["VERBATIM"], *map(str, arguments)]
     settings: dict[str, Any] = {"env": environment(), "capture_output": True, "text": True, "timeout": SECONDS}
     return subprocess.run(command, **(settings | options))
 
 
 class Engine:
-    """A real llama.cpp server. Asked directly it is the oracle of these tests."""
+    """A real llama.cpp server. Its direct replies are the expected values of these tests."""
 
     def __init__(self, log: Path) -> None:
         self.port = free_port()
@@ -93,7 +93,7 @@ class Engine:
         self.log = log
         command = [*shlex.split(os.environ["LLAMA_SERVER"]), str(self.port)]
         self.process = subprocess.Popen(command, stdout=log.open("wb"), stderr=subprocess.STDOUT, env=environment())
-        eventually(self.ready, f"the engine is healthy, see {log}", within=120)  # a first start installs it
+        eventually(self.ready, f"the engine is healthy, see {log}", within=120)  # the first start installs the server
 
     def ready(self) -> bool:
         assert self.process.poll() is None, f"the engine exited: {self.log.read_text()[-2000:]}"
@@ -161,7 +161,7 @@ class Proxy:
         return read_trace(self.trace, **decoding)
 
     def record(self, **decoding: Any) -> dict[str, Any]:
-        """The one record there is; it must be there already when a reply has ended, so nobody waits here."""
+        """Returns the only record. It must be in the trace when the reply has ended, so this does not wait."""
         records = self.records(**decoding)
         assert len(records) == 1, f"{len(records)} records; stderr: {self.stderr}"
         return records[0]
@@ -174,11 +174,11 @@ class Proxy:
 
 
 StartProxy = Callable[..., Proxy]
-"""Starts a proxy before `upstream` with flags and options of `Proxy`; see `start_proxy` in conftest.py."""
+"""The type of the fixture `start_proxy`: takes the upstream, flags, and options of `Proxy`."""
 
 
 def read_trace(path: Path, **decoding: Any) -> list[dict[str, Any]]:
-    """As the Python proxy's users read it; `parse_float=str` gives log-probabilities with their digits."""
+    """Reads a trace as users of the Python proxy do; `parse_float=str` keeps the digits of log-probabilities."""
     if not path.exists():
         return []
     return [json.loads(line, **decoding) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,4 +1,4 @@
-"""Reading and comparing replies, and comparing a record with what the engine says when asked directly."""
+"""Reads and compares replies, and compares records with direct replies of the engine."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from harness import Engine, post
 
 END_OF_TURN = "<|im_end|>"
 
-# What differs between two replies of this engine to the same request: ids, the clock, and nothing else.
+# The only differences between two replies of this engine to the same request: ids and times.
 VOLATILE = [
     (rb'"id":"chatcmpl-\w+"', b'"id":"chatcmpl"'),
     (rb'"id":"\w{32}"', b'"id":"call"'),
@@ -30,7 +30,7 @@ def masked(body: bytes) -> bytes:
 
 
 def headers(reply: httpx.Response) -> list[tuple[str, str]]:
-    """Names and values as sent, in order; without those that belong to one connection."""
+    """Returns names and values in order, without hop-by-hop headers."""
     pairs = [(name.decode(), value.decode()) for name, value in reply.headers.raw]
     return [(name, value) for name, value in pairs if name.lower() not in HOP_BY_HOP]
 
@@ -42,7 +42,7 @@ def assert_same(direct: httpx.Response, proxied: httpx.Response) -> None:
 
 
 def units(reply: httpx.Response, **decoding: Any) -> list[dict[str, Any]]:
-    """The JSON objects of a reply: one body, or one per event."""
+    """Returns the JSON objects of a reply: its body, or one for each event."""
     if not reply.headers["content-type"].startswith("text/event-stream"):
         return [json.loads(reply.text, **decoding)]
     lines = [line.removeprefix("data: ") for line in reply.text.split("\n") if line.startswith("data: ")]
@@ -51,7 +51,7 @@ def units(reply: httpx.Response, **decoding: Any) -> list[dict[str, Any]]:
 
 
 def entries(reply: httpx.Response, choice: int = 0, **decoding: Any) -> list[dict[str, Any]]:
-    """All `logprobs.content` of one choice."""
+    """Returns all entries of `logprobs.content` of one choice."""
     found: list[dict[str, Any]] = []
     for unit in units(reply, **decoding):
         for part in unit["choices"]:
@@ -61,7 +61,7 @@ def entries(reply: httpx.Response, choice: int = 0, **decoding: Any) -> list[dic
 
 
 def plain(message: Any) -> dict[str, Any]:
-    """A message of the official client without the ids that every reply makes up."""
+    """Returns a message of the official client without ids, which differ between replies."""
     fields = message.model_dump()
     for call in fields.get("tool_calls") or []:
         del call["id"]
@@ -69,7 +69,7 @@ def plain(message: Any) -> dict[str, Any]:
 
 
 def assembled(chunks: Iterable[Any]) -> tuple[str, list[tuple[str, str]], str | None]:
-    """Content, tool calls and finish reason of choice 0 of a stream, put together as an agent does it."""
+    """Returns content, tool calls and finish reason of choice 0 of a stream, assembled as an agent does."""
     calls: dict[int, tuple[str, str]] = {}
     content, finish_reason = "", None
     for chunk in chunks:
@@ -83,15 +83,15 @@ def assembled(chunks: Iterable[Any]) -> tuple[str, list[tuple[str, str]], str | 
 
 
 def assembled_text(chunks: Iterable[Any]) -> str:
-    """The same for text completions: the text of choice 0."""
+    """Returns the text of choice 0 of a stream of completions."""
     return "".join(choice.text for chunk in chunks for choice in chunk.choices if choice.index == 0)
 
 
 def oracle(engine: Engine, body: dict[str, Any], route: str = "chat/completions") -> list[tuple[int, str]]:
-    """(id, log-probability with all its digits) of every token that the engine tells about for such a request."""
+    """Returns id and log-probability, with all digits, of every token that the engine reports for a request."""
     if route == "completions":
         asking = {"logprobs": 5}
-    elif body.get("stream") and body.get("tools"):  # with log-probabilities this engine refuses that pair
+    elif body.get("stream") and body.get("tools"):  # this engine refuses log-probabilities for streams with tools
         asking = {"n_probs": 5}
     else:
         asking = {"logprobs": True, "top_logprobs": 5}
@@ -100,7 +100,7 @@ def oracle(engine: Engine, body: dict[str, Any], route: str = "chat/completions"
 
 
 def sampled(engine: Engine, body: dict[str, Any], route: str = "chat/completions") -> list[int]:
-    """The ids of every token the engine sampled, also of those it keeps quiet about in `logprobs`."""
+    """Returns the ids of all sampled tokens, including those that are missing in `logprobs`."""
     unary = {name: value for name, value in body.items() if name not in ("stream", "stream_options", "logprobs")}
     reply = post(engine.url, unary | {"verbose": True, "return_tokens": True}, route)
     return units(reply)[0]["__verbose"]["tokens"]
@@ -112,7 +112,7 @@ def is_subsequence(some: Iterable[object], all_of_them: Iterable[object]) -> boo
 
 
 def assert_aligned(record: dict[str, Any]) -> None:
-    """What every captured record promises, whatever the engine did."""
+    """Checks the invariants of every captured record."""
     assert record["schema"] == "verbatim.turn/1"
     assert record["capture"]["level"] == "tokens", record["capture"]
     assert record["completion_token_ids"]
@@ -124,10 +124,10 @@ def assert_aligned(record: dict[str, Any]) -> None:
 def assert_captured(
     record: dict[str, Any], engine: Engine, body: dict[str, Any], route: str = "chat/completions"
 ) -> None:
-    """The record (read with `parse_float=str`) has what the engine tells, invents nothing, and says if there is a hole.
+    """Checks that a record, read with `parse_float=str`, has exactly the engine's data and reports gaps.
 
-    This engine is silent about some tokens: about all but the last of those that make up one character, in a stream
-    also about the end of turn and about whatever its tool-call parser swallows.
+    This engine does not report some tokens: of those that make up one character all but the last, and in streams the
+    end of turn and what its tool-call parser consumes.
     """
     assert_aligned(record)
     ids, logps = record["completion_token_ids"], record["per_token_logps"]

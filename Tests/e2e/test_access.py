@@ -1,4 +1,4 @@
-"""Who may enter: keys of agents, keys bound to sessions, and what is said of files that cannot be used."""
+"""Access: keys of agents, keys bound to sessions, and errors of unusable key files."""
 
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def test_keys_by_flag_and_variable(start_proxy: StartProxy, flags: tuple[str, ..
 
 
 def test_a_large_body_is_not_waited_for(start_proxy: StartProxy, keys: Path) -> None:
-    """The client may still be sending when it is refused, and reads the refusal all the same."""
+    """The client receives the refusal even if it is still sending."""
     with serve(Answer()) as (upstream, seen):
         proxy = start_proxy(upstream, "--api-key-file", keys)
         assert httpx.post(f"{proxy.url}/chat/completions", content=b"x" * (8 << 20)).status_code == 401

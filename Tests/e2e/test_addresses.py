@@ -1,4 +1,4 @@
-"""Engines and proxies at other addresses than 127.0.0.1, and at names that come to mean another one."""
+"""Engines and proxies at addresses other than 127.0.0.1, and at names whose address changes."""
 
 import os
 import socket

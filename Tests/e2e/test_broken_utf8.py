@@ -1,4 +1,4 @@
-"""Output that is not UTF-8. This engine holds bytes back until a character is whole, and tells only its last token."""
+"""Output that is not UTF-8. This engine holds bytes back until a character is complete, and reports its last token."""
 
 from typing import Any
 
@@ -7,12 +7,10 @@ import pytest
 from harness import GREETING, Engine, Proxy, StartProxy, chat, post
 from replies import assert_captured, assert_same, entries, is_subsequence, oracle, sampled, units
 
-BYTES = [*range(94, 188), *range(222, 256)]  # the ids of this model's tokens of one byte that is not ASCII
+BYTES = [*range(94, 188), *range(222, 256)]  # ids of the tokens that are one non-ASCII byte
 NOISE = {"logit_bias": {str(id): 40 for id in BYTES}, "temperature": 1.5, "max_tokens": 24}
-LEAD, TAIL = (
-    {"logit_bias": {"127": 100}},
-    {"logit_bias": {"102": 100}},
-)  # the bytes of é, each by itself, again and again
+# The two bytes of é as single tokens, each repeated.
+LEAD, TAIL = {"logit_bias": {"127": 100}}, {"logit_bias": {"102": 100}}
 
 CUTS = {f"cut at {length}": {"max_tokens": length} for length in range(37, 50)}  # before, in and after é, ☃ and 😀
 SEEDS = {f"noise {seed}": NOISE | {"seed": seed} for seed in range(1, 7)}
@@ -66,7 +64,7 @@ def test_whole_replies_have_all_ids(
 
 
 def test_noise_makes_partial_characters(engine: Engine) -> None:
-    """That the cases above are what they say."""
+    """Checks the assumptions of the cases above."""
     told = [entries(post(engine.url, chat(GREETING, logprobs=True, **fields))) for fields in SEEDS.values()]
     assert all(any(entry["token"] == "\ufffd" for entry in each) for each in told)
     assert any(len(entry["bytes"]) > 1 for each in told for entry in each)
@@ -74,7 +72,7 @@ def test_noise_makes_partial_characters(engine: Engine) -> None:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
 def test_nothing_but_beginnings_of_characters(engine: Engine, proxy: Proxy, stream: bool) -> None:
-    """The engine waits for the rest of a character that never comes, and tells of no token at all."""
+    """The engine waits for the rest of an incomplete character, and reports no token."""
     request = chat(GREETING, stream=stream, max_tokens=8, **LEAD)
     reply = post(proxy.url, request)
 

@@ -1,4 +1,4 @@
-"""The same conversation directly and through the proxy: the agent sees no difference, the trace has every token."""
+"""The same conversation, direct and through the proxy: equal for the agent, with every token in the trace."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from harness import GREETING, MODEL, TOOL_CALL, Engine, Proxy, ask, chat, post
 from replies import END_OF_TURN, assembled, assert_captured, assert_same, entries, oracle, plain, units
 
 USAGE = {"stream_options": {"include_usage": True}}
-ASCII = {"max_tokens": 30}  # cuts the greeting before its first character of several tokens
+ASCII = {"max_tokens": 30}  # ends the greeting before its first character of several tokens
 
 
 @pytest.mark.parametrize("prompt", [GREETING, TOOL_CALL])
@@ -55,12 +55,12 @@ def test_streamed_answer_is_the_same(
     ids=["unary", "stream", "stream with usage", "two choices", "two streamed choices", "stop string"],
 )
 def test_bytes_are_the_same(engine: Engine, proxy: Proxy, fields: dict[str, Any]) -> None:
-    """Byte for byte, but for ids and times; so nothing that was asked for on the agent's behalf is left either."""
+    """Byte for byte, except for ids and times; so no effect of the injection remains."""
     body = chat(GREETING, **fields)
     expected = post(engine.url, body)
     reply = post(proxy.url, body)
 
-    if fields.get("n") and fields.get("stream"):  # two slots of the engine take turns as they please
+    if fields.get("n") and fields.get("stream"):  # the engine interleaves the choices arbitrarily
         assert sorted_events(reply) == sorted_events(expected)
     else:
         assert_same(expected, reply)
@@ -87,14 +87,14 @@ def test_ids_decode_to_the_text(
     spelled = engine.detokenize(record["completion_token_ids"])
     assert spelled.removesuffix(END_OF_TURN) == text
     assert "".join(record["completion_tokens"]).removesuffix(END_OF_TURN) == text
-    if not stream:  # in a stream this engine does not tell about the end of turn
+    if not stream:  # in a stream this engine does not report the end of turn
         assert spelled == text + end
         assert record["capture"] == {"level": "tokens", "complete": True, "problems": []}
 
 
 @pytest.mark.parametrize("fields", [{}, {"stream": True, **USAGE}], ids=["unary", "stream"])
 def test_hole_in_the_engines_answer_is_told(engine: Engine, proxy: Proxy, fields: dict[str, Any]) -> None:
-    """Of the several tokens of é, ☃ and 😀 this engine tells the last one only; usage counts them all."""
+    """Of the tokens of é, ☃ and 😀 this engine reports only the last; usage counts all."""
     reply = post(proxy.url, chat(GREETING, **fields))
 
     record = proxy.record()
@@ -138,7 +138,7 @@ def test_every_choice_is_captured(engine: Engine, proxy: Proxy) -> None:
 
 
 def test_conversation_goes_on(engine: Engine, direct: openai.OpenAI, proxy: Proxy, agent: openai.OpenAI) -> None:
-    """A second turn with the first one's answer in it, as every agent loop does."""
+    """A second turn contains the reply of the first, as in every agent loop."""
     history = [{"role": "user", "content": GREETING}]
     for turn in (1, 2):
         expected = direct.chat.completions.create(model=MODEL, messages=history, temperature=0)

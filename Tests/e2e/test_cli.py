@@ -1,4 +1,4 @@
-"""The command line: exit codes, the announcement, the environment, the other subcommands."""
+"""The command line: exit codes, the ready line, the environment, the other subcommands."""
 
 import json
 import re
@@ -113,7 +113,7 @@ def test_unwritable_trace(tmp_path: Path, path: str) -> None:
 
 
 def test_environment_and_flags(engine: Engine, start_proxy: StartProxy) -> None:
-    """A flag, else the variable of the same name, else the default."""
+    """A flag precedes the variable of the same name, which precedes the default."""
     for flags, expected in (((), 2), (("--top-logprobs", 3), 3)):
         proxy = start_proxy(engine.origin, *flags, env={"VERBATIM_TOP_LOGPROBS": "2"})
         post(proxy.url, chat(GREETING))
@@ -189,7 +189,7 @@ def test_trace_stats(trace: Proxy) -> None:
     stats = verbatim("trace", "stats", trace.trace)
     assert stats.returncode == 0
     numbers = re.findall(r"\d+", uncoloured(stats.stdout))
-    counts = [  # what the engine says, else what was captured
+    counts = [  # from usage, or else the captured tokens
         record["usage"]["completion_tokens"] if record["usage"] else len(record["completion_token_ids"])
         for record in trace.records()
     ]

@@ -1,4 +1,4 @@
-"""The older API, text in and text out. This engine answers it with log-probabilities in the form of chat."""
+"""The completions API. This engine returns its log-probabilities in the format of chat completions."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from replies import END_OF_TURN, assembled_text, assert_captured, assert_same, e
 
 ROUTE = "completions"
 FIXED: dict[str, Any] = {"model": MODEL, "temperature": 0, "seed": 7, "max_tokens": 12}
-TOKENS = [1, 2, 3, 300]  # a prompt as ids; the model goes on in plain ASCII
+TOKENS = [1, 2, 3, 300]  # a prompt as ids, which the model continues in ASCII
 USAGE = {"stream": True, "stream_options": {"include_usage": True}}
-CHARACTERS = "say hello"  # continued with é and 😀, of several tokens each
+CHARACTERS = "say hello"  # continued with é and 😀, which have several tokens each
 
 
 def body(prompt: Any, **fields: Any) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def test_every_choice_is_captured(
 def texts(reply: httpx.Response) -> dict[int, str]:
     found: dict[int, str] = {}
     for unit in units(reply):
-        for choice in unit["choices"] if unit else ():  # for two prompts, this engine's first event is `null`
+        for choice in unit["choices"] if unit else ():  # with two prompts the first event of this engine is `null`
             found[choice["index"]] = found.get(choice["index"], "") + choice["text"]
     return found
 
@@ -119,7 +119,7 @@ def texts(reply: httpx.Response) -> dict[int, str]:
 def test_hole_in_one_of_several_choices_is_told(
     engine: Engine, proxy: Proxy, fields: dict[str, Any], stream: bool
 ) -> None:
-    """This engine counts the tokens of one choice only, but its entry for é holds more bytes than its one token has."""
+    """This engine counts the tokens of one choice only, but its entry for é has more bytes than its token."""
     post(proxy.url, body(CHARACTERS, stream=stream) | fields, ROUTE)
 
     record = proxy.record()

@@ -1,4 +1,4 @@
-"""Eight turns at once, over one client."""
+"""Eight concurrent turns of one client."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import openai
 from harness import GREETING, TOOL_CALL, Engine, Proxy, ask, chat
 from replies import assembled, assert_aligned, oracle
 
-# Distinct in text and in length, so that no record can be taken for another's.
+# Distinct in text and length, so that records cannot be confused.
 PROMPTS = [(f"{number}: {(GREETING, TOOL_CALL)[number % 2]}", {"max_tokens": 20 + number}) for number in range(8)]
 
 

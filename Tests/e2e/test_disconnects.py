@@ -1,4 +1,4 @@
-"""One side goes away, or time runs out: the other side is told at once, and the tokens until then are kept."""
+"""Disconnects and timeouts: the other side is closed at once, and the tokens until then are recorded."""
 
 import json
 import signal
@@ -15,12 +15,12 @@ import pytest
 from harness import GREETING, LONG, SECONDS, Engine, Proxy, StartProxy, ask, chat, eventually, post
 from replies import assert_aligned, oracle
 
-STOPS = 15  # seconds in which the engine must have stopped; left alone it works on LONG for a minute
+STOPS = 15  # seconds until the engine must have stopped; otherwise LONG takes a minute
 
 
 @contextmanager
 def stream(proxy: Proxy, **fields: Any) -> Iterator[Iterator[bytes]]:
-    """The pieces of a streamed reply, as they arrive; leaving the context closes the connection."""
+    """Yields the pieces of a streamed reply as they arrive; closes the connection at the end of the context."""
     body = chat(GREETING, stream=True, **fields)
     with httpx.stream("POST", f"{proxy.url}/chat/completions", json=body, timeout=SECONDS) as reply:
         yield reply.iter_raw()
@@ -37,7 +37,7 @@ def read_events(pieces: Iterable[bytes], count: int = 10) -> bytes:
 
 
 def read_until_cut(pieces: Iterable[bytes]) -> bytes:
-    """Reads until the connection is cut, and returns what came until then."""
+    """Reads until the connection is cut, and returns the bytes before that."""
     text = b""
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):  # noqa: PT012  (not a clean end)
         for piece in pieces:
@@ -70,7 +70,7 @@ def test_agent_leaves_a_stream(engine: Engine, proxy: Proxy, agent: openai.OpenA
 
 @pytest.mark.parametrize("resets", [False, True], ids=["close", "reset"])
 def test_many_agents_leave_each_at_another_point(engine: Engine, proxy: Proxy, resets: bool) -> None:
-    """Whatever the proxy is just doing when an agent goes away, it lives, and has one record of every turn."""
+    """Agents may disconnect at any point: the proxy continues and has one record of each turn."""
     agents = 60
     content = json.dumps(chat(GREETING, stream=True, ignore_eos=True, max_tokens=200)).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: e2e\r\nContent-Length: {len(content)}\r\n\r\n"
@@ -94,7 +94,7 @@ def test_many_agents_leave_each_at_another_point(engine: Engine, proxy: Proxy, r
 
 
 def test_agent_leaves_before_the_head(own_engine: Engine, start_proxy: StartProxy) -> None:
-    """The engine itself does not notice while it works on a unary reply; the proxy has its record at once."""
+    """The engine does not notice during a unary reply; the proxy has its record at once."""
     proxy = start_proxy(own_engine.origin)
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{proxy.url}/chat/completions", json=chat(GREETING, **LONG), timeout=0.5)

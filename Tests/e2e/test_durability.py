@@ -1,4 +1,4 @@
-"""The trace outlives the proxy: restarts, torn tails, and kill -9 at the very moment the agent sees the end."""
+"""Durability of the trace: restarts, torn tails, full disks, and kill -9 when the agent receives the end."""
 
 import contextlib
 import json
@@ -59,7 +59,7 @@ def test_torn_tail_is_set_aside(engine: Engine, start_proxy: StartProxy, tail: b
 def test_killed_when_the_agent_sees_the_end(
     engine: Engine, start_proxy: StartProxy, tmp_path: Path, stream: bool
 ) -> None:
-    """Twenty proxies die without warning the instant the end arrives; not one finished turn is lost."""
+    """Twenty proxies are killed the moment that the end arrives; no finished turn is lost."""
     for turn in range(1, 21):
         proxy = start_proxy(engine.origin)
         body = chat(f"{turn}: {GREETING}", stream=stream)
@@ -76,7 +76,7 @@ def test_killed_when_the_agent_sees_the_end(
 
 
 def read_to_the_end_then(act: Callable[[], object], proxy: Proxy, body: dict[str, Any]) -> None:
-    """A client without any buffering of its own, which acts on the byte that tells it that the reply is over."""
+    """Reads without buffering, and calls `act` as soon as the last byte of the reply has arrived."""
     content = json.dumps(body).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: e2e\r\nContent-Length: {len(content)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=SECONDS) as connection:
@@ -98,7 +98,7 @@ def is_over(reply: bytes) -> bool:
 
 
 def test_second_proxy_on_the_same_trace_is_refused(engine: Engine, proxy: Proxy, agent: openai.OpenAI) -> None:
-    """It says who has the trace; the first one goes on, and can still be told apart after the refusal."""
+    """The error names the owner of the trace, and the first proxy continues."""
     arguments = ["serve", "--upstream-url", engine.origin, "--trace", proxy.trace, "--port", 0]
     for turn in (1, 2):
         refused = verbatim(*arguments)
@@ -155,7 +155,7 @@ def test_file_size_limit(start_proxy: StartProxy) -> None:
 
 
 def test_full_disk(start_proxy: StartProxy, tmp_path: Path) -> None:
-    """A disk fills up under load and gets room again, twice: no line is ever half there, and no record is lost."""
+    """A disk fills up under load and is freed, twice: no line is ever incomplete, and no record is lost."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True)
@@ -164,7 +164,7 @@ def test_full_disk(start_proxy: StartProxy, tmp_path: Path) -> None:
     try:
         with upstreams.echoing() as upstream:
             proxy = start_proxy(upstream, trace=disk / "trace.jsonl")
-            for spare in (0, 40960):  # room for some more records, and the beginning of one
+            for spare in (0, 40960):  # room for a few more records and part of another
                 fill(disk / "filler")
                 os.truncate(disk / "filler", (disk / "filler").stat().st_size - spare)
                 refused = 0
@@ -190,7 +190,7 @@ def test_full_disk(start_proxy: StartProxy, tmp_path: Path) -> None:
 
 
 def fill(path: Path) -> None:
-    """To the last byte."""
+    """Fills the disk to its last byte."""
     with path.open("wb", buffering=0) as file:
         for size in (65536, 4096, 1):
             with contextlib.suppress(OSError):
@@ -219,7 +219,7 @@ def assert_unavailable(proxy: Proxy, reason: str) -> None:
 
 
 def assert_resumed(proxy: Proxy, asked: list[str], late: list[str]) -> None:
-    """The service comes back by itself; what could not be written in time stands there and says so."""
+    """The proxy recovers by itself; records that could not be written in time are written later and marked."""
     eventually(lambda: health(proxy).status_code == 200, "the trace can be written again")
     assert health(proxy).json() == {"status": "ok"}
     assert post(proxy.url, echo(asked[-1])).status_code == 200

@@ -1,4 +1,4 @@
-"""Refusals and failures reach the agent as the engine sent them, or in OpenAI's error form; each leaves a record."""
+"""Refusals reach the agent as the engine sent them, failures in OpenAI's error format; each has a record."""
 
 import json
 import ssl
@@ -20,7 +20,7 @@ REFUSED = [
     {"top_logprobs": 3},
     {"top_logprobs": 3, "stream": True},
     {"messages": "none", "stream": True},
-    {"messages": [{"role": "user", "content": "word " * 40_000}]},  # more than the context holds
+    {"messages": [{"role": "user", "content": "word " * 40_000}]},  # longer than the context
 ]
 
 
@@ -83,7 +83,7 @@ def assert_bad_gateway(proxy: Proxy, stream: bool) -> None:
     with proxy.client() as client, pytest.raises(openai.InternalServerError) as caught:
         ask(client, GREETING, stream=stream)
     assert caught.value.status_code == 502
-    assert caught.value.body["message"]  # the client found OpenAI's error form, and took the object out of it
+    assert caught.value.body["message"]  # the client parsed OpenAI's error format
     assert caught.value.type
     record = proxy.record()
     assert (record["turn"], record["outcome"], record["status"]) == (1, "upstream_error", 502)
@@ -103,7 +103,7 @@ def self_signed(folder: Path) -> ssl.SSLContext:
 
 @pytest.mark.parametrize("text", [b'{"error":{"message":"slow down"}}', b"<html>busy</html>", b""])
 def test_other_refusals_are_passed_on(start_proxy: StartProxy, text: bytes) -> None:
-    """Status, headers and bytes, JSON or not; and no second try, because nothing that was added is to blame."""
+    """Status, headers and bytes pass unchanged, and nothing is repeated since the injection is not the cause."""
     refusal = Answer(429, text, {"Content-Type": "text/x-test", "Retry-After": "7", "x-request-id": "abc"})
     with serve(refusal) as (upstream, seen):
         proxy = start_proxy(upstream)

@@ -1,4 +1,4 @@
-"""Plain HTTP, as clients that are no SDK speak it: keep-alive, pipelining, HTTP/1.0, chunks, Expect."""
+"""HTTP of clients other than SDKs: keep-alive, pipelining, HTTP/1.0, chunks, Expect."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 
 
 def raw(proxy: Proxy, *requests: bytes) -> bytes:
-    """Sends everything in one go, then reads until the proxy closes."""
+    """Sends all requests at once, and reads until the proxy closes the connection."""
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=SECONDS) as connection:
         connection.sendall(b"".join(requests))
         return b"".join(iter(lambda: connection.recv(65536), b""))
@@ -54,7 +54,7 @@ def test_keep_alive(engine: Engine, proxy: Proxy) -> None:
 
 
 def test_refusal_leaves_the_connection_usable(engine: Engine, proxy: Proxy) -> None:
-    """The engine closes its connection after a refusal; that is no reason to close the agent's."""
+    """The engine closes its connection after a refusal; the agent's stays open."""
     connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=SECONDS)
     connection.connect()
     first_socket = connection.sock
@@ -79,7 +79,7 @@ def test_pipelined_requests_are_answered_in_order(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_http_1_0(engine: Engine, proxy: Proxy, stream: bool) -> None:
-    """No chunked framing for a client that does not know it; the end of the connection is the end of the reply."""
+    """HTTP/1.0 has no chunked framing: the end of the connection ends the reply."""
     body = chat(GREETING, stream=stream)
     head, _, content = raw(proxy, request(body, "1.0")).partition(b"\r\n\r\n")
 
@@ -136,7 +136,7 @@ def test_half_closed_agent_still_gets_its_reply(engine: Engine, proxy: Proxy) ->
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=SECONDS) as connection:
         connection.sendall(request(body))
         connection.shutdown(socket.SHUT_WR)
-        reply = http.client.HTTPResponse(connection)  # steps over interim replies, as every client must
+        reply = http.client.HTTPResponse(connection)  # skips interim replies
         reply.begin()
         assert masked(reply.read()) == masked(post(engine.url, body).content)
     assert proxy.record()["outcome"] == "completed"

@@ -1,4 +1,4 @@
-"""kill -9 at random moments under load. KILLS says how often, SEED repeats what a failure has printed."""
+"""kill -9 at random moments under load. KILLS is the number of kills; SEED repeats a failed run."""
 
 import json
 import os
@@ -19,10 +19,10 @@ from harness import SECONDS, Proxy, StartProxy, verbatim
 
 KILLS = int(os.environ.get("KILLS", "15"))
 SEED = int(os.environ.get("SEED", random.randrange(1 << 32)))
-PER_TRACE = 10  # a trace is read again at each start, so that one is not used for ever
-CLIENTS = 8  # each with a session of its own, one turn after another
-SHARED = 2  # further ones, whose turns overlap in one session
-LARGE = 6 << 20  # takes long enough to write to be killed in the middle
+PER_TRACE = 10  # every start reads the whole trace, so its size is limited
+CLIENTS = 8  # each has its own session with sequential turns
+SHARED = 2  # further clients whose turns overlap in one session
+LARGE = 6 << 20  # large enough to be killed in the middle of a write
 
 
 def test_killed_at_random_moments_under_load(
@@ -55,11 +55,11 @@ def test_killed_at_random_moments_under_load(
     with capsys.disabled():
         print(f" {KILLS} kills: {dict(figures)} ", end="")
     assert figures["replies seen"]
-    assert figures["torn tails"] or KILLS < 50  # the kernel may be too quick now and then
+    assert figures["torn tails"] or KILLS < 50  # a write may be too fast to interrupt
 
 
 class Load:
-    """Clients that ask until the proxy is gone."""
+    """Clients that send requests until the proxy is gone."""
 
     def __init__(self, proxy: Proxy, seed: float, name: str) -> None:
         self.port, self.name = proxy.port, name
@@ -80,7 +80,7 @@ class Load:
         return self.seen
 
     def wait_for_torn_line(self, path: Path) -> None:
-        """Until the kernel is at work on a line."""
+        """Waits until the kernel is writing a line."""
         deadline = time.monotonic() + 5
         with path.open("rb", buffering=0) as file:
             while time.monotonic() < deadline:
@@ -143,16 +143,16 @@ def receive(connection: socket.socket) -> bytes:
 
 
 class Trace:
-    """What must hold of the file, looked at by a reader that is not Verbatim's."""
+    """Checks a trace file with an independent reader."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.offset = 0  # behind the last whole line
+        self.offset = 0  # end of the last complete line
         self.turns: defaultdict[str, set[int]] = defaultdict(set)  # by session
         self.torn = 0
 
     def check_after_kill(self, seen: dict[str, tuple[str, str]]) -> bool:
-        """Answers whether the last line is torn."""
+        """Returns whether the last line is torn."""
         with self.path.open("rb") as file:
             file.seek(self.offset)
             *lines, tail = file.read().split(b"\n")
@@ -160,24 +160,24 @@ class Trace:
         for line in lines:
             record = json.loads(line)
             session, turn = record["session_id"], record["turn"]
-            assert turn not in self.turns[session], f"turn {turn} of {session} stands twice"
+            assert turn not in self.turns[session], f"turn {turn} of {session} appears twice"
             self.turns[session].add(turn)
             question = record["request"]["messages"][0]["content"]
             name = question.split(" ")[0]
-            assert name not in found, f"{name} stands twice"
+            assert name not in found, f"{name} appears twice"
             found[name] = (session, question)
             if name in seen:
                 choice = record["response"]["choices"][0]
                 assert (record["outcome"], record["status"]) == ("completed", 200)
                 assert (choice["message"]["content"], record["finish_reason"]) == (question[:200], "stop")
         lost = {name for name in seen if found.get(name) != seen[name]}
-        assert not lost, f"their ends were seen, and their records are not there: {sorted(lost)}"
+        assert not lost, f"records of replies that ended are missing: {sorted(lost)}"
         self.offset += sum(len(line) + 1 for line in lines)
         self.tail = tail
         return bool(tail)
 
     def check_after_start(self) -> None:
-        """The torn line is set aside, or was whole but for its line break; nothing in front of it is touched."""
+        """A torn line is set aside, or only lacked its line break; everything before it is unchanged."""
         if self.offset == 0 and not self.torn and not self.path.exists():
             return
         size = self.path.stat().st_size

@@ -1,4 +1,4 @@
-"""Anthropic's API through its official client. No engine has token data for it; what is recorded is text."""
+"""Anthropic's API through its official client. No engine returns token data there, so text is recorded."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -42,7 +42,7 @@ def client_of(origin: str, **options: Any) -> anthropic.Anthropic:
 
 @pytest.fixture
 def direct(engine: Engine) -> Iterator[anthropic.Anthropic]:
-    """The official client, straight at the engine, which then has every prompt of these tests in its cache."""
+    """The official client, connected to the engine directly."""
     with client_of(engine.origin) as client:
         yield client
 
@@ -60,7 +60,7 @@ def ask(client: anthropic.Anthropic, prompt: str, **fields: Any) -> Any:
 
 
 def stable(value: Any) -> Any:
-    """Without ids, and without how much of the prompt the engine had in its cache."""
+    """Returns a value without ids and without the counts that depend on the engine's prompt cache."""
     if isinstance(value, dict):
         unlike = {"id", "input_tokens", "cache_read_input_tokens"}
         return {name: stable(part) for name, part in value.items() if name not in unlike}
@@ -140,7 +140,7 @@ def test_bytes_are_the_same(engine: Engine, proxy: Proxy, stream: bool) -> None:
     replies = [
         httpx.post(f"{origin}/v1/messages?beta=true", json=request) for origin in [engine.origin] * 2 + [proxy.origin]
     ]
-    assert_same(*replies[1:])  # the first one warmed the engine's cache
+    assert_same(*replies[1:])  # the first request fills the engine's cache
     assert proxy.record()["path"].startswith("/v1/messages")
 
 

@@ -1,4 +1,4 @@
-"""A real agent, mini-swe-agent with litellm, works on a task: once with the engine directly, once through the proxy."""
+"""A real agent, mini-swe-agent with litellm, works on a task, once with the engine directly and once with the proxy."""
 
 import itertools
 import json
@@ -14,14 +14,14 @@ from harness import MODEL, SECONDS, Engine, Proxy, environment, verbatim
 from replies import END_OF_TURN, assert_captured
 
 SCRIPT = Path(__file__).parent / "agents" / "mini.py"
-CALLS = 5  # a command, two answers without one, a command again, the end
+CALLS = 5  # a command, two replies without one, another command, the end
 
 
 @pytest.fixture(scope="module")
 def runs(
     engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any], Proxy]]:
-    """The agent's conversations, direct and proxied, and the proxy's records of the second."""
+    """Yields the direct and the proxied conversation, and the proxy."""
     if "MINI_PYTHON" not in os.environ:
         pytest.skip("mini-swe-agent is not installed")
     folder = tmp_path_factory.mktemp("mini")
@@ -40,7 +40,7 @@ def runs(
 
 
 def conversation(run: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """What was said, without ids."""
+    """Returns the messages of a run without ids."""
     said = []
     for message in run["messages"]:
         calls = [call["function"] for call in message.get("tool_calls") or []]
@@ -49,7 +49,7 @@ def conversation(run: dict[str, Any]) -> list[tuple[Any, ...]]:
 
 
 def replies_of(run: dict[str, Any]) -> list[dict[str, Any]]:
-    """The model's replies as litellm took them, also the one that the agent complained about."""
+    """Returns the model's replies as litellm parsed them, including the one that the agent rejected."""
     extras = [message.get("extra", {}) for message in run["messages"]]
     return [extra["response"] for extra in extras if "response" in extra]
 

@@ -1,4 +1,4 @@
-"""What is not captured goes through untouched, both ways."""
+"""Routes that are not captured pass unchanged in both directions."""
 
 from typing import Any
 

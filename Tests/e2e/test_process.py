@@ -1,4 +1,4 @@
-"""The process as whoever starts it sees it: signals, and a standard error that nobody reads."""
+"""The process: signals, limits, and a standard error that is not read."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def test_no_more_file_descriptors(tmp_path: Path) -> None:
             address = ("127.0.0.1", int(url.rsplit(":", 1)[1].removesuffix("/v1")))
             connections = [socket.create_connection(address, timeout=SECONDS) for _ in range(100)]
             eventually(lambda: log.read_text().count("cannot accept connections") > 1, "the proxy says what it lacks")
-            # It tries four times a second: whoever tries without a pause has no time for the agents that are there.
+            # It retries four times a second; without pauses it would not serve its open connections.
             times = re.findall(r"cannot accept connections.* times=(\d+)", log.read_text())
             assert sum(map(int, times)) <= (time.monotonic() - began) * 4 + 1
             for connection in connections:
@@ -54,7 +54,7 @@ def test_no_more_file_descriptors(tmp_path: Path) -> None:
 
 
 def test_nobody_reads_standard_error(tmp_path: Path) -> None:
-    """Its pipe fills up after some hundred turns; the proxy goes on, and ends when told to."""
+    """The pipe fills up after some hundred turns; the proxy continues and still stops on SIGTERM."""
     with upstreams.serve(upstreams.Answer()) as (upstream, _):
         process, url = start(upstream, tmp_path / "trace.jsonl", stderr=subprocess.PIPE)
         try:

@@ -1,4 +1,4 @@
-"""What a real engine lets be captured, as `verbatim probe` tells it and as `--require-capture` demands it."""
+"""What can be captured from a real engine: `verbatim probe` and `--require-capture`."""
 
 import json
 import subprocess
@@ -118,7 +118,7 @@ def test_messages_are_refused_where_tokens_are_required(strict: Proxy, stream: b
     assert caught.value.body["type"] == "error"
     assert caught.value.body["error"]["type"] == "invalid_request_error"
     assert "--require-capture" in caught.value.body["error"]["message"]
-    record = strict.record()  # one: the client did not try again
+    record = strict.record()  # only one: the client did not retry
     assert (record["outcome"], record["status"], record["dialect"]) == ("refused", 422, "messages")
     told = health(strict)
     assert (told["status"], told["refused"], told["violations"]) == ("degraded", 1, 0)
@@ -153,7 +153,7 @@ def test_nothing_else_is_refused(engine: Engine, strict: Proxy) -> None:
 
 
 def test_turn_below_the_requirement_is_a_violation(start_proxy: StartProxy) -> None:
-    """An engine that answers without any token data: the agent has its answer, record and health say what it lacks."""
+    """The engine returns no token data: the agent has its reply; record and health report the violation."""
     with serve(Answer()) as (upstream, _):
         proxy = start_proxy(upstream, "--require-capture", "tokens")
         with proxy.client() as client:

@@ -1,4 +1,4 @@
-"""The Responses API. This engine serves it without any token data, so what is recorded is text, and says so."""
+"""The Responses API. This engine returns no token data there, so text is recorded and marked as such."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def body(prompt: str, **fields: Any) -> dict[str, Any]:
 
 
 def stable(value: Any) -> Any:
-    """A reply of the official client without what differs between two of them."""
+    """Returns a reply of the official client without values that differ between replies."""
     if isinstance(value, dict):
         return {name: stable(part) for name, part in value.items() if name not in VOLATILE}
     return [stable(part) for part in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""The trace is renamed, deleted or replaced under a running proxy, as tools that rotate logs do."""
+"""The trace is renamed, deleted or replaced while the proxy runs, as tools for log rotation do."""
 
 import json
 import signal
@@ -32,7 +32,7 @@ def proxy(start_proxy: StartProxy) -> Iterator[Proxy]:
 def test_hangup_reopens_the_trace(proxy: Proxy, tmp_path: Path) -> None:
     rotated = tmp_path / "trace.jsonl.1"
     post(proxy.url, question("first"))
-    proxy.process.send_signal(signal.SIGHUP)  # nothing was renamed: nothing happens
+    proxy.process.send_signal(signal.SIGHUP)  # has no effect, since nothing was renamed
     post(proxy.url, question("second"))
     proxy.trace.rename(rotated)
     proxy.process.send_signal(signal.SIGHUP)
@@ -52,7 +52,7 @@ def test_hangup_reopens_the_trace(proxy: Proxy, tmp_path: Path) -> None:
 
 
 def test_it_is_noticed_without_a_signal(proxy: Proxy, tmp_path: Path) -> None:
-    """At once by the next record, and within a second if there is none."""
+    """By the next record, or within a second."""
     post(proxy.url, question("first"))
     proxy.trace.rename(tmp_path / "one")
     post(proxy.url, question("second"))
@@ -81,7 +81,7 @@ def test_the_file_at_the_path_is_gone_on_from(proxy: Proxy, tmp_path: Path) -> N
 
 
 def test_a_trace_that_cannot_be_opened_again(proxy: Proxy, start_proxy: StartProxy, tmp_path: Path) -> None:
-    """Another proxy has taken the path: turns are refused until it is gone, and no record is lost."""
+    """Another proxy uses the path: turns are refused until it stops, and no record is lost."""
     post(proxy.url, question("first"))
     proxy.process.send_signal(signal.SIGSTOP)
     proxy.trace.rename(tmp_path / "one")
@@ -99,13 +99,13 @@ def test_a_trace_that_cannot_be_opened_again(proxy: Proxy, start_proxy: StartPro
     post(proxy.url, question("last"))
     records = read_trace(proxy.trace)
     assert records[-1]["request"]["messages"][0]["content"] == "last"
-    # The second turn was refused before or after it had begun, by whether its end or the clock noticed the renaming.
+    # The second turn was refused before or after it began, depending on what noticed the renaming first.
     assert [record["turn"] for record in records] == list(range(2, len(records) + 2))
     assert all("trace_write_failed" in record["capture"]["problems"] for record in records[:-1])
 
 
 def test_rotated_all_the_time_under_load(proxy: Proxy, tmp_path: Path) -> None:
-    """Each turn whose reply has come stands in one file, whole, and the numbers have no gaps."""
+    """Each finished turn is in exactly one file, and the numbers have no gaps."""
     turns, clients = 40, 6
     is_over = threading.Event()
 

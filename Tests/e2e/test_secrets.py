@@ -1,4 +1,4 @@
-"""Whose credentials reach the engine, and that they end up nowhere else."""
+"""Which credentials reach the engine, and that they appear nowhere else."""
 
 import json
 import socket
@@ -79,11 +79,11 @@ def test_agents_other_headers_are_forwarded(start_proxy: StartProxy) -> None:
 
 
 def secret(name: str) -> str:
-    """Distinct, and found in whatever holds it."""
+    """Returns a distinct value that is easy to search for."""
     return f"sk-planted-{name}-5e1f09"
 
 
-EVERYWHERE = {  # where an agent may have one
+EVERYWHERE = {  # headers in which agents may have secrets
     "Authorization": f"Bearer {secret('authorization')}",
     "x-api-key": secret("x-api-key"),
     "api-key": secret("azure"),
@@ -94,7 +94,7 @@ EVERYWHERE = {  # where an agent may have one
 
 
 def raw(port: int, text: str) -> str:
-    """What comes back for bytes that are no request."""
+    """Returns the response to bytes that are no valid request."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as agent:
         agent.sendall(text.encode())
         agent.shutdown(socket.SHUT_WR)
@@ -103,8 +103,8 @@ def raw(port: int, text: str) -> str:
 
 @pytest.mark.parametrize("keyed", [False, True], ids=["open", "keyed"])
 def test_planted_secrets_stay_where_they_belong(start_proxy: StartProxy, tmp_path: Path, keyed: bool) -> None:
-    """Secrets everywhere they can be, in requests that go well and in all kinds that do not; then every byte that the
-    proxy leaves behind is searched."""
+    """Sends secrets in every place, in requests that succeed and that fail in all ways, and searches all output of the
+    proxy for them."""
     upstream_key, proxy_key = tmp_path / "upstream-key", tmp_path / "proxy-keys"
     upstream_key.write_text(secret("upstream") + "\n")
     proxy_key.write_text(f"{secret('proxy')}\n{secret('bound')} rollout-1\n")
@@ -114,7 +114,7 @@ def test_planted_secrets_stay_where_they_belong(start_proxy: StartProxy, tmp_pat
     flags = ["--log-level", "trace", "--upstream-api-key-file", upstream_key, "--retry-server-error"]
     flags += ["--api-key-file", proxy_key] if keyed else []
     trace = tmp_path / "trace.jsonl"
-    own_words: list[str] = []  # what the proxy itself answered
+    own_responses: list[str] = []  # responses of the proxy itself
 
     def send(
         proxy: Proxy, path: str = "/v1/chat/completions", body: dict[str, Any] | None = None, **headers: str
@@ -123,7 +123,7 @@ def test_planted_secrets_stay_where_they_belong(start_proxy: StartProxy, tmp_pat
         return httpx.post(url, json=body or chat(GREETING), headers=EVERYWHERE | entrance | headers, timeout=60)
 
     def echo(status: int) -> Answer:
-        """What engines say to a key they do not know."""
+        """Returns the reply of an engine to an unknown key."""
         message = f"Incorrect API key provided: {secret('upstream')}. Yours: {secret('authorization')}"
         return Answer(status, json.dumps({"error": {"message": message, "code": "invalid_api_key"}}).encode())
 
@@ -138,20 +138,22 @@ def test_planted_secrets_stay_where_they_belong(start_proxy: StartProxy, tmp_pat
         assert (reply.status_code, reply.headers["Set-Cookie"]) == (200, f"a={secret('set-cookie')}")
         assert send(proxy, "/v1/embeddings").status_code == 200
         refused = send(proxy)
-        assert secret("upstream") in refused.text  # the engine's own words, as it said them
+        assert secret("upstream") in refused.text  # the engine's error passes unchanged
         for _ in range(3):
             send(proxy)
-        # Malformed, in head and body.
-        own_words.append(raw(proxy.port, f"GET /v1/models HTTP/1.1\r\nAuthorization {secret('authorization')}\r\n\r\n"))
-        own_words.append(raw(proxy.port, f"{secret('authorization')}\r\n\r\n"))
-        own_words.append(raw(proxy.port, f"GET {secret('agent-query')} HTTP/1.1\r\nHost: x\r\n\r\n"))
+        # Malformed heads and bodies.
+        own_responses.append(
+            raw(proxy.port, f"GET /v1/models HTTP/1.1\r\nAuthorization {secret('authorization')}\r\n\r\n")
+        )
+        own_responses.append(raw(proxy.port, f"{secret('authorization')}\r\n\r\n"))
+        own_responses.append(raw(proxy.port, f"GET {secret('agent-query')} HTTP/1.1\r\nHost: x\r\n\r\n"))
         body: dict[str, Any] = {"content": b'{"' + secret("body").encode(), "headers": EVERYWHERE | entrance}
-        own_words.append(httpx.post(f"{proxy.url}/chat/completions", **body).text)
-        # Refused at the door.
-        own_words.append(send(proxy, f"/sessions/{secret('session')}%20x/v1/chat/completions").text)
+        own_responses.append(httpx.post(f"{proxy.url}/chat/completions", **body).text)
+        # Refused before forwarding.
+        own_responses.append(send(proxy, f"/sessions/{secret('session')}%20x/v1/chat/completions").text)
         if keyed:
-            own_words.append(send(proxy, **{"api-key": "wrong"}).text)
-            own_words.append(send(proxy, "/sessions/other/v1/models", **{"api-key": secret("bound")}).text)
+            own_responses.append(send(proxy, **{"api-key": "wrong"}).text)
+            own_responses.append(send(proxy, "/sessions/other/v1/models", **{"api-key": secret("bound")}).text)
     assert any(f"api-key={secret('upstream-query')}" in request.path for request in seen)
     for request in seen:
         if request.method == "POST":
@@ -160,17 +162,17 @@ def test_planted_secrets_stay_where_they_belong(start_proxy: StartProxy, tmp_pat
             assert secret("proxy") not in values and secret("proxy-authorization") not in values
             assert secret("authorization") not in values and secret("x-api-key") not in values
 
-    # The engine is down, and then another one that is not trusted.
+    # An unreachable engine, and one without a trusted certificate.
     down = start_proxy(
         f"http://127.0.0.1:{free_port()}/?api-key={secret('upstream-query')}", *flags, trace=tmp_path / "down.jsonl"
     )
     started.append(down)
-    own_words += [send(down).text, send(down, "/v1/models").text]
+    own_responses += [send(down).text, send(down, "/v1/models").text]
     tls = [*flags, "--upstream-ca", AUTHORITY]
     with serve(good, tls=server_side("expired")) as (upstream, seen):
         distrusting = start_proxy(f"{upstream}?api-key={secret('upstream-query')}", *tls, trace=tmp_path / "tls.jsonl")
         started.append(distrusting)
-        own_words += [send(distrusting).text, send(distrusting, "/v1/models").text]
+        own_responses += [send(distrusting).text, send(distrusting, "/v1/models").text]
     assert seen == []
 
     planted = [
@@ -196,8 +198,8 @@ def test_planted_secrets_stay_where_they_belong(start_proxy: StartProxy, tmp_pat
         assert proxy.stop() == 0
         left = {"stderr": proxy.stderr, "stdout": json.dumps(proxy.announcement) + proxy.process.stdout.read().decode()}
         left["trace"] = proxy.trace.read_text()
-        left["own words"] = "".join(own_words)
-        # The URL with its query was given as an argument, as no secret should be.
+        left["own responses"] = "".join(own_responses)
+        # The query is in the command line here because the test gave the URL as an argument.
         left["command line"] = command_line.decode().replace(secret("upstream-query"), "")
         for where, text in left.items():
             for value in [*planted, private_key]:
@@ -246,7 +248,7 @@ def test_the_agent_cannot_choose_the_host(start_proxy: StartProxy) -> None:
 
 
 def test_the_trace_is_its_owners_alone(start_proxy: StartProxy, tmp_path: Path) -> None:
-    """Whatever the process's mask would allow; and what is set aside of a torn trace as well."""
+    """Independently of the umask, and also for the part of a torn trace that is set aside."""
     trace = tmp_path / "trace.jsonl"
     with serve(Answer()) as (upstream, _):
         proxy = start_proxy(upstream, trace=trace)

@@ -1,4 +1,4 @@
-"""Whose turn it is: by path, by header, by what agents send; numbered across restarts; and what is a second try."""
+"""Sessions by path, by header, and by what agents send; numbering across restarts; retries."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def named(proxy: Proxy) -> list[tuple[str, int]]:
 
 
 def test_session_in_the_path(engine: Engine, proxy: Proxy) -> None:
-    """The client has nothing but another base URL, and the engine sees nothing of it."""
+    """Only the base URL of the client changes, and the engine receives no part of it."""
     url = f"{proxy.origin}/sessions/rollout-17/v1"
     with proxy.client(base_url=url) as client:
         ask(client, GREETING, **SHORT)
@@ -138,7 +138,7 @@ def test_retry_belongs_to_its_session(start_proxy: StartProxy) -> None:
 def test_other_routes_may_have_a_session_too(engine: Engine, proxy: Proxy) -> None:
     def models(origin: str) -> list[dict[str, Any]]:
         found = httpx.get(f"{origin}/models").json()
-        return [{**model, "created": None} for model in found["data"]]  # llama.cpp says when it was asked
+        return [{**model, "created": None} for model in found["data"]]  # llama.cpp returns the current time
 
     assert models(f"{proxy.origin}/sessions/a/v1") == models(engine.url)
     assert proxy.records() == []

@@ -29,7 +29,7 @@ def client_side() -> ssl.SSLContext:
 
 @pytest.fixture
 def secured(engine: Engine, start_proxy: StartProxy) -> Proxy:
-    """A proxy that speaks TLS to agents, in front of the real engine."""
+    """A proxy with TLS for agents, and the real engine."""
     proxy = start_proxy(engine.origin, *TLS)
     proxy.origin = proxy.url.removesuffix("/v1")
     return proxy
@@ -111,7 +111,7 @@ def test_bad_certificates(tmp_path: Path, flags: list[object], words: str) -> No
 
 
 def test_bad_authority(tmp_path: Path) -> None:
-    """Known before the engine is asked for anything."""
+    """Detected at start, before any request to the engine."""
     flags = ["--upstream-ca", CERTIFICATES / "good.key"]
     refused = verbatim("--upstream-url", "https://127.0.0.1:1", "--port", 0, *flags, cwd=tmp_path)
     assert refused.returncode == 64

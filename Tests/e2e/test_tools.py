@@ -1,4 +1,4 @@
-"""Tool calls. This engine refuses log-probabilities for a stream with tools, so they must be had by `n_probs`."""
+"""Tool calls. This engine refuses log-probabilities for streams with tools, so `n_probs` is used."""
 
 import openai
 import pytest
@@ -28,7 +28,7 @@ def test_unary_tool_call(engine: Engine, direct: openai.OpenAI, proxy: Proxy, ag
 def test_streamed_tool_call(
     engine: Engine, direct: openai.OpenAI, proxy: Proxy, agent: openai.OpenAI, warm: bool
 ) -> None:
-    """Also as the proxy's very first request, when it cannot know yet which engine this is."""
+    """Also as the first request of the proxy, before it has recognized the engine."""
     if warm:
         ask(agent, GREETING)
     expected = assembled(ask(direct, TOOL_CALL, tools=TOOLS, stream=True))
@@ -66,7 +66,7 @@ def test_agent_that_asks_for_the_refused_pair_sees_the_refusal(engine: Engine, p
 
 
 def test_holes_of_a_streamed_tool_call_are_told(proxy: Proxy) -> None:
-    """The engine's parser swallows most tokens of a tool call's opening; usage counts them."""
+    """The engine's parser consumes most tokens that open a tool call; usage counts them."""
     body = chat(TOOL_CALL, tools=TOOLS, stream=True, stream_options={"include_usage": True})
     used = units(post(proxy.url, body))[-1]["usage"]["completion_tokens"]
 

@@ -1,4 +1,4 @@
-"""The trace itself: what the Python proxy's readers rely on, and what Verbatim adds."""
+"""The trace: the fields that readers of the Python proxy rely on, and those that Verbatim adds."""
 
 import json
 import re
@@ -20,7 +20,7 @@ ADDED = {
 
 @pytest.fixture
 def trace(agent: openai.OpenAI, proxy: Proxy) -> Path:
-    """A conversation as a file: unary, streamed, a tool call, a refusal."""
+    """A trace with a unary turn, a stream, a tool call and a refusal."""
     ask(agent, GREETING)
     list(ask(agent, TOOL_CALL, stream=True))
     ask(agent, TOOL_CALL, tools=TOOLS)
@@ -67,14 +67,14 @@ def test_what_verbatim_adds(trace: Path) -> None:
         assert (turn["model"], turn["engine"]) == (MODEL, "llamacpp")
         assert turn["client_fields"]["logprobs"] == turn["client_fields"]["top_logprobs"] == {"absent": True}
         assert (turn["request"]["logprobs"], turn["request"]["top_logprobs"]) == (True, 5)
-        assert not turn.get("choices")  # only for a request with n > 1
+        assert not turn.get("choices")  # only in requests with n > 1
     assert [turn["stream"] for turn in turns] == [False, True, False, False]
     assert [turn["outcome"] for turn in turns] == ["completed"] * 3 + ["upstream_error"]
     assert 0 < turns[1]["ttft_s"] <= turns[1]["latency_s"]
 
 
 def test_response_is_the_engines_own(engine: Engine, proxy: Proxy) -> None:
-    """Unary: what the engine sent, with what was asked for on the agent's behalf, and every digit of it."""
+    """A unary response is recorded as the engine sent it, with injected data and all digits."""
     body = chat(TOOL_CALL)
     post(proxy.url, body)
     expected = units(post(engine.url, body | {"logprobs": True, "top_logprobs": 5}), parse_float=str)[0]
@@ -86,7 +86,7 @@ def test_response_is_the_engines_own(engine: Engine, proxy: Proxy) -> None:
 
 
 def test_separators_that_readers_split_lines_at(proxy: Proxy) -> None:
-    """U+2028, U+2029 and U+0085 in the agent's words do not tear a line apart for `splitlines()`."""
+    """U+2028, U+2029 and U+0085 in a request do not split a line for `splitlines()`."""
     prompt = "a\u2028b\u2029c\u0085d\x0be\x0cf\x1cg ☃ 😀"
     raw = json.dumps(chat(prompt), ensure_ascii=False).encode()
     headers = {"content-type": "application/json"}
@@ -109,4 +109,4 @@ def test_compact_trace(engine: Engine, start_proxy: StartProxy) -> None:
         count = len(record["completion_token_ids"])
         pairs = list(zip(record["completion_token_ids"], record["per_token_logps"], strict=True))
         assert pairs == [(entry["id"], entry["logprob"]) for entry in expected][:count]
-        assert count >= len(expected) - 1  # all, but for the end of turn in the stream
+        assert count >= len(expected) - 1  # all except the end of turn in the stream

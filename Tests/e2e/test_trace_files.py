@@ -1,4 +1,4 @@
-"""The trace commands on files that are no traces: one clear line, the documented exit code, bounded memory."""
+"""The trace commands with files that are no traces: one clear error, the documented exit code, bounded memory."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def test_nothing_is_no_fault(command: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_fifo_with_a_writer(command: str, tmp_path: Path) -> None:
-    """`verbatim trace show <(zcat trace.jsonl.2.gz)`, by a writer that takes its time."""
+    """`verbatim trace show <(zcat trace.jsonl.2.gz)`, with a slow writer."""
     path = tmp_path / "fifo"
     os.mkfifo(path)
     writer = subprocess.Popen(
@@ -73,7 +73,7 @@ def test_a_fifo_with_a_writer(command: str, tmp_path: Path) -> None:
     )
     finished = run(command, path)
     assert writer.wait(SECONDS) == 0
-    assert finished.returncode == (65 if command == "check" else 0)  # the line behind it is empty
+    assert finished.returncode == (65 if command == "check" else 0)  # the next line is empty
     assert finished.stderr == ""
 
 
@@ -96,7 +96,7 @@ def test_content_that_is_no_trace(tmp_path: Path) -> None:
         findings = [line for line in checked.stdout.splitlines() if line.startswith("line ")]
         assert findings and checked.stdout.splitlines()[-1].startswith(f"{path}: 1 turn, 1 session, "), name
         for command in ("show", "stats"):
-            if name != "half a character":  # a reader may be more generous than the check
+            if name != "half a character":  # readers may accept more than the check
                 assert_error(run(command, path), 65, f"'{path}'", "no record", "line 1: ")
         assert "turn 1" in run("show", path).stdout, name
 
@@ -113,7 +113,7 @@ def test_a_trace_of_another_proxy(tmp_path: Path) -> None:
     for command in COMMANDS:
         finished = run(command, path)
         assert (finished.returncode, finished.stderr) == (0, ""), command
-    # A log of something else, one JSON object a line.
+    # A different log with one JSON object per line.
     path.write_text('{"level":"info","message":"hello"}\n')
     for command in COMMANDS:
         assert run(command, path).returncode == 65
@@ -140,12 +140,12 @@ def test_a_session_that_is_not_there(tmp_path: Path) -> None:
     [("check", b"x", 256), ("stats", b"\0", 256), ("show", b'{"a":"', 4096)],
 )
 def test_one_line_of_a_gigabyte(command: str, first: bytes, limit: int, tmp_path: Path) -> None:
-    """What does not begin like a record is not held; what does is, once or twice."""
+    """A line is held in memory only if it begins like a record, and then at most twice."""
     size = 1_000_000_000
     path = tmp_path / "trace"
     with path.open("wb") as file:
         file.write(first)
-        file.truncate(size)  # zeros, which take no room on the disk
+        file.truncate(size)  # zeros, which use no disk space
         file.seek(size)
         file.write(b"\n" + RECORD.encode())
     most = (limit << 20, limit << 20)

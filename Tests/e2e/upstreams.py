@@ -1,4 +1,4 @@
-"""A scripted upstream for what a real engine does not do: look at the request's headers, speak TLS, refuse oddly."""
+"""A scripted upstream for cases that a real engine does not cover: inspected headers, TLS, unusual errors."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ COMPLETION = {
 
 @dataclass
 class Answer:
-    """What the upstream answers to a POST; a GET is a 404."""
+    """The response of the upstream to a POST; every GET receives a 404."""
 
     status: int = 200
     body: bytes = json.dumps(COMPLETION).encode()
@@ -41,12 +41,12 @@ class Request:
 def serve(
     *answers: Answer, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0
 ) -> Iterator[tuple[str, list[Request]]]:
-    """Gives the upstream's URL, and the list of requests it has seen. Of several answers the last one stays."""
+    """Yields the URL of an upstream and the list of its requests. Responses are used in order; the last is repeated."""
     seen, remaining = [], list(answers)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # head and body are two writes; the second would wait for the first one's ACK
+        disable_nagle_algorithm = True  # head and body are separate writes; the second would wait for an ACK
 
         def answer(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
@@ -95,7 +95,7 @@ def echoing() -> Iterator[str]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             asked = json.loads(body)
-            # A small question is answered with itself, a large one with its beginning.
+            # At most the first 200 characters of the message are returned.
             text = asked["messages"][-1]["content"][:200]
             if asked.get("stream"):
                 self.reply("text/event-stream", b"".join(self.events(text)))
@@ -128,7 +128,7 @@ def echoing() -> Iterator[str]:
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            pass  # proxies die here all the time
+            pass  # tests kill proxies all the time
 
     server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()

@@ -1,6 +1,6 @@
-"""Runs mini-swe-agent on a task, once for every base URL, and prints its conversations as JSON.
+"""Runs mini-swe-agent on a task, once for each base URL, and prints its conversations as JSON.
 
-mini.py FOLDER BASE_URL …        commands are run in FOLDER, which each run finds empty
+mini.py FOLDER BASE_URL …        commands run in FOLDER, which is emptied before each run
 """
 
 import json
@@ -12,10 +12,10 @@ from typing import Any
 
 os.environ |= {
     "MSWEA_SILENT_STARTUP": "1",
-    "MSWEA_GLOBAL_CONFIG_DIR": sys.argv[1],  # and not the user's own
+    "MSWEA_GLOBAL_CONFIG_DIR": sys.argv[1],  # instead of the user's own
     "MSWEA_COST_TRACKING": "ignore_errors",
     "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "1",
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # and not from the network
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # instead of one from the network
 }
 
 import yaml
@@ -24,8 +24,8 @@ from minisweagent.config import builtin_config_dir
 from minisweagent.environments.local import LocalEnvironment
 from minisweagent.models.litellm_model import LitellmModel
 
-# The model calls its tool when the user's message ends in "[mini]", and ends the task after the tool's output. The same
-# mark in the first output confuses it: it answers without a call, is told off by the agent, and finds its way back.
+# The model calls its tool if the user's message ends in "[mini]", and ends the task after the tool's output. With the
+# same mark in the first output, it replies without a call; the agent then rejects that reply, and the model continues.
 TASK = "Please solve this issue: the build is broken [mini]"
 OUTPUT = "{{ output.output }}{% if n_model_calls == 1 %} [mini]{% endif %}"
 COMPLAINT = "{{ error }} Use the bash tool. [mini]"
