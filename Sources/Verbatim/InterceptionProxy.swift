@@ -1,6 +1,6 @@
 import Logging
-import VerbatimProxy
 import Synchronization
+import VerbatimProxy
 import VerbatimTrace
 
 /// A proxy between an agent and an engine that records every turn.
@@ -27,15 +27,15 @@ public final class InterceptionProxy: Sendable {
         self.configuration = configuration
     }
 
-    /// The base URL to give to the agent, `http://host:port/v1`, or `https:` with a ``ProxyConfiguration/tlsCertificate``.
-    /// Before ``start()`` with the configured port.
+    /// The base URL for the agent: `http://host:port/v1`, or `https:` with a ``ProxyConfiguration/tlsCertificate``. Before
+    /// ``start()`` it has the configured port.
     public var url: String {
         let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
         let scheme = configuration.tlsCertificate == nil ? "http" : "https"
         return "\(scheme)://\(host):\(port)/v1"
     }
 
-    /// The port that is listened on, or was; before ``start()`` the configured one.
+    /// The port that the proxy listens on, also after it has stopped. Before ``start()`` the configured one.
     public var port: Int {
         state.withLock { state in
             switch state {
@@ -46,9 +46,9 @@ public final class InterceptionProxy: Sendable {
         }
     }
 
-    /// Opens the trace and listens. Returns when connections are accepted.
+    /// Opens the trace and listens. Returns when connections are accepted. A proxy can be started once.
     ///
-    /// - Throws: ``ProxyError``. A proxy can be started once, and stopped once it runs.
+    /// - Throws: ``ProxyError``.
     public func start() async throws(ProxyError) {
         let mayStart = state.withLock { state in
             guard case .created = state else { return false }
@@ -56,7 +56,7 @@ public final class InterceptionProxy: Sendable {
             return true
         }
         guard mayStart else {
-            throw ProxyError(.invalidConfiguration, "a proxy can be started once; make a new one to start again")
+            throw ProxyError(.alreadyStarted, "a proxy can be started once; make a new one to start again")
         }
         do {
             let server = try await startServer()
@@ -68,24 +68,23 @@ public final class InterceptionProxy: Sendable {
     }
 
     private func startServer() async throws(ProxyError) -> ProxyServer {
-        let settings = try configuration.settings()
-        let recorder = try openTrace()
+        let checked = try CheckedConfiguration(configuration)
+        let recorder = try checked.recorder.map { configuration throws(ProxyError) in try openTrace(configuration) }
         do {
-            return try await ProxyServer.start(settings, recorder: recorder, logger: configuration.logger)
+            return try await ProxyServer.start(checked.settings, recorder: recorder, logger: configuration.logger)
         } catch {
             recorder?.close()
             switch error.reason {
-            case .address: throw ProxyError(.addressUnavailable, error.description)
-            case .tls: throw ProxyError(.invalidConfiguration, error.description)
+            case .address: throw ProxyError(.addressUnavailable, side: .agent, error.description, cause: error)
+            case .tls: throw ProxyError(.invalidConfiguration, error.description, cause: error)
             }
         }
     }
 
-    private func openTrace() throws(ProxyError) -> TraceRecorder? {
-        if configuration.capture == .off { return nil }
+    private func openTrace(_ recorder: TraceRecorder.Configuration) throws(ProxyError) -> TraceRecorder {
         let logger = configuration.logger
         do {
-            return try TraceRecorder(configuration.recorderConfiguration) { event in
+            return try TraceRecorder(recorder) { event in
                 let level: Logger.Level
                 switch event.level {
                 case .info: level = .info
@@ -97,25 +96,28 @@ public final class InterceptionProxy: Sendable {
                 logger.log(level: level, "\(event.message)", metadata: metadata)
             }
         } catch {
-            throw ProxyError(.traceUnavailable, error.message)
+            throw ProxyError(.traceUnavailable, side: .trace, error.message, cause: error)
         }
     }
 
-    /// Looks whether the trace's file still stands at its path, and goes on in a new one if not: to be called by whoever
-    /// has renamed the file, as log rotation does. When this returns, nothing more is written to the renamed one.
+    /// Checks whether the trace's file is still at its path, and continues in a new file if not. Call it after renaming the
+    /// file, as log rotation does: when it returns, nothing more is written to the renamed file.
     ///
-    /// By itself the proxy notices it within a second. Does nothing if the proxy is not running or keeps no trace.
+    /// Without this call the proxy notices the change within a second. Does nothing if the proxy is not running or keeps
+    /// no trace.
     ///
-    /// - Throws: ``ProxyError`` with ``ProxyError/Reason/traceUnavailable`` if the path cannot be written. Then turns are
-    ///   refused, their records wait, and it is tried again every second.
+    /// - Throws: ``ProxyError`` with the code ``ProxyError/Code/traceUnavailable`` if the path cannot be written. Turns are
+    ///   refused then, their records wait, and the proxy tries again every second.
     public func reopenTrace() async throws(ProxyError) {
         let server: ProxyServer? = state.withLock { if case .running(let server) = $0 { server } else { nil } }
-        if let error = await server?.reopenTrace() { throw ProxyError(.traceUnavailable, error.message) }
+        if let error = await server?.reopenTrace() {
+            throw ProxyError(.traceUnavailable, side: .trace, error.message, cause: error)
+        }
     }
 
-    /// Stops accepting, lets running turns finish for as long as ``ProxyConfiguration/shutdownGrace``, cuts off and
-    /// records those that have not, and closes the trace. Returns when all that is done, whoever began it; does nothing
-    /// if the proxy is not running.
+    /// Stops accepting connections, lets running turns finish within ``ProxyConfiguration/shutdownGrace``, cuts off and
+    /// records the others, and closes the trace. Returns when all of that is done, also if another call began it. Does
+    /// nothing if the proxy is not running.
     public func stop() async {
         let stopping = state.withLock { state -> Task<Void, Never>? in
             switch state {
@@ -133,7 +135,7 @@ public final class InterceptionProxy: Sendable {
     }
 }
 
-/// Runs a proxy for as long as `body` runs.
+/// Starts a proxy, runs `body` and stops the proxy, whether `body` returns or throws.
 public func withInterceptionProxy<Result: Sendable>(
     configuration: ProxyConfiguration, _ body: (InterceptionProxy) async throws -> Result
 ) async throws -> Result {

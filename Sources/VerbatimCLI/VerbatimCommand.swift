@@ -7,18 +7,19 @@ struct VerbatimCommand: AsyncParsableCommand {
         commandName: "verbatim",
         abstract: "Records the exact tokens and log-probabilities of every model call an agent makes.",
         discussion: """
-            A transparent proxy between an agent that speaks an OpenAI-style API and the engine behind it. \
-            The agent receives, byte for byte, what the engine would have sent without it.
+            A transparent proxy between an agent that uses an OpenAI-style API and its engine. The agent receives, byte \
+            for byte, what the engine would have sent without the proxy.
             """,
         version: "0.1.0",
         subcommands: [ServeCommand.self, ProbeCommand.self, DemoCommand.self, TraceCommand.self],
         defaultSubcommand: ServeCommand.self
     )
 
-    /// Runs the command line. Errors are told as `error: …` on standard error, with an exit code of `sysexits.h`.
+    /// Runs the command line. An error is printed as `error: …` on standard error, and ends the process with an exit code of
+    /// `sysexits.h`.
     static func main() async {
         signal(SIGPIPE, SIG_IGN)
-        // A file that has reached its limit (`ulimit -f`) is an error to be told, not the end.
+        // A write beyond the limit of a file's size (`ulimit -f`) is then an error that can be reported.
         signal(SIGXFSZ, SIG_IGN)
         do {
             var command = try parseAsRoot()

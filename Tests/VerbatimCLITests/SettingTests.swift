@@ -6,21 +6,9 @@ import Verbatim
 
 @testable import VerbatimCLI
 
-@Suite("Settings")
+/// What every setting of the table must do on the command line. `VerbatimTests` tests the table itself.
+@Suite("Settings on the command line")
 struct SettingTests {
-    @Test("The README's table is the table of settings")
-    func readme() throws {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
-        let rows = readme.split(separator: "\n").filter { $0.hasPrefix("| `--") }.map(String.init)
-        let expected = Setting.all.map { setting in
-            let value = setting.value.map { " " + $0.uppercased() } ?? ""
-            return "| `--\(setting.flag)\(value)` | \(setting.standard) | \(setting.meaning) |"
-        }
-        #expect(rows == expected)
-    }
-
     @Test("--help names every setting, and no other", arguments: Setting.all.map(\.flag))
     func help(flag: String) {
         let help = ServeCommand.helpMessage(columns: 400)
@@ -29,10 +17,41 @@ struct SettingTests {
         #expect(named.subtracting(["version", "help"]) == Set(Setting.all.map(\.flag)))
     }
 
-    @Test("Names of variables come from names of flags")
-    func variables() {
-        #expect(Setting.topLogprobs.variable == "VERBATIM_TOP_LOGPROBS")
-        #expect(Setting.upstreamAPIKey.otherVariables == ["OPENCODE_UPSTREAM_API_KEY"])
+    @Test("--help has a section for every group of settings, in the table's order")
+    func groups() {
+        let help = ServeCommand.helpMessage(columns: 400)
+        let titles = help.matches(of: /^([A-Z]+):$/.anchorsMatchLineEndings()).map { String($0.1) }
+        #expect(titles.filter { $0 != "OPTIONS" } == SettingGroup.all.map { $0.title.uppercased() })
+    }
+
+    @Test("--help states a setting's values and its default")
+    func helpTexts() {
+        let help = ServeCommand.helpMessage(columns: 400)
+        #expect(help.contains("Number of alternatives per token. (0 to 20; default: 5)"))
+        #expect(help.contains("Log errors only. (default: off)"))
+        #expect(help.contains("(tokens, logprobs, text, off; default: tokens)"))
+        #expect(help.contains("its query is kept. (required)"))
+    }
+
+    @Test("probe has the engine's settings and its own requirement")
+    func probe() {
+        let help = ProbeCommand.helpMessage(columns: 400)
+        let named = Set(help.matches(of: /^ +--([a-z-]+)/.anchorsMatchLineEndings()).map { String($0.1) })
+        #expect(
+            named.subtracting(["version", "help"]) == [
+                "upstream-url", "upstream-api-key", "upstream-api-key-file", "upstream-ca", "engine", "top-logprobs",
+                "request-timeout", "require-capture", "model", "api", "json",
+            ])
+        #expect(help.contains("Exit with 1 unless this level is reached."))
+    }
+
+    @Test("Every setting can be given as a flag", arguments: Setting.all.map(\.flag))
+    func flags(flag: String) throws {
+        let setting = try #require(Setting.all.first { $0.flag == flag })
+        let arguments = setting.form == .toggle ? ["--\(flag)"] : ["--\(flag)", "x", "--\(flag)=y"]
+        let command = try ServeCommand.parse(arguments)
+        let expected = ["value": ["y"], "list": ["x", "y"], "toggle": ["on"]]["\(setting.form)"]
+        #expect(command.flags == [flag: expected])
     }
 }
 
@@ -55,7 +74,7 @@ struct ServeCommandTests {
         }
     }
 
-    @Test("A flag wins over its variable, a variable over the default")
+    @Test("A flag takes precedence over its variable, a variable over the default")
     func precedence() throws {
         let url = "--upstream-url=http://localhost:1"
         #expect(try configuration(url).port == 7000)
@@ -123,7 +142,7 @@ struct ServeCommandTests {
         #expect(configuration.logger.logLevel == .debug)
     }
 
-    @Test("The key is looked for under its old name, too")
+    @Test("The engine's key is also read from the variable's old name")
     func keys() throws {
         let command = try ServeCommand.parse(["--upstream-url", "http://localhost:1"])
         let old = ["OPENCODE_UPSTREAM_API_KEY": "b"]
@@ -133,7 +152,7 @@ struct ServeCommandTests {
         #expect(try command.proxyConfiguration(environment: new).upstreamAPIKey == "a")
     }
 
-    @Test("Of a key and a file of it, a flag wins over a variable, and one's own variable over the old one")
+    @Test("Of a key and a file that holds it, a flag replaces a variable, and the variable's new name the old one")
     func keyFiles() throws {
         func keys(_ flags: [String], _ environment: [String: String]) throws -> [String?] {
             let command = try ServeCommand.parse(["--upstream-url", "http://localhost:1"] + flags)
@@ -150,7 +169,7 @@ struct ServeCommandTests {
         #expect(throws: CommandFailure.self) { try keys([], fileVariable.merging(variables) { $1 }) }
     }
 
-    @Test("Keys of agents can be given several times; a flag wins over the variable")
+    @Test("Keys of agents can be given several times, and a flag replaces the variable")
     func agentKeys() throws {
         let command = try ServeCommand.parse([
             "--upstream-url", "http://localhost:1", "--api-key", "a", "--api-key", "b,c",
@@ -160,7 +179,9 @@ struct ServeCommandTests {
         #expect(!"\(configuration)".contains("b,c"))
     }
 
-    @Test("A variable of keys that holds none does not let everybody in", arguments: [",", " ", " , ,"])
+    @Test(
+        "A variable that should hold keys and holds none is refused, rather than letting every agent in",
+        arguments: [",", " ", " , ,"])
     func noAgentKeys(text: String) throws {
         let command = try ServeCommand.parse(["--upstream-url", "http://localhost:1"])
         let failure = #expect(throws: CommandFailure.self) {
@@ -171,7 +192,7 @@ struct ServeCommandTests {
         #expect(spaced.apiKeys == [APIKey("a"), APIKey("b")])
     }
 
-    @Test("Bad values are named with where they came from")
+    @Test("An error names the flag or the variable that holds the invalid value")
     func badValues() {
         let url = "--upstream-url=http://localhost:1"
         #expect(failure([])?.message.hasPrefix("missing --upstream-url") == true)
@@ -181,7 +202,7 @@ struct ServeCommandTests {
                 == #"VERBATIM_PORT: expected a whole number, not "x""#)
         #expect(
             failure([url, "--engine", "gpt"])?.message
-                == #"--engine: expected one of auto, vllm, sglang, llamacpp, tensorrt-llm, dynamo, tgi, ollama, lmstudio, openai, azure, openrouter, hf-router, generic, not "gpt""#
+                == #"--engine: expected one of auto, azure, dynamo, hf-router, llamacpp, lmstudio, ollama, openai, openrouter, sglang, tensorrt-llm, tgi, vllm, generic, not "gpt""#
         )
         #expect(failure([url, "--request-timeout", "soon"])?.code == 64)
         #expect(failure([url, "--max-body-size", "64Q"])?.code == 64)

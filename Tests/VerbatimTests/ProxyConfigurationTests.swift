@@ -31,6 +31,6 @@ struct ProxyConfigurationTests {
         wrong.change(&configuration)
         let proxy = InterceptionProxy(configuration: configuration)
         let error = await #expect(throws: ProxyError.self) { try await proxy.start() }
-        #expect(error?.reason == .invalidConfiguration && error?.message == wrong.message)
+        #expect(error?.code == .invalidConfiguration && error?.message == wrong.message)
     }
 }

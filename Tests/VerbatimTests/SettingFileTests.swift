@@ -57,7 +57,7 @@ struct SettingFileTests {
     func badKeys(text: String, expected: String) async throws {
         let path = try file(text)
         let error = try #require(try await start { $0.apiKeyFile = path }.error)
-        #expect(error.reason == .invalidConfiguration)
+        #expect(error.code == .invalidConfiguration)
         #expect(error.message.hasPrefix("api-key-file: ") && error.message.contains(expected), "\(error.message)")
     }
 
@@ -82,7 +82,7 @@ struct SettingFileTests {
                     $0.tlsKey = name == "tls-cert" ? Self.fixture("good.key") : nil
                     $0[keyPath: setting] = path
                 }.error)
-            #expect(error.reason == .fileUnavailable)
+            #expect(error.code == .fileUnavailable)
             #expect(error.message.hasPrefix("\(name): cannot read '\(path)': "), "\(error.message)")
         }
     }
@@ -93,7 +93,7 @@ struct SettingFileTests {
     func badUpstreamKey(text: String, expected: String) async throws {
         let path = try file(text)
         let error = try #require(try await start { $0.upstreamAPIKeyFile = path }.error)
-        #expect(error.reason == .invalidConfiguration && error.message.contains(expected), "\(error.message)")
+        #expect(error.code == .invalidConfiguration && error.message.contains(expected), "\(error.message)")
         let both = try #require(
             try await start {
                 $0.upstreamAPIKeyFile = path
@@ -106,7 +106,7 @@ struct SettingFileTests {
     func badDirectKeys(key: String) async throws {
         #expect(
             try await start { $0.apiKeys = [APIKey(key)] }.error?.message.hasPrefix("api-key: a key must not") == true)
-        #expect(try await start { $0.upstreamAPIKey = key }.error?.reason == .invalidConfiguration)
+        #expect(try await start { $0.upstreamAPIKey = key }.error?.code == .invalidConfiguration)
         let twice = try await start { $0.apiKeys = [APIKey("k"), APIKey("k", session: "s")] }
         #expect(twice.error?.message == "api-key: the same key is given twice")
     }
@@ -120,7 +120,7 @@ struct SettingFileTests {
                 $0.tlsCertificate = certificate
                 $0.tlsKey = key
             }
-            if let error = result.error { #expect(error.reason == .invalidConfiguration) }
+            if let error = result.error { #expect(error.code == .invalidConfiguration) }
             return result.error?.message
         }
         #expect(try await message(good, key) == nil)
@@ -159,7 +159,7 @@ struct SettingFileTests {
     @Test("An address that is none is said in plain words", arguments: ["nonsense host", "999.1.1.1", "127.0.0.1:80"])
     func noAddress(host: String) async throws {
         let error = try #require(try await start { $0.host = host }.error)
-        #expect(error.reason == .addressUnavailable)
+        #expect(error.code == .addressUnavailable)
         #expect(error.message == "cannot listen on \(host):0: its name cannot be resolved")
     }
 

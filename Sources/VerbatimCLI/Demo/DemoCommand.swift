@@ -6,10 +6,10 @@ import Verbatim
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "Watch a conversation being captured, with nothing needed from outside.",
+        abstract: "Watch a conversation being captured; needs no engine.",
         discussion: """
-            Starts a scripted engine and a real proxy in front of it, has a small agent hold a two-turn conversation \
-            with a tool call through the proxy, and shows what the agent saw and what the trace holds.
+            Starts a scripted engine and a real proxy in front of it. A small agent holds a conversation of two turns \
+            with a tool call through the proxy. Shows what the agent received and what the trace holds.
             """
     )
 
@@ -46,7 +46,7 @@ struct DemoCommand: AsyncParsableCommand {
             throw CommandFailure(error)
         }
         await engine.stop()
-        transcript.heading("What the trace holds of it")
+        transcript.heading("What the trace holds")
         try TurnPrinter(color: isColored, showing: .text).printAll(of: trace)
         transcript.footer(trace: trace)
     }

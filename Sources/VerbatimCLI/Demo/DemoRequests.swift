@@ -1,4 +1,4 @@
-/// What the demo's agent asks: a question with a tool at hand, and the same again with the tool's result.
+/// The requests of the demo's agent: a question with a tool, and the same conversation with the tool's result.
 enum DemoRequests {
     static let questions = [
         "Which file in this directory is the largest?",

@@ -3,12 +3,13 @@ import VerbatimJSON
 import NIOCore
 import Synchronization
 
-/// Prints what the demo's agent asks and sees, as it comes.
+/// Prints what the demo's agent sends and receives, as it arrives.
 final class DemoTranscript: Sendable {
     private struct Reply {
         var splitter = EventSplitter()
-        var unclaimed = ByteBuffer()
-        /// What the text that stands on the line is.
+        /// Bytes that are not yet a complete event.
+        var pending = ByteBuffer()
+        /// The kind of text on the current line.
         var part = ""
         var events = 0
         var hasLogprobs = false
@@ -26,14 +27,14 @@ final class DemoTranscript: Sendable {
         StandardOutput.print(style.dim("request \(number):") + " \(question)")
     }
 
-    /// Prints what the events in `body` add.
+    /// Prints what the events in `body` add to the reply.
     func receive(_ body: ByteBuffer) {
         reply.withLock { reply in
-            reply.unclaimed.writeImmutableBuffer(body)
+            reply.pending.writeImmutableBuffer(body)
             while true {
-                let front = reply.unclaimed
+                let front = reply.pending
                 guard let unit = reply.splitter.nextUnit(in: front.readableBytesUInt8Span),
-                    let event = reply.unclaimed.readSlice(length: unit.length)
+                    let event = reply.pending.readSlice(length: unit.length)
                 else { return }
                 if unit.kind == .event { show(event, in: &reply) }
             }
@@ -42,7 +43,7 @@ final class DemoTranscript: Sendable {
 
     func endReply(status: Int) {
         let (events, hasLogprobs) = reply.withLock { ($0.events, $0.hasLogprobs) }
-        let seen = hasLogprobs ? "with log-probabilities in them" : "no log-probability or token id in any of them"
+        let seen = hasLogprobs ? "with log-probabilities" : "without any log-probability or token id"
         StandardOutput.print("\n" + style.dim("status \(status), \(events) events, \(seen)") + "\n")
     }
 
@@ -92,7 +93,7 @@ final class DemoTranscript: Sendable {
         return firstObject(of: choices, in: json)
     }
 
-    /// Name and arguments that a delta adds to a tool call.
+    /// Returns the name and the arguments that a delta adds to a tool call.
     private static func function(in delta: JSONObject, of json: Span<UInt8>) -> String? {
         guard let calls = delta.value("tool_calls", in: json), calls.kind == .array,
             let call = firstObject(of: calls, in: json), let function = call.value("function", in: json),

@@ -4,22 +4,23 @@ import VerbatimTrace
 import Verbatim
 import VerbatimPlatform
 
-/// Asks an engine for a few tokens in each way an agent may, through a real proxy, and reads what the trace holds then.
+/// Sends an engine every kind of request that an agent may make, through a real proxy, and reads what the trace holds of it.
 struct Probe {
     let proxy: InterceptionProxy
     let model: String
     private let agent: SimpleHTTPClient
     private let trace: String
 
-    /// - Parameter model: `nil` takes the first that the engine lists.
+    /// - Parameter model: nil selects the first model that the engine lists.
     init(proxy: InterceptionProxy, model: String?) async throws {
         self.proxy = proxy
         trace = proxy.configuration.trace
         agent = SimpleHTTPClient(host: proxy.configuration.host, port: proxy.port)
-        // Asked even if the model is known: the list says whose engine it is.
+        // Needed even if the model is known: the proxy recognises some engines by their list of models.
         let list = try await agent.get("/v1/models")
         if list.status == 502 || list.status == 504 {
-            throw CommandFailure(code: EX_UNAVAILABLE, message: Self.message(in: list.body) ?? "no engine answers")
+            throw CommandFailure(
+                code: EX_UNAVAILABLE, message: Self.message(in: list.body) ?? "the engine does not respond")
         }
         guard let model = model ?? Self.firstModel(in: list.body) else {
             throw CommandFailure(
@@ -31,7 +32,7 @@ struct Probe {
 
     func find(_ cell: ProbeCell) async throws -> ProbeFinding {
         let finding = try await ask(cell, forcesTool: true)
-        // Some engines do not let themselves be forced.
+        // Some engines refuse a forced tool call.
         if cell.hasTools, case .failed(let status?, _) = finding.result, status < 500 {
             return try await ask(cell, forcesTool: false)
         }
@@ -42,10 +43,10 @@ struct Probe {
         LogprobsMode(cool: try await alternatives(temperature: "0.5"), hot: try await alternatives(temperature: "2"))
     }
 
-    /// The engine's profile as the last turn names it.
+    /// Returns the engine's name in the last turn's record.
     func engine() throws -> String { try turns().last?.engine ?? "generic" }
 
-    // MARK: Asking
+    // MARK: Requests
 
     private func ask(_ cell: ProbeCell, forcesTool: Bool) async throws -> ProbeFinding {
         let turn = try await post(cell.api.path, body: cell.request(model: model, forcesTool: forcesTool))
@@ -68,7 +69,7 @@ struct Probe {
         }
     }
 
-    /// The log-probabilities of the first token's alternatives.
+    /// Returns the log-probabilities of the first token's alternatives, by token.
     private func alternatives(temperature: String) async throws -> [String: Double] {
         let body = JSONWriter.bytes { json in
             json.object { json in

@@ -22,7 +22,7 @@ struct ProbeCell: Hashable, Sendable {
     let isStream: Bool
     let hasTools: Bool
 
-    /// Every kind, or those of one API.
+    /// Returns every kind of request to `apis`.
     static func all(of apis: [API]) -> [ProbeCell] {
         apis.flatMap { api in
             [false, true].flatMap { isStream in
@@ -37,9 +37,7 @@ struct ProbeCell: Hashable, Sendable {
         "\(api.rawValue) \(isStream ? "stream" : "unary")\(hasTools ? " with tools" : "")"
     }
 
-    /// A request that makes the model say a few words, or call a tool if it is forced to.
-    ///
-    /// - Parameter forcesTool: Not every engine takes that.
+    /// Returns a request for a few words, or with `forcesTool` for a tool call, which some engines refuse.
     func request(model: String, forcesTool: Bool) -> [UInt8] {
         JSONWriter.bytes { json in
             json.object { json in
@@ -76,7 +74,7 @@ struct ProbeCell: Hashable, Sendable {
         }
     }
 
-    /// Few, but enough for a tool call to begin; OpenAI's responses have no less than 16.
+    /// Few tokens, but enough to begin a tool call. OpenAI's Responses API accepts no less than 16.
     private var limit: Int { hasTools ? 32 : 16 }
 
     private func writeTool(isForced: Bool, to json: inout JSONWriter) {
@@ -103,7 +101,7 @@ struct ProbeCell: Hashable, Sendable {
 
     private func writeFunction(schema: StaticString, to json: inout JSONWriter) {
         json.member("name", "say")
-        json.member("description", "Says a text aloud")
+        json.member("description", "Says a text")
         json.object(schema) { json in
             json.member("type", "object")
             json.object("properties") { json in

@@ -5,32 +5,23 @@ import VerbatimPlatform
 struct ProbeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "probe",
-        abstract: "Ask a live engine for a few tokens and tell what would be captured.",
+        abstract: "Ask a live engine for a few tokens and report what would be captured.",
         discussion: """
-            Each kind of request that an agent may make is sent once through a real proxy: API, unary or streamed, with \
-            or without tools. Costs about 300 tokens.
+            Sends one request of each kind through a real proxy: each API, unary or streamed, with or without tools. \
+            Costs about 300 tokens.
 
-            Exit codes: 0 if --require-capture is met (or not given), 1 if it is not, 64 wrong usage, 66 a \
-            file of keys or certificates cannot be read, 69 no engine answers or lists a model. The requirement is about chat.completions, or about the APIs named by --api.
+            --require-capture is about chat.completions, or about the APIs named by --api. Exit codes: 0 if it is met or \
+            not given, 1 if it is not met, 64 wrong usage, 66 a file of keys or certificates cannot be read, 69 the engine \
+            does not respond or lists no model.
             """
     )
 
-    @Option(name: Setting.upstreamURL.name, help: Setting.upstreamURL.help) var upstreamURL: String?
-    @Option(name: Setting.upstreamAPIKey.name, help: Setting.upstreamAPIKey.help) var upstreamAPIKey: String?
-    @Option(name: Setting.upstreamAPIKeyFile.name, help: Setting.upstreamAPIKeyFile.help)
-    var upstreamAPIKeyFile: String?
-    @Option(name: Setting.upstreamCA.name, help: Setting.upstreamCA.help) var upstreamCA: String?
+    @OptionGroup(title: "Engine") var engine: SettingOptions<Engine>
+    @OptionGroup(title: "Requirement") var requirement: SettingOptions<Requirement>
     @Option(help: ArgumentHelp("The model to ask (default: the first one the engine lists).", valueName: "name"))
     var model: String?
     @Option(help: ArgumentHelp("Probe this API only; may be given several times (default: all).", valueName: "name"))
     var api: [String] = []
-    @Option(name: Setting.engine.name, help: Setting.engine.help) var engine: String?
-    @Option(name: Setting.topLogprobs.name, help: Setting.topLogprobs.help) var topLogprobs: String?
-    @Option(name: Setting.requestTimeout.name, help: Setting.requestTimeout.help) var requestTimeout: String?
-    @Option(
-        name: Setting.requireCapture.name,
-        help: ArgumentHelp("tokens or logprobs: exit with 1 unless it is reached.", valueName: "level"))
-    var requireCapture: String?
     @Flag(help: "Print JSON.") var json = false
 
     func run() async throws {
@@ -57,7 +48,7 @@ struct ProbeCommand: AsyncParsableCommand {
             let what = report.shortfalls.map { "\($0.cell.name): \($0.level ?? "nothing")" }.joined(separator: "; ")
             throw CommandFailure(
                 code: 1,
-                message: requirement.map { "below --require-capture \($0.rawValue): \(what)" }
+                message: requirement.map { "below --require-capture \($0): \(what)" }
                     ?? "no request of any kind was answered")
         }
     }
@@ -74,25 +65,35 @@ struct ProbeCommand: AsyncParsableCommand {
         }
     }
 
-    /// The flags, else the environment, as for `serve`.
+    /// The configuration of the probing proxy, and the requirement on what it captures.
     private func proxyConfiguration(
         environment: [String: String]
     ) throws -> (ProxyConfiguration, ProxyConfiguration.Requirement?) {
-        func value(_ setting: Setting, _ flag: String?) -> SettingValue {
-            SettingValue(setting, flag: flag, environment: environment)
-        }
-        var configuration = ProxyConfiguration(upstreamURL: try value(.upstreamURL, upstreamURL).upstreamURL())
-        try configuration.setUpstream(
-            key: value(.upstreamAPIKey, upstreamAPIKey), keyFile: value(.upstreamAPIKeyFile, upstreamAPIKeyFile),
-            authority: value(.upstreamCA, upstreamCA))
+        let settings = Engine.settings + Requirement.settings
+        let flags = engine.values.merging(requirement.values) { $1 }
+        var configuration = ProxyConfiguration(upstreamURL: "")
+        try GivenSettings(settings, flags: flags, environment: environment).apply(settings, to: &configuration)
+        // The report states what falls short of it. The proxy itself must not refuse to find out.
+        let requirement = configuration.requireCapture
+        configuration.requireCapture = nil
         configuration.port = 0
-        if let count = try value(.topLogprobs, topLogprobs).integer() { configuration.topLogprobs = count }
-        if let time = try value(.requestTimeout, requestTimeout).seconds() { configuration.requestTimeout = time }
-        if let choice = try value(.engine, engine).choice(of: ProxyConfiguration.Engine.self) {
-            configuration.engine = choice
-        }
-        let requirement = try value(.requireCapture, requireCapture).choice(of: ProxyConfiguration.Requirement.self)
         configuration.trace = try TemporaryTrace.make()
         return (configuration, requirement)
     }
+}
+
+extension ProbeCommand {
+    /// How to reach the engine and what to ask it for.
+    enum Engine: SettingSelection {
+        static let settings = SettingGroup.engine.settings + rows("top-logprobs", "request-timeout")
+    }
+
+    /// The least that must be captured.
+    enum Requirement: SettingSelection {
+        static let settings = rows("require-capture").map {
+            $0.described(as: "Exit with 1 unless this level is reached.")
+        }
+    }
+
+    private static func rows(_ flags: String...) -> [Setting] { Setting.all.filter { flags.contains($0.flag) } }
 }

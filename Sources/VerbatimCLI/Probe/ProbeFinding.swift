@@ -1,20 +1,20 @@
 import VerbatimJSON
 import Verbatim
 
-/// What a request of one kind gave.
+/// What was captured of one kind of request.
 struct ProbeFinding: Sendable {
     enum Result: Sendable {
         case captured(level: TurnCaptureLevel, isComplete: Bool, hasPromptIDs: Bool)
         /// The engine has no such API.
         case notServed
-        /// The engine's own words.
+        /// The engine failed; with its own message.
         case failed(status: Int?, message: String)
     }
 
     let cell: ProbeCell
     let result: Result
     let problems: [String]
-    /// What the engine said when it refused what was asked for.
+    /// The engine's messages when it refused what was injected.
     let refusals: [String]
 
     init(cell: ProbeCell, turn: Turn) {
@@ -32,7 +32,7 @@ struct ProbeFinding: Sendable {
         }
     }
 
-    /// The level's word; `nil` if nothing could be captured at all.
+    /// The capture level's name; nil if nothing was captured.
     var level: String? {
         if case .captured(let level, _, _) = result { level.name } else { nil }
     }
@@ -40,20 +40,17 @@ struct ProbeFinding: Sendable {
     var isServed: Bool { if case .notServed = result { false } else { true } }
 
     func meets(_ requirement: ProxyConfiguration.Requirement) -> Bool {
-        switch requirement {
-        case .tokens: level == "tokens"
-        case .logprobs: level == "tokens" || level == "logprobs"
-        }
+        level == "tokens" || (requirement == .logprobs && level == "logprobs")
     }
 
-    /// A 404 may also be about the model.
+    /// Whether the engine lacks the API. A 404 may also be about the model.
     private static func isNoSuchAPI(_ turn: Turn, error: String?) -> Bool {
         if error?.hasPrefix("Unexpected endpoint") ?? false { return true }
         guard [404, 405, 501].contains(turn.status ?? 0) else { return false }
         return !(error?.lowercased().contains(text: "model") ?? false)
     }
 
-    /// The message of the error that the engine answered with.
+    /// Returns the message of the engine's error reply.
     private static func error(of turn: Turn) -> String? {
         let text = turn.responseJSON
         guard let response = try? JSONObject(document: text.span),
@@ -74,22 +71,22 @@ struct ProbeFinding: Sendable {
     }
 }
 
-/// Whether the engine's log-probabilities are those of the model or of what it samples from.
+/// Which distribution the engine's log-probabilities are of.
 enum LogprobsMode: String, Sendable {
-    /// They do not change with the temperature.
+    /// The model's: they do not change with the temperature.
     case raw
-    /// They do.
+    /// The one that is sampled from: they change with the temperature.
     case processed
-    /// Not enough of them came to tell.
+    /// Too few came to tell.
     case unknown
 
-    /// Compares the alternatives for one and the same token at two temperatures.
+    /// Compares the alternatives to the same token at two temperatures.
     init(cool: [String: Double], hot: [String: Double]) {
         let differences = cool.compactMap { token, value in hot[token].map { abs($0 - value) } }
         if differences.count < 2 {
             self = .unknown
         } else {
-            // The same computation twice differs by a few thousandths at most.
+            // Between two runs of the same computation they differ by a few thousandths at most.
             self = differences.allSatisfy { $0 < 0.02 } ? .raw : .processed
         }
     }

@@ -1,7 +1,7 @@
 import VerbatimJSON
 import Verbatim
 
-/// What a probe found out, for people and for scripts.
+/// The findings of a probe, as a table for people and as JSON for scripts.
 struct ProbeReport {
     let url: String
     let engine: String
@@ -12,7 +12,7 @@ struct ProbeReport {
     /// The APIs that the requirement is about.
     let requiredAPIs: [ProbeCell.API]
 
-    /// The kinds of request that give less than is required.
+    /// The kinds of request of which less is captured than required.
     var shortfalls: [ProbeFinding] {
         guard let requirement else { return [] }
         return findings.filter { requiredAPIs.contains($0.cell.api) && !$0.meets(requirement) }
@@ -67,7 +67,7 @@ struct ProbeReport {
                 json.member("engine", engine)
                 json.member("model", model)
                 json.member("logprobs_mode", mode.rawValue)
-                json.member("required", requirement?.rawValue)
+                json.member("required", requirement?.description)
                 json.member("met", shortfalls.isEmpty)
                 json.array("cells") { json in
                     for finding in findings { Self.write(finding, to: &json) }

@@ -1,18 +1,18 @@
 import CMalloc
 import VerbatimPlatform
 
-/// How much freed memory the process keeps for the next turn.
+/// How much freed memory the process keeps for later turns.
 ///
-/// Replies that are read whole, and records, are of some megabyte, come together and go together. By itself glibc gives each
-/// back to the system at once, and what is taken again comes a page fault at a time: with replies of 1.1 MB a third of all
-/// CPU time. It does learn that from the largest block that was ever freed, but then keeps up to 64 MB per thread.
+/// Whole replies and records can be a megabyte each, and are allocated and freed all the time. By default glibc returns such
+/// blocks to the system at once and pays page faults to get them again: a third of all CPU time with replies of 1.1 MB. It
+/// raises its threshold after the first large block is freed, but then keeps up to 64 MB per thread.
 enum MemoryTuning {
-    /// Larger blocks are of the system's own and go back to it.
+    /// Blocks larger than this come from the system directly, and are returned to it when freed.
     private static let largestKept: Int32 = 4 << 20
-    /// What is free beyond it, of one thread's memory, goes back.
+    /// Free memory beyond this at the top of a thread's heap is returned to the system.
     private static let mostKept: Int32 = 16 << 20
 
-    /// Does nothing where glibc is told otherwise by the environment, or where there is none.
+    /// Does nothing without glibc, or if the environment tunes it.
     static func apply() {
         #if canImport(Glibc)
             let variables = ["GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_"]

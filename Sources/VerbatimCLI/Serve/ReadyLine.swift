@@ -1,7 +1,7 @@
 import VerbatimJSON
 import Verbatim
 
-/// The line on standard output that says where the proxy listens: `{"url":…,"port":…,"trace":…}`.
+/// The first line on standard output, which states where the proxy listens: `{"url":…,"port":…,"trace":…}`.
 enum ReadyLine {
     static func print(_ proxy: InterceptionProxy) {
         let line = JSONWriter.string { json in

@@ -6,17 +6,17 @@ import VerbatimPlatform
 struct TraceCheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Check that every line of a trace is a record, its lists align and no turn is missing.",
+        abstract: "Check that every line of a trace is a record, that its lists align and that no turn is missing.",
         discussion: """
-            Lists what is wrong, by line. Exits with 0 if nothing is, with 65 if anything is, with 66 if a file cannot be \
+            Lists what is wrong, by line. Exit codes: 0 if nothing is wrong, 65 if anything is, 66 if a file cannot be \
             opened.
 
-            Of a trace that was rotated, name all files, the oldest first. Of a session whose first turns are in none of \
-            them nobody can say whether they are missing: that is told, and is not wrong.
+            If the trace was rotated, name all files, the oldest first. A session whose first turns are in none of them \
+            is reported but does not count as wrong: they may be in an older file.
             """
     )
 
-    @Argument(help: "The trace: one file, or several that follow each other.")
+    @Argument(help: "The trace: one file, or several in order.")
     var file: [String]
 
     func run() throws {
@@ -42,17 +42,8 @@ struct TraceCheckCommand: ParsableCommand {
         if summary.continuedSessions > 0 {
             StandardOutput.print(
                 "\(counted(summary.continuedSessions, "session")) without turn 1: "
-                    + "check together with the files that were rotated away")
+                    + "check them together with the older files")
         }
         if summary.findings > 0 { throw ExitCode(EX_DATAERR) }
     }
 }
-
-extension CommandFailure {
-    init(_ error: TraceReaderError) {
-        self.init(code: error.code == .invalidRecord ? EX_DATAERR : EX_NOINPUT, message: error.message)
-    }
-}
-
-/// `1 turn`, `2 turns`.
-func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

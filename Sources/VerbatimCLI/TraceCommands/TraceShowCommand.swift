@@ -3,19 +3,19 @@ import ArgumentParser
 struct TraceShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Show the turns of a trace: what was asked last, and what the engine answered."
+        abstract: "Show the turns of a trace: the last message of each request, and the reply."
     )
 
     @Argument(help: "The trace.")
     var file: String
 
-    @Option(help: ArgumentHelp("Show this turn alone, of each session that has it.", valueName: "n"))
+    @Option(help: ArgumentHelp("Show only this turn of each session.", valueName: "n"))
     var turn: Int?
 
-    @Option(help: ArgumentHelp("Show the turns of this session alone.", valueName: "id"))
+    @Option(help: ArgumentHelp("Show only the turns of this session.", valueName: "id"))
     var session: String?
 
-    @Flag(help: "Show each token with its id and log-probability.")
+    @Flag(help: "Show every token with its id and log-probability.")
     var tokens = false
 
     @Option(help: "Colour by probability: auto, always or never.")

@@ -4,7 +4,7 @@ import Verbatim
 struct TraceStatsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stats",
-        abstract: "Count the turns and tokens of a trace, and how long they took."
+        abstract: "Count the turns and tokens of a trace, and measure how long they took."
     )
 
     @Argument(help: "The trace.")

@@ -1,8 +1,8 @@
 import VerbatimPlatform
 
-/// A trace for commands that are not told where to keep one.
+/// A trace in a temporary folder, for commands that are not given a path.
 enum TemporaryTrace {
-    /// A path in a new folder that only this user can read.
+    /// Returns a path in a new folder that only this user can read.
     static func make() throws -> String {
         let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         var template = Array("\(parent)/verbatim-XXXXXX".utf8CString)

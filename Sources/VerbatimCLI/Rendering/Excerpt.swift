@@ -1,13 +1,13 @@
 import VerbatimJSON
 import VerbatimTrace
 
-/// What somebody says in a request or a reply.
+/// A text in a request or a reply, and who it is from.
 struct Excerpt: Hashable, Sendable {
     let speaker: String
     let text: String
 }
 
-/// What a request asks for, in any dialect.
+/// The part of a request that is worth showing, whatever its API.
 struct RequestExcerpt: Sendable {
     /// The last message, tool result or prompt.
     let lastMessage: Excerpt?
@@ -34,7 +34,7 @@ struct RequestExcerpt: Sendable {
 }
 
 extension JSONObject {
-    /// The object that is the whole text; `nil` if it is none.
+    /// The object that `text` is; nil if it is not one.
     fileprivate static func readable(in text: Span<UInt8>) -> JSONObject? {
         do throws(JSONError) {
             return try JSONObject(document: text, options: .trace)
@@ -45,7 +45,7 @@ extension JSONObject {
 }
 
 extension JSONValue {
-    /// The text of a message's content: a string, or parts of which some are text.
+    /// The readable text of a message's content: a string, or the text of its parts.
     fileprivate func readableText(in text: Span<UInt8>) -> String {
         if let string = string(in: text) { return string }
         if let parts = elements(in: text) {
@@ -61,7 +61,7 @@ extension JSONValue {
     }
 }
 
-/// What a reply says, in any dialect.
+/// The texts of a reply, whatever its API.
 struct ReplyExcerpt: Sendable {
     private(set) var parts: [Excerpt] = []
 
@@ -93,7 +93,7 @@ struct ReplyExcerpt: Sendable {
         add(message, of: "error", in: text)
     }
 
-    /// The message of a chat completion's choice.
+    /// Adds the message of a chat completion's choice.
     private mutating func addMessage(_ message: JSONObject, of name: String, in text: Span<UInt8>) {
         let reasoning = message.value("reasoning", in: text) ?? message.value("reasoning_content", in: text)
         add(reasoning, of: "\(name) (reasoning)", in: text)
@@ -105,7 +105,7 @@ struct ReplyExcerpt: Sendable {
         }
     }
 
-    /// An output item of the Responses API or a content block of the Messages API.
+    /// Adds an output item of the Responses API or a content block of the Messages API.
     private mutating func addItem(_ item: JSONObject, in text: Span<UInt8>) {
         switch item.value("type", in: text)?.string(in: text) {
         case "function_call": addCall(item, arguments: item.value("arguments", in: text), in: text)

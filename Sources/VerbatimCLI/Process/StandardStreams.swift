@@ -2,13 +2,13 @@ import VerbatimPlatform
 
 /// Standard output, for results.
 enum StandardOutput {
-    /// What a shell reports of a command whose reader has gone.
+    /// The code that a shell reports for a command killed by SIGPIPE.
     private static let exitCodeWithoutReader: Int32 = 128 + SIGPIPE
 
-    /// Prints a line at once. If nobody reads any more, the process ends.
+    /// Prints a line at once. Ends the process if the reader has closed the stream.
     static func print(_ line: String) { write(line + "\n") }
 
-    /// Prints `text` at once, without ending the line.
+    /// Like ``print(_:)``, without ending the line.
     static func write(_ text: String) {
         guard let error = writeAll(Array(text.utf8), to: STDOUT_FILENO) else { return }
         CurrentProcess.exit(error == EPIPE ? exitCodeWithoutReader : EX_IOERR)
@@ -19,11 +19,11 @@ enum StandardOutput {
 enum StandardError {
     static func print(_ line: String) { write(Array((line + "\n").utf8)) }
 
-    /// If nobody reads any more, there is nobody to tell.
+    /// Ignores errors: there is no other place to report them.
     static func write(_ bytes: [UInt8]) { _ = writeAll(bytes, to: STDERR_FILENO) }
 }
 
-/// Writes all of `bytes`; answers the error's number if that fails.
+/// Writes all of `bytes`. Returns nil, or the number of the error that prevented it.
 private func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Int32? {
     var start = 0
     while start < bytes.count {

@@ -1,7 +1,7 @@
 import Verbatim
 import VerbatimPlatform
 
-/// Prints turns for people.
+/// Prints turns in readable form.
 struct TurnPrinter: Sendable {
     private let style: TerminalStyle
     private let tokens: TokenRenderer
@@ -10,9 +10,9 @@ struct TurnPrinter: Sendable {
     /// How a turn's tokens are shown.
     enum TokenDisplay: Sendable {
         case none
-        /// As the text they make up, and the first of their ids.
+        /// The text that they make up, and the first ids.
         case text
-        /// Also one below the other, with ids and log-probabilities.
+        /// Also a table with ids and log-probabilities.
         case table
     }
 
@@ -27,7 +27,7 @@ struct TurnPrinter: Sendable {
         try print(path, turn: nil, session: nil)
     }
 
-    /// Prints the turns of the trace at `path`; of one number, or one session, if given.
+    /// Prints the turns of the trace at `path`, of this number and this session if given.
     func print(_ path: String, turn number: Int?, session: String?) throws(CommandFailure) {
         var printed = 0
         var invalid = InvalidLines()
@@ -51,7 +51,7 @@ struct TurnPrinter: Sendable {
         }
     }
 
-    /// Some lines about the turn.
+    /// The turn in some lines.
     func text(of turn: Turn) -> String {
         var lines = [style.bold(title(of: turn)), style.dim(figures(of: turn))]
         if !turn.captureProblems.isEmpty {

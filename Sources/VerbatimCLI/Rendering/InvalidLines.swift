@@ -1,7 +1,7 @@
 import Verbatim
 import VerbatimPlatform
 
-/// The lines of a trace that are no records.
+/// Counts the lines of a trace that are not records.
 struct InvalidLines {
     private var count = 0
     private var first: TraceContents.InvalidLine?
@@ -11,12 +11,12 @@ struct InvalidLines {
         first = first ?? line
     }
 
-    /// What the command ends with if there are any.
+    /// The command's failure if there are any.
     func failure(of path: String) -> CommandFailure? {
         guard let first else { return nil }
         return CommandFailure(
             code: EX_DATAERR,
-            message: "\(counted(count, "line")) of '\(path)' \(count == 1 ? "is no record" : "are no records"): "
+            message: "\(counted(count, "line")) of '\(path)' \(count == 1 ? "is not a record" : "are not records"): "
                 + "line \(first.number): \(first.reason)"
         )
     }

@@ -1,13 +1,13 @@
 import VerbatimPlatform
 
-/// Text styles of a terminal; nothing but the text where colours are off.
+/// Text styles of a terminal. With colours off, the text itself.
 struct TerminalStyle: Sendable {
     let isOn: Bool
 
     func bold(_ text: String) -> String { styled(text, "1") }
     func dim(_ text: String) -> String { styled(text, "2") }
 
-    /// With one of the 256 colours behind it.
+    /// On one of the 256 colours.
     func onBackground(_ color: Int, _ text: String) -> String { styled(text, "38;5;255;48;5;\(color)") }
 
     private func styled(_ text: String, _ codes: String) -> String {
@@ -16,8 +16,8 @@ struct TerminalStyle: Sendable {
 }
 
 extension String {
-    /// The text with control characters made visible, so that a model cannot command the terminal. Line breaks and tabs
-    /// stay.
+    /// The text with control characters made visible, so that a model cannot control the terminal. Keeps line breaks and
+    /// tabs.
     var printable: String {
         guard unicodeScalars.contains(where: \.isControl) else { return self }
         var result = ""
@@ -27,7 +27,7 @@ extension String {
         return result
     }
 
-    /// Whether the text needs no quotes to stand on a line between others.
+    /// Whether the text can be a value on a line of fields without quotes.
     var isPlain: Bool {
         unicodeScalars.allSatisfy {
             !$0.isControl && !$0.properties.isWhitespace && $0 != "\"" && $0 != "="
@@ -51,7 +51,7 @@ extension String {
         return result + "\""
     }
 
-    /// The beginning of a long text, and how much is left out.
+    /// The beginning of a long text, and the number of characters left out.
     func shortened(toLines maximumLines: Int, characters maximumCharacters: Int) -> String {
         let lines = split(separator: "\n", omittingEmptySubsequences: false)
         var result = lines.prefix(maximumLines).joined(separator: "\n")
@@ -71,8 +71,8 @@ extension String {
 }
 
 extension Unicode.Scalar {
-    /// Whether it commands a terminal: controls but for line breaks and tabs, line separators, and what turns the direction
-    /// of writing.
+    /// Whether it controls a terminal: a control character other than line break and tab, a line separator, or a change of
+    /// the writing direction.
     fileprivate var isControl: Bool {
         switch value {
         case 0x0A, 0x09: false
@@ -85,7 +85,7 @@ extension Unicode.Scalar {
 }
 
 extension Double {
-    /// With so many decimals.
+    /// The number with this many decimals.
     func fixed(_ decimals: Int) -> String {
         guard isFinite, magnitude < 1e15 else { return "\(self)" }
         var scale = 1.0
@@ -98,6 +98,9 @@ extension Double {
         return decimals == 0 ? sign + padded : sign + padded.dropLast(decimals) + "." + padded.suffix(decimals)
     }
 
-    /// The probability of which this is the logarithm.
+    /// The probability that has this logarithm.
     var probability: Double { exp(self) }
 }
+
+/// `1 turn`, `2 turns`.
+func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

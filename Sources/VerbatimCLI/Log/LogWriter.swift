@@ -2,13 +2,14 @@ import Dispatch
 import VerbatimJSON
 import Logging
 import Synchronization
+import Verbatim
 import VerbatimPlatform
 
 /// Writes log lines to standard error on a thread of its own.
 ///
-/// Whoever started the proxy may never read its standard error. A full pipe must not stop the event loops, so that lines
-/// wait in a bounded queue; what does not fit is dropped, and the number of dropped lines is told when there is room.
-/// Lines that come within the same few milliseconds are written together, but for urgent ones, which do not wait.
+/// The proxy's standard error may be a pipe that is never read. A full pipe must not block the event loops, so lines wait in
+/// a bounded queue. Lines that do not fit are dropped, and their number is written once there is room. Lines of the same few
+/// milliseconds are written together; an urgent line is written at once.
 final class LogWriter: Sendable {
     private struct State {
         var waiting: [UInt8] = []
@@ -16,9 +17,9 @@ final class LogWriter: Sendable {
         var isWriting = false
     }
 
-    /// Most bytes that wait.
+    /// Bytes that may wait.
     private static let capacity = 1 << 20
-    /// Nobody at a terminal notices it, and under load it saves as many awakenings as there are turns in it.
+    /// Too short to be noticed at a terminal. Under load it saves a wake-up for every further line within it.
     private static let delay = DispatchTimeInterval.milliseconds(10)
 
     private let state = Mutex(State())
@@ -41,7 +42,7 @@ final class LogWriter: Sendable {
         }
     }
 
-    /// Waits until all lines are written, but not for a reader that does not read.
+    /// Waits until all lines are written, at most half a second: the pipe may be full.
     func flush() {
         let done = DispatchSemaphore(value: 0)
         queue.async {
@@ -68,10 +69,10 @@ final class LogWriter: Sendable {
     }
 }
 
-/// A line for each message: time, level, message, and its metadata in order of their names.
+/// Writes a line for each message: time, level, message, and the metadata sorted by key.
 struct LineLogHandler: LogHandler {
     let writer: LogWriter
-    var logLevel = Logger.Level.info
+    var logLevel = Setting.defaultLogLevel
     var metadata: Logger.Metadata = [:]
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -83,7 +84,7 @@ struct LineLogHandler: LogHandler {
         writer.write(line(for: event), isUrgent: event.level >= .warning)
     }
 
-    /// Put together as bytes: there is a line for each turn.
+    /// Built as bytes, for speed: there is a line for each turn.
     func line(for event: Logging.LogEvent) -> [UInt8] {
         var fields = event.metadata ?? [:]
         if !metadata.isEmpty { fields.merge(metadata) { event, _ in event } }
@@ -108,7 +109,7 @@ struct LineLogHandler: LogHandler {
         return line
     }
 
-    /// Nothing in a value can end the line, look like another field, or command the terminal.
+    /// Quotes a value that could end the line, look like another field, or control the terminal.
     private static func append(_ value: String, to line: inout [UInt8]) {
         if value.isEmpty { return line.append(UInt8(ascii: "-")) }
         if value.utf8.count > Self.longestValue {
@@ -120,7 +121,7 @@ struct LineLogHandler: LogHandler {
         line += (isPlain || value.isPlain ? value : value.quoted).utf8
     }
 
-    /// What an agent calls its model has no limit.
+    /// A model's name comes from the agent and may have any length.
     private static let longestValue = 2_000
 
     /// `2026-11-22T09:56:00Z`
@@ -132,7 +133,7 @@ struct LineLogHandler: LogHandler {
         }
     }
 
-    /// Under load many lines have the same.
+    /// Under load many lines share a timestamp.
     private static let latestTimestamp = Mutex((second: time_t(-1), text: [UInt8]()))
 
     private static func timestamp(of second: time_t) -> String {

@@ -1,9 +1,9 @@
 import ArgumentParser
 import VerbatimPlatform
 
-/// When to colour what goes to standard output.
+/// When to colour standard output.
 enum ColorChoice: String, CaseIterable, ExpressibleByArgument {
-    /// On a terminal that takes colours, unless `NO_COLOR` is set.
+    /// On a terminal that can show colours, unless `NO_COLOR` is set.
     case auto
     case always
     case never

@@ -1,8 +1,8 @@
 import Verbatim
 
-/// Counts over the turns of a trace.
+/// Counts and quantiles over the turns of a trace.
 struct TraceSummary {
-    /// More sessions or models than this are not named one by one.
+    /// Further sessions or models are counted together.
     private static let maximumNames = 20
 
     private var turns = 0
@@ -34,7 +34,7 @@ struct TraceSummary {
         if tokens > 0, turn.latency > 0 { rates.append(Double(tokens) / turn.latency) }
     }
 
-    /// The counts, for people.
+    /// The summary as text.
     var table: String {
         var lines = [
             row("turns", "\(turns)"),
@@ -60,7 +60,7 @@ struct TraceSummary {
         name.rightPadded(to: 20) + value
     }
 
-    /// The names with their counts, the most frequent first.
+    /// Lines with the names and their counts, the most frequent first.
     private func counts(_ title: String, _ counts: [String: Int]) -> [String] {
         if counts.isEmpty { return [] }
         let sorted = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
@@ -79,7 +79,7 @@ struct TraceSummary {
         if values.isEmpty { return "-".leftPadded(to: 10) }
         let sorted = values.sorted()
         return [0, 0.5, 0.95, 1].map { share in
-            // Nearest rank: a value that was measured.
+            // Nearest rank, so that every figure is a measured value.
             let rank = max(Int((share * Double(sorted.count)).rounded(.up)), 1)
             return sorted[rank - 1].fixed(decimals).leftPadded(to: 10)
         }.joined()

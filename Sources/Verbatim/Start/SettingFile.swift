@@ -1,19 +1,18 @@
 import VerbatimProxy
-import VerbatimTrace
 import VerbatimPlatform
 
-/// A file that a setting names: keys, certificates. Read once, when the proxy starts.
+/// A file that a setting names: keys or certificates. It is read once, when the proxy starts.
 struct SettingFile {
-    /// The setting's flag without dashes, for whoever must be told.
+    /// The setting's flag without dashes, for error messages.
     let setting: String
     let path: String
     let bytes: [UInt8]
     private let status: OpenFile.Status
 
-    /// More than any bundle of certificates holds.
+    /// Larger than any bundle of certificates.
     private static let limit = 16 << 20
 
-    /// A pipe (`<(…)` of a shell) is read to its end.
+    /// Reads the file, or a pipe (a shell's `<(…)`) to its end.
     init(_ path: String, of setting: String) throws(ProxyError) {
         self.setting = setting
         self.path = path
@@ -27,28 +26,28 @@ struct SettingFile {
             }
             self.bytes = bytes
         } catch {
-            throw ProxyError(.fileUnavailable, "\(setting): cannot read '\(path)': \(error)")
+            throw ProxyError(.fileUnavailable, "\(setting): cannot read '\(path)': \(error)", cause: error)
         }
         if bytes.isEmpty { throw invalid("is empty") }
         if bytes.count > Self.limit { throw invalid("is larger than \(Self.limit >> 20) MiB") }
     }
 
-    /// Whether others than its owner may read it.
+    /// Whether users other than its owner may read the file.
     var isOpenToOthers: Bool { status.kind == .regular && status.isOpenToOthers }
 
-    /// Whether it is what stands at `path`.
+    /// Whether `path` leads to this file.
     func isFile(at path: String) -> Bool {
         status.kind == .regular && OpenFile.status(at: path)?.isSameFile(as: status) == true
     }
 
-    /// - Parameter reason: Goes on from the file's name, and quotes nothing of what it holds.
+    /// - Parameter reason: Completes a sentence that begins with the file's name. Must not quote the file's contents.
     func invalid(_ reason: String) -> ProxyError {
         ProxyError(.invalidConfiguration, "\(setting): '\(path)' \(reason)")
     }
 
     var pem: PEMText { PEMText(source: "\(setting): '\(path)'", bytes: bytes) }
 
-    /// Its lines with their numbers, without blank ones, comments and surrounding spaces.
+    /// The lines and their numbers, without blank lines, comments and surrounding spaces.
     var lines: [(number: Int, text: String)] {
         bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated().compactMap {
             let blanks: [UInt8] = [0x20, 0x09, 0x0D]

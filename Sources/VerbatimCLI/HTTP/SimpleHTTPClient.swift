@@ -2,19 +2,19 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// The smallest agent there can be: sends a request and hands on the reply as it comes.
+/// A minimal HTTP client: one connection per request, and the reply's body as it arrives.
 struct SimpleHTTPClient: Sendable {
     let host: String
     let port: Int
 
-    /// Posts `body` and calls `receive` with each piece of the reply's body; returns the status.
+    /// Posts `body` as JSON and calls `receive` with each piece of the reply's body. Returns the status.
     func post(
         _ path: String, headers: HTTPHeaders = [:], body: [UInt8], receive: (ByteBuffer) -> Void
     ) async throws -> Int {
         try await send(.POST, path, headers: headers, body: body, receive: receive)
     }
 
-    /// Gets a whole document; returns the status with it.
+    /// Gets a document, and returns its status and body.
     func get(_ path: String) async throws -> (status: Int, body: [UInt8]) {
         var body: [UInt8] = []
         let status = try await send(.GET, path, headers: [:], body: []) { body += $0.readableBytesView }

@@ -1,4 +1,4 @@
-/// Shows tokens by their probability.
+/// Renders tokens with their probabilities.
 struct TokenRenderer: Sendable {
     private let style: TerminalStyle
 
@@ -6,14 +6,14 @@ struct TokenRenderer: Sendable {
         style = TerminalStyle(isOn: color)
     }
 
-    /// From likely to unlikely: the least probability, its name and its colour.
+    /// From likely to unlikely: the least probability of a shade, its name and its colour.
     private static let shades: [(least: Double, name: String, color: Int)] = [
         (0.9, "≥90%", 22), (0.5, "≥50%", 58), (0.2, "≥20%", 94), (0.05, "≥5%", 130), (0, "<5%", 124),
     ]
     private static let colorOfUnknown = 238
 
-    /// The tokens one after the other as they make up the text: each on the colour of its probability or, without
-    /// colours, each less than certain one followed by its probability.
+    /// The text that the tokens make up, each on the colour of its probability. Without colours a probability below 100 %
+    /// follows its token.
     func render(_ tokens: [String], _ logprobs: [Double?]) -> String {
         var result = ""
         for (index, token) in tokens.enumerated() {
@@ -23,7 +23,7 @@ struct TokenRenderer: Sendable {
         return style.isOn ? result + "\n" + legend : result
     }
 
-    /// The tokens one below the other, with their ids and log-probabilities.
+    /// A line per token with its id and log-probability.
     func table(_ tokens: [String], ids: [Int], logprobs: [Double?]) -> String {
         var lines = [style.dim("      #        id      logprob    prob  token")]
         for index in 0..<max(tokens.count, ids.count, logprobs.count) {
@@ -39,14 +39,14 @@ struct TokenRenderer: Sendable {
         return lines.joined(separator: "\n")
     }
 
-    /// What the colours mean.
+    /// The meaning of the colours.
     var legend: String {
         let shades = Self.shades.map { style.onBackground($0.color, " \($0.name) ") }
         return shades.joined() + style.onBackground(Self.colorOfUnknown, " unknown ")
     }
 
     private func colored(_ token: String, _ logprob: Double?) -> String {
-        // A background must not run over the end of a line.
+        // A background must end before the line does, or the terminal colours the rest of the line.
         token.printable.split(separator: "\n", omittingEmptySubsequences: false)
             .map { style.onBackground(color(of: logprob), String($0)) }
             .joined(separator: style.onBackground(color(of: logprob), "⏎") + "\n")

@@ -1,0 +1,94 @@
+import VerbatimAPI
+import VerbatimTrace
+
+extension ProxyConfiguration {
+    /// What is captured of each turn.
+    public struct Capture: Hashable, Sendable {
+        let goal: CaptureGoal
+
+        /// Token ids and log-probabilities.
+        public static let tokens = Capture(goal: .tokens)
+        /// Log-probabilities.
+        public static let logprobs = Capture(goal: .logprobs)
+        /// What the agent sees; nothing is injected.
+        public static let text = Capture(goal: .text)
+        /// Nothing: requests are only forwarded and no trace is kept.
+        public static let off = Capture(goal: .off)
+    }
+
+    /// The least that each turn must give.
+    public struct Requirement: Hashable, Sendable {
+        let requirement: CaptureRequirement
+
+        /// Token ids and log-probabilities.
+        public static let tokens = Requirement(requirement: .tokens)
+        /// Log-probabilities.
+        public static let logprobs = Requirement(requirement: .logprobs)
+    }
+
+    /// How much of the log-probabilities a record repeats.
+    public struct TraceDetail: Hashable, Sendable {
+        let detail: VerbatimAPI.TraceDetail
+
+        /// The engine's own entries, alternatives included, beside the flat lists.
+        public static let full = TraceDetail(detail: .full)
+        /// Only the flat lists.
+        public static let compact = TraceDetail(detail: .compact)
+    }
+
+    /// When a record counts as kept.
+    public struct TraceSync: Hashable, Sendable {
+        let sync: TraceRecorder.Configuration.Sync
+
+        /// When the kernel has it: it survives the end of the process, also by `kill -9`.
+        public static let write = TraceSync(sync: .write)
+        /// When the disk has it: it survives a power cut.
+        public static let disk = TraceSync(sync: .disk)
+    }
+}
+
+// Each choice is known by the name that the command line uses for it.
+
+extension ProxyConfiguration.Capture: CaseIterable, LosslessStringConvertible {
+    public static var allCases: [Self] { CaptureGoal.allCases.map { Self(goal: $0) } }
+
+    public init?(_ description: String) {
+        guard let goal = CaptureGoal(rawValue: description) else { return nil }
+        self.goal = goal
+    }
+
+    public var description: String { goal.rawValue }
+}
+
+extension ProxyConfiguration.Requirement: CaseIterable, LosslessStringConvertible {
+    public static var allCases: [Self] { CaptureRequirement.allCases.map { Self(requirement: $0) } }
+
+    public init?(_ description: String) {
+        guard let requirement = CaptureRequirement(rawValue: description) else { return nil }
+        self.requirement = requirement
+    }
+
+    public var description: String { requirement.rawValue }
+}
+
+extension ProxyConfiguration.TraceDetail: CaseIterable, LosslessStringConvertible {
+    public static var allCases: [Self] { VerbatimAPI.TraceDetail.allCases.map { Self(detail: $0) } }
+
+    public init?(_ description: String) {
+        guard let detail = VerbatimAPI.TraceDetail(rawValue: description) else { return nil }
+        self.detail = detail
+    }
+
+    public var description: String { detail.rawValue }
+}
+
+extension ProxyConfiguration.TraceSync: CaseIterable, LosslessStringConvertible {
+    public static var allCases: [Self] { TraceRecorder.Configuration.Sync.allCases.map { Self(sync: $0) } }
+
+    public init?(_ description: String) {
+        guard let sync = TraceRecorder.Configuration.Sync(rawValue: description) else { return nil }
+        self.sync = sync
+    }
+
+    public var description: String { sync.rawValue }
+}
