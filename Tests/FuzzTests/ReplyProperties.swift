@@ -149,13 +149,13 @@ private struct Scene {
     func play(_ pieces: [ArraySlice<UInt8>]) throws -> Outcome {
         let now = NIODeadline.uptimeNanoseconds(0)
         let knowledge = CapabilityCache(fixed: profile, host: "engine", verdictLifetime: .hours(1)) { _, _ in }
-        let request = try api.request(body: Array(request.utf8))
-        var plan = CapturedTurn.plan(request, policy: policy, knowledge: knowledge, api: api, at: now)
-        if isCapabilityKnown && !plan.prepared.injection.isEmpty {
+        let request = try APIRegistry.request(to: api, body: Array(request.utf8))
+        var plan = CapturedTurn.plan(request, policy: policy, knowledge: knowledge, at: now)
+        if isCapabilityKnown && !plan.prepared.request.injection.isEmpty {
             knowledge.settle(
-                InjectionLimits(), taking: plan.prepared.injection,
-                for: CapturedTurn.capabilityKey(of: plan.prepared, api: api), at: now)
-            plan = CapturedTurn.plan(request, policy: policy, knowledge: knowledge, api: api, at: now)
+                InjectionLimits(), taking: plan.prepared.request.injection,
+                for: CapturedTurn.capabilityKey(of: plan.prepared.request), at: now)
+            plan = CapturedTurn.plan(request, policy: policy, knowledge: knowledge, at: now)
         }
         let facts = CapturedTurn.Facts(
             turn: 1, identity: SessionIdentity(session: "s"), api: api, path: "/v1" + api.route,

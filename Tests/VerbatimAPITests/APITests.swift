@@ -7,12 +7,12 @@ import VerbatimAPI
         let path = form.replacing("%", with: api.route)
         // llama.cpp has an API of its own at `/completions`.
         let isAnothers = api == .completions && !form.hasPrefix("/v1")
-        #expect(API.spoken(method: "POST", path: path) == (isAnothers ? nil : api))
+        #expect(APIRegistry.api(method: "POST", path: path) == (isAnothers ? nil : api))
     }
 
     @Test(arguments: ["GET", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH", "post", ""])
     func onlyPostsSpeakIt(method: String) {
-        #expect(API.spoken(method: method, path: "/v1/chat/completions") == nil)
+        #expect(APIRegistry.api(method: method, path: "/v1/chat/completions") == nil)
     }
 
     @Test(arguments: [
@@ -27,7 +27,7 @@ import VerbatimAPI
         "/v1/chat/completions?x=1", "/v1/chat/%63ompletions", "/v1chat/completions",
     ])
     func knowsNoOther(path: String) {
-        #expect(API.spoken(method: "POST", path: path) == nil)
+        #expect(APIRegistry.api(method: "POST", path: path) == nil)
     }
 
     @Test func namesAreThoseOfTheTrace() {

@@ -6,7 +6,7 @@ import VerbatimAPI
 @Suite struct ChatRequestErrorTests {
     private func error(_ body: [UInt8]) -> RequestError? {
         do {
-            _ = try API.chatCompletions.request(body: body)
+            _ = try APIRegistry.request(to: .chatCompletions, body: body)
             return nil
         } catch {
             return error

@@ -152,7 +152,7 @@ import VerbatimAPI
     }
 
     @Test func canBePreparedAgain() throws {
-        let request = try API.chatCompletions.request(body: Array(#"{"a":1}"#.utf8))
+        let request = try APIRegistry.request(to: .chatCompletions, body: Array(#"{"a":1}"#.utf8))
         let policy = RequestPolicy()
         let first = request.prepared(policy: policy, profile: .generic, injectionLimits: InjectionLimits())
         let second = request.prepared(policy: policy, profile: .llamaCpp, injectionLimits: .nothing)

@@ -3,7 +3,7 @@ import VerbatimAPI
 
 /// What an operator's policy does to a request, to the byte. Nothing is injected here (`--capture text`).
 @Suite struct ChatRequestPolicyTests {
-    private func prepareText(_ body: String, _ change: (inout RequestPolicy) -> Void) throws -> PreparedRequest {
+    private func prepareText(_ body: String, _ change: (inout RequestPolicy) -> Void) throws -> PreparedExchange {
         try prepare(body) { policy in
             policy.goal = .text
             change(&policy)

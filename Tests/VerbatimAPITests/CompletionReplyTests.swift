@@ -7,7 +7,7 @@ import VerbatimAPI
     static let two = #""prompt":"ab","stream":true"#
     static let echo = #""echo":true,\#(two)"#
 
-    private func prepared(_ fields: String, _ profile: EngineProfile = .vllm) throws -> PreparedRequest {
+    private func prepared(_ fields: String, _ profile: EngineProfile = .vllm) throws -> PreparedExchange {
         try prepare("{\(fields)}", api: .completions, profile: profile)
     }
 

@@ -8,7 +8,7 @@ import VerbatimAPI
     private func prepared(
         _ body: String, _ profile: EngineProfile = .vllm, injectionLimits: InjectionLimits = InjectionLimits(),
         _ change: (inout RequestPolicy) -> Void = { _ in }
-    ) throws -> PreparedRequest {
+    ) throws -> PreparedExchange {
         try prepare(body, api: .completions, profile: profile, injectionLimits: injectionLimits, change)
     }
 

@@ -6,7 +6,7 @@ import VerbatimAPI
 @Suite struct DroppedEventTests {
     static let entry = #"{"content":[{"token":"a","logprob":-1,"bytes":[97],"top_logprobs":[]}]}"#
 
-    private func fate(_ event: String, _ reply: any ReplyParser) -> SeenFate? {
+    private func fate(_ event: String, _ reply: any ReplyTransform) -> SeenFate? {
         StreamDriver.run(reply, events: [event]).fates.first
     }
 

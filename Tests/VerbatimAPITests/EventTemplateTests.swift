@@ -92,7 +92,7 @@ import VerbatimAPI
 
     private static func reply(
         _ request: String, _ profile: EngineProfile, _ policy: (inout RequestPolicy) -> Void
-    ) throws -> any ReplyParser {
+    ) throws -> any ReplyTransform {
         try prepare(request, profile: profile, policy).reply
     }
 
@@ -124,7 +124,7 @@ import VerbatimAPI
     // MARK: Comparing
 
     /// Reads `stream` as it is and with a field of its own in each event.
-    private static func compare(_ reply: any ReplyParser, _ stream: String) {
+    private static func compare(_ reply: any ReplyTransform, _ stream: String) {
         let lines = stream.components(separatedBy: "\n")
         var marked = ""
         var isBetween = true
@@ -135,7 +135,7 @@ import VerbatimAPI
         }
         let one = StreamDriver.run(reply, Array(stream.utf8))
         let other = StreamDriver.run(reply, Array(marked.utf8))
-        #expect(one.fates.map(\.fate) == other.fates.map(\.fate))
+        #expect(one.fates.map(\.disposition) == other.fates.map(\.disposition))
         #expect(one.outputText == other.outputText.replacing(/~: [0-9]+\n/, with: ""))
         #expect(one.errors == other.errors)
         #expect(spelled(one.reply.captured()) == spelled(other.reply.captured()))

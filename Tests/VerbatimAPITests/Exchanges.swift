@@ -13,14 +13,14 @@ struct Exchange {
     }
 
     /// The same of a whole reply.
-    func whole(_ body: String) throws -> (output: String, capture: Capture, reply: any ReplyParser) {
+    func whole(_ body: String) throws -> (output: String, capture: Capture, reply: any ReplyTransform) {
         let read = readWhole(try request("").reply, Array(body.utf8))
         return (String(decoding: read.output, as: UTF8.self), read.reply.captured(), read.reply)
     }
 
     func request(
         _ more: String, _ change: (inout RequestPolicy) -> Void = { _ in }
-    ) throws -> PreparedRequest {
+    ) throws -> PreparedExchange {
         let members = [more, fields].filter { !$0.isEmpty }.joined(separator: ",")
         return try prepare("{\(members)}", api: api, profile: profile, change)
     }

@@ -6,20 +6,20 @@ import VerbatimAPI
 /// A request to `/messages`, prepared.
 func prepareMessage(
     _ body: String, profile: EngineProfile = .vllm, _ change: (inout RequestPolicy) -> Void = { _ in }
-) throws -> PreparedRequest {
+) throws -> PreparedExchange {
     var policy = RequestPolicy()
     change(&policy)
-    return try API.messages.request(body: Array(body.utf8))
+    return try APIRegistry.request(to: .messages, body: Array(body.utf8))
         .prepared(policy: policy, profile: profile, injectionLimits: InjectionLimits())
 }
 
 /// The reader of the reply to a request for a message.
-func messageReply(_ goal: CaptureGoal = .text) throws -> any ReplyParser {
+func messageReply(_ goal: CaptureGoal = .text) throws -> any ReplyTransform {
     try prepareMessage(#"{"model":"m","max_tokens":9,"messages":[],"stream":true}"#) { $0.goal = goal }.reply
 }
 
 /// Whether `reply` takes `event` for the end of a stream that it does not read any more.
-func isTerminal(_ event: String, for reply: any ReplyParser) -> Bool {
+func isTerminal(_ event: String, for reply: any ReplyTransform) -> Bool {
     let bytes = Array(event.utf8)
     return reply.isTerminal(event: bytes.span)
 }
@@ -39,7 +39,7 @@ extension WireSample {
     static let wholeMessages = messages.filter { !$0.response.isEventStream }
 
     /// The reader of this reply.
-    func messageReply(_ goal: CaptureGoal = .text) throws -> any ReplyParser {
+    func messageReply(_ goal: CaptureGoal = .text) throws -> any ReplyTransform {
         try prepareMessage(String(decoding: request.body, as: UTF8.self), profile: profile) { $0.goal = goal }.reply
     }
 }

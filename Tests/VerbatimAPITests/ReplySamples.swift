@@ -26,12 +26,12 @@ extension WireSample {
     static let wholeChoices = choiceReplies.filter { !$0.response.isEventStream }
 
     private func isReply(in dialects: [API]) -> Bool {
-        guard let api = API.spoken(method: request.method, path: request.path) else { return false }
+        guard let api = APIRegistry.api(method: request.method, path: request.path) else { return false }
         return dialects.contains(api) && response.status == 200 && !name.contains("err_")
     }
 
     var api: API {
-        API.spoken(method: request.method, path: request.path) ?? .chatCompletions
+        APIRegistry.api(method: request.method, path: request.path) ?? .chatCompletions
     }
 
     var isVLLM: Bool { self.set.hasPrefix("vllm") }
@@ -54,7 +54,7 @@ extension WireSample {
     }
 
     /// The reader of this reply for such an agent, everything that the recorder asked for having been injected.
-    func injectedReply(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any ReplyParser {
+    func injectedReply(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any ReplyTransform {
         var injectionLimits = InjectionLimits()
         injectionLimits.logprobs = asksLogprobs
         injectionLimits.tokenIDs = asksTokenIDs
@@ -64,12 +64,12 @@ extension WireSample {
     }
 
     /// The reader of this reply for an agent that asked for the very same.
-    func ownReply() throws -> any ReplyParser {
+    func ownReply() throws -> any ReplyTransform {
         try prepare(requestText, api: api, profile: profile) { $0.goal = .text }.reply
     }
 
     /// The reader of this reply for an agent that asked for no token data, and got none.
-    func untouchedReply() throws -> any ReplyParser {
+    func untouchedReply() throws -> any ReplyTransform {
         try prepare(plainRequest, api: api, profile: profile) { $0.goal = .text }.reply
     }
 
@@ -84,7 +84,7 @@ extension WireSample {
 }
 
 /// What an agent gets of a recorded reply.
-func restored(_ sample: WireSample, _ reply: any ReplyParser) -> String {
+func restored(_ sample: WireSample, _ reply: any ReplyTransform) -> String {
     let bytes =
         sample.response.isEventStream
         ? StreamDriver.run(reply, sample.response.body).output : readWhole(reply, sample.response.body).output
@@ -92,7 +92,7 @@ func restored(_ sample: WireSample, _ reply: any ReplyParser) -> String {
 }
 
 /// What is captured of a recorded reply.
-func captured(_ sample: WireSample, _ reply: any ReplyParser) -> Capture {
+func captured(_ sample: WireSample, _ reply: any ReplyTransform) -> Capture {
     sample.response.isEventStream
         ? StreamDriver.run(reply, sample.response.body).reply.captured()
         : readWhole(reply, sample.response.body).reply.captured()

@@ -57,7 +57,7 @@ import VerbatimAPI
     func gptOSSGivesNothing(profile: EngineProfile) throws {
         let body = #"{"model":"openai/gpt-oss-120b"}"#
         let prepared = try prepareResponse(body, profile: profile)
-        #expect(prepared.bodyText == body && prepared.reach == .text)
+        #expect(prepared.bodyText == body && prepared.bestPossibleLevel == .text)
     }
 
     @Test(arguments: [
@@ -66,7 +66,7 @@ import VerbatimAPI
         (#"{"include":[\#(member)],"enable_response_messages":true}"#, .vllm, .tokens),
     ])
     func reach(body: String, profile: EngineProfile, expected: Capture.Level) throws {
-        #expect(try prepareResponse(body, profile: profile).reach == expected)
+        #expect(try prepareResponse(body, profile: profile).bestPossibleLevel == expected)
     }
 
     @Test func openAIServesEveryModel() throws {
@@ -159,7 +159,7 @@ import VerbatimAPI
     }
 
     @Test func canBePreparedAgain() throws {
-        let request = try API.responses.request(body: Array(#"{"a":1}"#.utf8))
+        let request = try APIRegistry.request(to: .responses, body: Array(#"{"a":1}"#.utf8))
         let first = request.prepared(policy: RequestPolicy(), profile: .generic, injectionLimits: InjectionLimits())
         let second = request.prepared(policy: RequestPolicy(), profile: .llamaCpp, injectionLimits: .nothing)
         #expect(first.bodyText == #"{"a":1,\#(Self.on),\#(Self.ids)}"#)

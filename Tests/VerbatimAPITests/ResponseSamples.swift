@@ -7,22 +7,22 @@ import VerbatimAPI
 func prepareResponse(
     _ body: String, profile: EngineProfile = .vllm, injectionLimits: InjectionLimits = InjectionLimits(),
     _ change: (inout RequestPolicy) -> Void = { _ in }
-) throws -> PreparedRequest {
+) throws -> PreparedExchange {
     var policy = RequestPolicy()
     change(&policy)
-    return try API.responses.request(body: Array(body.utf8))
+    return try APIRegistry.request(to: .responses, body: Array(body.utf8))
         .prepared(policy: policy, profile: profile, injectionLimits: injectionLimits)
 }
 
 /// The reply to a plain request into which everything was injected.
 func injectedResponse(
     _ profile: EngineProfile = .vllm, _ change: (inout RequestPolicy) -> Void = { _ in }
-) throws -> any ReplyParser {
+) throws -> any ReplyTransform {
     try prepareResponse(#"{"model":"m","stream":true}"#, profile: profile, change).reply
 }
 
 /// The reply to a request into which nothing was injected.
-func untouchedResponse() throws -> any ReplyParser { try injectedResponse { $0.goal = .text } }
+func untouchedResponse() throws -> any ReplyTransform { try injectedResponse { $0.goal = .text } }
 
 /// A stream of events as they are sent to `/responses`: with their type as a name, and no `[DONE]`.
 func responseStream(_ events: [String]) -> String {
@@ -55,7 +55,7 @@ extension WireSample {
 
     /// The reader of this reply for an agent that did not ask for token data, everything that the recorder asked for
     /// having been injected.
-    func injectedResponse(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any ReplyParser {
+    func injectedResponse(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any ReplyTransform {
         let plain = responseRequest.replacing(/, "include": \[[^\]]*\], "top_logprobs": \d+/, with: "")
         var injectionLimits = InjectionLimits()
         injectionLimits.logprobs = asksIncludedLogprobs
@@ -67,7 +67,7 @@ extension WireSample {
     }
 
     /// The reader of this reply for an agent that asked for the very same.
-    func ownResponse(goal: CaptureGoal = .tokens) throws -> any ReplyParser {
+    func ownResponse(goal: CaptureGoal = .tokens) throws -> any ReplyTransform {
         try prepareResponse(responseRequest, profile: profile) { $0.goal = goal }.reply
     }
 

@@ -61,7 +61,7 @@ import VerbatimAPI
         let body =
             #"{"choices":[{"index":0,"text":"a","logprobs":\#(logprobs),"token_ids":[7],"finish_reason":"length"},"#
             + #"{"index":1,"text":"","logprobs":\#(empty),"token_ids":[],"finish_reason":"stop"}],"usage":{"completion_tokens":1}}"#
-        let request = try API.completions.request(body: Array(#"{"prompt":["x","y"]}"#.utf8))
+        let request = try APIRegistry.request(to: .completions, body: Array(#"{"prompt":["x","y"]}"#.utf8))
         let prepared = request.prepared(policy: RequestPolicy(), profile: .vllm, injectionLimits: InjectionLimits())
         let capture = readWhole(prepared.reply, Array(body.utf8)).reply.captured()
         #expect(capture.level == .tokens && capture.problems == [])

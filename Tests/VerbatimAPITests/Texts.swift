@@ -8,22 +8,22 @@ func prepare(
     _ body: String, api: API = .chatCompletions, profile: EngineProfile = .vllm,
     injectionLimits: InjectionLimits = InjectionLimits(),
     _ change: (inout RequestPolicy) -> Void = { _ in }
-) throws -> PreparedRequest {
+) throws -> PreparedExchange {
     var policy = RequestPolicy()
     change(&policy)
-    return try api.request(body: Array(body.utf8))
+    return try APIRegistry.request(to: api, body: Array(body.utf8))
         .prepared(policy: policy, profile: profile, injectionLimits: injectionLimits)
 }
 
 /// The reply to a plain request into which everything was injected.
 func injectedReply(
     _ profile: EngineProfile = .vllm, _ change: (inout RequestPolicy) -> Void = { _ in }
-) throws -> any ReplyParser {
+) throws -> any ReplyTransform {
     try prepare(#"{"model":"m","stream":true}"#, profile: profile, change).reply
 }
 
 /// The reply to a request into which nothing was injected.
-func untouchedReply() throws -> any ReplyParser { try injectedReply { $0.goal = .text } }
+func untouchedReply() throws -> any ReplyTransform { try injectedReply { $0.goal = .text } }
 
 /// What Foundation makes of a JSON text.
 func decoded(_ text: [UInt8]) throws -> NSObject {
@@ -32,6 +32,14 @@ func decoded(_ text: [UInt8]) throws -> NSObject {
 }
 
 func decoded(_ text: String) throws -> NSObject { try decoded(Array(text.utf8)) }
+
+extension PreparedExchange {
+    var body: [UInt8] { request.body }
+    var injection: Injection { request.injection }
+    var bestPossibleLevel: Capture.Level { request.bestPossibleLevel }
+    var clientFieldTexts: [String] { request.clientFieldTexts }
+    var bodyText: String { request.bodyText }
+}
 
 extension PreparedRequest {
     var bodyText: String { String(decoding: body, as: UTF8.self) }

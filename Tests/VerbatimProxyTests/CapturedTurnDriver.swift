@@ -26,22 +26,24 @@ struct CapturedTurnDriver {
 
     init(
         stream: Bool = true, goal: CaptureGoal = .tokens, verdictKnown: Bool = false, maximumReplySize: Int = 4096,
-        maximumEventSize: Int = 512, agent: ResponseWriter.Request = ResponseWriter.Request()
+        maximumEventSize: Int = 512, agent: ResponseWriter.Request = ResponseWriter.Request(),
+        wrapping wrap: (any APIRequest) -> any APIRequest = { $0 }
     ) throws {
         var policy = RequestPolicy()
         policy.goal = goal
         let start = NIODeadline.uptimeNanoseconds(0)
         let knowledge = CapabilityCache(fixed: .vllm, host: "engine", verdictLifetime: .hours(1)) { _, _ in }
-        let request = try API.chatCompletions.request(body: Array(#"{"model":"m","stream":\#(stream)}"#.utf8))
+        let request = wrap(
+            try APIRegistry.request(to: .chatCompletions, body: Array(#"{"model":"m","stream":\#(stream)}"#.utf8)))
         func plan() -> CapturedTurn.Plan {
             CapturedTurn.plan(
-                request, policy: policy, knowledge: knowledge, api: .chatCompletions, at: start)
+                request, policy: policy, knowledge: knowledge, at: start)
         }
         if verdictKnown {
-            let prepared = plan().prepared
+            let prepared = plan().prepared.request
             knowledge.settle(
                 InjectionLimits(), taking: prepared.injection,
-                for: CapturedTurn.capabilityKey(of: prepared, api: .chatCompletions), at: start)
+                for: CapturedTurn.capabilityKey(of: prepared), at: start)
         }
         let facts = CapturedTurn.Facts(
             turn: 1, identity: SessionIdentity(session: "default"), api: .chatCompletions,

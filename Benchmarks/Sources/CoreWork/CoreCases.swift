@@ -70,7 +70,7 @@ extension CoreCase {
             let role = ReplyText.full.roleEvent.text(0)
             let events = (0..<512).map { field.text($0) + ReplyText.full.tokenEvent.text($0) }
             let (expectedRole, expectedEvent) = (expected.roleEvent.length, field.length + expected.tokenEvent.length)
-            let reply = Turn(request()).prepared.reply
+            let reply = Turn(request()).reply
             return Work(bytes: events[0].count) { times in
                 var passage = StreamPassage(reply)
                 passage.receive(role.span)
@@ -111,8 +111,8 @@ extension CoreCase {
             return Work(bytes: body.count) { times in
                 var bytes = 0
                 for _ in 0..<times {
-                    var reply = turn.prepared.reply
-                    reply.read(body: body.span)
+                    var reply = turn.reply
+                    _ = reply.read(body: body.span)
                     var edits = reply.edits
                     var edited: [UInt8] = []
                     edited.reserveCapacity(edits.editedLength(of: body.count))

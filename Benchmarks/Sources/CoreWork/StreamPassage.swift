@@ -5,7 +5,7 @@ import VerbatimAPI
 /// Does with a stream what the proxy does with it while it passes: cuts it, has each event read, and puts out what the
 /// agent gets.
 struct StreamPassage {
-    private var reply: any ReplyParser
+    private var reply: any ReplyTransform
     private var splitter = EventSplitter()
     /// Received, but not part of a unit yet.
     private var unclaimed: [UInt8] = []
@@ -17,11 +17,11 @@ struct StreamPassage {
     private var output: [UInt8] = []
     private(set) var writtenBytes = 0
 
-    init(_ reply: any ReplyParser) { self.reply = reply }
+    init(_ reply: any ReplyTransform) { self.reply = reply }
 
     /// All of a stream, of which each read brings so many bytes.
     static func of(_ stream: [UInt8], in turn: Turn, pieces: Int) -> StreamPassage {
-        var passage = StreamPassage(turn.prepared.reply)
+        var passage = StreamPassage(turn.reply)
         for start in stride(from: 0, to: stream.count, by: pieces) {
             passage.receive(stream.span.extracting(start..<min(start + pieces, stream.count)))
         }
@@ -71,12 +71,12 @@ struct StreamPassage {
     }
 
     private mutating func read(_ event: Span<UInt8>) {
-        let fate = reply.read(event: event)
+        let disposition = reply.read(event: event)
         if reply.error != nil { hasSeenError = true }
         if !hasSeenOutput && reply.hasOutput { hasSeenOutput = true }
-        lastIsDropped = fate == .drop
+        lastIsDropped = disposition == .drop
         if lastIsDropped { return }
-        if fate == .terminal { hasEnded = true }
+        if disposition == .terminal { hasEnded = true }
         var edits = reply.edits
         if edits.isEmpty {
             output.append(copying: event, 0..<event.count)

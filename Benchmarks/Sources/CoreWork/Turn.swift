@@ -5,11 +5,14 @@ import VerbatimAPI
 /// A request as it is prepared for an engine that is known to be vLLM, and the record that comes of it.
 struct Turn {
     let prepared: PreparedRequest
+    let reply: any ReplyTransform
 
     init(_ body: [UInt8]) {
         do {
-            prepared = try API.chatCompletions.request(body: body)
+            let exchange = try APIRegistry.request(to: .chatCompletions, body: body)
                 .prepared(policy: RequestPolicy(), profile: .vllm, injectionLimits: InjectionLimits())
+            prepared = exchange.request
+            reply = exchange.reply
         } catch {
             preconditionFailure("a request of the benchmark's own cannot be read: \(error.message)")
         }

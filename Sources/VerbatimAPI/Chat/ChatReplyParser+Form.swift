@@ -10,8 +10,8 @@ extension ChatReplyParser {
             && document.count <= JSONTemplate.largestText && templateBackoff.allowsAnother()
     }
 
-    package mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int, fate: EventFate) {
-        guard let notes = notes.take(), notes.isComplete, case .forward = fate, state.outlineIsNormal,
+    package mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int, disposition: EventDisposition) {
+        guard let notes = notes.take(), notes.isComplete, case .passThrough = disposition, state.outlineIsNormal,
             choices.count < Self.choiceLimit
         else { return }
         form = EventTemplate(of: event, documentAt: offset, notes: notes, edits: state.edits)

@@ -5,11 +5,11 @@ import VerbatimJSON
 extension ChatReplyParser {
     package mutating func read(
         document text: Span<UInt8>, with start: JSONCursor
-    ) throws(JSONError) -> EventFate {
+    ) throws(JSONError) -> EventDisposition {
         form = nil
         notes = wantsForm(of: text) ? EventNotes() : nil
         var cursor = start
-        guard try cursor.peekKind(in: text) == .object else { return .forward }
+        guard try cursor.peekKind(in: text) == .object else { return .passThrough }
         var chunk = Chunk()
         var remover = MemberRemover(objectAt: cursor.offset)
         // The record does without what repeats the prompt.
@@ -34,7 +34,7 @@ extension ChatReplyParser {
         }
         remover.endObject(at: cursor.offset, edits: &state.edits)
         if isTrimmed { trimmer.endObject(at: cursor.offset, edits: &state.compactEdits) }
-        return chunk.isInjectedOnly && state.error == nil ? .drop : .forward
+        return chunk.isInjectedOnly && state.error == nil ? .drop : .passThrough
     }
 
     /// What has been seen of a chunk or body.

@@ -3,7 +3,7 @@ struct ChatRequest: APIRequest {
     package let document: RequestDocument
 
     package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
-        -> PreparedRequest
+        -> PreparedExchange
     {
         var fields = RequestFields(document)
         if policy.goal != .off {
@@ -18,8 +18,9 @@ struct ChatRequest: APIRequest {
         let injection = profile.injection(in: situation, asked: asked, policy: policy, injectionLimits: injectionLimits)
         fields.apply(injection)
         let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
-        return PreparedRequest(
-            fields, asked: asked, reply: ChatReplyParser(state, asked: asked))
+        let request = PreparedRequest(
+            fields, asked: asked, injection: injection, in: situation, profile: profile)
+        return PreparedExchange(request: request, reply: ChatReplyParser(state, asked: asked))
     }
 
     // MARK: Policy

@@ -5,7 +5,7 @@ struct CompletionRequest: APIRequest {
     package let document: RequestDocument
 
     package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
-        -> PreparedRequest
+        -> PreparedExchange
     {
         var fields = RequestFields(document, policy: policy, limits: ["max_tokens"])
         let situation = EngineProfile.Situation(.completions, isStream: fields.isStream, hasTools: false)
@@ -16,8 +16,9 @@ struct CompletionRequest: APIRequest {
         if echo != nil { injection.ids = [] }
         fields.apply(injection)
         let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
-        return PreparedRequest(
-            fields, asked: asked, reply: ChatReplyParser(state, asked: asked, echo: echo))
+        let request = PreparedRequest(
+            fields, asked: asked, injection: injection, in: situation, profile: profile)
+        return PreparedExchange(request: request, reply: ChatReplyParser(state, asked: asked, echo: echo))
     }
 
     /// `logprobs` is a number here; anything else is for the engine to refuse.

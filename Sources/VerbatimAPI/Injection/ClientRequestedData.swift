@@ -36,7 +36,7 @@ extension EngineProfile {
     }
 
     /// The most that a request can give.
-    func reach(in situation: Situation, asked: ClientRequestedData, injection: Injection) -> Capture.Level {
+    func bestPossibleLevel(in situation: Situation, asked: ClientRequestedData, injection: Injection) -> Capture.Level {
         // The engine's answer to such a request is no turn to train on anyway.
         if asked.isMalformed { return .tokens }
         let canLogprobs = asking(in: situation).logprobs != .never

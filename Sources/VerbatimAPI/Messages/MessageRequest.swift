@@ -6,11 +6,13 @@ struct MessageRequest: APIRequest {
     package let document: RequestDocument
 
     package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
-        -> PreparedRequest
+        -> PreparedExchange
     {
         let fields = RequestFields(document, policy: policy, limits: ["max_tokens"])
         let situation = EngineProfile.Situation(.messages, isStream: fields.isStream, hasTools: fields.hasTools)
         let state = ReplyState(injection: Injection(), policy: policy, situation: situation, profile: profile)
-        return PreparedRequest(fields, asked: ClientRequestedData(), reply: MessagesReplyParser(state))
+        let request = PreparedRequest(
+            fields, asked: ClientRequestedData(), injection: Injection(), in: situation, profile: profile)
+        return PreparedExchange(request: request, reply: MessagesReplyParser(state))
     }
 }

@@ -39,14 +39,14 @@ struct MessagesReplyParser: ReplyParser {
         return event.value("type", in: text)?.equals("message_stop", in: text) ?? false
     }
 
-    mutating func read(document text: Span<UInt8>, with start: JSONCursor) throws(JSONError) -> EventFate {
+    mutating func read(document text: Span<UInt8>, with start: JSONCursor) throws(JSONError) -> EventDisposition {
         var cursor = start
-        guard let event = try JSONObject(with: &cursor, in: text) else { return .forward }
+        guard let event = try JSONObject(with: &cursor, in: text) else { return .passThrough }
         let kind = EventKind(event.value("type", in: text), in: text)
         noteError(in: event, kind: kind, of: text)
         if state.isWhole {
             readWhole(event, kind: kind, of: text)
-            return .forward
+            return .passThrough
         }
         switch kind {
         case .blockDelta: try readBlockDelta(event, of: text)
@@ -61,7 +61,7 @@ struct MessagesReplyParser: ReplyParser {
             return .terminal
         case .error, .message, .other: break
         }
-        return .forward
+        return .passThrough
     }
 
     // MARK: Errors

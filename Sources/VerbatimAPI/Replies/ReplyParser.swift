@@ -1,44 +1,22 @@
 import VerbatimSSE
 package import VerbatimJSON
 
-/// What becomes of a streamed event.
-package enum EventFate: Sendable {
-    /// It goes out, with ``ReplyParser/edits`` made.
-    case forward
-    /// It exists only because of the injection.
-    case drop
-    /// It goes out with the edits made, and ends the stream; the record must be kept before.
-    case terminal
-}
-
 /// Reads a reply while it passes: captures it, and undoes in it what the injection caused.
 ///
 /// A dialect says what a JSON document of its replies means; how documents come in events is the same for all.
-package protocol ReplyParser: Sendable {
+package protocol ReplyParser: ReplyTransform {
     var state: ReplyState { get set }
 
     /// Reads the document of one event, or the whole reply if ``ReplyState/isWhole``. It is known to be valid JSON, and
     /// `cursor` stands at its beginning; edits are noted in ``ReplyState/edits``.
-    mutating func read(document: Span<UInt8>, with cursor: JSONCursor) throws(JSONError) -> EventFate
+    mutating func read(document: Span<UInt8>, with cursor: JSONCursor) throws(JSONError) -> EventDisposition
     /// Whether an event with this document, of a stream that is not read any more, ends it.
     func isTerminal(document: Span<UInt8>) -> Bool
-    /// What has been captured.
-    func captured() -> Capture
-
-    // The same for all dialects, and requirements so that each has its own, made for its type: called through the protocol
-    // alone they would copy the state with each look at it.
-
-    var edits: JSONEdits { get }
-    var recognised: EngineProfile? { get }
-    var error: [UInt8]? { get }
-    var hasOutput: Bool { get }
-    mutating func read(event: Span<UInt8>) -> EventFate
-    mutating func read(body: Span<UInt8>)
 
     /// Reads an event that has the form of one before, so that it goes out; `false` if it has not.
     mutating func readAgain(_ event: Span<UInt8>) -> Bool
     /// Keeps the form of an event whose document has just been read.
-    mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int, fate: EventFate)
+    mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int, disposition: EventDisposition)
     mutating func forgetForm()
 }
 
@@ -125,13 +103,14 @@ package struct ReplyState: Sendable {
 }
 
 extension ReplyParser {
+    package var mayChangeReply: Bool { !state.injection.isEmpty }
     package var edits: JSONEdits { state.edits }
     package var recognised: EngineProfile? { state.recognised }
     package var error: [UInt8]? { state.error }
     package var hasOutput: Bool { state.hasOutput }
 
     package mutating func readAgain(_ event: Span<UInt8>) -> Bool { false }
-    package mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int, fate: EventFate) {}
+    package mutating func keepForm(of event: Span<UInt8>, documentAt offset: Int, disposition: EventDisposition) {}
     package mutating func forgetForm() {}
 
     /// The profile in force may become known as late as with the reply's head.
@@ -143,43 +122,43 @@ extension ReplyParser {
     // MARK: Events
 
     /// Reads one event of a stream, blank line included.
-    package mutating func read(event: Span<UInt8>) -> EventFate {
+    package mutating func read(event: Span<UInt8>) -> EventDisposition {
         state.edits.removeAll()
         state.error = nil
-        if readAgain(event) { return .forward }
+        if readAgain(event) { return .passThrough }
         let fields = EventFields(of: event)
-        guard let data = fields.data else { return .forward }
+        guard let data = fields.data else { return .passThrough }
         if fields.furtherData.isEmpty {
-            let fate = read(data: event.extracting(data))
+            let disposition = read(data: event.extracting(data))
             if !state.edits.isEmpty {
                 state.edits.relocate { $0.lowerBound + data.lowerBound..<$0.upperBound + data.lowerBound }
             }
-            keepForm(of: event, documentAt: data.lowerBound, fate: fate)
-            return fate
+            keepForm(of: event, documentAt: data.lowerBound, disposition: disposition)
+            return disposition
         }
         let lines = [data] + fields.furtherData
-        let fate = read(data: JoinedLines.joined(lines, of: event).span)
+        let disposition = read(data: JoinedLines.joined(lines, of: event).span)
         state.edits.relocate { JoinedLines.place($0, lines: lines) }
         forgetForm()
-        return fate
+        return disposition
     }
 
-    private mutating func read(data: Span<UInt8>) -> EventFate {
+    private mutating func read(data: Span<UInt8>) -> EventDisposition {
         switch EventData(data) {
-        case .nothing: return .forward
+        case .nothing: return .passThrough
         case .done:
             state.isTerminated = true
             return .terminal
         case .document: break
         }
-        if let fate = readChecked(data) { return fate }
+        if let disposition = readChecked(data) { return disposition }
         state.note(Problem.unparsedEvent)
         forgetForm()
-        return .forward
+        return .passThrough
     }
 
     /// `nil` for what is not JSON, which leaves no trace, so that what follows it stays in step.
-    private mutating func readChecked(_ text: Span<UInt8>) -> EventFate? {
+    private mutating func readChecked(_ text: Span<UInt8>) -> EventDisposition? {
         guard state.outline.take(of: text) else { return nil }
         state.recognise(by: text)
         return try? read(document: text, with: JSONCursor(following: state.outline))
@@ -200,7 +179,7 @@ extension ReplyParser {
     // MARK: Whole replies
 
     /// Reads a whole reply that was not streamed.
-    package mutating func read(body: Span<UInt8>) {
+    package mutating func read(body: Span<UInt8>) -> BodyDisposition {
         state.edits.removeAll()
         state.isWhole = true
         state.isTerminated = true
@@ -208,12 +187,13 @@ extension ReplyParser {
         defer { state.outline = JSONOutline() }
         guard (try? cursor.peekKind(in: body)) == .object, readChecked(body) != nil else {
             state.note(Problem.replyNotJSON)
-            return
+            return .passThrough
         }
         let recorded =
             state.compactEdits.isEmpty
             ? [UInt8](copying: body, 0..<body.count) : state.compactEdits.applied(to: body)
         state.wholeReply = JSONText(recorded, isNormal: state.outline.isNormal)
+        return .passThrough
     }
 }
 

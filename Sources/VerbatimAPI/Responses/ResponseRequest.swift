@@ -5,7 +5,7 @@ struct ResponseRequest: APIRequest {
     package let document: RequestDocument
 
     package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
-        -> PreparedRequest
+        -> PreparedExchange
     {
         var fields = RequestFields(document, policy: policy, limits: ["max_output_tokens"])
         let situation = EngineProfile.Situation(.responses, isStream: fields.isStream, hasTools: fields.hasTools)
@@ -18,7 +18,9 @@ struct ResponseRequest: APIRequest {
         }
         fields.apply(injection)
         let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
-        return PreparedRequest(fields, asked: asked, reply: ResponsesReplyParser(state, echoes: echoes))
+        let request = PreparedRequest(
+            fields, asked: asked, injection: injection, in: situation, profile: profile)
+        return PreparedExchange(request: request, reply: ResponsesReplyParser(state, echoes: echoes))
     }
 
     /// The reply is a response that has not begun; token data would come in one that is asked for later, and stay there.

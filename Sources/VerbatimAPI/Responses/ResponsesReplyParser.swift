@@ -36,19 +36,19 @@ struct ResponsesReplyParser: ReplyParser {
 
     package mutating func read(
         document text: Span<UInt8>, with start: JSONCursor
-    ) throws(JSONError) -> EventFate {
+    ) throws(JSONError) -> EventDisposition {
         var cursor = start
         if state.isWhole {
             try readWhole(text, with: &cursor)
-            return .forward
+            return .passThrough
         }
-        guard let object = try JSONObject(with: &cursor, in: text) else { return .forward }
+        guard let object = try JSONObject(with: &cursor, in: text) else { return .passThrough }
         let event = ResponseEvent(object, of: text)
         let isRepeated = event.number.map { numbers.hasSeen($0, event.kind) } ?? false
         if isRepeated { state.note(Problem.duplicateEvent) }
         try read(event, of: text, isCaptured: !isRepeated)
         noteError(of: event, in: text)
-        guard event.kind?.isTerminal ?? false else { return .forward }
+        guard event.kind?.isTerminal ?? false else { return .passThrough }
         state.isTerminated = true
         return .terminal
     }

@@ -77,7 +77,7 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
             return
         }
         do {
-            begin(try api.request(body: Array(body.readableBytesView)))
+            begin(try APIRegistry.request(to: api, body: Array(body.readableBytesView)))
         } catch {
             refuse(.badRequest(error.message))
         }
@@ -120,7 +120,7 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
             secrets: Secrets(configured: loop.server.secrets, headers: headers)
         )
         let plan = CapturedTurn.plan(
-            parsed, policy: loop.settings.policy, knowledge: loop.knowledge, api: api, at: now)
+            parsed, policy: loop.settings.policy, knowledge: loop.knowledge, at: now)
         turn = CapturedTurn(
             facts: facts, request: parsed, plan: plan, knowledge: loop.knowledge, output: output, at: now)
         timer.start(loop.settings.exchangeLimits) { [weak self] in
@@ -184,14 +184,14 @@ final class CapturedExchange: Exchange, UpstreamDelegate {
     }
 
     private func send(on connection: UpstreamConnection) {
-        guard let body = turn?.prepared.body else { return }
+        guard let (route, body) = turn?.inPlace({ ($0.prepared.route, $0.prepared.body) }) else { return }
         engine = connection
         turn?.attemptWasSent(at: clock.now)
         let upstream = loop.settings.upstream
         let head = HTTPRequestHead(
             version: .http1_1,
             method: request.head.method,
-            uri: upstream.target(path: "/v1" + api.route, query: request.query),
+            uri: upstream.target(path: "/v1" + route, query: request.query),
             headers: HeaderRules.forEngine(
                 request.head.headers, authority: upstream.authority, apiKey: loop.settings.upstreamAPIKey,
                 isAnthropic: request.isAnthropic, acceptsIdentityOnly: true, bodyLength: body.count)

@@ -7,7 +7,7 @@ import VerbatimAPI
 extension CapturedTurn {
     /// How a request is to be forwarded, by what is known of the engine.
     struct Plan {
-        let prepared: PreparedRequest
+        let prepared: PreparedExchange
         let injectionLimits: InjectionLimits
         let isCapabilityKnown: Bool
         let profile: EngineProfile
@@ -16,12 +16,12 @@ extension CapturedTurn {
     }
 
     static func plan(
-        _ request: any APIRequest, policy: RequestPolicy, knowledge: CapabilityCache, api: API,
+        _ request: any APIRequest, policy: RequestPolicy, knowledge: CapabilityCache,
         at now: NIODeadline
     ) -> Plan {
         let profile = knowledge.profile
         var prepared = request.prepared(policy: policy, profile: profile, injectionLimits: InjectionLimits())
-        let capabilityKey = capabilityKey(of: prepared, api: api)
+        let capabilityKey = capabilityKey(of: prepared.request)
         guard let verdict = knowledge.verdict(for: capabilityKey, at: now) else {
             return Plan(
                 prepared: prepared, injectionLimits: InjectionLimits(), isCapabilityKnown: false, profile: profile)
@@ -31,21 +31,21 @@ extension CapturedTurn {
         }
         return Plan(
             prepared: prepared, injectionLimits: verdict.injectionLimits,
-            isCapabilityKnown: verdict.taken.covers(prepared.injection), profile: profile,
+            isCapabilityKnown: verdict.taken.covers(prepared.request.injection), profile: profile,
             isTentative: verdict.isTentative)
     }
 
     static func capabilityKey(
-        of prepared: PreparedRequest, api: API
+        of prepared: PreparedRequest
     ) -> CapabilityCache.CapabilityKey {
         CapabilityCache.CapabilityKey(
-            api: api, model: CapabilityCache.CapabilityKey.key(ofModel: prepared.model),
+            api: prepared.engineAPI, model: CapabilityCache.CapabilityKey.key(ofModel: prepared.model),
             isStream: prepared.isStream, hasTools: prepared.hasTools,
             effort: CapabilityCache.CapabilityKey.key(ofModel: prepared.effort))
     }
 
     var capabilityKey: CapabilityCache.CapabilityKey {
-        Self.capabilityKey(of: prepared, api: facts.api)
+        Self.capabilityKey(of: prepared)
     }
 
     mutating func recognise(_ profile: EngineProfile, by evidence: CapabilityCache.Evidence) {
@@ -81,13 +81,13 @@ extension CapturedTurn {
         }
         // An engine that has just been recognised may take the same under another name.
         var retry = request.prepared(policy: facts.policy, profile: profile, injectionLimits: injectionLimits)
-        if retry.injection == prepared.injection {
+        if retry.request.injection == prepared.injection {
             lesson = next
             // The last attempt must not fail for the injection's sake, so that it has none. What may be possible still
             // is for the next turn to try.
             injectionLimits = extraAttempts == 1 ? .nothing : next
             retry = request.prepared(policy: facts.policy, profile: profile, injectionLimits: injectionLimits)
-            if retry.injection != prepared.injection { knowledge.presume(next, for: capabilityKey, at: now) }
+            if retry.request.injection != prepared.injection { knowledge.presume(next, for: capabilityKey, at: now) }
         }
         endTrial()
         return attempt(retry, engineSaid: words)
@@ -100,13 +100,13 @@ extension CapturedTurn {
         injectionLimits = .nothing
         learnsNothing = true
         let retry = request.prepared(policy: facts.policy, profile: profile, injectionLimits: injectionLimits)
-        return facts.policy.isSatisfied(by: retry.reach) ? attempt(retry, engineSaid: words) : .none
+        return facts.policy.isSatisfied(by: retry.request.bestPossibleLevel) ? attempt(retry, engineSaid: words) : .none
     }
 
-    private mutating func attempt(_ retry: PreparedRequest, engineSaid words: String) -> Remedy {
-        if retry.injection == prepared.injection { return .none }
+    private mutating func attempt(_ retry: PreparedExchange, engineSaid words: String) -> Remedy {
+        if retry.request.injection == prepared.injection { return .none }
         refusals.append(words)
-        if !facts.policy.isSatisfied(by: retry.reach) { return .refuse(engineSaid: words) }
+        if !facts.policy.isSatisfied(by: retry.request.bestPossibleLevel) { return .refuse(engineSaid: words) }
         extraAttempts += 1
         isCapabilityKnown = false
         use(retry)
@@ -118,8 +118,8 @@ extension CapturedTurn {
         return .retry
     }
 
-    private mutating func use(_ prepared: PreparedRequest) {
-        self.prepared = prepared
+    private mutating func use(_ prepared: PreparedExchange) {
+        self.prepared = prepared.request
         reader = StreamReader(reply: prepared.reply, maximumEventSize: facts.maximumEventSize)
     }
 
@@ -132,7 +132,7 @@ extension CapturedTurn {
     mutating func planAgain(at now: NIODeadline) {
         guard let request else { return }
         let plan = Self.plan(
-            request, policy: facts.policy, knowledge: knowledge, api: facts.api, at: now)
+            request, policy: facts.policy, knowledge: knowledge, at: now)
         use(plan.prepared)
         injectionLimits = plan.injectionLimits
         isCapabilityKnown = plan.isCapabilityKnown
@@ -151,7 +151,7 @@ extension CapturedTurn {
     /// Ends the turn before anything is sent if it would capture less than is required.
     mutating func refuseIfUnsatisfying(at now: NIODeadline) -> Action? {
         let isKnown = facts.policy.requirement != nil && knowledge.isHopeless(capabilityKey, at: now)
-        return facts.policy.isSatisfied(by: prepared.reach) && !isKnown ? nil : refuse()
+        return facts.policy.isSatisfied(by: prepared.bestPossibleLevel) && !isKnown ? nil : refuse()
     }
 
     mutating func refuse(engineSaid words: String? = nil) -> Action {

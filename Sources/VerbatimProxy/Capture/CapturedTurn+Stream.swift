@@ -8,7 +8,7 @@ extension CapturedTurn {
         phase = .streaming
         request = nil
         // Dropped and edited events change the length, so that it cannot be kept even if the engine gave one.
-        let isEdited = !prepared.injection.isEmpty
+        let isEdited = reader.mayChangeReply
         let framing: ResponseWriter.Framing
         if case .contentLength = head.framing, !isEdited { framing = .contentLength } else { framing = .chunked }
         output.head(
@@ -28,7 +28,7 @@ extension CapturedTurn {
         while let unit = reader.next() {
             guard unit.isEvent else {
                 // Comments and blank lines that came together leave together.
-                if unit.fate != .drop { held.writeImmutableBuffer(unit.bytes) }
+                if unit.disposition != .drop { held.writeImmutableBuffer(unit.bytes) }
                 continue
             }
             if let action = pass(unit, engineIsDone: false, at: now) { return action }
@@ -66,7 +66,7 @@ extension CapturedTurn {
             }
         }
         if firstOutputAt == nil && reader.hasOutput { firstOutputAt = now }
-        if case .terminal = event.fate {
+        if event.disposition.isTerminal {
             held = event.edited
             return conclude(
                 outcome: reader.hasSeenError ? .upstreamError : .completed,

@@ -126,7 +126,7 @@ struct CapturedTurn {
         self.request = request
         self.knowledge = knowledge
         self.output = output
-        prepared = plan.prepared
+        prepared = plan.prepared.request
         injectionLimits = plan.injectionLimits
         isCapabilityKnown = plan.isCapabilityKnown
         isTentative = plan.isTentative

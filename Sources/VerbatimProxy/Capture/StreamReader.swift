@@ -9,13 +9,19 @@ struct StreamReader {
     struct Unit {
         let bytes: ByteBuffer
         let isEvent: Bool
-        let fate: EventFate
+        let disposition: EventDisposition
         /// Splices to be made.
         let edits: JSONEdits
 
         /// Puts out what the agent is to get of it.
         func write(to output: inout ResponseWriter) {
-            if case .drop = fate { return }
+            switch disposition {
+            case .passThrough, .terminal: break
+            case .drop: return
+            case .replace(let events, _):
+                for event in events { output.body(ByteBuffer(bytes: event)) }
+                return
+            }
             if edits.isEmpty {
                 output.body(bytes)
                 return
@@ -29,6 +35,9 @@ struct StreamReader {
 
         /// What the agent is to get of it, for later.
         var edited: ByteBuffer {
+            if case .replace(let events, _) = disposition {
+                return events.reduce(into: ByteBuffer()) { $0.writeBytes($1) }
+            }
             if edits.isEmpty { return bytes }
             let event = bytes.readableBytesUInt8Span
             var edits = edits
@@ -39,11 +48,12 @@ struct StreamReader {
         }
     }
 
-    private var reply: any ReplyParser
+    private var reply: any ReplyTransform
     private var splitter = EventSplitter()
     /// Received, but not part of a unit yet.
     private var unclaimed = ByteBuffer()
-    private var lastFate = EventFate.forward
+    /// Whether the bytes of the last unit go out.
+    private var keptLastUnit = true
     private let maximumEventSize: Int
     private(set) var hasSeenError = false
     private(set) var hasSeenEvents = false
@@ -51,8 +61,9 @@ struct StreamReader {
     private(set) var hasReadBody = false
     private(set) var receivedBytes = 0
     private var hasStopped = false
+    private var bodyDisposition = BodyDisposition.passThrough
 
-    init(reply: any ReplyParser, maximumEventSize: Int) {
+    init(reply: any ReplyTransform, maximumEventSize: Int) {
         self.reply = reply
         self.maximumEventSize = maximumEventSize
     }
@@ -60,6 +71,8 @@ struct StreamReader {
     /// The JSON text of the error that the last event carried.
     var error: [UInt8]? { reply.error }
     var hasOutput: Bool { reply.hasOutput }
+    /// Whether the agent may receive other bytes than the engine sends.
+    var mayChangeReply: Bool { reply.mayChangeReply }
     var recognised: EngineProfile? { reply.recognised }
     var unclaimedBytes: Int { unclaimed.readableBytes }
     /// Whether a single event has grown larger than it may.
@@ -92,11 +105,11 @@ struct StreamReader {
         if unclaimed.readableBytes == 0 { unclaimed = ByteBuffer() }
         switch unit.kind {
         case .filler:
-            lastFate = .forward
-            return Unit(bytes: bytes, isEvent: false, fate: .forward, edits: JSONEdits())
+            keptLastUnit = true
+            return Unit(bytes: bytes, isEvent: false, disposition: .passThrough, edits: JSONEdits())
         case .lineFeed:
-            let fate: EventFate = if case .drop = lastFate { .drop } else { .forward }
-            return Unit(bytes: bytes, isEvent: false, fate: fate, edits: JSONEdits())
+            return Unit(
+                bytes: bytes, isEvent: false, disposition: keptLastUnit ? .passThrough : .drop, edits: JSONEdits())
         case .event:
             return read(bytes)
         }
@@ -120,25 +133,27 @@ struct StreamReader {
         hasSeenEvents = true
         if hasStopped {
             let isLast = reply.isTerminal(event: event.readableBytesUInt8Span)
-            return Unit(bytes: event, isEvent: true, fate: isLast ? .terminal : .forward, edits: JSONEdits())
+            return Unit(
+                bytes: event, isEvent: true, disposition: isLast ? .terminal : .passThrough, edits: JSONEdits())
         }
-        let fate = reply.read(event: event.readableBytesUInt8Span)
+        let disposition = reply.read(event: event.readableBytesUInt8Span)
         if reply.error != nil { hasSeenError = true }
-        lastFate = fate
-        return Unit(bytes: event, isEvent: true, fate: fate, edits: reply.edits)
+        keptLastUnit = disposition.keepsEvent
+        return Unit(bytes: event, isEvent: true, disposition: disposition, edits: reply.edits)
     }
 
     // MARK: Whole replies
 
     /// Reads a reply that was not streamed.
     mutating func read(body: ByteBuffer) {
-        reply.read(body: body.readableBytesUInt8Span)
+        bodyDisposition = reply.read(body: body.readableBytesUInt8Span)
         hasReadBody = true
         if reply.error != nil { hasSeenError = true }
     }
 
-    /// The body with the splices made; `nil` if there are none to be made.
+    /// The body that the agent is to get; `nil` if it is the engine's.
     mutating func editedBody(of body: ByteBuffer) -> ByteBuffer? {
+        if case .replace(let other) = bodyDisposition { return ByteBuffer(bytes: other) }
         var edits = reply.edits
         if edits.isEmpty { return nil }
         let text = body.readableBytesUInt8Span

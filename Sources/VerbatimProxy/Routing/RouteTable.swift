@@ -17,7 +17,7 @@ struct RouteTable {
 
     /// - Parameter path: Without the query and without what names a session.
     func route(method: HTTPMethod, path: String) -> Route {
-        if let api = API.spoken(method: method.rawValue, path: path) { return .captured(api) }
+        if let api = APIRegistry.api(method: method.rawValue, path: path) { return .captured(api) }
         if path == "*" { return onlyCaptured ? .refused(.routeNotAllowed) : .forwarded }
         let asked = PathSpelling(path)
         // The base path may make a captured route of what was none.
@@ -42,10 +42,10 @@ struct RouteTable {
 
     /// - Parameter path: Plain and in lower case.
     private func api(at path: String) -> API? {
-        if let api = API.spoken(method: "POST", path: path) { return api }
+        if let api = APIRegistry.api(method: "POST", path: path) { return api }
         let base = PathSpelling(upstream.basePath).plain.lowercased()
         guard path.hasPrefix(base) else { return nil }
-        return API.allCases.first { path.dropFirst(base.count) == $0.route }
+        return APIRegistry.api(atRoute: path.dropFirst(base.count))
     }
 
     /// Whether it asks for the list of models or one of them, however it is read.

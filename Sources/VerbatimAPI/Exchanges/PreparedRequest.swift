@@ -1,0 +1,38 @@
+/// A request as it is sent to the engine.
+package struct PreparedRequest: Sendable {
+    /// The API that the engine is asked in. The agent may use another one.
+    package var engineAPI: API
+    /// The route below the engine's base path: `/chat/completions`.
+    package var route: String
+    /// The body to forward.
+    package var body: [UInt8]
+    package var injection: Injection
+    /// For every field that differs from what the agent sent: its name and the agent's value, `nil` if absent.
+    package var clientFields: [(name: String, value: [UInt8]?)]
+    package var isStream: Bool
+    package var hasTools: Bool
+    /// The final model name; empty if there is none.
+    package var model: String
+    /// The reasoning effort that the request asks for; empty if it asks for none.
+    package var effort: String
+    /// The highest capture level that a reply to this request can give.
+    package var bestPossibleLevel: Capture.Level
+
+    /// - Parameter fields: With everything injected.
+    init(
+        _ fields: RequestFields, asked: ClientRequestedData, injection: Injection,
+        in situation: EngineProfile.Situation,
+        profile: EngineProfile
+    ) {
+        engineAPI = situation.api
+        route = situation.api.route
+        body = fields.edited()
+        self.injection = injection
+        clientFields = fields.clientFields
+        isStream = situation.isStream
+        hasTools = situation.hasTools
+        model = fields.model
+        effort = fields.value("reasoning_effort")?.string ?? fields.value("effort", in: "reasoning")?.string ?? ""
+        bestPossibleLevel = profile.bestPossibleLevel(in: situation, asked: asked, injection: injection)
+    }
+}
