@@ -37,6 +37,11 @@ extension PreparedExchange {
     var body: [UInt8] { request.body }
     var injection: Injection { request.injection }
     var bestPossibleLevel: Capture.Level { request.bestPossibleLevel }
+    var clientFields: [(name: String, value: [UInt8]?)] { request.clientFields }
+    var isStream: Bool { request.isStream }
+    var hasTools: Bool { request.hasTools }
+    var model: String { request.model }
+    var effort: String { request.effort }
     var clientFieldTexts: [String] { request.clientFieldTexts }
     var bodyText: String { request.bodyText }
 }
