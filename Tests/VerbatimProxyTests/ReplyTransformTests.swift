@@ -71,8 +71,9 @@ private struct TripledRequest: APIRequest {
     @Test func readerReplacesAnEventByThree() throws {
         var reader = try reader()
         reader.receive(ByteBuffer(string: event + done))
-        let first = try #require(reader.next())
-        let last = try #require(reader.next())
+        let (next, end) = (reader.next(), reader.next())
+        let first = try #require(next)
+        let last = try #require(end)
         #expect(!first.disposition.isTerminal && last.disposition.isTerminal)
         #expect(String(buffer: last.edited) == Tripling.text(done))
         var output = ResponseWriter(request: ResponseWriter.Request())
@@ -88,9 +89,11 @@ private struct TripledRequest: APIRequest {
     @Test func lineFeedAfterAReplacedEventIsDropped() throws {
         var reader = try reader()
         reader.receive(ByteBuffer(string: event.replacing("\n\n", with: "\r\n\r")))
-        #expect(reader.next()?.disposition.keepsEvent == false)
+        let replaced = reader.next()
+        #expect(replaced?.disposition.keepsEvent == false)
         reader.receive(ByteBuffer(string: "\n"))
-        #expect(reader.next()?.disposition == .drop)
+        let lineFeed = reader.next()
+        #expect(lineFeed?.disposition == .drop)
     }
 
     @Test func bodyIsReplaced() throws {
@@ -104,14 +107,17 @@ private struct TripledRequest: APIRequest {
     @Test func turnSendsTheReplacementsAndRecordsTheEnginesReply() throws {
         var driver = try CapturedTurnDriver(verdictKnown: true) { TripledRequest(request: $0) }
         driver.sendAttempt()
-        #expect(driver.head() == "" && driver.body(event) == "" && driver.body(done) == "record")
+        var actions = [driver.head(), driver.body(event), driver.body(done)]
+        #expect(actions == ["", "", "record"])
         let sentBefore = driver.takeSent()
         let parts = Tripling.events(event.utf8.count).map {
             CapturedTurnDriver.chunk(String(decoding: $0, as: UTF8.self))
         }
         #expect(sentBefore == CapturedTurnDriver.streamHead + parts.joined())
         #expect(driver.record?.description.contains(#""token_ids":[1]"#) == true)
-        #expect(driver.on(.end) == "" && driver.on(.kept) == "finish")
-        #expect(driver.takeSent() == CapturedTurnDriver.chunk(Tripling.text(done)) + "0\r\n\r\n")
+        actions = [driver.on(.end), driver.on(.kept)]
+        #expect(actions == ["", "finish"])
+        let sentLast = driver.takeSent()
+        #expect(sentLast == CapturedTurnDriver.chunk(Tripling.text(done)) + "0\r\n\r\n")
     }
 }
