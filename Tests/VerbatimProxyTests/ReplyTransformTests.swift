@@ -77,11 +77,14 @@ private struct TripledRequest: APIRequest {
         #expect(!first.disposition.isTerminal && last.disposition.isTerminal)
         #expect(String(buffer: last.edited) == Tripling.text(done))
         var output = ResponseWriter(request: ResponseWriter.Request())
-        output.head(status: 200, reason: "OK", headers: HTTPHeaders(), framing: .none)
+        output.head(status: 200, reason: "OK", headers: HTTPHeaders(), framing: .chunked)
         first.write(to: &output)
         let segments = output.take()
         let sent = (segments.front + [segments.last]).map { String(buffer: $0) }.joined()
-        #expect(sent.hasSuffix(Tripling.text(event)))
+        let parts = Tripling.events(event.utf8.count).map {
+            CapturedTurnDriver.chunk(String(decoding: $0, as: UTF8.self))
+        }
+        #expect(sent.hasSuffix(parts.joined()))
         #expect(reader.captured().choices.map(\.tokenIDs.count) == [1])
     }
 
