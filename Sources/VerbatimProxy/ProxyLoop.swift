@@ -9,7 +9,7 @@ import VerbatimAPI
 struct ServerContext: Sendable {
     let settings: ProxySettings
     let tls: NIOSSLContext?
-    let knowledge: CapabilityCache
+    let capabilities: CapabilityCache
     /// `nil` if nothing is captured.
     let recorder: TraceRecorder?
     let clock: HTTPClock
@@ -25,12 +25,12 @@ struct ServerContext: Sendable {
     let secrets: [String]
 
     init(
-        settings: ProxySettings, tls: NIOSSLContext?, knowledge: CapabilityCache, recorder: TraceRecorder?,
+        settings: ProxySettings, tls: NIOSSLContext?, capabilities: CapabilityCache, recorder: TraceRecorder?,
         clock: HTTPClock, logger: Logger
     ) {
         self.settings = settings
         self.tls = tls
-        self.knowledge = knowledge
+        self.capabilities = capabilities
         self.recorder = recorder
         self.clock = clock
         log = TurnLog(logger: logger)
@@ -65,7 +65,7 @@ final class ProxyLoop {
     }
 
     var settings: ProxySettings { server.settings }
-    var knowledge: CapabilityCache { server.knowledge }
+    var capabilities: CapabilityCache { server.capabilities }
     var recorder: TraceRecorder? { server.recorder }
     var log: TurnLog { server.log }
     var clock: HTTPClock { server.clock }

@@ -38,16 +38,16 @@ package final class ProxyServer: Sendable {
     ) async throws(StartError) -> ProxyServer {
         let tls = try settings.engineContext()
         let agentTLS = try settings.agentContext()
-        let knowledge = CapabilityCache(
-            fixed: settings.engine, host: settings.upstream.host, verdictLifetime: settings.verdictLifetime,
-            refusalTime: settings.refusalTime
+        let capabilities = CapabilityCache(
+            fixed: settings.engine, host: settings.upstream.host, lifetime: settings.verdictLifetime,
+            maxWait: settings.refusalTime
         ) { profile, evidence in
             logger.info(
                 "recognised the engine", metadata: ["engine": "\(profile.name)", "by": "\(evidence.rawValue)"])
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? System.coreCount)
         let server = ServerContext(
-            settings: settings, tls: tls, knowledge: knowledge, recorder: recorder, clock: clock, logger: logger)
+            settings: settings, tls: tls, capabilities: capabilities, recorder: recorder, clock: clock, logger: logger)
         var loops: [NIOLoopBound<ProxyLoop>] = []
         do {
             for loop in group.makeIterator() {

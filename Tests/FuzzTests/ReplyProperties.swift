@@ -148,16 +148,15 @@ private struct Scene {
 
     func play(_ pieces: [ArraySlice<UInt8>]) throws -> Outcome {
         let now = NIODeadline.uptimeNanoseconds(0)
-        let knowledge = CapabilityCache(fixed: profile, host: "engine", verdictLifetime: .hours(1)) { _, _ in }
+        let capabilities = CapabilityCache(fixed: profile, host: "engine", lifetime: .hours(1)) { _, _ in }
         let request = try APIRegistry.request(to: api, body: Array(request.utf8))
-        var plan = CapturedTurn.plan(request, policy: policy, knowledge: knowledge, at: now)
+        var plan = CapabilityPlan(request, policy: policy, capabilities: capabilities, at: now)
         if isCapabilityKnown && !plan.prepared.request.injection.isEmpty {
-            knowledge.settle(
-                InjectionLimits(), taking: plan.prepared.request.injection,
-                for: CapturedTurn.capabilityKey(of: plan.prepared.request), at: now)
-            plan = CapturedTurn.plan(request, policy: policy, knowledge: knowledge, at: now)
+            capabilities.note(
+                .accepted(plan.prepared.request.injection, limits: InjectionLimits()), for: plan.key, at: now)
+            plan = CapabilityPlan(request, policy: policy, capabilities: capabilities, at: now)
         }
-        let facts = CapturedTurn.Facts(
+        let facts = TurnFacts(
             turn: 1, identity: SessionIdentity(session: "s"), api: api, path: "/v1" + api.route,
             timestamp: 0,
             policy: policy, maximumReplySize: 1 << 30, maximumEventSize: 1 << 30)
@@ -165,18 +164,18 @@ private struct Scene {
         var output = ResponseWriter.Request()
         output.takesChunks = false
         var turn = CapturedTurn(
-            facts: facts, request: request, plan: plan, knowledge: knowledge, output: ResponseWriter(request: output),
-            at: now)
+            facts: facts, request: request, plan: plan, output: ResponseWriter(request: output), at: now)
         var outcome = Outcome()
 
-        func perform(_ action: CapturedTurn.Action) {
-            let segments = turn.output.take()
+        func perform(_ decision: CapturedTurn.Decision) {
+            let segments = turn.takeOutput()
             for part in segments.front + [segments.last] { outcome.sent += part.readableBytesView }
-            switch action {
+            for finding in decision.findings { capabilities.note(finding, for: plan.key, at: now) }
+            switch decision.action {
             case .nothing: break
             case .retry: outcome.isRetry = true
             case .record:
-                outcome.record = turn.record.map { TurnRecordEncoder.encode($0) } ?? []
+                outcome.record = turn.takeRecord(engine: capabilities.engine).map { TurnRecordEncoder.encode($0) } ?? []
                 perform(turn.recordWasKept(nil))
             case .finish: outcome.isAnswered = true
             case .abort: break

@@ -1,70 +1,77 @@
-import VerbatimJSON
 import NIOCore
 import NIOHTTP1
 import Testing
-import VerbatimTrace
 import VerbatimAPI
+import VerbatimJSON
+import VerbatimTrace
 
 @testable import VerbatimProxy
 
-/// Drives a ``CapturedTurn`` without sockets or clocks: things happen, and what is to be done is compared.
+/// Drives a ``CapturedTurn`` without sockets or clocks: feeds it events, and keeps what it decides.
 struct CapturedTurnDriver {
     var turn: CapturedTurn
-    let knowledge: CapabilityCache
+    private let capabilities: CapabilityCache
     /// Seconds since the turn began.
     private(set) var time = 0
     /// What the agent has got, as it goes over the wire.
     private(set) var sent = ""
-    /// How many records were asked to be kept.
+    /// How many records the turn has asked to keep.
     private(set) var recordCount = 0
+    /// All that the turn has found out about the engine.
+    private(set) var findings: [CapabilityFinding] = []
+    /// The record, read back from its line.
+    private(set) var record: CaptureRecord?
 
     static let chunked: HTTPHeaders = ["Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"]
     static let unaryBody =
         #"{"choices":[{"index":0,"message":{"content":"é"},"logprobs":{"content":[]},"token_ids":[7]}]}"#
     static let restoredBody = #"{"choices":[{"index":0,"message":{"content":"é"},"logprobs":null,"token_ids":null}]}"#
-    static let refusal = #"{"error":{"message":"logprobs are not supported"}}"#
+    static let rejection = #"{"error":{"message":"logprobs are not supported"}}"#
 
+    /// - Parameters:
+    ///   - isProven: Whether the engine is known to accept the injection.
+    ///   - isProbe: Whether other turns wait for this one.
     init(
-        stream: Bool = true, goal: CaptureGoal = .tokens, verdictKnown: Bool = false, maximumReplySize: Int = 4096,
-        maximumEventSize: Int = 512, agent: ResponseWriter.Request = ResponseWriter.Request(),
+        stream: Bool = true, goal: CaptureGoal = .tokens, isProven: Bool = false, isProbe: Bool = false,
+        maximumReplySize: Int = 4096, maximumEventSize: Int = 512,
+        agent: ResponseWriter.Request = ResponseWriter.Request(),
         wrapping wrap: (any APIRequest) -> any APIRequest = { $0 }
     ) throws {
         var policy = RequestPolicy()
         policy.goal = goal
         let start = NIODeadline.uptimeNanoseconds(0)
-        let knowledge = CapabilityCache(fixed: .vllm, host: "engine", verdictLifetime: .hours(1)) { _, _ in }
+        let capabilities = CapabilityCache(fixed: .vllm, host: "engine", lifetime: .hours(1)) { _, _ in }
         let request = wrap(
             try APIRegistry.request(to: .chatCompletions, body: Array(#"{"model":"m","stream":\#(stream)}"#.utf8)))
-        func plan() -> CapturedTurn.Plan {
-            CapturedTurn.plan(
-                request, policy: policy, knowledge: knowledge, at: start)
+        func plan() -> CapabilityPlan {
+            CapabilityPlan(
+                request, policy: policy, capabilities: capabilities, at: start)
         }
-        if verdictKnown {
-            let prepared = plan().prepared.request
-            knowledge.settle(
-                InjectionLimits(), taking: prepared.injection,
-                for: CapturedTurn.capabilityKey(of: prepared), at: start)
+        if isProven {
+            let plan = plan()
+            capabilities.note(
+                .accepted(plan.prepared.request.injection, limits: InjectionLimits()), for: plan.key, at: start)
         }
-        let facts = CapturedTurn.Facts(
+        let facts = TurnFacts(
             turn: 1, identity: SessionIdentity(session: "default"), api: .chatCompletions,
             path: "/v1/chat/completions", timestamp: 0,
             policy: policy, maximumReplySize: maximumReplySize, maximumEventSize: maximumEventSize)
-        self.knowledge = knowledge
+        self.capabilities = capabilities
         turn = CapturedTurn(
-            facts: facts, request: request, plan: plan(), knowledge: knowledge, output: ResponseWriter(request: agent),
-            at: start)
+            facts: facts, request: request, plan: plan(), output: ResponseWriter(request: agent), at: start)
+        if isProbe { turn.becomeProbe() }
     }
 
     private var now: NIODeadline { .uptimeNanoseconds(UInt64(time) * 1_000_000_000) }
 
-    // MARK: What happens
+    // MARK: Events
 
     enum Event: CaseIterable {
         case head, body, end, unreachable, connectTimeout, disconnect, timeout, shutdown, agentGone, kept, notKept
     }
 
-    /// Lets something happen a second after the last; answers what is to be done.
-    mutating func on(_ event: Event) -> String {
+    /// Feeds an event a second after the last one, and returns what the turn has to be done.
+    mutating func on(_ event: Event) -> CapturedTurn.Action {
         time += 1
         func failure(_ kind: UpstreamFailure.Kind) -> UpstreamFailure {
             UpstreamFailure(kind: kind, message: "the cause")
@@ -84,40 +91,48 @@ struct CapturedTurnDriver {
         }
     }
 
-    mutating func head(_ status: Int = 200, _ headers: HTTPHeaders = chunked) -> String {
+    mutating func head(_ status: Int = 200, _ headers: HTTPHeaders = chunked) -> CapturedTurn.Action {
         let head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: status), headers: headers)
         return perform { $0.engineSent(head: head, reason: "Fine", at: $1) }
     }
 
-    mutating func body(_ text: String) -> String {
+    mutating func body(_ text: String) -> CapturedTurn.Action {
         perform { $0.engineSent(body: ByteBuffer(string: text), at: $1) }
     }
 
-    /// The attempt goes out a second after what happened last.
+    /// Sends the attempt a second after the last event.
     mutating func sendAttempt() {
         time += 1
         turn.attemptWasSent(at: now)
     }
 
-    private mutating func perform(_ event: (inout CapturedTurn, NIODeadline) -> CapturedTurn.Action) -> String {
-        let action = event(&turn, now)
-        let segments = turn.output.take()
+    private mutating func perform(
+        _ event: (inout CapturedTurn, NIODeadline) -> CapturedTurn.Decision
+    ) -> CapturedTurn.Action {
+        let decision = event(&turn, now)
+        let segments = turn.takeOutput()
         for part in segments.front + [segments.last] { sent += String(buffer: part) }
-        switch action {
-        case .nothing: return ""
-        case .retry: return "retry"
-        case .finish: return "finish"
-        case .abort: return "abort"
-        case .record(let closesEngine):
+        for finding in decision.findings { capabilities.note(finding, for: turn.capabilityKey, at: now) }
+        findings += decision.findings
+        if case .record = decision.action {
             recordCount += 1
-            return closesEngine ? "record, close engine" : "record"
+            record = turn.takeRecord(engine: capabilities.engine).map {
+                CaptureRecord(line: TurnRecordEncoder.encode($0))
+            }
         }
+        return decision.action
     }
 
-    /// What the agent has got since this was asked last.
+    /// What the agent has got since the last call.
     mutating func takeSent() -> String {
         defer { sent = "" }
         return sent
+    }
+
+    /// What the turn has found out since the last call.
+    mutating func takeFindings() -> [CapabilityFinding] {
+        defer { findings = [] }
+        return findings
     }
 
     // MARK: Texts
@@ -134,7 +149,4 @@ struct CapturedTurnDriver {
 
     static let streamHead =
         "HTTP/1.1 200 Fine\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-    /// The record, read back from its line.
-    var record: CaptureRecord? { turn.record.map { CaptureRecord(line: TurnRecordEncoder.encode($0)) } }
 }

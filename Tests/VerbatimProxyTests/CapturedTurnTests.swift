@@ -1,124 +1,156 @@
 import NIOHTTP1
 import Testing
+import VerbatimAPI
 
 @testable import VerbatimProxy
 
-/// The life of a turn as a state machine: in each phase, each thing that can happen.
-@Suite struct CapturedTurnTests {
-    /// The phases, and how a turn comes into each.
+/// The life of a turn as a state machine: every event in every phase.
+@Suite("CapturedTurn: events and decisions") struct CapturedTurnTests {
+    typealias Event = CapturedTurnDriver.Event
+    typealias Action = CapturedTurn.Action
+
     enum Phase: CaseIterable {
-        case waiting, judging, streaming, collecting, passing
+        case waiting, holding, streaming, collecting, passing
         case recordingReply, recordingDone, recordingEnd, recordingError, recordingAbort, recordingGone
         case trailing, over
 
-        func reach() throws -> CapturedTurnDriver {
+        /// A turn in this phase.
+        ///
+        /// - Parameter isProbe: Whether the turn is the probe of an injection that the engine is not known to accept.
+        func reach(isProbe: Bool = false) throws -> CapturedTurnDriver {
             let isUnary = [.collecting, .passing, .recordingReply].contains(self)
-            var driver = try CapturedTurnDriver(stream: !isUnary, verdictKnown: self != .judging)
-            func events(_ events: CapturedTurnDriver.Event...) { for event in events { _ = driver.on(event) } }
+            var driver = try CapturedTurnDriver(
+                stream: !isUnary, isProven: self != .holding && !isProbe, isProbe: isProbe)
+            func feed(_ events: Event...) { for event in events { _ = driver.on(event) } }
             let length = String(CapturedTurnDriver.unaryBody.utf8.count)
             switch self {
             case .waiting: break
-            case .judging: events(.head)
-            case .streaming: events(.head, .body)
+            case .holding: feed(.head)
+            case .streaming: feed(.head, .body)
             case .collecting: _ = driver.head(200, ["Content-Length": length])
             case .passing: _ = driver.head(200, ["Content-Length": length, "Content-Encoding": "gzip"])
             case .recordingReply:
                 _ = driver.head(200, ["Content-Length": length])
                 _ = driver.body(CapturedTurnDriver.unaryBody)
-                events(.end)
+                feed(.end)
             case .recordingDone, .trailing, .over:
-                events(.head, .body)
+                feed(.head, .body)
                 _ = driver.body(CapturedTurnDriver.done)
-                if self != .recordingDone { events(.kept) }
-                if self == .over { events(.end) }
-            case .recordingEnd: events(.head, .body, .end)
-            case .recordingError: events(.unreachable)
-            case .recordingAbort: events(.head, .body, .disconnect)
-            case .recordingGone: events(.head, .agentGone)
+                if self != .recordingDone { feed(.kept) }
+                if self == .over { feed(.end) }
+            case .recordingEnd: feed(.head, .body, .end)
+            case .recordingError: feed(.unreachable)
+            case .recordingAbort: feed(.head, .body, .disconnect)
+            case .recordingGone: feed(.head, .agentGone)
             }
             return driver
         }
     }
 
-    /// What each event leads to; a turn is asked nothing else, and does nothing else.
-    static let table: [(Phase, [CapturedTurnDriver.Event: String])] = [
-        (
-            .waiting,
-            [
-                .unreachable: "record", .connectTimeout: "record", .disconnect: "record",
-                .timeout: "record, close engine", .shutdown: "record, close engine", .agentGone: "record, close engine",
-            ]
-        ),
-        (
-            .judging,
-            [
-                .end: "record", .unreachable: "record", .connectTimeout: "record", .disconnect: "record",
-                .timeout: "record, close engine", .shutdown: "record, close engine", .agentGone: "record, close engine",
-            ]
-        ),
-        (
-            .streaming,
-            [
-                .end: "record", .unreachable: "record", .connectTimeout: "record", .disconnect: "record",
-                .timeout: "record, close engine", .shutdown: "record, close engine", .agentGone: "record, close engine",
-            ]
-        ),
-        (
-            .collecting,
-            [
-                .end: "record", .unreachable: "record", .connectTimeout: "record", .disconnect: "record",
-                .timeout: "record, close engine", .shutdown: "record, close engine", .agentGone: "record, close engine",
-            ]
-        ),
-        (
-            .passing,
-            [
-                .end: "record", .unreachable: "record", .connectTimeout: "record", .disconnect: "record",
-                .timeout: "record, close engine", .shutdown: "record, close engine", .agentGone: "record, close engine",
-            ]
-        ),
-        (.recordingReply, [.kept: "finish", .notKept: "finish", .timeout: "abort"]),
-        (.recordingDone, [.notKept: "abort", .agentGone: "abort", .timeout: "abort"]),
-        (.recordingEnd, [.kept: "finish", .notKept: "abort", .timeout: "abort"]),
-        (.recordingError, [.kept: "finish", .notKept: "finish", .timeout: "abort"]),
-        (.recordingAbort, [.kept: "abort", .notKept: "abort", .timeout: "abort"]),
-        (.recordingGone, [.kept: "abort", .notKept: "abort", .timeout: "abort"]),
+    private static let record = Action.record(closesEngine: false)
+    private static let recordAndCloseEngine = Action.record(closesEngine: true)
+
+    private static let whileTheEngineIsAwaited: [Event: Action] = [
+        .unreachable: record, .connectTimeout: record, .disconnect: record, .timeout: recordAndCloseEngine,
+        .shutdown: recordAndCloseEngine, .agentGone: recordAndCloseEngine,
+    ]
+
+    private static let whileTheReplyComes = whileTheEngineIsAwaited.merging([.end: record]) { $1 }
+
+    /// What each event leads to. Every other event leads to nothing.
+    static let actions: [(Phase, [Event: Action])] = [
+        (.waiting, whileTheEngineIsAwaited),
+        (.holding, whileTheReplyComes),
+        (.streaming, whileTheReplyComes),
+        (.collecting, whileTheReplyComes),
+        (.passing, whileTheReplyComes),
+        (.recordingReply, [.kept: .finish, .notKept: .finish, .timeout: .abort]),
+        (.recordingDone, [.notKept: .abort, .agentGone: .abort, .timeout: .abort]),
+        (.recordingEnd, [.kept: .finish, .notKept: .abort, .timeout: .abort]),
+        (.recordingError, [.kept: .finish, .notKept: .finish, .timeout: .abort]),
+        (.recordingAbort, [.kept: .abort, .notKept: .abort, .timeout: .abort]),
+        (.recordingGone, [.kept: .abort, .notKept: .abort, .timeout: .abort]),
         (
             .trailing,
             [
-                .end: "finish", .unreachable: "abort", .connectTimeout: "abort", .disconnect: "abort",
-                .timeout: "abort", .shutdown: "abort", .agentGone: "abort",
+                .end: .finish, .unreachable: .abort, .connectTimeout: .abort, .disconnect: .abort,
+                .timeout: .abort, .shutdown: .abort, .agentGone: .abort,
             ]
         ),
         (.over, [:]),
     ]
 
-    @Test(arguments: table) func eachEventInEachPhase(
-        phase: Phase, actions: [CapturedTurnDriver.Event: String]
-    ) throws {
-        for event in CapturedTurnDriver.Event.allCases {
+    private static let accepted = CapabilityFinding.accepted(
+        {
+            var injection = Injection()
+            injection.topLogprobs = 5
+            injection.ids = [.flag("return_token_ids")]
+            return injection
+        }(), limits: InjectionLimits())
+
+    @Test("Each event in each phase leads to one action", arguments: actions)
+    func eventsLeadToActions(phase: Phase, actions: [Event: Action]) throws {
+        for event in Event.allCases {
             var driver = try phase.reach()
             _ = driver.takeSent()
-            #expect(driver.on(event) == actions[event] ?? "", "\(phase): \(event)")
+            _ = driver.takeFindings()
+            #expect(driver.on(event) == actions[event] ?? .nothing, "\(phase): \(event)")
+            // Only a held stream leaves open whether the engine accepts the injection.
+            let findings = phase == .holding && event == .body ? [Self.accepted] : []
+            #expect(driver.findings == findings, "\(phase): \(event)")
         }
     }
 
-    /// Whatever happens after whatever else, there is one record, the agent gets one head, and a turn that is over
-    /// stays so.
-    @Test(arguments: Phase.allCases) func thereIsOneRecordWhateverFollows(phase: Phase) throws {
-        for first in CapturedTurnDriver.Event.allCases {
-            for second in CapturedTurnDriver.Event.allCases {
-                for third in [CapturedTurnDriver.Event.kept, .body, .head, .end] {
-                    var driver = try phase.reach()
+    /// What a probe finds out with each event that ends it, and in the phases that it reaches afterwards nothing.
+    static let probeFindings: [(Phase, [Event: [CapabilityFinding]])] = Phase.allCases.map { phase in
+        let failures: [Event] = [.unreachable, .connectTimeout, .disconnect, .timeout, .shutdown, .agentGone]
+        var findings = Dictionary(uniqueKeysWithValues: failures.map { ($0, [CapabilityFinding.probeEnded]) })
+        switch phase {
+        case .waiting: break
+        case .holding:
+            findings[.body] = [accepted, .probeEnded]
+            findings[.end] = [.probeEnded]
+        case .collecting: findings[.end] = [accepted, .probeEnded]
+        case .passing: findings[.end] = [.probeEnded]
+        default: findings = [:]
+        }
+        return (phase, findings)
+    }
+
+    @Test("A probe reports what it finds out, and its end exactly once", arguments: probeFindings)
+    func probesReportTheirEnd(phase: Phase, findings: [Event: [CapabilityFinding]]) throws {
+        let actions = Self.actions.first { $0.0 == phase }?.1 ?? [:]
+        for event in Event.allCases {
+            var driver = try phase.reach(isProbe: true)
+            let before = driver.takeFindings()
+            #expect(driver.on(event) == actions[event] ?? .nothing, "\(phase): \(event)")
+            #expect(driver.findings == findings[event] ?? [], "\(phase): \(event)")
+            let hasEnded = ![.waiting, .holding, .collecting, .passing].contains(phase)
+            #expect(before.contains(.probeEnded) == hasEnded, "\(phase)")
+        }
+    }
+
+    @Test(
+        "Whatever events follow each other, a turn gives one record and one head, and stays over",
+        arguments: Phase.allCases, [false, true])
+    func oneRecordWhateverFollows(phase: Phase, isProbe: Bool) throws {
+        for first in Event.allCases {
+            for second in Event.allCases {
+                for third in [Event.kept, .body, .head, .end] {
+                    var driver = try phase.reach(isProbe: isProbe)
                     let actions = [driver.on(first), driver.on(second), driver.on(third)]
-                    let ends = actions.filter { $0 == "finish" || $0 == "abort" }
-                    #expect(driver.recordCount <= 1, "\(phase): \(first), \(second), \(third)")
-                    #expect(ends.count <= 1, "\(phase): \(first), \(second), \(third)")
+                    let ends = actions.filter { $0 == .finish || $0 == .abort }
+                    let events: Comment = "\(phase): \(first), \(second), \(third)"
+                    #expect(driver.recordCount <= 1, events)
+                    #expect(ends.count <= 1, events)
                     let heads = driver.sent.ranges(of: "HTTP/1.1 ").count
-                    #expect(heads <= 1, "\(phase): \(first), \(second), \(third)")
-                    if let end = actions.firstIndex(where: { $0 == "finish" || $0 == "abort" }) {
-                        #expect(actions[(end + 1)...].joined() == "", "\(phase): \(first), \(second), \(third)")
-                        #expect(driver.recordCount == 1 || phase == .over, "\(phase): \(first), \(second), \(third)")
+                    #expect(heads <= 1, events)
+                    let probeEnds = driver.findings.count { $0 == .probeEnded }
+                    #expect(probeEnds <= (isProbe ? 1 : 0), events)
+                    #expect(probeEnds == 1 || driver.recordCount == 0 || !isProbe, events)
+                    if let end = actions.firstIndex(where: { $0 == .finish || $0 == .abort }) {
+                        #expect(actions[(end + 1)...].allSatisfy { $0 == .nothing }, events)
+                        #expect(driver.recordCount == 1 || phase == .over, events)
                     }
                 }
             }
@@ -129,8 +161,8 @@ import Testing
 
     struct Failure: Sendable {
         let phase: Phase
-        let event: CapturedTurnDriver.Event
-        /// The status line, if the agent has had none before; empty if it is cut off.
+        let event: Event
+        /// The status of the reply to the agent; empty if the agent has had a head and is cut off.
         let reply: String
         let outcome: String
         let status: String
@@ -138,7 +170,7 @@ import Testing
 
     static let failures: [Failure] = {
         var failures: [Failure] = []
-        for phase in [Phase.waiting, .judging, .collecting] {
+        for phase in [Phase.waiting, .holding, .collecting] {
             failures += [
                 Failure(
                     phase: phase, event: .unreachable, reply: "502 Bad Gateway", outcome: "upstream_error",
@@ -167,7 +199,9 @@ import Testing
         return failures
     }()
 
-    @Test(arguments: failures) func failuresAreToldOfAndRecorded(failure: Failure) throws {
+    @Test("A failure is reported to the agent and recorded", arguments: failures) func failuresAreRecorded(
+        failure: Failure
+    ) throws {
         var driver = try failure.phase.reach()
         _ = driver.takeSent()
         _ = driver.on(failure.event)
@@ -181,7 +215,7 @@ import Testing
         }
         let action = driver.on(.kept)
         let sent = driver.takeSent()
-        #expect(action == (failure.reply.isEmpty ? "abort" : "finish"))
+        #expect(action == (failure.reply.isEmpty ? .abort : .finish))
         if failure.reply.isEmpty {
             #expect(sent == "")
         } else {
@@ -190,18 +224,19 @@ import Testing
         }
     }
 
-    /// A record that cannot be kept: 503 while there is no head, else the connection is cut.
-    @Test(arguments: Phase.allCases.filter { "\($0)".hasPrefix("recording") })
-    func withoutARecordThereIsNoReply(phase: Phase) throws {
+    @Test(
+        "If the record cannot be kept, the agent gets a 503, or is cut off if it has had a head",
+        arguments: Phase.allCases.filter { "\($0)".hasPrefix("recording") })
+    func noReplyWithoutARecord(phase: Phase) throws {
         var driver = try phase.reach()
         _ = driver.takeSent()
-        let hasHead = driver.turn.output.isHeadWritten
+        let hasHead = driver.turn.isHeadWritten
         let action = driver.on(.notKept)
         let sent = driver.takeSent()
         if hasHead {
-            #expect(action == "abort" && sent == "")
+            #expect(action == .abort && sent == "")
         } else {
-            #expect(action == "finish" && sent.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+            #expect(action == .finish && sent.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
             #expect(sent.contains("no space left") && !sent.contains("é"))
         }
     }

@@ -5,11 +5,12 @@ import TestSupport
 import Testing
 import VerbatimAPI
 
-/// Turns that begin together find out once what the engine puts up with; what was found out ends with the engine's version.
-@Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct InjectionTrialTests {
-    /// All of them begin while nothing is known.
-    @Test(arguments: [false, true], [ScriptedChat.InjectionRejection.tokenIDs, .logprobs])
-    func oneIsRefusedForAll(stream: Bool, refusal: ScriptedChat.InjectionRejection) async throws {
+/// Turns that begin together find out once what the engine accepts, and again if the engine changes.
+@Suite("Probing an engine", .onOwnThreads, .timeLimit(.minutes(2))) struct InjectionTrialTests {
+    @Test(
+        "Of turns that begin together while nothing is known, one is rejected",
+        arguments: [false, true], [ScriptedChat.InjectionRejection.tokenIDs, .logprobs])
+    func oneIsRejectedForAll(stream: Bool, refusal: ScriptedChat.InjectionRejection) async throws {
         var chat = CaptureScript.chat(.vllm)
         chat.refuses = refusal
         try await CaptureProxy.run(chat.serve) { proxy in
@@ -24,9 +25,8 @@ import VerbatimAPI
         }
     }
 
-    /// A turn whose engine takes its time does not hold the others up for good: the engine answers none of them until it
-    /// has all.
-    @Test func nobodyWaitsForAReply() async throws {
+    /// The engine answers none of the turns until it has all of them.
+    @Test("A slow probe does not delay the other turns for ever") func aSlowProbe() async throws {
         let count = 4
         let arrived = Monitor(0)
         let chat = CaptureScript.chat(.vllm)
@@ -44,8 +44,9 @@ import VerbatimAPI
         }
     }
 
-    /// A stream's head is not held for good either, and neither are its comments.
-    @Test func nobodyWaitsForAFirstEvent() async throws {
+    @Test("The head and the comments of a stream without events are not held for ever") func aStreamWithoutEvents()
+        async throws
+    {
         let isRead = Monitor(false)
         let script: MockEngine.Script = { exchange in
             try await exchange.startEventStream()
@@ -63,8 +64,8 @@ import VerbatimAPI
         }
     }
 
-    /// An agent that goes away while it waits leaves a record, and the others are none the worse.
-    @Test func whoGoesAwayIsRecorded() async throws {
+    @Test("An agent that disconnects while it waits for a probe leaves a record, and does not affect other turns")
+    func aWaitingAgentDisconnects() async throws {
         let gate = Monitor(false)
         let arrived = Monitor(0)
         let chat = CaptureScript.chat(.vllm)
@@ -87,8 +88,7 @@ import VerbatimAPI
         }
     }
 
-    /// An engine that has been upgraded may take what it refused before.
-    @Test func anotherVersionIsTriedAnew() async throws {
+    @Test("A new version of the engine is tested again") func anotherVersionIsTested() async throws {
         let version = Monitor("vllm-0.9.0-aaaa")
         let script: MockEngine.Script = { exchange in
             let version = version.state
@@ -111,7 +111,7 @@ import VerbatimAPI
                 #expect(proxy.forwarded.count == expected)
             }
             version.update { $0 = "vllm-0.11.0-bbbb" }
-            // This turn brings the news, the next one makes use of it.
+            // The first turn reports the version, the second one uses what it may accept.
             for _ in 1...2 { _ = try await proxy.ask(CaptureRequest().body) }
             let captures = try proxy.records().map(\.capture)
             #expect(
@@ -123,8 +123,7 @@ import VerbatimAPI
         }
     }
 
-    /// Another engine at the same address is recognised, whatever stood there before.
-    @Test func anEngineMayBeExchanged() async throws {
+    @Test("Another engine at the same address is recognised") func anEngineIsExchanged() async throws {
         let fingerprint = Monitor("b4711-abc")
         let script: MockEngine.Script = { exchange in
             try await exchange.respond(

@@ -6,8 +6,8 @@ import VerbatimAPI
 
 @testable import VerbatimProxy
 
-/// What looks like a refusal and is none, and what one turn must not make the others believe.
-@Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct RefusalDoubtTests {
+/// What looks like a rejection and is not one, and what one turn must not make the others assume.
+@Suite("Doubtful rejections", .onOwnThreads, .timeLimit(.minutes(2))) struct RefusalDoubtTests {
     private static let json = [("Content-Type", "application/json")]
 
     private static func reply(ids: Bool) -> String {
@@ -16,7 +16,7 @@ import VerbatimAPI
             #"{"choices":[{"index":0,"message":{"content":"a"},"logprobs":\#(logprobs),"finish_reason":"stop","token_ids":\#(ids ? "[7]" : "null")}],"usage":{"completion_tokens":1}}"#
     }
 
-    /// A request without messages is refused in FastAPI's old form, which quotes it.
+    /// FastAPI's old error for a request without messages, which quotes the request.
     private static func quoting(_ body: String) -> String {
         #"{"object":"error","message":"[{'type': 'missing', 'loc': ('body', 'messages'), 'msg': 'Field required', 'input': "#
             + body.replacing("\"", with: "'") + #"}]","code":400}"#
@@ -38,25 +38,23 @@ import VerbatimAPI
         }
     }
 
-    @Test(arguments: [nil, CaptureRequirement.tokens])
-    func whatIsOnlyQuotedWasNotRefused(requirement: CaptureRequirement?) async throws {
+    @Test("An error that only quotes the injection does not reject it", arguments: [nil, CaptureRequirement.tokens])
+    func quotedInjection(requirement: CaptureRequirement?) async throws {
         let configure: (inout ProxySettings) -> Void = {
             $0.policy.requirement = requirement
             $0.engine = .vllm
         }
         try await CaptureProxy.run(Self.engine(), configure) { proxy in
-            let status1 = try await proxy.ask(Self.malformed).status
-            #expect(status1 == 400)
+            #expect(try await proxy.ask(Self.malformed).status == 400)
             #expect(proxy.forwarded.count == 1)
-            let status2 = try await proxy.ask(Self.good).status
-            #expect(status2 == 200)
+            #expect(try await proxy.ask(Self.good).status == 200)
             let captures = try proxy.records().map(\.capture)
             #expect(captures == ["none", "tokens complete"])
         }
     }
 
-    /// A turn that asks for less because another one was refused shows nothing of its own.
-    @Test func aPresumptionIsNoVerdict() async throws {
+    @Test("A turn that injects less because of another's unconfirmed rejection does not confirm it")
+    func anUnconfirmedRejection() async throws {
         let mayFail = Monitor(false)
         let mayEnd = Monitor(false)
         let refused = Monitor(0)
@@ -82,19 +80,19 @@ import VerbatimAPI
             let other = try await proxy.agent(asking: Self.good)
             await running.wait { $0 == 1 }
             mayFail.update { $0 = true }
-            let status3 = try await bad.readResponse().status
-            #expect(status3 == 400)
+            #expect(try await bad.readResponse().status == 400)
             mayEnd.update { $0 = true }
-            let status4 = try await other.readResponse().status
-            #expect(status4 == 200)
+            #expect(try await other.readResponse().status == 200)
             _ = try await proxy.ask(Self.good)
             let captures = try proxy.records().map(\.capture)
             #expect(captures.last == "tokens complete")
         }
     }
 
-    /// A failure that happens to mention log-probabilities may have cost a generation, and says nothing of the next.
-    @Test func aFailureIsNoRefusal() async throws {
+    /// It may have cost a whole generation.
+    @Test("A server error that mentions log-probabilities does not reject them") func aServerErrorIsNoRejection()
+        async throws
+    {
         let script: MockEngine.Script = { exchange in
             try await exchange.respond(
                 status: 500, reason: "Internal Server Error", headers: Self.json,
@@ -102,22 +100,21 @@ import VerbatimAPI
         }
         try await CaptureProxy.run(script, { $0.engine = .vllm }) { proxy in
             for turn in 1...2 {
-                let status5 = try await proxy.ask(Self.good).status
-                #expect(status5 == 500)
+                let status = try await proxy.ask(Self.good).status
+                #expect(status == 500)
                 #expect(proxy.forwarded.count == turn && proxy.forwarded.last?.contains("logprobs") == true)
             }
         }
     }
 
-    /// Replies that cannot be read are turns that were not captured.
-    @Test(arguments: [true, false]) func unreadableRepliesAreViolations(isCompressed: Bool) async throws {
+    @Test("A reply that cannot be read violates the requirement", arguments: [true, false])
+    func unreadableReplies(isCompressed: Bool) async throws {
         let headers = Self.json + (isCompressed ? [("Content-Encoding", "gzip")] : [])
         let script: MockEngine.Script = { exchange in
             try await exchange.respond(status: 200, reason: "OK", headers: headers, body: "hello")
         }
         try await CaptureProxy.run(script, { $0.policy.requirement = .tokens }) { proxy in
-            let status6 = try await proxy.ask(Self.good).status
-            #expect(status6 == 200)
+            #expect(try await proxy.ask(Self.good).status == 200)
             let records = try proxy.records()
             #expect(records.last?.capture.contains("below_requirement") == true)
             let told = try await get(port: proxy.server.port, path: "/healthz").bodyText
@@ -125,8 +122,8 @@ import VerbatimAPI
         }
     }
 
-    /// Gateways call themselves `openai`, whatever stands behind them.
-    @Test func anOwnerThatAnybodyWritesSaysNothing() async throws {
+    /// Gateways call themselves `openai`, whatever engine they forward to.
+    @Test("A model list owned by openai does not identify the engine") func theOwnerOpenAI() async throws {
         let script: MockEngine.Script = { exchange in
             if exchange.request.bodyText.isEmpty {
                 return try await exchange.respond(
@@ -143,8 +140,8 @@ import VerbatimAPI
         }
     }
 
-    /// The record says what the engine said, and what it was recognised by.
-    @Test func theRecordHasTheEnginesWords() async throws {
+    @Test("The record has the engine's error message and what the engine was recognised by")
+    func theRecordHasTheErrorMessage() async throws {
         var chat = CaptureScript.chat(.vllm)
         chat.refuses = .tokenIDs
         try await CaptureProxy.run(chat.serve) { proxy in
@@ -161,12 +158,14 @@ import VerbatimAPI
         }
     }
 
-    @Test(arguments: [
-        (#"{"error":{"message":"no \u00e9","code":400}}"#, "no é"), (#"{"error":"flat"}"#, "flat"),
-        (#"{"object":"error","message":"m"}"#, "m"), (#"{"detail":"d"}"#, "d"), ("plain", "plain"), ("", ""),
-        (#"{"detail":[{"loc":["body"]}]}"#, #"{"detail":[{"loc":["body"]}]}"#), (#"{"error":{}}"#, "{}"),
-    ])
-    func wordsOfAnError(body: String, words: String) {
-        #expect(CapturedTurn.words(of: Array(body.utf8)) == words)
+    @Test(
+        "The message of an error is found in every shape of it",
+        arguments: [
+            (#"{"error":{"message":"no \u00e9","code":400}}"#, "no é"), (#"{"error":"flat"}"#, "flat"),
+            (#"{"object":"error","message":"m"}"#, "m"), (#"{"detail":"d"}"#, "d"), ("plain", "plain"), ("", ""),
+            (#"{"detail":[{"loc":["body"]}]}"#, #"{"detail":[{"loc":["body"]}]}"#), (#"{"error":{}}"#, "{}"),
+        ])
+    func errorMessages(body: String, message: String) {
+        #expect(EngineError(status: 400, body: Array(body.utf8)).message == message)
     }
 }

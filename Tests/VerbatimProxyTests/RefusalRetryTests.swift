@@ -5,9 +5,9 @@ import TestSupport
 import Testing
 import VerbatimAPI
 
-/// What an engine refuses of the injection is left out before the agent has seen a byte.
-@Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct RefusalRetryTests {
-    /// What a scripted engine refuses, and what comes of it.
+/// What an engine rejects is left out in a retry, before the agent has got a byte.
+@Suite("Retries after a rejection", .onOwnThreads, .timeLimit(.minutes(2))) struct RefusalRetryTests {
+    /// What a scripted engine rejects, and what each attempt injects.
     struct Case: Sendable, CustomStringConvertible {
         let name: String
         let chat: ScriptedChat
@@ -70,7 +70,7 @@ import VerbatimAPI
         ]
     }
 
-    /// What a request asks for: `logprobs:5 ids`.
+    /// What a request asks for, such as `logprobs:5 ids`.
     static func injected(_ body: String) -> String {
         let record = CaptureRecord(line: Array(body.utf8))
         var words: [String] = []
@@ -80,7 +80,8 @@ import VerbatimAPI
         return words.joined(separator: " ")
     }
 
-    @Test(arguments: cases) func isRepeatedWithLess(example: Case) async throws {
+    @Test("A rejected request is retried without what was rejected, and so are later turns", arguments: cases)
+    func isRetriedWithLess(example: Case) async throws {
         try await CaptureProxy.run(example.chat.serve) {
             $0.engine = example.profile
         } _: { proxy in
@@ -88,13 +89,13 @@ import VerbatimAPI
             #expect(direct.status == 200)
             expectSame(try await proxy.ask(example.request.body), direct, inChunks: true, "\(example)")
             #expect(proxy.forwarded.dropFirst().map(Self.injected) == example.attempts)
-            // The verdict is remembered: from now on each turn is one request.
+            // The rejection is remembered: from now on each turn is one request.
             for turn in 1...2 {
                 expectSame(try await proxy.ask(example.request.body), direct, inChunks: true, "\(example)")
                 #expect(proxy.forwarded.count == 1 + example.attempts.count + turn)
                 #expect(proxy.forwarded.last.map(Self.injected) == example.attempts.last)
             }
-            // What was left out left no trace behind.
+            // Without an injection the request goes out as it came.
             if example.attempts.last == "" { #expect(proxy.forwarded.last == example.request.body) }
             let records = try proxy.records()
             #expect(records.count == 3)
@@ -111,13 +112,15 @@ import VerbatimAPI
         }
     }
 
-    // MARK: Answers to the retry
+    // MARK: Replies to the retry
 
     private static let refusal = #"{"error":{"message":"'logprobs' is not supported with this model","code":400}}"#
 
-    /// If the retry fails as well, its answer is what the agent would have got.
-    @Test(arguments: [(400, "the prompt is too long"), (429, "slow down"), (500, "out of memory")])
-    func theAgentGetsTheAnswerToTheRetry(status: Int, message: String) async throws {
+    /// It is what the agent would have got without the injection.
+    @Test(
+        "If the retry fails as well, the agent gets its error",
+        arguments: [(400, "the prompt is too long"), (429, "slow down"), (500, "out of memory")])
+    func theRetryFails(status: Int, message: String) async throws {
         let script: MockEngine.Script = { exchange in
             if exchange.request.bodyText.contains("logprobs") {
                 try await exchange.respond(status: 400, reason: "Bad", body: Self.refusal)
@@ -142,7 +145,7 @@ import VerbatimAPI
         }
     }
 
-    @Test func thereAreTwoExtraAttemptsAtMost() async throws {
+    @Test("There are at most two retries, and the last one injects nothing") func atMostTwoRetries() async throws {
         let refusals = [
             "Unrecognized request argument supplied: return_token_ids", "top_logprobs must be between 0 and 3",
             "the prompt is too long", "not reached",
@@ -159,15 +162,15 @@ import VerbatimAPI
         try await CaptureProxy.run(script) { proxy in
             let response = try await proxy.ask(CaptureRequest(stream: true).body)
             #expect(response.status == 400 && response.bodyText.contains(refusals[2]))
-            // The last one must not fail for the injection's sake.
+            // The last one must not fail because of the injection.
             #expect(proxy.forwarded.map(Self.injected) == ["logprobs:5 ids", "logprobs:5", ""])
             let record = try #require(try proxy.records().first)
             #expect(record.capture == "none logprobs_refused", "\(record)")
         }
     }
 
-    /// Nothing of an attempt that is repeated reaches the agent, not even a head.
-    @Test(arguments: [false, true]) func theAgentSeesNothingOfTheFirstAttempt(asStream: Bool) async throws {
+    @Test("Nothing of a rejected attempt reaches the agent, not even a head", arguments: [false, true])
+    func theRejectedAttemptIsInvisible(asStream: Bool) async throws {
         let mayGoOn = Monitor(false)
         let script: MockEngine.Script = { exchange in
             if !exchange.request.bodyText.contains("logprobs") {
@@ -200,8 +203,8 @@ import VerbatimAPI
         }
     }
 
-    /// A refusal that is the last of the stream's bytes, without the blank line that would end it.
-    @Test func anUnfinishedErrorEventIsARefusalToo() async throws {
+    @Test("A rejection in a stream may come without the blank line that ends an event")
+    func anUnfinishedErrorEvent() async throws {
         let script: MockEngine.Script = { exchange in
             guard exchange.request.bodyText.contains("logprobs") else {
                 return try await CaptureScript.chat(.vllm).serve(exchange)

@@ -5,11 +5,11 @@ import TestSupport
 import Testing
 import VerbatimAPI
 
-/// What is no refusal is not repeated, and what has been found out holds for as long and as far as it can.
-@Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct RefusalVerdictTests {
+/// Errors that are not rejections, and how long and for which requests a rejection is remembered.
+@Suite("Remembered rejections", .onOwnThreads, .timeLimit(.minutes(2))) struct RefusalVerdictTests {
     private static func error(_ message: String) -> String { #"{"error":{"message":"\#(message)","code":null}}"# }
 
-    static let notRefusals: [(Int, String)] =
+    static let otherErrors: [(Int, String)] =
         [401, 404, 408, 409, 413, 429, 502, 503, 504].map {
             ($0, error("logprobs and return_token_ids are not supported"))
         } + [
@@ -22,8 +22,8 @@ import VerbatimAPI
             (400, ""),
         ]
 
-    @Test(arguments: notRefusals, [false, true])
-    func otherErrorsAreTheAgents(error: (status: Int, body: String), stream: Bool) async throws {
+    @Test("An error that is not a rejection goes to the agent, without a retry", arguments: otherErrors, [false, true])
+    func otherErrorsGoToTheAgent(error: (status: Int, body: String), stream: Bool) async throws {
         let script: MockEngine.Script = { exchange in
             try await exchange.respond(
                 status: error.status, reason: "As Sent", headers: [("X-Request-Id", "r1"), ("Retry-After", "1")],
@@ -46,9 +46,11 @@ import VerbatimAPI
         }
     }
 
-    /// A NaN makes vLLM fail without a word of log-probabilities. If the operator wants it, the request is repeated as
-    /// the agent sent it, and the next one is none the worse.
-    @Test(arguments: [false, true]) func aServerErrorMayBeRepeated(retries: Bool) async throws {
+    /// A NaN makes vLLM fail without mentioning log-probabilities.
+    @Test(
+        "If the operator wants it, a request that failed with 500 is retried without an injection, and later turns inject again",
+        arguments: [false, true])
+    func serverErrors(retries: Bool) async throws {
         let chat = CaptureScript.chat(.vllm)
         let script: MockEngine.Script = { exchange in
             if exchange.request.bodyText.contains("\"logprobs\"") {
@@ -69,8 +71,9 @@ import VerbatimAPI
         }
     }
 
-    /// An error that opens a stream and is not about the injection.
-    @Test func anErrorEventOfAnotherKindPasses() async throws {
+    @Test("An error that opens a stream and is not about the injection goes to the agent") func otherErrorEvents()
+        async throws
+    {
         let event = #"{"error": {"message": "the prompt is too long", "type": "BadRequestError", "code": 400}}"#
         let script: MockEngine.Script = { exchange in
             try await exchange.startEventStream()
@@ -93,7 +96,7 @@ import VerbatimAPI
         }
     }
 
-    /// Expects a turn to cost that many requests of the engine.
+    /// Expects a turn to send that many requests to the engine.
     private func expect(
         _ count: Int, requestsFor request: CaptureRequest, _ proxy: CaptureProxy,
         sourceLocation: SourceLocation = #_sourceLocation
@@ -104,7 +107,7 @@ import VerbatimAPI
         #expect(proxy.forwarded.count - before == count, sourceLocation: sourceLocation)
     }
 
-    @Test func verdictsHoldForAModelAStreamAndTools() async throws {
+    @Test("A rejection holds for the same model, streaming and tools") func rejectionsHoldForAKey() async throws {
         try await CaptureProxy.run(CaptureScript.chat(.openai).serve) { proxy in
             let variants = [
                 CaptureRequest(), CaptureRequest(model: "other"), CaptureRequest(stream: true),
@@ -113,13 +116,13 @@ import VerbatimAPI
             ]
             for request in variants { try await expect(2, requestsFor: request, proxy) }
             for request in variants { try await expect(1, requestsFor: request, proxy) }
-            // An empty list is no tools, and other parameters do not matter.
+            // An empty list means no tools, and other parameters do not matter.
             try await expect(1, requestsFor: CaptureRequest(more: #", "tools": []"#), proxy)
             try await expect(1, requestsFor: CaptureRequest(usage: true, n: 2, more: #", "seed": 1"#), proxy)
         }
     }
 
-    @Test func verdictsExpire() async throws {
+    @Test("A rejection expires") func rejectionsExpire() async throws {
         try await CaptureProxy.run(CaptureScript.chat(.openai).serve) {
             $0.verdictLifetime = .milliseconds(300)
         } _: { proxy in
@@ -129,8 +132,8 @@ import VerbatimAPI
         }
     }
 
-    /// A turn whose agent asked for everything itself shows nothing of what would be injected.
-    @Test func whatTheAgentAskedForIsNoVerdict() async throws {
+    @Test("A turn whose agent requests the data itself does not show whether the injection is accepted")
+    func dataThatTheAgentRequests() async throws {
         var chat = CaptureScript.chat(.vllm)
         chat.maxLogprobs = 3
         try await CaptureProxy.run(chat.serve) { proxy in
@@ -139,7 +142,7 @@ import VerbatimAPI
             request.asksIDs = false
             try await expect(1, requestsFor: request, proxy)
             request.asksLogprobs = false
-            // Too many alternatives are refused in the stream itself, which is too late for the agent once it has a head.
+            // Too many alternatives are rejected in the stream itself, which is too late once the agent has a head.
             let direct = try await proxy.askDirectly(request.body)
             expectSame(try await proxy.ask(request.body), direct, inChunks: true, "first of its kind")
             #expect(proxy.forwarded.suffix(2).map(RefusalRetryTests.injected) == ["logprobs:5 ids", "logprobs:3 ids"])
@@ -147,8 +150,8 @@ import VerbatimAPI
         }
     }
 
-    /// An engine that took the injection and is replaced by one that does not.
-    @Test(arguments: [false, true]) func anEngineMayChangeItsMind(asStream: Bool) async throws {
+    @Test("An engine that begins to reject what it accepted is noticed", arguments: [false, true])
+    func anEngineBeginsToReject(asStream: Bool) async throws {
         let refuses = Monitor(false)
         let refusal = Self.error("logprobs is not supported with this model")
         let script: MockEngine.Script = { exchange in
@@ -176,11 +179,12 @@ import VerbatimAPI
         }
     }
 
-    /// An engine that has named itself is not asked for what it does not know.
-    @Test(arguments: [
-        (ScriptedChat.Flavour.vllm, "vllm", "logprobs:5 ids"), (.llamacpp, "llamacpp", "logprobs:5"),
-    ])
-    func theListOfModelsTellsTheEngine(flavour: ScriptedChat.Flavour, name: String, injected: String) async throws {
+    @Test(
+        "An engine that its list of models identifies is asked only for what it knows",
+        arguments: [
+            (ScriptedChat.Flavour.vllm, "vllm", "logprobs:5 ids"), (.llamacpp, "llamacpp", "logprobs:5"),
+        ])
+    func theModelListIdentifiesTheEngine(flavour: ScriptedChat.Flavour, name: String, injected: String) async throws {
         try await CaptureProxy.run(CaptureScript.chat(flavour).serve) { proxy in
             let direct = try await get(port: proxy.engine.port, path: "/v1/models")
             expectSame(try await get(port: proxy.server.port, path: "/v1/models"), direct, inChunks: true, "models")
@@ -190,8 +194,9 @@ import VerbatimAPI
         }
     }
 
-    /// What two refusals have taught is tried by the next turn, since the last attempt of the first has no injection.
-    @Test(arguments: [false, true]) func theNextTurnTriesWhatIsLeft(stream: Bool) async throws {
+    /// The last attempt of the first turn has no injection.
+    @Test("After two rejections in one turn, the next turn tries what is left", arguments: [false, true])
+    func theNextTurnTriesWhatIsLeft(stream: Bool) async throws {
         var chat = CaptureScript.chat(.vllm)
         chat.refuses = .tokenIDs
         chat.maxLogprobs = 3
@@ -211,8 +216,9 @@ import VerbatimAPI
         }
     }
 
-    /// Builds of llama.cpp before the common error form: another status, and nothing that tells who they are.
-    @Test func anOldLlamaServerIsAskedByItsOwnName() async throws {
+    /// Builds before the common error form: another status, and no mark of llama.cpp but the message.
+    @Test("An old llama.cpp server is recognised by its rejection and asked by its own field name")
+    func anOldLlamaServer() async throws {
         let script: MockEngine.Script = { exchange in
             let answer = CaptureScript.chat(.llamacpp).answer(exchange.request)
             switch answer {

@@ -108,10 +108,10 @@ private struct TripledRequest: APIRequest {
     }
 
     @Test func turnSendsTheReplacementsAndRecordsTheEnginesReply() throws {
-        var driver = try CapturedTurnDriver(verdictKnown: true) { TripledRequest(request: $0) }
+        var driver = try CapturedTurnDriver(isProven: true) { TripledRequest(request: $0) }
         driver.sendAttempt()
         var actions = [driver.head(), driver.body(event), driver.body(done)]
-        #expect(actions == ["", "", "record"])
+        #expect(actions == [.nothing, .nothing, .record(closesEngine: false)])
         let sentBefore = driver.takeSent()
         let parts = Tripling.events(event.utf8.count).map {
             CapturedTurnDriver.chunk(String(decoding: $0, as: UTF8.self))
@@ -119,7 +119,7 @@ private struct TripledRequest: APIRequest {
         #expect(sentBefore == CapturedTurnDriver.streamHead + parts.joined())
         #expect(driver.record?.description.contains(#""token_ids":[1]"#) == true)
         actions = [driver.on(.end), driver.on(.kept)]
-        #expect(actions == ["", "finish"])
+        #expect(actions == [.nothing, .finish])
         let sentLast = driver.takeSent()
         #expect(sentLast == CapturedTurnDriver.chunk(Tripling.text(done)) + "0\r\n\r\n")
     }

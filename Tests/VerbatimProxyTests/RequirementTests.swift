@@ -4,8 +4,8 @@ import TestSupport
 import Testing
 import VerbatimAPI
 
-/// `--require-capture`: what happens to turns that give less.
-@Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct RequirementTests {
+/// `--require-capture`: what happens to turns that are captured below the required level.
+@Suite("Required capture level", .onOwnThreads, .timeLimit(.minutes(2))) struct RequirementTests {
     private static func refusing(_ refusal: ScriptedChat.InjectionRejection) -> MockEngine.Script {
         var chat = CaptureScript.chat(.openai)
         chat.refuses = refusal
@@ -16,9 +16,10 @@ import VerbatimAPI
         try await get(port: proxy.server.port, path: "/healthz").bodyText
     }
 
-    /// The engine refuses before it generates: the agent is told why, and the next turn does not even ask.
-    @Test(arguments: [false, true], [CaptureRequirement.tokens, .logprobs])
-    func refusedLogprobs(stream: Bool, requirement: CaptureRequirement) async throws {
+    @Test(
+        "If the engine rejects what is required, the agent gets a 422 with the reason, and later turns are not forwarded",
+        arguments: [false, true], [CaptureRequirement.tokens, .logprobs])
+    func rejectedLogprobs(stream: Bool, requirement: CaptureRequirement) async throws {
         let require: (inout ProxySettings) -> Void = {
             $0.policy.requirement = requirement
             $0.engine = .openAI
@@ -32,7 +33,7 @@ import VerbatimAPI
                 #expect(error.code == "capture_unavailable")
                 #expect(error.message.contains("--require-capture") && error.message.contains(requirement.rawValue))
                 #expect(error.message.contains("openai"))
-                // Ids are known to be out of OpenAI's reach; for log-probabilities it refuses before it generates.
+                // OpenAI is known to give no ids. Log-probabilities it rejects before it generates.
                 #expect(proxy.forwarded.count == (requirement == .tokens ? 0 : turn))
                 #expect(error.message.contains("it answered: ") == (requirement == .logprobs))
                 let record = try #require(try proxy.records().last)
@@ -47,12 +48,11 @@ import VerbatimAPI
         }
     }
 
-    /// What is enough is not refused, however much else the engine does.
-    @Test(arguments: [false, true]) func enough(stream: Bool) async throws {
+    @Test("A turn that meets the requirement completes, whatever else the engine rejects", arguments: [false, true])
+    func enough(stream: Bool) async throws {
         let require: (inout ProxySettings) -> Void = { $0.policy.requirement = .logprobs }
         try await CaptureProxy.run(Self.refusing(.none), require) { proxy in
-            let status1 = try await proxy.ask(CaptureRequest(stream: stream).body).status
-            #expect(status1 == 200)
+            #expect(try await proxy.ask(CaptureRequest(stream: stream).body).status == 200)
             let told = try await health(of: proxy)
             #expect(told == #"{"status":"ok"}"#)
             let record = try proxy.records().last
@@ -60,9 +60,10 @@ import VerbatimAPI
         }
     }
 
-    /// An engine that ignores what it is asked for can only be found out afterwards: the agent has its reply, the
-    /// operator a violation. After two in a row there is nothing to be hoped for.
-    @Test func ignored() async throws {
+    /// Such an engine shows only afterwards: the agent has its reply, and the operator a violation.
+    @Test("After two turns in a row whose injection the engine ignored, the next one is refused") func ignored()
+        async throws
+    {
         let reply =
             #"{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"completion_tokens":1}}"#
         let script: MockEngine.Script = { exchange in
@@ -77,32 +78,27 @@ import VerbatimAPI
             #expect(record["outcome"] == #""completed""#)
             let told = try await health(of: proxy)
             #expect(told.hasSuffix(#"below --require-capture","violations":1,"refused":0}"#))
-            let status2 = try await proxy.ask(CaptureRequest().body).status
-            #expect(status2 == 200)
-            let status3 = try await proxy.ask(CaptureRequest().body).status
-            #expect(status3 == 422)
+            #expect(try await proxy.ask(CaptureRequest().body).status == 200)
+            #expect(try await proxy.ask(CaptureRequest().body).status == 422)
             #expect(proxy.forwarded.count == 2)
-            // Another kind of request may fare better.
-            let status4 = try await proxy.ask(CaptureRequest(stream: true).body).status
-            #expect(status4 == 200)
+            // Another kind of request is still tried.
+            #expect(try await proxy.ask(CaptureRequest(stream: true).body).status == 200)
         }
     }
 
-    /// An error of the engine is no turn that could have been captured.
-    @Test func errorsAreNoViolations() async throws {
+    @Test("An error of the engine does not violate the requirement") func errorsAreNoViolations() async throws {
         let script: MockEngine.Script = { exchange in
             try await exchange.respond(status: 429, reason: "Slow Down", body: #"{"error":{"message":"later"}}"#)
         }
         try await CaptureProxy.run(script, { $0.policy.requirement = .tokens }) { proxy in
-            let status5 = try await proxy.ask(CaptureRequest().body).status
-            #expect(status5 == 429)
+            #expect(try await proxy.ask(CaptureRequest().body).status == 429)
             let told = try await health(of: proxy)
             #expect(told == #"{"status":"ok"}"#)
         }
     }
 
-    /// Anthropic's API gives no tokens anywhere, and errors have its own form there.
-    @Test func messagesAreRefusedInTheirForm() async throws {
+    /// Anthropic's API never gives token data.
+    @Test("A refused messages request gets an error in Anthropic's form") func messagesAreRefused() async throws {
         try await CaptureProxy.run(Self.refusing(.none), { $0.policy.requirement = .logprobs }) { proxy in
             let response = try await post(
                 port: proxy.server.port, path: "/v1/messages", body: #"{"model":"m","messages":[],"max_tokens":1}"#)

@@ -3,8 +3,8 @@ import Testing
 
 @testable import VerbatimProxy
 
-/// Which turn is the repetition of which.
-@Suite struct FirstAttemptsTests {
+/// Which turn an agent's retry repeats.
+@Suite("Retry index") struct RetryIndexTests {
     private func ask(
         _ attempts: RetryIndex, turn: Int, session: String = "s", body: String = "{}", count: String? = nil
     ) -> Int? {
@@ -14,36 +14,39 @@ import Testing
             ofTurn: turn, inSession: session, body: RetryIndex.BodyDigest(Array(body.utf8)), headers: headers)
     }
 
-    @Test func retriesKnowTheirFirstAttempt() {
+    @Test("A retry refers to the first attempt, not to the last") func retriesReferToTheFirstAttempt() {
         let attempts = RetryIndex()
         #expect(ask(attempts, turn: 1, count: "0") == nil)
         #expect(ask(attempts, turn: 2, count: "1") == 1)
         #expect(ask(attempts, turn: 3, count: "2") == 1)
-        // Asked anew: a first attempt of its own.
+        // The same request again is a new first attempt.
         #expect(ask(attempts, turn: 4, count: "0") == nil)
         #expect(ask(attempts, turn: 5, count: "1") == 4)
     }
 
-    @Test func aFirstAttemptNeedsNoCount() {
+    @Test("A first attempt need not have a retry count") func aFirstAttemptNeedsNoCount() {
         let attempts = RetryIndex()
         #expect(ask(attempts, turn: 1) == nil)
         #expect(ask(attempts, turn: 2) == nil)
         #expect(ask(attempts, turn: 3, count: "1") == 2)
     }
 
-    @Test func whatWasNotSeenIsTheFirst() {
+    @Test("If the first attempt was not seen, the first retry takes its place") func anUnseenFirstAttempt() {
         let attempts = RetryIndex()
         #expect(ask(attempts, turn: 1, count: "3") == nil)
         #expect(ask(attempts, turn: 2, count: "4") == 1)
     }
 
-    @Test(arguments: ["0", "-1", "", "x", "1.5", "99999999999999999999"]) func noCounts(count: String) {
+    @Test(
+        "A header that is not a positive count marks no retry",
+        arguments: ["0", "-1", "", "x", "1.5", "99999999999999999999"]) func invalidCounts(count: String)
+    {
         let attempts = RetryIndex()
         #expect(ask(attempts, turn: 1) == nil)
         #expect(ask(attempts, turn: 2, count: count) == nil)
     }
 
-    @Test func sessionsAndBodiesAreToldApart() {
+    @Test("Requests of other sessions and with other bodies are not retries") func otherRequests() {
         let attempts = RetryIndex()
         _ = ask(attempts, turn: 1, session: "a", body: "{}")
         #expect(ask(attempts, turn: 1, session: "b", body: "{}", count: "1") == nil)
@@ -52,8 +55,7 @@ import Testing
         #expect(ask(attempts, turn: 4, session: "a", body: "{}", count: "1") == 1)
     }
 
-    /// Each byte counts, and its place.
-    @Test func digests() {
+    @Test("A digest depends on every byte and its place") func digests() {
         var digests: Set<RetryIndex.BodyDigest> = []
         var bodies = 0
         for length in 0...40 {
@@ -72,8 +74,8 @@ import Testing
         #expect(digests.count == bodies)
     }
 
-    /// Of 8 that fit at most, the latest 4 are remembered at any time, and none beyond the 8.
-    @Test(arguments: 4...20) func memoryIsBounded(total: Int) {
+    @Test("Of a capacity of 8, at least the latest 4 are remembered, and never more than 8", arguments: 4...20)
+    func memoryIsBounded(total: Int) {
         for turn in 1...total {
             let attempts = RetryIndex(capacity: 8)
             for turn in 1...total { _ = ask(attempts, turn: turn, body: "\(turn)") }

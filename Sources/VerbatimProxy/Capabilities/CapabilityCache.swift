@@ -2,59 +2,16 @@ import NIOCore
 import Synchronization
 import VerbatimAPI
 
-/// What has been learned about the engine: which one it is, and what it puts up with. Shared by all event loops; asked
-/// once per turn.
+/// What all turns together have found out about the engine: which one it is, and what it accepts. Shared by all event loops;
+/// read once per turn. ``CapabilityNegotiation`` explains the mechanism.
 final class CapabilityCache: Sendable {
-    /// The circumstances a verdict holds for.
-    struct CapabilityKey: Hashable, Sendable {
-        let api: API
-        let model: String
-        let isStream: Bool
-        let hasTools: Bool
-        /// Some models give log-probabilities only if they do not think.
-        let effort: String
-
-        /// A model's name comes from the agent and may be of any length.
-        static func key(ofModel model: String) -> String { String(model.prefix(256)) }
-
-        fileprivate var situation: EngineProfile.Situation {
-            EngineProfile.Situation(api, isStream: isStream, hasTools: hasTools)
-        }
-    }
-
-    /// What it was recognised by.
-    enum Evidence: String, Sendable {
-        /// The operator named it.
-        case setting
-        case host
-        /// A header of a reply.
-        case header
-        /// Its list of models.
-        case models
-        /// Fields of a reply.
-        case reply
-        /// The wording of a refusal.
-        case refusal
-    }
-
-    /// What an engine has been found to put up with.
-    struct CachedCapability {
-        let injectionLimits: InjectionLimits
-        /// What has been injected in such circumstances and taken. An agent may ask for some of it itself, so that a
-        /// single turn need not try everything that is allowed.
-        fileprivate(set) var taken: Injection
-        fileprivate var expiry: NIODeadline
-        /// Whether it rests on a refusal alone.
-        fileprivate(set) var isTentative = false
-    }
-
     private struct State {
         var recognised: EngineProfile?
-        var evidence: Evidence?
-        var verdicts: [CapabilityKey: CachedCapability] = [:]
-        /// Of each model, as the engine names it in its replies.
+        var evidence: EngineIdentity.Evidence?
+        var capabilities: [CapabilityKey: CachedCapability] = [:]
+        /// By model.
         var versions: [String: [UInt8]] = [:]
-        /// How many turns in a row have fallen short of what is required.
+        /// Turns in a row that were captured below the required level.
         var shortfalls: [CapabilityKey: Shortfall] = [:]
     }
 
@@ -63,120 +20,142 @@ final class CapabilityCache: Sendable {
         var expiry: NIODeadline
     }
 
-    /// So many turns in a row that fall short tell of an engine that ignores what it is asked for.
+    /// So many shortfalls in a row show that the engine ignores the injection.
     private static let hopelessShortfalls = 2
 
-    /// How long a refusal counts that has not been followed by a success yet.
-    private static let presumptionLifetime: TimeAmount = .seconds(30)
+    /// How long a rejection counts that is not confirmed.
+    private static let tentativeLifetime: TimeAmount = .seconds(30)
 
-    /// Most verdicts, shortfalls and versions that are remembered; beyond it what would expire first is forgotten, and
-    /// costs one more refused request.
+    /// Most capabilities, shortfalls and versions that are kept. Beyond it the one that expires first is dropped, which costs
+    /// one more rejected request.
     static let capacity = 1024
 
     private let fixed: EngineProfile?
     private let lifetime: TimeAmount
     private let state: Mutex<State>
-    private let onRecognition: @Sendable (EngineProfile, Evidence) -> Void
-    /// Who finds out what is not known yet.
-    let trials: CapabilityProbes
+    private let onRecognition: @Sendable (EngineProfile, EngineIdentity.Evidence) -> Void
+    let probes: CapabilityProbes
 
+    /// - Parameters:
+    ///   - fixed: The engine that the operator named.
+    ///   - host: The upstream's host, which may give the engine away.
+    ///   - lifetime: How long a capability is trusted.
+    ///   - maxWait: How long a turn waits for the probe of another.
+    ///   - onRecognition: Called on any thread when the engine is recognised.
     init(
-        fixed: EngineProfile?, host: String, verdictLifetime: TimeAmount, refusalTime: TimeAmount = .seconds(1),
-        onRecognition: @escaping @Sendable (EngineProfile, Evidence) -> Void
+        fixed: EngineProfile?, host: String, lifetime: TimeAmount, maxWait: TimeAmount = .seconds(1),
+        onRecognition: @escaping @Sendable (EngineProfile, EngineIdentity.Evidence) -> Void
     ) {
         self.fixed = fixed
-        lifetime = verdictLifetime
-        trials = CapabilityProbes(patience: refusalTime)
+        self.lifetime = lifetime
+        probes = CapabilityProbes(maxWait: maxWait)
         let recognised = EngineRecognition.profile(forHost: host)
         state = Mutex(State(recognised: recognised, evidence: recognised == nil ? nil : .host))
         self.onRecognition = onRecognition
     }
 
-    /// The profile in force.
-    var profile: EngineProfile { fixed ?? state.withLock { $0.recognised } ?? .generic }
+    // MARK: Reading
 
-    /// What it was recognised by; `nil` as long as it is not.
-    var evidence: Evidence? { isFixed ? .setting : state.withLock { $0.evidence } }
+    /// The engine in force.
+    var engine: EngineIdentity {
+        if let fixed { return EngineIdentity(profile: fixed, evidence: .setting) }
+        return state.withLock { EngineIdentity(profile: $0.recognised ?? .generic, evidence: $0.evidence) }
+    }
 
-    /// Whether the operator has named the engine.
-    var isFixed: Bool { fixed != nil }
-
-    /// Whether a hint at the engine would still be of use.
+    /// Further evidence of which engine it is would be of use.
     var isUnrecognised: Bool { fixed == nil && state.withLock { $0.recognised == nil } }
 
-    func recognise(_ profile: EngineProfile, by evidence: Evidence) {
+    /// What the engine is known to accept; nil if that has to be found out.
+    func capability(for key: CapabilityKey, at now: NIODeadline) -> CachedCapability? {
+        state.withLock { state in
+            guard let capability = state.capabilities[key] else { return nil }
+            if capability.expiry > now { return capability }
+            state.capabilities[key] = nil
+            return nil
+        }
+    }
+
+    /// Turns with this key keep falling short of the required capture level, although the engine rejects nothing.
+    func isHopeless(_ key: CapabilityKey, at now: NIODeadline) -> Bool {
+        state.withLock { state in
+            guard let shortfall = state.shortfalls[key], shortfall.count >= Self.hopelessShortfalls else {
+                return false
+            }
+            if shortfall.expiry > now { return true }
+            state.shortfalls[key] = nil
+            return false
+        }
+    }
+
+    // MARK: Findings
+
+    /// Takes in what a turn has found out, and resumes the turns that waited for it.
+    func note(_ finding: CapabilityFinding, for key: CapabilityKey, at now: NIODeadline) {
+        switch finding {
+        case .recognised(let profile, let evidence): recognise(profile, by: evidence)
+        case .accepted(let injection, let limits): accept(injection, limits: limits, for: key, at: now)
+        case .rejected(let limits): reject(leaving: limits, for: key, at: now)
+        case .unconfirmed:
+            state.withLock { state in
+                if state.capabilities[key]?.isTentative ?? false { state.capabilities[key] = nil }
+            }
+        case .revoked: state.withLock { $0.capabilities[key] = nil }
+        case .probeEnded: probes.end(key)
+        case .version(let version): note(version: version, ofModel: key.model)
+        case .requirement(let isMet): note(isRequirementMet: isMet, for: key, at: now)
+        }
+    }
+
+    /// Takes this for the engine from now on, unless the operator has named another.
+    func recognise(_ profile: EngineProfile, by evidence: EngineIdentity.Evidence) {
         guard fixed == nil else { return }
         let isNew = state.withLock { state in
             guard state.recognised != profile else { return false }
             let last = state.recognised ?? .generic
             state.recognised = profile
             state.evidence = evidence
-            // What was refused in one form may be taken in another.
-            state.verdicts = state.verdicts.filter { capabilityKey, _ in
-                last.asking(in: capabilityKey.situation) == profile.asking(in: capabilityKey.situation)
+            // A capability holds for the fields of the last profile. It is of no use if this one uses others.
+            state.capabilities = state.capabilities.filter { key, _ in
+                last.asking(in: key.situation) == profile.asking(in: key.situation)
             }
             return true
         }
         if isNew { onRecognition(profile, evidence) }
     }
 
-    /// What the engine is known to put up with; `nil` if that has to be found out.
-    func verdict(for capabilityKey: CapabilityKey, at now: NIODeadline) -> CachedCapability? {
-        state.withLock { state in
-            guard let verdict = state.verdicts[capabilityKey] else { return nil }
-            if verdict.expiry > now { return verdict }
-            state.verdicts[capabilityKey] = nil
-            return nil
-        }
-    }
-
-    /// Notes that the engine has taken `injection` after it was found to put up with `allowance`.
-    func settle(
-        _ injectionLimits: InjectionLimits, taking injection: Injection, for capabilityKey: CapabilityKey,
-        at now: NIODeadline
+    private func accept(
+        _ injection: Injection, limits: InjectionLimits, for key: CapabilityKey, at now: NIODeadline
     ) {
-        // Nothing was refused, and nothing tried.
-        if injection.isEmpty && injectionLimits == InjectionLimits() { return }
         state.withLock { state in
-            var verdict = CachedCapability(injectionLimits: injectionLimits, taken: injection, expiry: now + lifetime)
-            if let known = state.verdicts[capabilityKey], known.injectionLimits == injectionLimits, !known.isTentative {
-                verdict = known
-                verdict.taken.formUnion(injection)
-                // What is refused is tried again some day; where nothing is, there is nothing to try.
-                if injectionLimits == InjectionLimits() { verdict.expiry = now + lifetime }
+            var capability = CachedCapability(limits: limits, accepted: injection, expiry: now + lifetime)
+            if let known = state.capabilities[key], known.limits == limits, !known.isTentative {
+                capability = known
+                capability.accepted.formUnion(injection)
+                // A limit must expire, so that what was rejected is tried again. Without limits there is nothing to try.
+                if limits == InjectionLimits() { capability.expiry = now + lifetime }
             }
-            state.verdicts.makeRoom(for: capabilityKey, capacity: Self.capacity, expiry: \.expiry)
-            state.verdicts[capabilityKey] = verdict
+            state.capabilities.makeRoom(for: key, capacity: Self.capacity, expiry: \.expiry)
+            state.capabilities[key] = capability
         }
     }
 
-    /// Notes that something has been refused, before it is known whether the engine takes what is left.
-    func presume(_ injectionLimits: InjectionLimits, for capabilityKey: CapabilityKey, at now: NIODeadline) {
+    private func reject(leaving limits: InjectionLimits, for key: CapabilityKey, at now: NIODeadline) {
         state.withLock { state in
-            if let known = state.verdicts[capabilityKey], known.expiry > now { return }
-            state.verdicts.makeRoom(for: capabilityKey, capacity: Self.capacity, expiry: \.expiry)
-            state.verdicts[capabilityKey] = CachedCapability(
-                injectionLimits: injectionLimits, taken: Injection(),
-                expiry: now + min(lifetime, Self.presumptionLifetime),
+            if let known = state.capabilities[key], known.expiry > now { return }
+            state.capabilities.makeRoom(for: key, capacity: Self.capacity, expiry: \.expiry)
+            state.capabilities[key] = CachedCapability(
+                limits: limits, accepted: Injection(), expiry: now + min(lifetime, Self.tentativeLifetime),
                 isTentative: true)
         }
     }
 
-    /// What was presumed has not been confirmed.
-    func forgetPresumption(for capabilityKey: CapabilityKey) {
-        state.withLock { state in
-            if state.verdicts[capabilityKey]?.isTentative ?? false { state.verdicts[capabilityKey] = nil }
-        }
-    }
-
-    /// Notes the version that a reply names. Another one may take what the last one refused.
-    func note(version: [UInt8], ofModel model: String) {
-        let model = CapabilityKey.key(ofModel: model)
+    private func note(version: [UInt8], ofModel model: String) {
         state.withLock { state in
             let last = state.versions[model]
             if last == version { return }
             if last != nil {
-                state.verdicts = state.verdicts.filter { $0.key.model != model }
+                // Another version may accept what the last one rejected.
+                state.capabilities = state.capabilities.filter { $0.key.model != model }
                 state.shortfalls = state.shortfalls.filter { $0.key.model != model }
             }
             if state.versions.count >= Self.capacity { state.versions.removeAll() }
@@ -184,33 +163,16 @@ final class CapabilityCache: Sendable {
         }
     }
 
-    /// Notes whether a turn has given what is required.
-    func note(isSatisfied: Bool, for capabilityKey: CapabilityKey, at now: NIODeadline) {
+    private func note(isRequirementMet: Bool, for key: CapabilityKey, at now: NIODeadline) {
         state.withLock { state in
-            if isSatisfied {
-                state.shortfalls[capabilityKey] = nil
+            if isRequirementMet {
+                state.shortfalls[key] = nil
                 return
             }
-            state.shortfalls.makeRoom(for: capabilityKey, capacity: Self.capacity, expiry: \.expiry)
-            let count = state.shortfalls[capabilityKey]?.count ?? 0
-            state.shortfalls[capabilityKey] = Shortfall(count: count + 1, expiry: now + lifetime)
+            state.shortfalls.makeRoom(for: key, capacity: Self.capacity, expiry: \.expiry)
+            let count = state.shortfalls[key]?.count ?? 0
+            state.shortfalls[key] = Shortfall(count: count + 1, expiry: now + lifetime)
         }
-    }
-
-    /// Whether turns keep falling short of what is required, although nothing is refused.
-    func isHopeless(_ capabilityKey: CapabilityKey, at now: NIODeadline) -> Bool {
-        state.withLock { state in
-            guard let shortfall = state.shortfalls[capabilityKey], shortfall.count >= Self.hopelessShortfalls else {
-                return false
-            }
-            if shortfall.expiry > now { return true }
-            state.shortfalls[capabilityKey] = nil
-            return false
-        }
-    }
-
-    func forgetVerdict(for capabilityKey: CapabilityKey) {
-        state.withLock { $0.verdicts[capabilityKey] = nil }
     }
 }
 

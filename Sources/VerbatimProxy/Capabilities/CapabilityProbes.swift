@@ -1,49 +1,45 @@
 import NIOCore
 import Synchronization
 
-/// Keeps turns that begin at the same time from all being refused: of those whose injection nobody has tried yet in their
-/// circumstances, one goes ahead, and the others wait a little for what it finds out.
+/// Single-flight: one turn probes an untested injection, and concurrent turns with the same key wait briefly for the result.
 final class CapabilityProbes: Sendable {
-    typealias CapabilityKey = CapabilityCache.CapabilityKey
-
-    /// How long others wait.
-    private let patience: TimeAmount
-
-    enum Admission {
-        /// Goes ahead; must call ``end(_:)``.
-        case first
-        case go
-        /// Until then at the latest.
+    enum Role: Equatable {
+        /// The turn is the probe. It must call ``end(_:)``.
+        case probe
+        /// The turn goes ahead although nothing is known yet.
+        case proceed
+        /// The turn waits, until that time at the latest.
         case wait(until: NIODeadline)
     }
 
-    private struct Trial {
+    private struct Probe {
         let start: NIODeadline
         var waiting: [@Sendable () -> Void] = []
     }
 
-    private let trials = Mutex<[CapabilityKey: Trial]>([:])
+    /// How long a turn waits for a probe, counted from the start of the probe.
+    private let maxWait: TimeAmount
+    private let probes = Mutex<[CapabilityKey: Probe]>([:])
 
-    init(patience: TimeAmount) { self.patience = patience }
+    init(maxWait: TimeAmount) { self.maxWait = maxWait }
 
-    /// - Parameter resume: Called once, on any thread, when the trial that is waited for has ended.
-    func admit(
-        _ capabilityKey: CapabilityKey, at now: NIODeadline, resume: @escaping @Sendable () -> Void
-    ) -> Admission {
-        trials.withLock { trials in
-            guard let trial = trials[capabilityKey] else {
-                trials[capabilityKey] = Trial(start: now)
-                return .first
+    /// - Parameter onResolved: Called if the turn is to wait: once, on any thread, when the probe has ended.
+    func join(_ key: CapabilityKey, at now: NIODeadline, onResolved: @escaping @Sendable () -> Void) -> Role {
+        probes.withLock { probes in
+            guard let probe = probes[key] else {
+                probes[key] = Probe(start: now)
+                return .probe
             }
-            let end = trial.start + patience
-            if end <= now { return .go }
-            trials[capabilityKey]?.waiting.append(resume)
+            let end = probe.start + maxWait
+            if end <= now { return .proceed }
+            probes[key]?.waiting.append(onResolved)
             return .wait(until: end)
         }
     }
 
-    func end(_ capabilityKey: CapabilityKey) {
-        let waiting = trials.withLock { $0.removeValue(forKey: capabilityKey)?.waiting ?? [] }
+    /// Ends the probe and resumes the turns that wait for it.
+    func end(_ key: CapabilityKey) {
+        let waiting = probes.withLock { $0.removeValue(forKey: key)?.waiting ?? [] }
         for resume in waiting { resume() }
     }
 }

@@ -1,43 +1,37 @@
-import VerbatimJSON
 import NIOCore
 import NIOHTTP1
-import VerbatimTrace
 import VerbatimAPI
+import VerbatimTrace
 
-/// The life of one captured exchange, as decisions without I/O: something happens, and the answer is what to do.
+/// The life of one captured exchange as decisions without I/O: an event goes in, and a ``Decision`` comes out.
 ///
-/// What the agent is to get stands in ``output`` after each call. Exactly one record comes of each turn.
+/// What the agent gets is in ``takeOutput()`` after each event. A turn gives exactly one record.
 struct CapturedTurn {
     /// What the caller has to do.
-    enum Action {
+    enum Action: Equatable {
         case nothing
-        /// Send a further attempt; the engine's connection is closed first if it is still busy with the last one.
+        /// Send ``prepared`` as a further attempt. Close the engine's connection first if it is still busy with the last one.
         case retry
-        /// Keep ``record`` and then call ``recordWasKept(_:)``. `closesEngine`: nothing more is wanted of the engine.
+        /// Keep the record (``takeRecord(engine:)``), then call ``recordWasKept(_:)``. `closesEngine`: the engine is not
+        /// needed any more.
         case record(closesEngine: Bool)
-        /// The reply is whole; the agent's connection may serve the next request.
+        /// The reply is whole. The agent's connection may serve the next request.
         case finish
-        /// Cut the agent's connection, so that it cannot take the reply for whole.
+        /// Cut the agent's connection, so that the agent cannot take the reply for whole.
         case abort
     }
 
-    struct Head {
-        let status: Int
-        let reason: String
-        let headers: HTTPHeaders
-        let framing: ResponseWriter.Framing
+    /// What the caller has to do, and what the turn has found out about the engine. The findings come first.
+    struct Decision: Equatable {
+        var action: Action
+        var findings: [CapabilityFinding] = []
     }
 
-    enum Phase {
+    private enum Phase {
         /// For the engine's head.
         case waiting
-        /// A stream's head is held until its first event shows whether the engine took what was injected.
-        case judging(Head)
-        case streaming
-        /// The whole reply is collected.
-        case collecting(Head)
-        /// The reply goes through unread.
-        case passing(holdsLastByte: Bool)
+        /// The reply is coming.
+        case replying
         /// For the record to be kept.
         case recording(Ending)
         /// The stream's terminal event is out, the end of its framing is not.
@@ -45,307 +39,317 @@ struct CapturedTurn {
         case over
     }
 
-    /// What happens once the record is kept.
-    enum Ending {
-        /// The collected reply goes out.
-        case reply(Head, ByteBuffer, isEdited: Bool)
-        /// What was held back goes out, then what still comes.
-        case terminalEvent(engineIsDone: Bool, engineFailed: Bool)
+    /// What happens when the record is kept.
+    private enum Ending {
         /// What was held back goes out, and the reply's end.
-        case end
+        case reply
+        /// The terminal event goes out, and then what the engine still sends.
+        case terminalEvent(engineIsDone: Bool, engineFailed: Bool)
         case error(ErrorReply)
         case abort
-        /// Nobody is there any more.
+        /// The agent is gone.
         case gone
+    }
+
+    /// Most bytes after a terminal event that are taken while its record is written.
+    private static let maximumTrailingSize = 64 << 10
+
+    private let facts: TurnFacts
+    private var negotiation: CapabilityNegotiation
+    private var relay: ReplyRelay
+    private var output: ResponseWriter
+    private var timings: TurnTimings
+    private var phase = Phase.waiting
+    private var record: TurnRecord?
+
+    init(facts: TurnFacts, request: any APIRequest, plan: CapabilityPlan, output: ResponseWriter, at now: NIODeadline) {
+        self.facts = facts
+        self.output = output
+        negotiation = CapabilityNegotiation(plan, request: request, policy: facts.policy)
+        relay = ReplyRelay(reply: plan.prepared.reply, facts: facts)
+        timings = TurnTimings(start: now)
     }
 
     // MARK: State
 
-    var prepared: PreparedRequest
-    var output: ResponseWriter
-    /// The turn's record; there when ``Action/record(closesEngine:)`` has been answered.
-    var record: TurnRecord?
+    /// The request as the next attempt sends it, or the current one has.
+    var prepared: PreparedRequest { negotiation.prepared.request }
+    /// What the findings are about.
+    var capabilityKey: CapabilityKey { negotiation.key }
+    /// The engine has not been seen to accept what the turn injects.
+    var needsProbe: Bool { negotiation.mayBeRejected }
 
-    let facts: Facts
-    /// Let go of when no further attempt is possible: it may be large, and a stream long.
-    var request: (any APIRequest)?
-    let knowledge: CapabilityCache
-    var injectionLimits: InjectionLimits
-    var isCapabilityKnown: Bool
-    var profile: EngineProfile
-    var extraAttempts = 0
-    /// What the engine said when it refused what was injected.
-    var refusals: [String] = []
-    /// What the engine's refusals leave to be tried.
-    var lesson: InjectionLimits?
-    /// Whether others wait for what this turn finds out about the engine.
-    var isTrial = false
-    /// Whether the plan rests on what another turn has presumed.
-    var isTentative: Bool
-    /// Whether the further attempt says nothing of what the engine takes.
-    var learnsNothing = false
-    /// Whether the engine has taken what was injected last.
-    var hasSettled = false
-
-    var phase = Phase.waiting
-    var reader: StreamReader
-    var collected = ByteBuffer()
-    /// Bytes that wait for the record, or in front of a stream's first event.
-    var held = ByteBuffer()
-    var headStatus: Int?
-    var passedProblem: String?
-    var engineIsUntilClose = false
-
-    var forwardedAt: NIODeadline
-    var firstOutputAt: NIODeadline?
-    var lastByteAt: NIODeadline
-
-    /// What does not change while the turn lasts.
-    struct Facts {
-        var turn: Int
-        var identity: SessionIdentity
-        /// The turn that this one repeats.
-        var retryOf: Int?
-        var api: API
-        var path: String
-        /// Unix time of arrival, in seconds.
-        var timestamp: Double
-        var policy: RequestPolicy
-        var maximumReplySize: Int
-        var maximumEventSize: Int
-        /// What no record says.
-        var secrets = Secrets()
-    }
-
-    /// - Parameter plan: What ``CapturedTurn/plan(_:policy:knowledge:api:at:)`` made of `request`.
-    init(
-        facts: Facts, request: any APIRequest, plan: Plan, knowledge: CapabilityCache, output: ResponseWriter,
-        at now: NIODeadline
-    ) {
-        self.facts = facts
-        self.request = request
-        self.knowledge = knowledge
-        self.output = output
-        prepared = plan.prepared.request
-        injectionLimits = plan.injectionLimits
-        isCapabilityKnown = plan.isCapabilityKnown
-        isTentative = plan.isTentative
-        profile = plan.profile
-        reader = StreamReader(reply: plan.prepared.reply, maximumEventSize: facts.maximumEventSize)
-        forwardedAt = now
-        lastByteAt = now
-    }
-
-    /// Whether nothing of the reply's head has gone out.
-    var isHeadPending: Bool { !output.isHeadWritten }
-
-    /// Whether the turn is over but for its record.
-    var isRecording: Bool {
-        if case .recording = phase { true } else { false }
-    }
-
-    /// Most bytes that wait behind a terminal event for its record.
-    private static let waitingLimit = 64 << 10
-
-    /// Most bytes that room is made for before they come.
-    private static let reservedLimit = 64 << 20
-
-    /// Whether more of the reply can be taken.
-    var takesMore: Bool { !isRecording || reader.unclaimedBytes < Self.waitingLimit }
-
-    /// Whether a stream's head is held until its first event.
-    var isJudging: Bool {
-        if case .judging = phase { true } else { false }
-    }
-
-    /// Whether nothing has been heard of the engine since the last attempt.
+    /// No head of the engine's has come since the last attempt.
     var isWaiting: Bool {
         if case .waiting = phase { true } else { false }
     }
 
-    // MARK: The engine answers
+    /// A stream's head is held until its first event.
+    var isHolding: Bool { relay.isHolding }
 
-    mutating func engineSent(head: HTTPResponseHead, reason: String, at now: NIODeadline) -> Action {
-        guard case .waiting = phase else { return .nothing }
-        lastByteAt = now
-        let head = Head(
-            status: Int(head.status.code), reason: reason, headers: head.headers, framing: .init(of: head))
-        if case .untilClose = head.framing { engineIsUntilClose = true }
-        headStatus = head.status
-        if !knowledge.isFixed {
-            for (name, value) in head.headers {
-                guard let recognised = EngineRecognition.profile(forHeader: name, value: value) else { continue }
-                recognise(recognised, by: .header)
-                break
-            }
-        }
-        let isEventStream =
-            head.headers.first(name: "content-type")?.lowercased().hasPrefix("text/event-stream") ?? false
-        let isCompressed = (head.headers.first(name: "content-encoding")?.lowercased() ?? "identity") != "identity"
-        if isCompressed && !(200..<300 ~= head.status) { passedProblem = Problem.replyCompressed }
-        if isCompressed && 200..<300 ~= head.status {
-            pass(head, problem: Problem.replyCompressed, holdsLastByte: !isEventStream)
-        } else if isEventStream && 200..<300 ~= head.status {
-            if prepared.injection.isEmpty || isCapabilityKnown {
-                settleVerdict(at: now)
-                startStream(head)
-            } else {
-                phase = .judging(head)
-            }
-        } else {
-            let length = head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
-            if length > facts.maximumReplySize {
-                pass(head, problem: Problem.replyTooLarge, holdsLastByte: true)
-            } else {
-                // To grow by and by would move it again and again. More than that the head alone is not trusted for.
-                collected.reserveCapacity(min(max(0, length), Self.reservedLimit))
-                phase = .collecting(head)
-            }
-        }
-        return .nothing
+    /// The turn is over but for its record.
+    var isRecording: Bool {
+        if case .recording = phase { true } else { false }
     }
 
-    mutating func engineSent(body: ByteBuffer, at now: NIODeadline) -> Action {
-        lastByteAt = now
+    var isOver: Bool {
+        if case .over = phase { true } else { false }
+    }
+
+    /// More of the reply can be taken.
+    var takesMore: Bool { !isRecording || relay.unreadBytes < Self.maximumTrailingSize }
+
+    /// An abort must reset the agent's connection, because the framing would not show that the reply was cut off.
+    var mustReset: Bool { output.isHeadWritten && !output.showsTruncation }
+
+    /// The agent's connection cannot be used again.
+    var mustClose: Bool { output.mustClose }
+
+    /// A head has been written.
+    var isHeadWritten: Bool { output.isHeadWritten }
+
+    // MARK: Output
+
+    /// What the agent is to get now.
+    mutating func takeOutput() -> ResponseWriter.Segments { output.take() }
+
+    /// Has the agent's connection closed after the reply.
+    mutating func closeAfterReply() { output.closeBehind() }
+
+    /// Writes bytes that show whether the agent is still there; false if there are none that it would not notice.
+    mutating func probeAgent() -> Bool { output.probe() }
+
+    /// The turn's record, which names the engine as it is known at that time. There once, after ``Action/record(closesEngine:)``.
+    mutating func takeRecord(engine: EngineIdentity) -> TurnRecord? {
+        guard var record = self.record.take() else { return nil }
+        let recognised = engine.isFixed ? nil : relay.recognised
+        record.engine = (recognised ?? engine.profile).name
+        record.engineSource = engine.evidence?.rawValue
+        return record
+    }
+
+    // MARK: Before the engine replies
+
+    /// Starts again from a newer plan for the same request. Only before the first attempt.
+    mutating func replan(_ makePlan: (any APIRequest) -> CapabilityPlan) {
+        negotiation.replan(makePlan)
+        relay = ReplyRelay(reply: negotiation.prepared.reply, facts: facts)
+    }
+
+    /// Ends the turn before anything is sent if it would capture less than is required; else nil.
+    mutating func refuseIfUnattainable() -> Decision? {
+        negotiation.isUnattainable ? decide(refuse(message: nil)) : nil
+    }
+
+    /// Other turns wait for what this one finds out.
+    mutating func becomeProbe() { negotiation.becomeProbe() }
+
+    mutating func attemptWasSent(at now: NIODeadline) { timings.attemptWasSent(at: now) }
+
+    // MARK: The engine
+
+    mutating func engineSent(head: HTTPResponseHead, reason: String, at now: NIODeadline) -> Decision {
+        guard case .waiting = phase else { return decide(.nothing) }
+        timings.engineWasHeard(at: now)
+        phase = .replying
+        if negotiation.recognise(by: head.headers) { relay.use(negotiation.profile) }
+        relay.receive(
+            ReplyHead(head, reason: reason), holdsStream: negotiation.mayBeRejected, to: &output)
+        if relay.isStreaming { negotiation.engineAccepted() }
+        return decide(.nothing)
+    }
+
+    mutating func engineSent(body: ByteBuffer, at now: NIODeadline) -> Decision {
+        timings.engineWasHeard(at: now)
         switch phase {
-        case .judging, .streaming:
-            reader.receive(body)
-            return readStream(at: now)
-        case .collecting(let head):
-            collected.writeImmutableBuffer(body)
-            if collected.readableBytes > facts.maximumReplySize {
-                let start = collected
-                collected = ByteBuffer()
-                pass(head, problem: Problem.replyTooLarge, holdsLastByte: true)
-                passBody(start)
-            }
-        case .passing: passBody(body)
-        case .recording(.terminalEvent): reader.receive(body)
+        case .replying: return decide(after: relay.receive(body, to: &output), at: now)
+        case .recording(.terminalEvent): relay.receiveAfterEnd(body)
         case .trailing: output.body(body)
         case .waiting, .recording, .over: break
         }
-        return .nothing
+        return decide(.nothing)
     }
 
-    mutating func engineEnded(at now: NIODeadline) -> Action {
-        lastByteAt = now
+    mutating func engineEnded(at now: NIODeadline) -> Decision {
+        timings.engineWasHeard(at: now)
         switch phase {
-        case .judging, .streaming: return endStream(at: now)
-        case .collecting(let head): return endCollecting(head, at: now)
-        case .passing:
-            let isError = headStatus.map { !(200..<300 ~= $0) } ?? false
-            return conclude(outcome: isError || reader.hasSeenError ? .upstreamError : .completed, then: .end)
+        case .replying: return decide(after: relay.end(to: &output), at: now)
         case .recording(.terminalEvent(_, let failed)):
             phase = .recording(.terminalEvent(engineIsDone: true, engineFailed: failed))
-            return .nothing
-        case .trailing: return finish()
-        case .waiting, .recording, .over: return .nothing
+            return decide(.nothing)
+        case .trailing: return decide(finish())
+        case .waiting, .recording, .over: return decide(.nothing)
         }
     }
 
-    mutating func engineFailed(_ failure: UpstreamFailure, at now: NIODeadline) -> Action {
-        lastByteAt = now
+    mutating func engineFailed(_ failure: UpstreamFailure, at now: NIODeadline) -> Decision {
+        timings.engineWasHeard(at: now)
         switch phase {
-        case .waiting, .judging, .collecting:
-            switch failure.kind {
-            case .unreachable:
-                return conclude(outcome: .upstreamError, then: .error(.badGateway(failure.message)))
-            case .connectTimeout:
-                return conclude(outcome: .timeout, then: .error(.gatewayTimeout(failure.message)))
-            case .disconnected:
-                return conclude(outcome: .upstreamDisconnected, then: .error(.badGateway(failure.message)))
+        case .waiting, .replying:
+            if output.isHeadWritten {
+                return decide(conclude(relay.hasError ? .upstreamError : .upstreamDisconnected, then: .abort))
             }
-        case .streaming, .passing:
-            return conclude(outcome: reader.hasSeenError ? .upstreamError : .upstreamDisconnected, then: .abort)
+            return switch failure.kind {
+            case .unreachable: decide(conclude(.upstreamError, then: .error(.badGateway(failure.message))))
+            case .connectTimeout: decide(conclude(.timeout, then: .error(.gatewayTimeout(failure.message))))
+            case .disconnected: decide(conclude(.upstreamDisconnected, then: .error(.badGateway(failure.message))))
+            }
         case .recording(.terminalEvent(let isDone, _)):
             phase = .recording(.terminalEvent(engineIsDone: isDone, engineFailed: true))
-            return .nothing
-        case .trailing:
-            phase = .over
-            return .abort
-        case .recording, .over: return .nothing
+            return decide(.nothing)
+        case .trailing: return decide(abort())
+        case .recording, .over: return decide(.nothing)
         }
     }
 
-    // MARK: Other things happen
+    // MARK: Time and the agent
 
-    mutating func timedOut(_ message: String, at now: NIODeadline) -> Action {
-        cut(outcome: .timeout, reply: .gatewayTimeout(message), at: now)
+    /// Lets a stream begin whose first event has not come: a rejection comes at once, and an agent that hears nothing for long
+    /// may give up.
+    mutating func stopHolding() -> Decision {
+        relay.startStream(to: &output)
+        return decide(.nothing)
     }
 
-    mutating func shutDown(at now: NIODeadline) -> Action {
-        cut(outcome: .shutdown, reply: .shuttingDown, at: now)
+    mutating func timedOut(_ message: String, at now: NIODeadline) -> Decision {
+        cut(.timeout, reply: .gatewayTimeout(message), at: now)
     }
 
-    private mutating func cut(outcome: Outcome, reply: ErrorReply, at now: NIODeadline) -> Action {
-        if headStatus == nil { lastByteAt = now }
+    mutating func shutDown(at now: NIODeadline) -> Decision {
+        cut(.shutdown, reply: .shuttingDown, at: now)
+    }
+
+    private mutating func cut(_ outcome: Outcome, reply: ErrorReply, at now: NIODeadline) -> Decision {
+        if relay.status == nil { timings.engineWasHeard(at: now) }
         switch phase {
-        case .waiting, .judging, .collecting: return conclude(outcome: outcome, then: .error(reply), closesEngine: true)
-        case .streaming, .passing: return conclude(outcome: outcome, then: .abort, closesEngine: true)
+        case .waiting, .replying:
+            let ending = output.isHeadWritten ? Ending.abort : .error(reply)
+            return decide(conclude(outcome, then: ending, closesEngine: true))
         case .recording(.terminalEvent(let isDone, _)) where outcome == .shutdown:
-            // The turn is whole; only what would still come behind it is given up.
+            // The turn is whole; only what would still come after it is given up.
             phase = .recording(.terminalEvent(engineIsDone: isDone, engineFailed: true))
-            return .nothing
-        case .recording where outcome == .shutdown: return .nothing
-        case .recording, .trailing:
-            phase = .over
-            return .abort
-        case .over: return .nothing
+            return decide(.nothing)
+        case .recording where outcome == .shutdown: return decide(.nothing)
+        case .recording, .trailing: return decide(abort())
+        case .over: return decide(.nothing)
         }
     }
 
-    mutating func agentDisconnected(at now: NIODeadline) -> Action {
+    mutating func agentDisconnected(at now: NIODeadline) -> Decision {
         output.discard()
-        if headStatus == nil { lastByteAt = now }
+        if relay.status == nil { timings.engineWasHeard(at: now) }
         switch phase {
-        case .waiting, .judging, .collecting, .streaming, .passing:
-            return conclude(outcome: .clientDisconnected, then: .gone, closesEngine: true)
-        case .recording(.terminalEvent(engineIsDone: false, _)):
-            phase = .over
-            return .abort
+        case .waiting, .replying: return decide(conclude(.clientDisconnected, then: .gone, closesEngine: true))
+        case .recording(.terminalEvent(engineIsDone: false, _)), .trailing: return decide(abort())
         case .recording:
             phase = .recording(.gone)
-            return .nothing
-        case .trailing:
-            phase = .over
-            return .abort
-        case .over: return .nothing
+            return decide(.nothing)
+        case .over: return decide(.nothing)
         }
     }
 
-    /// - Parameter failure: Why the record could not be written; `nil` if it is kept.
-    mutating func recordWasKept(_ failure: String?) -> Action {
-        guard case .recording(let ending) = phase else { return .nothing }
-        phase = .over
+    // MARK: The record
+
+    /// - Parameter failure: Why the record could not be written; nil if it is kept.
+    mutating func recordWasKept(_ failure: String?) -> Decision {
+        guard case .recording(let ending) = phase else { return decide(.nothing) }
         if let failure {
-            if case .gone = ending { return .abort }
-            if output.isHeadWritten { return .abort }
-            return reply(with: .traceUnavailable(failure))
+            if case .gone = ending { return decide(abort()) }
+            return decide(output.isHeadWritten ? abort() : reply(with: .traceUnavailable(failure)))
         }
         switch ending {
-        case .reply(let head, let body, let isEdited):
-            write(head, bodyLength: body.readableBytes, isEdited: isEdited)
-            output.body(body)
-            return finish()
+        case .reply:
+            relay.release(to: &output)
+            return decide(finish())
         case .terminalEvent(let isDone, let failed):
-            output.body(held)
-            output.body(reader.takeUnclaimed())
-            if isDone { return finish() }
-            if failed { return .abort }
+            relay.release(to: &output)
+            if isDone { return decide(finish()) }
+            if failed { return decide(abort()) }
             phase = .trailing
-            return .nothing
-        case .end:
-            output.body(held)
-            return finish()
-        case .error(let error): return reply(with: error)
-        case .abort, .gone: return .abort
+            return decide(.nothing)
+        case .error(let error): return decide(reply(with: error))
+        case .abort, .gone: return decide(abort())
         }
     }
 
-    mutating func finish() -> Action {
+    private mutating func conclude(_ outcome: Outcome, then ending: Ending, closesEngine: Bool = false) -> Action {
+        let capture = relay.captured()
+        var draft = RecordDraft(outcome: outcome, reply: relay, timings: timings)
+        draft.isHeadSent = output.isHeadWritten
+        draft.status = output.isHeadWritten || relay.wholeBody != nil ? relay.status : nil
+        if case .error(let error) = ending {
+            draft.status = Int(error.status.code)
+            draft.proxyError = error.object
+        }
+        draft.refusals = negotiation.rejections
+        draft.capabilityProblems = negotiation.problems
+        let record = draft.record(facts: facts, prepared: prepared, capture: capture)
+        let isMet = !record.problems.contains(Problem.belowRequirement)
+        negotiation.conclude(
+            recognised: capture.engine ?? relay.recognised, version: capture.engineVersion,
+            meetsRequirement: facts.policy.requirement != nil && outcome == .completed ? isMet : nil)
+        self.record = record
+        phase = .recording(ending)
+        return .record(closesEngine: closesEngine)
+    }
+
+    // MARK: Decisions
+
+    private mutating func decide(_ action: Action) -> Decision {
+        if relay.isStreaming { negotiation.endRetries() }
+        return Decision(action: action, findings: negotiation.takeFindings())
+    }
+
+    /// Takes the decisions that the reply asks for until it asks for none.
+    private mutating func decide(after step: ReplyRelay.Step, at now: NIODeadline) -> Decision {
+        var step = step
+        while true {
+            if relay.hasPassedOutput { timings.outputWasSeen(at: now) }
+            switch step {
+            case .goOn: return decide(.nothing)
+            case .judge(let error?):
+                let message = facts.secrets.masked(error.message)
+                switch negotiation.handle(error, message: message) {
+                case .passOn: relay.use(negotiation.profile)
+                case .retry: return decide(retry())
+                case .refuse: return decide(refuse(message: message))
+                }
+            case .judge(nil): negotiation.engineAccepted()
+            case .lateError(let error): negotiation.handleLate(error)
+            case .ended(let outcome, .terminalEvent):
+                return decide(
+                    conclude(
+                        outcome, then: .terminalEvent(engineIsDone: relay.hasEngineEnded, engineFailed: false)))
+            case .ended(let outcome, .end): return decide(conclude(outcome, then: .reply))
+            case .ended(let outcome, .cutOff): return decide(conclude(outcome, then: .abort))
+            }
+            step = relay.proceed(to: &output)
+        }
+    }
+
+    private mutating func retry() -> Action {
+        relay = ReplyRelay(reply: negotiation.prepared.reply, facts: facts)
+        phase = .waiting
+        return .retry
+    }
+
+    /// - Parameter message: What the engine answered to the request; nil if it was not asked.
+    private mutating func refuse(message: String?) -> Action {
+        let error = ErrorReply.captureUnavailable(
+            required: facts.policy.requirement?.rawValue ?? "-", engine: negotiation.profile.name, api: facts.api,
+            words: message)
+        return conclude(.refused, then: .error(error), closesEngine: true)
+    }
+
+    private mutating func finish() -> Action {
         phase = .over
         output.end()
         return .finish
+    }
+
+    private mutating func abort() -> Action {
+        phase = .over
+        return .abort
     }
 
     private mutating func reply(with error: ErrorReply) -> Action {

@@ -3,37 +3,45 @@ import NIOCore
 import VerbatimTrace
 import VerbatimAPI
 
-/// What the trace is to say of a turn beside what was captured.
+/// What a turn's record states besides the captured data.
 struct RecordDraft {
-    let outcome: Outcome
-    /// The engine's status; `nil` if it never answered.
-    let engineStatus: Int?
-    /// The status sent to the agent.
+    /// The status sent to the agent; nil if none was.
     var status: Int?
     var isHeadSent = false
-    /// Whether `capture` holds what a stream gave.
-    var hasStream = false
-    /// A reply that was not streamed.
-    var replyBody: ByteBuffer?
-    /// Whether the dialect has read it, and it is no error.
-    var isReplyRead = false
     /// The JSON text of an error of the proxy's own.
     var proxyError: [UInt8]?
-    /// Why the reply went through unread.
-    var passedProblem: String?
-    var injectionLimitProblems: [String] = []
-    var engine: String?
-    var engineSource: String?
+    /// Problem codes for what could not be injected.
+    var capabilityProblems: [String] = []
+    /// What the engine said when it rejected an injection.
     var refusals: [String] = []
-    var latency = 0.0
-    var timeToFirstToken: Double?
 
-    init(outcome: Outcome, engineStatus: Int?) {
+    private let outcome: Outcome
+    /// The engine's status; nil if it did not reply.
+    private let engineStatus: Int?
+    /// The captured data come from a stream.
+    private let hasStream: Bool
+    /// A reply that was not streamed.
+    private let replyBody: ByteBuffer?
+    /// The parser has read ``replyBody``, and it is not an error.
+    private let isReplyRead: Bool
+    /// Why the reply went through unread.
+    private let passedProblem: String?
+    private let latency: Double
+    private let timeToFirstToken: Double?
+
+    init(outcome: Outcome, reply: ReplyRelay, timings: TurnTimings) {
         self.outcome = outcome
-        self.engineStatus = engineStatus
+        engineStatus = reply.status
+        hasStream = reply.hasStream
+        replyBody = reply.wholeBody
+        isReplyRead = reply.isWholeBodyRead
+        passedProblem = reply.problem
+        latency = timings.latency
+        timeToFirstToken = timings.timeToFirstToken
     }
 
-    func record(facts: CapturedTurn.Facts, prepared: PreparedRequest, capture: Capture) -> TurnRecord {
+    /// The record, without the engine's name: it is that of the time when the record is taken.
+    func record(facts: TurnFacts, prepared: PreparedRequest, capture: Capture) -> TurnRecord {
         var capture = capture
         let isNotJSON = capture.problems.contains(Problem.replyNotJSON)
         let isFailure = replyBody != nil && (!isReplyRead || isNotJSON)
@@ -45,13 +53,13 @@ struct RecordDraft {
             capture.problems = problems
             capture.response = JSONText(failure)
         }
-        capture.note(injectionLimitProblems + [passedProblem].compactMap { $0 })
+        capture.note(capabilityProblems + [passedProblem].compactMap { $0 })
         if outcome != .completed || passedProblem != nil {
             capture.isComplete = false
             if hasStream && outcome != .upstreamError && outcome != .completed { capture.note([Problem.replyCutOff]) }
         }
         if hasStream && passedProblem != nil && outcome == .completed {
-            // Its end came, but was not read.
+            // The stream's end came, but was not read.
             capture.problems.removeAll { $0 == Problem.streamNotTerminated || $0 == Problem.replyCutOff }
         }
         let isSatisfying = facts.policy.isSatisfied(by: capture.level) && capture.hasKnownValues
@@ -68,8 +76,6 @@ struct RecordDraft {
             dialect: facts.api.rawValue,
             path: facts.path,
             isStream: prepared.isStream,
-            engine: engine,
-            engineSource: engineSource,
             refusals: refusals,
             outcome: outcome,
             status: status,
@@ -105,10 +111,10 @@ struct RecordDraft {
         }
     }
 
-    /// Longest part of a body that is no JSON which is kept, in bytes.
+    /// Most bytes that are kept of a body that is not JSON.
     private static let textLimit = 64 << 10
 
-    /// The body if it is a JSON object, else an object with its text; `nil` for a body that cannot be read.
+    /// The body if it is a JSON object, else an object with its text; nil for a compressed body.
     private func errorObject(_ body: ByteBuffer) -> [UInt8]? {
         if passedProblem == Problem.replyCompressed { return nil }
         let body = Array(body.readableBytesView)

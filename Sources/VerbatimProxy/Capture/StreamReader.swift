@@ -3,17 +3,17 @@ import VerbatimJSON
 import NIOCore
 import VerbatimAPI
 
-/// Cuts an engine's reply into units and has the dialect read each.
+/// Splits an engine's reply into units, and lets a ``ReplyTransform`` read each.
 struct StreamReader {
-    /// A stretch of the stream with a fate of its own.
+    /// A part of a stream that is treated as a whole: an event, or what comes between events.
     struct Unit {
         let bytes: ByteBuffer
         let isEvent: Bool
         let disposition: EventDisposition
-        /// Splices to be made.
+        /// To be applied to ``bytes``.
         let edits: JSONEdits
 
-        /// Puts out what the agent is to get of it.
+        /// Writes what the agent gets.
         func write(to output: inout ResponseWriter) {
             switch disposition {
             case .passThrough, .terminal: break
@@ -33,7 +33,7 @@ struct StreamReader {
             }
         }
 
-        /// What the agent is to get of it, for later.
+        /// What the agent gets, for later.
         var edited: ByteBuffer {
             if case .replace(let events, _) = disposition {
                 return events.reduce(into: ByteBuffer()) { $0.writeBytes($1) }
@@ -50,14 +50,14 @@ struct StreamReader {
 
     private var reply: any ReplyTransform
     private var splitter = EventSplitter()
-    /// Received, but not part of a unit yet.
+    /// Bytes that are not part of a unit yet.
     private var unclaimed = ByteBuffer()
-    /// Whether the bytes of the last unit go out.
+    /// The bytes of the last unit go to the agent.
     private var keptLastUnit = true
     private let maximumEventSize: Int
     private(set) var hasSeenError = false
     private(set) var hasSeenEvents = false
-    /// Whether a whole body has been read.
+    /// A reply that is not streamed has been read.
     private(set) var hasReadBody = false
     private(set) var receivedBytes = 0
     private var hasStopped = false
@@ -68,17 +68,17 @@ struct StreamReader {
         self.maximumEventSize = maximumEventSize
     }
 
-    /// The JSON text of the error that the last event carried.
+    /// The JSON text of an error that the last event carried.
     var error: [UInt8]? { reply.error }
     var hasOutput: Bool { reply.hasOutput }
-    /// Whether the agent may receive other bytes than the engine sends.
+    /// The agent may get other bytes than the engine sends.
     var mayChangeReply: Bool { reply.mayChangeReply }
     var recognised: EngineProfile? { reply.recognised }
     var unclaimedBytes: Int { unclaimed.readableBytes }
-    /// Whether a single event has grown larger than it may.
+    /// A single event is larger than allowed.
     var isOverLimit: Bool { unclaimedBytes > maximumEventSize }
 
-    /// Whether every choice has a finish reason.
+    /// Every choice has a finish reason.
     var hasFinishedChoices: Bool {
         let choices = reply.captured().choices
         return !choices.isEmpty && choices.allSatisfy { $0.finishReason != nil }
@@ -101,7 +101,7 @@ struct StreamReader {
         guard let unit = splitter.nextUnit(in: front.readableBytesUInt8Span),
             let bytes = unclaimed.readSlice(length: unit.length)
         else { return nil }
-        // Let go of, the buffer can be read into again.
+        // Without a second reference, the receive buffer can be used again.
         if unclaimed.readableBytes == 0 { unclaimed = ByteBuffer() }
         switch unit.kind {
         case .filler:
@@ -115,10 +115,10 @@ struct StreamReader {
         }
     }
 
-    /// Captures and restores no more; events are only told apart.
+    /// Captures and restores no more. Events are still split.
     mutating func stopReading() { hasStopped = true }
 
-    /// What is left when the stream has ended: an event without its blank line.
+    /// What is left at the end of the stream: an event without its blank line.
     mutating func last() -> Unit? {
         let rest = takeUnclaimed()
         return rest.readableBytes == 0 ? nil : read(rest)
@@ -144,14 +144,14 @@ struct StreamReader {
 
     // MARK: Whole replies
 
-    /// Reads a reply that was not streamed.
+    /// Reads a reply that is not streamed.
     mutating func read(body: ByteBuffer) {
         bodyDisposition = reply.read(body: body.readableBytesUInt8Span)
         hasReadBody = true
         if reply.error != nil { hasSeenError = true }
     }
 
-    /// The body that the agent is to get; `nil` if it is the engine's.
+    /// The body that the agent gets; nil if it is the engine's.
     mutating func editedBody(of body: ByteBuffer) -> ByteBuffer? {
         if case .replace(let other) = bodyDisposition { return ByteBuffer(bytes: other) }
         var edits = reply.edits
@@ -165,7 +165,7 @@ struct StreamReader {
 }
 
 extension ByteBuffer {
-    /// Appends `text` with `edits` made.
+    /// Appends `text` with `edits` applied.
     mutating func write(_ text: Span<UInt8>, with edits: inout JSONEdits) {
         edits.forEachPiece(of: text.count) { range in
             writeBytes(text.extracting(range).bytes)

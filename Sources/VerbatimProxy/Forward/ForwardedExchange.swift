@@ -31,7 +31,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         output = ResponseWriter(request: request.outputRequest, spare: loop.spareBuffer)
         timer = agent.exchangeTimer
         let isModelList = request.head.method == .GET && ["/v1/models", "/models"].contains(request.path)
-        if isModelList && loop.knowledge.isUnrecognised { models = ModelList() }
+        if isModelList && loop.capabilities.isUnrecognised { models = ModelList() }
     }
 
     // MARK: The request
@@ -142,7 +142,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     func engineDidEnd() {
         if let engine { loop.pool.giveBack(engine) }
         engine = nil
-        if let profile = models?.engine { loop.knowledge.recognise(profile, by: .models) }
+        if let profile = models?.engine { loop.capabilities.recognise(profile, by: .models) }
         isOver = true
         timer.cancel()
         output.end()

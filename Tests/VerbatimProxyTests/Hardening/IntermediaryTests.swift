@@ -68,29 +68,26 @@ import VerbatimAPI
         #expect(whole["Content-Length"] == ["7"] && !whole.contains(name: "Transfer-Encoding"))
     }
 
-    /// The verdicts on models that an agent makes up do not grow without bound, and push out the oldest only.
-    @Test func verdictsAreBounded() {
-        let knowledge = CapabilityCache(fixed: nil, host: "x", verdictLifetime: .hours(1)) { _, _ in }
-        func capabilityKey(_ model: String) -> CapabilityCache.CapabilityKey {
-            CapabilityCache.CapabilityKey(
-                api: .chatCompletions, model: model, isStream: false, hasTools: false, effort: "")
+    @Test("Capabilities and shortfalls are bounded, and those that expire first are dropped")
+    func capabilitiesAreBounded() {
+        let capabilities = CapabilityCache(fixed: nil, host: "x", lifetime: .hours(1)) { _, _ in }
+        func key(_ model: String) -> CapabilityKey {
+            CapabilityKey(api: .chatCompletions, model: model, isStream: false, hasTools: false, effort: "")
         }
-        var injectionLimits = InjectionLimits()
-        injectionLimits.tokenIDs = false
+        var limits = InjectionLimits()
+        limits.tokenIDs = false
         let start = NIODeadline.uptimeNanoseconds(0)
         for index in 0...CapabilityCache.capacity {
             let now = start + .seconds(Int64(index))
-            knowledge.settle(injectionLimits, taking: Injection(), for: capabilityKey("m\(index)"), at: now)
-            knowledge.note(isSatisfied: false, for: capabilityKey("m\(index)"), at: now)
-            knowledge.note(isSatisfied: false, for: capabilityKey("m\(index)"), at: now)
+            capabilities.note(.accepted(Injection(), limits: limits), for: key("m\(index)"), at: now)
+            for _ in 1...2 { capabilities.note(.requirement(isMet: false), for: key("m\(index)"), at: now) }
         }
-        let now = start
-        #expect(knowledge.verdict(for: capabilityKey("m0"), at: now) == nil)
-        #expect(!knowledge.isHopeless(capabilityKey("m0"), at: now))
+        #expect(capabilities.capability(for: key("m0"), at: start) == nil)
+        #expect(!capabilities.isHopeless(key("m0"), at: start))
         for index in [1, CapabilityCache.capacity] {
-            #expect(knowledge.verdict(for: capabilityKey("m\(index)"), at: now) != nil)
-            #expect(knowledge.isHopeless(capabilityKey("m\(index)"), at: now))
+            #expect(capabilities.capability(for: key("m\(index)"), at: start) != nil)
+            #expect(capabilities.isHopeless(key("m\(index)"), at: start))
         }
-        #expect(CapabilityCache.CapabilityKey.key(ofModel: String(repeating: "m", count: 1 << 20)).count == 256)
+        #expect(key(String(repeating: "m", count: 1 << 20)).model.count == 256)
     }
 }

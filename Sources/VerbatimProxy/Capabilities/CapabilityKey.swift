@@ -1,0 +1,34 @@
+import VerbatimAPI
+
+/// The properties of a request that decide what an engine accepts: a capability found for one key holds for all requests
+/// with the same key.
+struct CapabilityKey: Hashable, Sendable {
+    /// The one that the engine is asked in.
+    let api: API
+    /// The model's name, shortened: it comes from the agent and may be of any length.
+    let model: String
+    let isStream: Bool
+    let hasTools: Bool
+    /// The reasoning effort, shortened. Some models give log-probabilities only if they do not reason.
+    let effort: String
+
+    init(api: API, model: String, isStream: Bool, hasTools: Bool, effort: String) {
+        self.api = api
+        self.model = String(model.prefix(Self.maximumNameLength))
+        self.isStream = isStream
+        self.hasTools = hasTools
+        self.effort = String(effort.prefix(Self.maximumNameLength))
+    }
+
+    init(of prepared: PreparedRequest) {
+        self.init(
+            api: prepared.engineAPI, model: prepared.model, isStream: prepared.isStream, hasTools: prepared.hasTools,
+            effort: prepared.effort)
+    }
+
+    private static let maximumNameLength = 256
+
+    var situation: EngineProfile.Situation {
+        EngineProfile.Situation(api, isStream: isStream, hasTools: hasTools)
+    }
+}

@@ -1,0 +1,60 @@
+import NIOHTTP1
+
+/// The head of an engine's reply, and how it goes to the agent.
+struct ReplyHead {
+    let status: Int
+    let reason: String
+    let headers: HTTPHeaders
+    let framing: ResponseWriter.Framing
+
+    init(_ head: HTTPResponseHead, reason: String) {
+        status = Int(head.status.code)
+        self.reason = reason
+        headers = head.headers
+        framing = ResponseWriter.Framing(of: head)
+    }
+
+    var isSuccess: Bool { 200..<300 ~= status }
+
+    var isEventStream: Bool {
+        headers.first(name: "content-type")?.lowercased().hasPrefix("text/event-stream") ?? false
+    }
+
+    var isCompressed: Bool { (headers.first(name: "content-encoding")?.lowercased() ?? "identity") != "identity" }
+
+    /// The body ends with the connection.
+    var isUntilClose: Bool {
+        if case .untilClose = framing { true } else { false }
+    }
+
+    /// What `Content-Length` states; 0 without it.
+    var contentLength: Int { headers.first(name: "content-length").flatMap { Int($0) } ?? 0 }
+
+    /// Writes the head of a reply with a body of this length, which differs from the engine's if it was edited.
+    func write(to output: inout ResponseWriter, bodyLength: Int, isEdited: Bool) {
+        switch framing {
+        case .contentLength:
+            write(to: &output, length: isEdited ? .replace(bodyLength) : .keep, framing: .contentLength)
+        case .chunked, .untilClose: write(to: &output, length: .remove, framing: .chunked)
+        case .none: write(to: &output, length: .keep, framing: .none)
+        }
+    }
+
+    /// Writes the head of a stream.
+    ///
+    /// - Parameter isEdited: Events may be dropped or edited, so that the length is not the engine's.
+    func writeStream(to output: inout ResponseWriter, isEdited: Bool) {
+        if case .contentLength = framing, !isEdited {
+            write(to: &output, length: .keep, framing: .contentLength)
+        } else {
+            write(to: &output, length: isEdited ? .remove : .keep, framing: .chunked)
+        }
+    }
+
+    private func write(
+        to output: inout ResponseWriter, length: HeaderRules.LengthRule, framing: ResponseWriter.Framing
+    ) {
+        output.head(
+            status: status, reason: reason, headers: HeaderRules.forAgent(headers, length: length), framing: framing)
+    }
+}

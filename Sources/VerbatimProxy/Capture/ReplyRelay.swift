@@ -1,0 +1,310 @@
+import NIOCore
+import VerbatimAPI
+import VerbatimTrace
+
+/// The engine's reply to one attempt on its way to the agent: read, restored, and held back as long as it must be.
+///
+/// What the agent gets is written to the output that each call takes. Where the turn has to decide something first, a call
+/// returns a ``Step`` that says so, and ``proceed(to:)`` goes on from there.
+struct ReplyRelay {
+    enum Step {
+        /// There is nothing to decide.
+        case goOn
+        /// Nothing has gone to the agent, and the reply has shown whether the engine rejects the request. Drop the relay for
+        /// a further attempt, or proceed. The error is nil if there is none.
+        case judge(EngineError?)
+        /// A stream whose head has gone out begins with an error. Proceed.
+        case lateError(EngineError)
+        /// The reply is whole or cut off, and the record is due. What is held back goes out with ``release(to:)``.
+        case ended(Outcome, by: End)
+    }
+
+    enum End {
+        /// The stream's terminal event. The end of its framing may still come.
+        case terminalEvent
+        case end
+        /// The engine stopped in the middle.
+        case cutOff
+    }
+
+    private enum Mode {
+        /// No head has come.
+        case waiting
+        /// A stream's head is held until its first event shows whether the engine accepts the request.
+        case holding(ReplyHead)
+        case streaming
+        /// The whole reply is collected.
+        case collecting(ReplyHead)
+        /// The whole reply is there, and held until its record is kept.
+        case collected(ReplyHead, isEdited: Bool)
+        /// The reply goes through unread. `holdsLastByte`: its end shows only from its last byte, which waits for the record.
+        case passing(holdsLastByte: Bool)
+    }
+
+    /// The cap keeps a forged `Content-Length` from reserving memory.
+    private static let maximumReservedSize = 64 << 20
+
+    private var mode = Mode.waiting
+    private var reader: StreamReader
+    private let maximumReplySize: Int
+    private let maximumEventSize: Int
+    /// Of a reply that is not streamed.
+    private var collected = ByteBuffer()
+    /// Bytes that wait for a stream's first event, or for the record.
+    private var held = ByteBuffer()
+    /// An event that waits for a decision.
+    private var pending: StreamReader.Unit?
+    private(set) var hasEngineEnded = false
+    private var isUntilClose = false
+
+    /// The engine's status; nil before its head.
+    private(set) var status: Int?
+    /// Why the reply, or the rest of it, goes through unread.
+    private(set) var problem: String?
+    /// Output of the model has gone to the agent.
+    private(set) var hasPassedOutput = false
+
+    /// - Parameter reply: What reads the reply, and decides what the agent gets of it.
+    init(reply: any ReplyTransform, facts: TurnFacts) {
+        reader = StreamReader(reply: reply, maximumEventSize: facts.maximumEventSize)
+        maximumReplySize = facts.maximumReplySize
+        maximumEventSize = facts.maximumEventSize
+    }
+
+    // MARK: What has come
+
+    /// A stream's head is held until its first event.
+    var isHolding: Bool {
+        if case .holding = mode { true } else { false }
+    }
+
+    /// A stream has begun, and nothing more can keep it from the agent.
+    var isStreaming: Bool {
+        if case .streaming = mode { true } else { false }
+    }
+
+    /// Bytes that have come and are not part of an event yet.
+    var unreadBytes: Int { reader.unclaimedBytes }
+    var hasError: Bool { reader.hasSeenError }
+    /// The engine, once the reply identifies it.
+    var recognised: EngineProfile? { reader.recognised }
+
+    /// The stream's events are what the record holds.
+    var hasStream: Bool {
+        switch mode {
+        case .waiting, .holding, .collecting, .collected: false
+        case .streaming: true
+        case .passing: reader.hasSeenEvents
+        }
+    }
+
+    /// A whole reply as the agent gets it.
+    var wholeBody: ByteBuffer? {
+        if case .collected = mode { collected } else { nil }
+    }
+
+    /// The parser has read a whole reply, and it is not an error.
+    var isWholeBodyRead: Bool { reader.hasReadBody && !reader.hasSeenError }
+
+    func captured() -> Capture { reader.captured() }
+
+    /// The profile in force may become known as late as with the reply's head.
+    mutating func use(_ profile: EngineProfile) { reader.use(profile) }
+
+    // MARK: Receiving
+
+    /// The engine has sent its head.
+    ///
+    /// - Parameter holdsStream: Whether a stream is held until its first event.
+    mutating func receive(_ head: ReplyHead, holdsStream: Bool, to output: inout ResponseWriter) {
+        status = head.status
+        isUntilClose = head.isUntilClose
+        if head.isCompressed {
+            problem = Problem.replyCompressed
+            if head.isSuccess { return pass(head, holdsLastByte: !head.isEventStream, to: &output) }
+        }
+        if head.isEventStream && head.isSuccess {
+            mode = .holding(head)
+            if !holdsStream { startStream(to: &output) }
+        } else if head.contentLength > maximumReplySize {
+            problem = Problem.replyTooLarge
+            pass(head, holdsLastByte: true, to: &output)
+        } else {
+            // Reserve once instead of reallocating.
+            collected.reserveCapacity(min(max(0, head.contentLength), Self.maximumReservedSize))
+            mode = .collecting(head)
+        }
+    }
+
+    mutating func receive(_ body: ByteBuffer, to output: inout ResponseWriter) -> Step {
+        switch mode {
+        case .holding, .streaming:
+            reader.receive(body)
+            return readEvents(to: &output)
+        case .collecting(let head):
+            collected.writeImmutableBuffer(body)
+            if collected.readableBytes > maximumReplySize {
+                let start = collected
+                collected = ByteBuffer()
+                problem = Problem.replyTooLarge
+                pass(head, holdsLastByte: true, to: &output)
+                passBody(start, to: &output)
+            }
+        case .passing: passBody(body, to: &output)
+        case .waiting, .collected: break
+        }
+        return .goOn
+    }
+
+    /// Takes what comes after the terminal event, for ``release(to:)``.
+    mutating func receiveAfterEnd(_ body: ByteBuffer) { reader.receive(body) }
+
+    /// The engine has ended its reply.
+    mutating func end(to output: inout ResponseWriter) -> Step {
+        hasEngineEnded = true
+        switch mode {
+        case .holding, .streaming: return endStream(to: &output)
+        case .collecting(let head):
+            if head.isSuccess {
+                reader.read(body: collected)
+                return .judge(nil)
+            }
+            return .judge(EngineError(status: head.status, body: Array(collected.readableBytesView)))
+        case .passing:
+            let isError = status.map { !(200..<300 ~= $0) } ?? false
+            return .ended(isError || reader.hasSeenError ? .upstreamError : .completed, by: .end)
+        case .waiting, .collected: return .goOn
+        }
+    }
+
+    /// Goes on after a decision.
+    mutating func proceed(to output: inout ResponseWriter) -> Step {
+        if case .collecting(let head) = mode { return endCollecting(head) }
+        startStream(to: &output)
+        if let event = pending {
+            pending = nil
+            if let step = pass(event, to: &output) { return step }
+        }
+        return hasEngineEnded ? endStream(to: &output) : readEvents(to: &output)
+    }
+
+    /// Writes what was held back for the record.
+    mutating func release(to output: inout ResponseWriter) {
+        if case .collected(let head, let isEdited) = mode {
+            head.write(to: &output, bodyLength: collected.readableBytes, isEdited: isEdited)
+            output.body(collected)
+            return
+        }
+        output.body(held)
+        output.body(reader.takeUnclaimed())
+    }
+
+    // MARK: Streams
+
+    /// Lets a stream begin whose head is held.
+    mutating func startStream(to output: inout ResponseWriter) {
+        guard case .holding(let head) = mode else { return }
+        mode = .streaming
+        head.writeStream(to: &output, isEdited: reader.mayChangeReply)
+        writeHeld(to: &output)
+    }
+
+    private mutating func readEvents(to output: inout ResponseWriter) -> Step {
+        while let unit = reader.next() {
+            guard unit.isEvent else {
+                // Comments and blank lines that came together leave together.
+                if unit.disposition != .drop { held.writeImmutableBuffer(unit.bytes) }
+                continue
+            }
+            if let step = take(unit, to: &output) { return step }
+        }
+        if isStreaming { writeHeld(to: &output) }
+        if isHolding && held.readableBytes > maximumEventSize { startStream(to: &output) }
+        if reader.isOverLimit {
+            passUnread(to: &output)
+        } else if reader.receivedBytes > maximumReplySize {
+            problem = Problem.replyTooLarge
+            reader.stopReading()
+        }
+        return .goOn
+    }
+
+    /// Passes an event on, unless something has to be decided first.
+    private mutating func take(_ event: StreamReader.Unit, to output: inout ResponseWriter) -> Step? {
+        if isHolding {
+            pending = event
+            return .judge(reader.error.map(EngineError.init(event:)))
+        }
+        writeHeld(to: &output)
+        if !hasPassedOutput, let error = reader.error {
+            pending = event
+            return .lateError(EngineError(event: error))
+        }
+        return pass(event, to: &output)
+    }
+
+    private mutating func pass(_ event: StreamReader.Unit, to output: inout ResponseWriter) -> Step? {
+        if !hasPassedOutput && reader.hasOutput { hasPassedOutput = true }
+        if event.disposition.isTerminal {
+            held = event.edited
+            return .ended(reader.hasSeenError ? .upstreamError : .completed, by: .terminalEvent)
+        }
+        event.write(to: &output)
+        return nil
+    }
+
+    /// The stream has ended without a terminal event.
+    private mutating func endStream(to output: inout ResponseWriter) -> Step {
+        if let event = reader.last(), let step = take(event, to: &output) { return step }
+        startStream(to: &output)
+        // Where a reply ends with its connection, an end in the middle looks like any other.
+        if isUntilClose && !reader.hasFinishedChoices { return .ended(.upstreamDisconnected, by: .cutOff) }
+        return .ended(reader.hasSeenError ? .upstreamError : .completed, by: .end)
+    }
+
+    private mutating func writeHeld(to output: inout ResponseWriter) {
+        if held.readableBytes == 0 { return }
+        output.body(held)
+        held = ByteBuffer()
+    }
+
+    // MARK: Whole replies
+
+    private mutating func endCollecting(_ head: ReplyHead) -> Step {
+        guard head.isSuccess else {
+            mode = .collected(head, isEdited: false)
+            return .ended(.upstreamError, by: .end)
+        }
+        let edited = reader.editedBody(of: collected)
+        mode = .collected(head, isEdited: edited != nil)
+        if let edited { collected = edited }
+        return .ended(reader.hasSeenError ? .upstreamError : .completed, by: .end)
+    }
+
+    // MARK: Replies that go through unread
+
+    private mutating func pass(_ head: ReplyHead, holdsLastByte: Bool, to output: inout ResponseWriter) {
+        mode = .passing(holdsLastByte: holdsLastByte)
+        head.write(to: &output, bodyLength: 0, isEdited: false)
+    }
+
+    /// Lets the rest of a stream go through as it is, once an event is too large to wait for its end.
+    private mutating func passUnread(to output: inout ResponseWriter) {
+        startStream(to: &output)
+        problem = Problem.replyTooLarge
+        mode = .passing(holdsLastByte: true)
+        passBody(reader.takeUnclaimed(), to: &output)
+    }
+
+    private mutating func passBody(_ body: ByteBuffer, to output: inout ResponseWriter) {
+        guard case .passing(let holdsLastByte) = mode, body.readableBytes > 0 else { return }
+        guard holdsLastByte else {
+            output.body(body)
+            return
+        }
+        var body = body
+        writeHeld(to: &output)
+        if let most = body.readSlice(length: body.readableBytes - 1) { output.body(most) }
+        held = body
+    }
+}

@@ -1,0 +1,28 @@
+import NIOCore
+
+/// A request's body as it comes, within the limits on one body and on all of them.
+///
+/// It takes its share of the budget until it is released, so that the share lasts as long as any form of the body is held.
+final class RequestBody {
+    private var bytes = ByteBuffer()
+    private var share: BodyBudget.Share
+    private let maximumSize: Int
+
+    init(budget: BodyBudget, maximumSize: Int) {
+        share = BodyBudget.Share(of: budget)
+        self.maximumSize = maximumSize
+    }
+
+    /// - Returns: Why the body cannot be taken; nil if it can.
+    func append(_ part: ByteBuffer) -> ErrorReply? {
+        guard share.take(part.readableBytes) else { return .overloaded }
+        if bytes.readableBytes == 0 { bytes = part } else { bytes.writeImmutableBuffer(part) }
+        return bytes.readableBytes > maximumSize ? .bodyTooLarge(limit: maximumSize) : nil
+    }
+
+    /// The body, which is not held here any longer.
+    func take() -> [UInt8] {
+        defer { bytes = ByteBuffer() }
+        return Array(bytes.readableBytesView)
+    }
+}

@@ -1,0 +1,18 @@
+import VerbatimAPI
+
+/// What does not change while a turn lasts.
+struct TurnFacts {
+    var turn: Int
+    var identity: SessionIdentity
+    /// The turn that this one repeats.
+    var retryOf: Int?
+    var api: API
+    var path: String
+    /// Unix time of arrival, in seconds.
+    var timestamp: Double
+    var policy: RequestPolicy
+    var maximumReplySize: Int
+    var maximumEventSize: Int
+    /// What no record may contain.
+    var secrets = Secrets()
+}

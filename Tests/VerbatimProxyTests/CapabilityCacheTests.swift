@@ -1,0 +1,166 @@
+import NIOCore
+import Synchronization
+import Testing
+import VerbatimAPI
+
+@testable import VerbatimProxy
+
+/// What the cache keeps of the turns' findings, for how long, and for which requests.
+@Suite("Capability cache and probes") struct CapabilityCacheTests {
+    private static let start = NIODeadline.uptimeNanoseconds(0)
+
+    private static func cache(fixed: EngineProfile? = nil, host: String = "engine") -> CapabilityCache {
+        CapabilityCache(fixed: fixed, host: host, lifetime: .minutes(10)) { _, _ in }
+    }
+
+    private static func key(_ model: String = "m") -> CapabilityKey {
+        CapabilityKey(api: .chatCompletions, model: model, isStream: false, hasTools: false, effort: "")
+    }
+
+    private static let injection: Injection = {
+        var injection = Injection()
+        injection.topLogprobs = 5
+        return injection
+    }()
+
+    private static let withoutIDs: InjectionLimits = {
+        var limits = InjectionLimits()
+        limits.tokenIDs = false
+        return limits
+    }()
+
+    // MARK: Capabilities
+
+    @Test("An accepted injection without limits is trusted as long as it is used") func acceptedWithoutLimits() {
+        let cache = Self.cache()
+        let accepted = CapabilityFinding.accepted(Self.injection, limits: InjectionLimits())
+        cache.note(accepted, for: Self.key(), at: Self.start)
+        cache.note(accepted, for: Self.key(), at: Self.start + .minutes(9))
+        #expect(cache.capability(for: Self.key(), at: Self.start + .minutes(18))?.accepted == Self.injection)
+        #expect(cache.capability(for: Self.key(), at: Self.start + .minutes(19)) == nil)
+        #expect(cache.capability(for: Self.key("other"), at: Self.start) == nil)
+    }
+
+    @Test("A limit expires however much it is used, so that it is tested again") func limitsExpire() {
+        let cache = Self.cache()
+        let accepted = CapabilityFinding.accepted(Self.injection, limits: Self.withoutIDs)
+        cache.note(accepted, for: Self.key(), at: Self.start)
+        cache.note(accepted, for: Self.key(), at: Self.start + .minutes(9))
+        #expect(cache.capability(for: Self.key(), at: Self.start + .minutes(9))?.limits == Self.withoutIDs)
+        #expect(cache.capability(for: Self.key(), at: Self.start + .minutes(10)) == nil)
+    }
+
+    @Test("A rejection is tentative, and expires soon") func rejectionsAreTentative() {
+        let cache = Self.cache()
+        cache.note(.rejected(leaving: Self.withoutIDs), for: Self.key(), at: Self.start)
+        let capability = cache.capability(for: Self.key(), at: Self.start + .seconds(29))
+        #expect(capability?.isTentative == true && capability?.limits == Self.withoutIDs)
+        #expect(cache.capability(for: Self.key(), at: Self.start + .seconds(30)) == nil)
+    }
+
+    @Test("A rejection does not replace what is known, and is confirmed by what is accepted") func confirmation() {
+        let cache = Self.cache()
+        cache.note(.rejected(leaving: Self.withoutIDs), for: Self.key(), at: Self.start)
+        cache.note(.rejected(leaving: .nothing), for: Self.key(), at: Self.start)
+        #expect(cache.capability(for: Self.key(), at: Self.start)?.limits == Self.withoutIDs)
+        cache.note(.accepted(Self.injection, limits: Self.withoutIDs), for: Self.key(), at: Self.start)
+        #expect(cache.capability(for: Self.key(), at: Self.start + .minutes(9))?.isTentative == false)
+        cache.note(.unconfirmed, for: Self.key(), at: Self.start)
+        #expect(cache.capability(for: Self.key(), at: Self.start) != nil)
+        cache.note(.revoked, for: Self.key(), at: Self.start)
+        #expect(cache.capability(for: Self.key(), at: Self.start) == nil)
+    }
+
+    @Test("An unconfirmed rejection is forgotten") func unconfirmed() {
+        let cache = Self.cache()
+        cache.note(.rejected(leaving: Self.withoutIDs), for: Self.key(), at: Self.start)
+        cache.note(.unconfirmed, for: Self.key(), at: Self.start)
+        #expect(cache.capability(for: Self.key(), at: Self.start) == nil)
+    }
+
+    @Test("Another version of a model's engine makes what is known of that model void") func versions() {
+        let cache = Self.cache()
+        let accepted = CapabilityFinding.accepted(Self.injection, limits: Self.withoutIDs)
+        for model in ["m", "other"] {
+            cache.note(.version([1]), for: Self.key(model), at: Self.start)
+            cache.note(accepted, for: Self.key(model), at: Self.start)
+        }
+        cache.note(.version([1]), for: Self.key(), at: Self.start)
+        #expect(cache.capability(for: Self.key(), at: Self.start) != nil)
+        cache.note(.version([2]), for: Self.key(), at: Self.start)
+        #expect(cache.capability(for: Self.key(), at: Self.start) == nil)
+        #expect(cache.capability(for: Self.key("other"), at: Self.start) != nil)
+    }
+
+    @Test("Two shortfalls in a row are hopeless, until they expire") func shortfalls() {
+        let cache = Self.cache()
+        cache.note(.requirement(isMet: false), for: Self.key(), at: Self.start)
+        #expect(!cache.isHopeless(Self.key(), at: Self.start))
+        cache.note(.requirement(isMet: false), for: Self.key(), at: Self.start)
+        #expect(cache.isHopeless(Self.key(), at: Self.start + .minutes(9)))
+        #expect(!cache.isHopeless(Self.key("other"), at: Self.start))
+        #expect(!cache.isHopeless(Self.key(), at: Self.start + .minutes(10)))
+    }
+
+    // MARK: The engine
+
+    @Test("The engine is recognised by its host, then by what it sends; the operator's word counts more")
+    func recognition() {
+        let recognised = Mutex<[String]>([])
+        let cache = CapabilityCache(fixed: nil, host: "api.openai.com", lifetime: .minutes(10)) { profile, evidence in
+            recognised.withLock { $0.append("\(profile.name) \(evidence.rawValue)") }
+        }
+        #expect(cache.engine == EngineIdentity(profile: .openAI, evidence: .host))
+        cache.note(.recognised(.openAI, by: .header), for: Self.key(), at: Self.start)
+        #expect(cache.engine.evidence == .host)
+        for _ in 1...2 { cache.note(.recognised(.vllm, by: .reply), for: Self.key(), at: Self.start) }
+        #expect(cache.engine == EngineIdentity(profile: .vllm, evidence: .reply))
+        #expect(recognised.withLock(\.self) == ["vllm reply"])
+
+        let unknown = Self.cache()
+        #expect(unknown.engine == EngineIdentity(profile: .generic, evidence: nil) && unknown.isUnrecognised)
+        let fixed = Self.cache(fixed: .sglang)
+        fixed.recognise(.vllm, by: .models)
+        #expect(fixed.engine == EngineIdentity(profile: .sglang, evidence: .setting) && !fixed.isUnrecognised)
+    }
+
+    @Test("Another engine that takes other fields makes what is known void") func anotherEngine() {
+        let cache = Self.cache()
+        cache.note(.recognised(.vllm, by: .reply), for: Self.key(), at: Self.start)
+        cache.note(.accepted(Self.injection, limits: InjectionLimits()), for: Self.key(), at: Self.start)
+        cache.note(.recognised(.llamaCpp, by: .reply), for: Self.key(), at: Self.start)
+        #expect(cache.capability(for: Self.key(), at: Self.start) == nil)
+    }
+
+    // MARK: Probes
+
+    @Test("One turn probes, and the others wait for its end, but not longer than the longest wait") func probes() {
+        let probes = CapabilityProbes(maxWait: .seconds(1))
+        let resumed = Atomic(0)
+        func join(_ key: CapabilityKey, _ milliseconds: Int64) -> CapabilityProbes.Role {
+            probes.join(key, at: Self.start + .milliseconds(milliseconds)) {
+                resumed.add(1, ordering: .relaxed)
+            }
+        }
+        #expect(join(Self.key(), 0) == .probe)
+        #expect(join(Self.key("other"), 0) == .probe)
+        #expect(join(Self.key(), 0) == .wait(until: Self.start + .seconds(1)))
+        #expect(join(Self.key(), 999) == .wait(until: Self.start + .seconds(1)))
+        #expect(join(Self.key(), 1000) == .proceed)
+        #expect(resumed.load(ordering: .relaxed) == 0)
+        probes.end(Self.key())
+        #expect(resumed.load(ordering: .relaxed) == 2)
+        probes.end(Self.key())
+        #expect(resumed.load(ordering: .relaxed) == 2)
+        #expect(join(Self.key(), 1000) == .probe)
+    }
+
+    @Test("The end of a probe that a turn reports resumes those that wait") func aFindingEndsTheProbe() {
+        let cache = Self.cache()
+        let resumed = Atomic(0)
+        _ = cache.probes.join(Self.key(), at: Self.start) {}
+        _ = cache.probes.join(Self.key(), at: Self.start) { resumed.add(1, ordering: .relaxed) }
+        cache.note(.probeEnded, for: Self.key(), at: Self.start)
+        #expect(resumed.load(ordering: .relaxed) == 1)
+    }
+}

@@ -1,0 +1,368 @@
+import NIOCore
+import Testing
+import VerbatimAPI
+
+@testable import VerbatimProxy
+
+/// What a turn injects, attempt by attempt, and what it finds out from the engine's answers.
+@Suite("Capability negotiation") struct CapabilityNegotiationTests {
+    typealias Decision = CapabilityNegotiation.RetryDecision
+
+    /// How an attempt ends, and what the negotiation makes of that.
+    enum Step: Sendable {
+        case accepted
+        case error(Int, String, Decision)
+    }
+
+    struct Case: Sendable, CustomTestStringConvertible {
+        let name: String
+        var setup = Setup()
+        let steps: [Step]
+        /// What each attempt injects.
+        let attempts: [String]
+        /// Without the end of the probe.
+        let findings: [CapabilityFinding]
+        var problems: [String] = []
+
+        var testDescription: String { name }
+    }
+
+    struct Setup: Sendable {
+        var engine: EngineProfile? = .vllm
+        var body = #"{"model":"m"}"#
+        var requirement: CaptureRequirement?
+        var retriesServerErrors = false
+        /// What the cache holds before the turn begins.
+        var known: [CapabilityFinding] = []
+
+        func negotiation() throws -> CapabilityNegotiation {
+            var policy = RequestPolicy()
+            policy.requirement = requirement
+            policy.retriesServerErrors = retriesServerErrors
+            let capabilities = CapabilityCache(fixed: engine, host: "engine", lifetime: .hours(1)) { _, _ in }
+            let request = try APIRegistry.request(to: .chatCompletions, body: Array(body.utf8))
+            func plan() -> CapabilityPlan {
+                CapabilityPlan(
+                    request, policy: policy, capabilities: capabilities,
+                    at: .uptimeNanoseconds(0))
+            }
+            for finding in known { capabilities.note(finding, for: plan().key, at: .uptimeNanoseconds(0)) }
+            return CapabilityNegotiation(plan(), request: request, policy: policy)
+        }
+    }
+
+    // MARK: Values
+
+    private static func injection(_ top: Int?, ids: Bool = true) -> Injection {
+        var injection = Injection()
+        injection.topLogprobs = top
+        if ids { injection.ids = [.flag("return_token_ids")] }
+        return injection
+    }
+
+    private static func limits(ids: Bool = true, top: Int? = nil) -> InjectionLimits {
+        var limits = InjectionLimits()
+        limits.tokenIDs = ids
+        limits.maximumTopLogprobs = top
+        return limits
+    }
+
+    private static let rejectsIDs = #"{"error":{"message":"unknown argument: return_token_ids"}}"#
+    private static let rejectsTop = #"{"error":{"message":"top_logprobs must be at most 3"}}"#
+    private static let rejectsLogprobs = #"{"error":{"message":"logprobs are not supported"}}"#
+    private static let otherError = #"{"error":{"message":"the prompt is too long"}}"#
+    private static let everything = "logprobs:5 ids"
+
+    static let cases: [Case] = [
+        Case(
+            name: "The engine accepts the injection", steps: [.accepted], attempts: [everything],
+            findings: [.accepted(injection(5), limits: limits())]),
+        Case(
+            name: "Token ids are rejected, and left out", steps: [.error(400, rejectsIDs, .retry), .accepted],
+            attempts: [everything, "logprobs:5"],
+            findings: [
+                .rejected(leaving: limits(ids: false)),
+                .accepted(injection(5, ids: false), limits: limits(ids: false)),
+            ],
+            problems: [Problem.tokenIDsRefused]),
+        Case(
+            name: "Log-probabilities are rejected, and nothing is injected",
+            steps: [.error(422, rejectsLogprobs, .retry), .accepted], attempts: [everything, ""],
+            findings: [
+                .rejected(leaving: .nothing), .accepted(injection(nil, ids: false), limits: .nothing),
+            ],
+            problems: [Problem.logprobsRefused]),
+        Case(
+            name: "Fewer alternatives are allowed", steps: [.error(400, rejectsTop, .retry), .accepted],
+            attempts: [everything, "logprobs:3 ids"],
+            findings: [
+                .rejected(leaving: limits(top: 3)), .accepted(injection(3), limits: limits(top: 3)),
+            ],
+            problems: [Problem.topLogprobsLowered]),
+        Case(
+            name: "After two rejections nothing is injected, and the next turn is told what is left to try",
+            steps: [.error(400, rejectsIDs, .retry), .error(400, rejectsTop, .retry), .accepted],
+            attempts: [everything, "logprobs:5", ""],
+            findings: [
+                .rejected(leaving: limits(ids: false)), .rejected(leaving: limits(ids: false, top: 3)),
+                .accepted(injection(nil, ids: false), limits: limits(ids: false, top: 3)),
+            ],
+            problems: [Problem.logprobsRefused]),
+        Case(
+            name: "There is no third retry",
+            steps: [
+                .error(400, rejectsIDs, .retry), .error(400, rejectsTop, .retry),
+                .error(400, rejectsLogprobs, .passOn),
+            ],
+            attempts: [everything, "logprobs:5", ""],
+            findings: [
+                .rejected(leaving: limits(ids: false)), .rejected(leaving: limits(ids: false, top: 3)),
+                .unconfirmed,
+            ],
+            problems: [Problem.logprobsRefused]),
+        Case(
+            name: "A rejection is unconfirmed if the retry fails for another reason",
+            steps: [.error(400, rejectsIDs, .retry), .error(400, otherError, .passOn)],
+            attempts: [everything, "logprobs:5"],
+            findings: [.rejected(leaving: limits(ids: false)), .unconfirmed], problems: [Problem.tokenIDsRefused]),
+        Case(
+            name: "An error about something else is the agent's", steps: [.error(400, otherError, .passOn)],
+            attempts: [everything], findings: []),
+        Case(
+            name: "A status that rejects nothing is the agent's", steps: [.error(429, rejectsIDs, .passOn)],
+            attempts: [everything], findings: []),
+        Case(
+            name: "An agent that requests the data itself gets the engine's error",
+            setup: Setup(body: #"{"model":"m","logprobs":true,"top_logprobs":5,"return_token_ids":true}"#),
+            steps: [.error(400, rejectsIDs, .passOn)], attempts: [""], findings: []),
+        Case(
+            name: "Nothing is found out from a turn without an injection",
+            setup: Setup(body: #"{"model":"m","logprobs":true,"top_logprobs":5,"return_token_ids":true}"#),
+            steps: [.accepted], attempts: [""], findings: []),
+
+        // Server errors.
+        Case(
+            name: "A server error is the agent's", steps: [.error(500, otherError, .passOn)],
+            attempts: [everything], findings: []),
+        Case(
+            name: "A server error is retried without the injection, which finds out nothing",
+            setup: Setup(retriesServerErrors: true), steps: [.error(500, otherError, .retry), .accepted],
+            attempts: [everything, ""], findings: [], problems: [Problem.repeatedAfterError]),
+        Case(
+            name: "A server error is retried once",
+            setup: Setup(retriesServerErrors: true),
+            steps: [.error(500, otherError, .retry), .error(500, otherError, .passOn)],
+            attempts: [everything, ""], findings: [], problems: [Problem.repeatedAfterError]),
+        Case(
+            name: "A server error is not retried below the required level",
+            setup: Setup(requirement: .logprobs, retriesServerErrors: true),
+            steps: [.error(500, otherError, .passOn)], attempts: [everything], findings: [],
+            problems: [Problem.repeatedAfterError]),
+        Case(
+            name: "A server error that names the injection as unsupported rejects it",
+            steps: [.error(500, rejectsLogprobs, .retry), .accepted], attempts: [everything, ""],
+            findings: [.rejected(leaving: .nothing), .accepted(injection(nil, ids: false), limits: .nothing)],
+            problems: [Problem.logprobsRefused]),
+
+        // The required level.
+        Case(
+            name: "A turn is refused if what is left is below the required level",
+            setup: Setup(requirement: .tokens), steps: [.error(400, rejectsIDs, .refuse)], attempts: [everything],
+            findings: [.rejected(leaving: limits(ids: false)), .unconfirmed], problems: [Problem.tokenIDsRefused]),
+        Case(
+            name: "A turn is retried if what is left meets the requirement",
+            setup: Setup(requirement: .logprobs), steps: [.error(400, rejectsIDs, .retry), .accepted],
+            attempts: [everything, "logprobs:5"],
+            findings: [
+                .rejected(leaving: limits(ids: false)),
+                .accepted(injection(5, ids: false), limits: limits(ids: false)),
+            ],
+            problems: [Problem.tokenIDsRefused]),
+
+        // What is known before.
+        Case(
+            name: "What the engine is known to accept is not reported again",
+            setup: Setup(known: [.accepted(injection(5), limits: limits())]), steps: [.accepted],
+            attempts: [everything], findings: []),
+        Case(
+            name: "Known limits are kept to",
+            setup: Setup(known: [.accepted(injection(3, ids: false), limits: limits(ids: false, top: 3))]),
+            steps: [.accepted], attempts: ["logprobs:3"], findings: [],
+            problems: [Problem.tokenIDsRefused, Problem.topLogprobsLowered]),
+        Case(
+            name: "What was accepted before can be rejected",
+            setup: Setup(known: [.accepted(injection(5), limits: limits())]),
+            steps: [.error(400, rejectsIDs, .retry), .accepted], attempts: [everything, "logprobs:5"],
+            findings: [
+                .rejected(leaving: limits(ids: false)),
+                .accepted(injection(5, ids: false), limits: limits(ids: false)),
+            ],
+            problems: [Problem.tokenIDsRefused]),
+        Case(
+            name: "A turn that injects less because of another's unconfirmed rejection proves nothing",
+            setup: Setup(known: [.rejected(leaving: limits(ids: false))]), steps: [.accepted],
+            attempts: ["logprobs:5"], findings: [], problems: [Problem.tokenIDsRefused]),
+        Case(
+            name: "A rejection of its own proves something also after another's unconfirmed one",
+            setup: Setup(known: [.rejected(leaving: limits(ids: false))]),
+            steps: [.error(400, rejectsTop, .retry), .accepted], attempts: ["logprobs:5", "logprobs:3"],
+            findings: [
+                .rejected(leaving: limits(ids: false, top: 3)),
+                .accepted(injection(3, ids: false), limits: limits(ids: false, top: 3)),
+            ],
+            problems: [Problem.tokenIDsRefused, Problem.topLogprobsLowered]),
+    ]
+
+    /// `logprobs:5 ids`
+    private static func describe(_ injection: Injection) -> String {
+        let name = injection.logprobs == .nProbs ? "n_probs" : "logprobs"
+        return [injection.topLogprobs.map { "\(name):\($0)" }, injection.ids.isEmpty ? nil : "ids"]
+            .compactMap(\.self).joined(separator: " ")
+    }
+
+    @Test("The engine's answers decide what is retried and found out", arguments: cases, [false, true])
+    func answersDecide(example: Case, isProbe: Bool) throws {
+        var negotiation = try example.setup.negotiation()
+        if isProbe { negotiation.becomeProbe() }
+        var attempts = [Self.describe(negotiation.prepared.request.injection)]
+        var findings: [CapabilityFinding] = []
+        for step in example.steps {
+            switch step {
+            case .accepted: negotiation.engineAccepted()
+            case .error(let status, let body, let decision):
+                let error = EngineError(status: status, body: Array(body.utf8))
+                #expect(negotiation.handle(error, message: error.message) == decision)
+                if decision == .retry { attempts.append(Self.describe(negotiation.prepared.request.injection)) }
+            }
+            findings += negotiation.takeFindings()
+        }
+        negotiation.conclude(recognised: nil, version: nil, meetsRequirement: nil)
+        findings += negotiation.takeFindings()
+        #expect(attempts == example.attempts)
+        #expect(findings.filter { $0 != .probeEnded } == example.findings)
+        #expect(findings.count { $0 == .probeEnded } == (isProbe ? 1 : 0))
+        #expect(negotiation.problems == example.problems)
+        #expect(negotiation.takeFindings().isEmpty)
+    }
+
+    @Test("The body that is sent has what is injected, and a rejected injection leaves nothing in it")
+    func bodyOfEachAttempt() throws {
+        var negotiation = try Setup().negotiation()
+        #expect(String(decoding: negotiation.prepared.request.body, as: UTF8.self).contains("return_token_ids"))
+        _ = negotiation.handle(EngineError(status: 400, body: Array(Self.rejectsLogprobs.utf8)), message: "no")
+        #expect(String(decoding: negotiation.prepared.request.body, as: UTF8.self) == #"{"model":"m"}"#)
+        #expect(negotiation.rejections == ["no"])
+    }
+
+    // MARK: Probes
+
+    @Test("An injection may be rejected until the engine accepts it, and again after a rejection")
+    func mayBeRejected() throws {
+        var negotiation = try Setup().negotiation()
+        #expect(negotiation.mayBeRejected)
+        _ = negotiation.handle(EngineError(status: 400, body: Array(Self.rejectsIDs.utf8)), message: "")
+        #expect(negotiation.mayBeRejected)
+        negotiation.engineAccepted()
+        #expect(!negotiation.mayBeRejected)
+        #expect(try !Setup(known: [.accepted(Self.injection(5), limits: Self.limits())]).negotiation().mayBeRejected)
+        #expect(try Setup(known: [.rejected(leaving: Self.limits(ids: false))]).negotiation().mayBeRejected)
+        #expect(try !Setup(known: [.accepted(Injection(), limits: .nothing)]).negotiation().mayBeRejected)
+    }
+
+    @Test("A probe ends with the first rejection, before the retry is answered") func aRejectionEndsTheProbe() throws {
+        var negotiation = try Setup().negotiation()
+        negotiation.becomeProbe()
+        _ = negotiation.handle(EngineError(status: 400, body: Array(Self.rejectsIDs.utf8)), message: "")
+        #expect(negotiation.takeFindings() == [.rejected(leaving: Self.limits(ids: false)), .probeEnded])
+        negotiation.engineAccepted()
+        #expect(!negotiation.takeFindings().contains(.probeEnded))
+    }
+
+    @Test("A newer plan takes the place of the first") func replanning() throws {
+        var negotiation = try Setup(body: #"{"model":"m","stream":true}"#).negotiation()
+        let capabilities = CapabilityCache(fixed: nil, host: "engine", lifetime: .hours(1)) { _, _ in }
+        capabilities.recognise(.llamaCpp, by: .models)
+        negotiation.replan {
+            CapabilityPlan(
+                $0, policy: RequestPolicy(), capabilities: capabilities,
+                at: .uptimeNanoseconds(0))
+        }
+        #expect(negotiation.profile == .llamaCpp)
+        #expect(Self.describe(negotiation.prepared.request.injection) == "logprobs:5")
+    }
+
+    // MARK: Which engine it is
+
+    @Test("The words of an error can tell the engine, which may accept the same data under another name")
+    func anErrorTellsTheEngine() throws {
+        let body = #"{"model":"m","stream":true,"tools":[{}]}"#
+        let error = #"{"error":{"code":400,"message":"logprobs is not supported with tools + stream"}}"#
+        var negotiation = try Setup(engine: nil, body: body).negotiation()
+        #expect(negotiation.handle(EngineError(status: 400, body: Array(error.utf8)), message: "") == .retry)
+        #expect(Self.describe(negotiation.prepared.request.injection) == "n_probs:5")
+        #expect(negotiation.takeFindings() == [.recognised(.llamaCpp, by: .refusal)])
+        negotiation.engineAccepted()
+        var injection = Self.injection(5, ids: false)
+        injection.logprobs = .nProbs
+        #expect(negotiation.takeFindings() == [.accepted(injection, limits: Self.limits())])
+        #expect(negotiation.problems.isEmpty)
+    }
+
+    @Test(
+        "Headers and replies tell the engine, unless the operator has named it", arguments: [nil, EngineProfile.vllm])
+    func recognition(fixed: EngineProfile?) throws {
+        var negotiation = try Setup(engine: fixed).negotiation()
+        let headers = [(name: "Date", value: "now"), (name: "Server", value: "llama.cpp")]
+        #expect(negotiation.recognise(by: headers) == (fixed == nil))
+        #expect(negotiation.profile == fixed ?? .llamaCpp)
+        #expect(negotiation.recognise(by: headers.prefix(1)) == false)
+        negotiation.conclude(recognised: .sglang, version: nil, meetsRequirement: nil)
+        let findings: [CapabilityFinding] = [.recognised(.llamaCpp, by: .header), .recognised(.sglang, by: .reply)]
+        #expect(negotiation.takeFindings() == (fixed == nil ? findings : []))
+    }
+
+    // MARK: The end
+
+    @Test("Once the reply has begun, an error is not retried") func noRetryAfterTheHead() throws {
+        var negotiation = try Setup().negotiation()
+        negotiation.endRetries()
+        let error = EngineError(status: 400, body: Array(Self.rejectsIDs.utf8))
+        #expect(negotiation.handle(error, message: "") == .passOn)
+        #expect(negotiation.takeFindings().isEmpty)
+    }
+
+    @Test("A late error that rejects the injection revokes what was known", arguments: [true, false])
+    func lateErrors(isRejection: Bool) throws {
+        var negotiation = try Setup(known: [.accepted(Self.injection(5), limits: Self.limits())]).negotiation()
+        negotiation.engineAccepted()
+        negotiation.endRetries()
+        let body = isRejection ? Self.rejectsLogprobs : Self.otherError
+        negotiation.handleLate(EngineError(status: 400, body: Array(body.utf8)))
+        #expect(negotiation.takeFindings() == (isRejection ? [.revoked] : []))
+    }
+
+    @Test("The end reports the version and whether the requirement is met", arguments: [nil, true, false])
+    func theEnd(isMet: Bool?) throws {
+        var negotiation = try Setup(requirement: .tokens).negotiation()
+        negotiation.becomeProbe()
+        negotiation.conclude(recognised: nil, version: [1], meetsRequirement: isMet)
+        let findings: [CapabilityFinding] = [.probeEnded, .version([1])]
+        #expect(negotiation.takeFindings() == findings + (isMet.map { [.requirement(isMet: $0)] } ?? []))
+    }
+
+    @Test("A turn is unattainable if its engine cannot give what is required, or has kept falling short of it")
+    func unattainable() throws {
+        #expect(try !Setup().negotiation().isUnattainable)
+        #expect(try !Setup(requirement: .tokens).negotiation().isUnattainable)
+        #expect(try Setup(engine: .openAI, requirement: .tokens).negotiation().isUnattainable)
+        #expect(try !Setup(engine: .openAI, requirement: .logprobs).negotiation().isUnattainable)
+        let rejected: [CapabilityFinding] = [.accepted(Injection(), limits: .nothing)]
+        #expect(try Setup(requirement: .logprobs, known: rejected).negotiation().isUnattainable)
+        let shortfall = CapabilityFinding.requirement(isMet: false)
+        #expect(try !Setup(requirement: .tokens, known: [shortfall]).negotiation().isUnattainable)
+        #expect(try Setup(requirement: .tokens, known: [shortfall, shortfall]).negotiation().isUnattainable)
+        #expect(try !Setup(known: [shortfall, shortfall]).negotiation().isUnattainable)
+        let met: [CapabilityFinding] = [shortfall, .requirement(isMet: true), shortfall]
+        #expect(try !Setup(requirement: .tokens, known: met).negotiation().isUnattainable)
+    }
+}
