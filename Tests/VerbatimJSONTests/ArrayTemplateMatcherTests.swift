@@ -3,11 +3,11 @@ import Testing
 
 @testable import VerbatimJSON
 
-/// Elements of a list that are like an earlier one are passed over; the outline must be that of a walk through them.
-@Suite struct AlikeElementsTests {
+/// The outline of a document is the same whether its array elements are skipped by a template or scanned.
+@Suite struct ArrayTemplateMatcherTests {
     private static let depths = 0...9
 
-    /// An entry of log-probabilities, or what is not quite one.
+    /// An entry of log-probabilities, or something similar.
     private struct Entry {
         var text: [UInt8]
 
@@ -16,16 +16,16 @@ import Testing
                 let parts = ["a", " ", "é", "\u{1F600}", #"\n"#, #"\""#, #"\u00e9"#, "socket", "}", "]", ",{"]
                 return "\"" + (0..<random.int(0...4)).map { _ in random.pick(parts) }.joined() + "\""
             }
-            func said() -> String {
+            func content() -> String {
                 let values = (0..<random.int(0...5)).map { _ in String(random.int(0...255)) }.joined(separator: ",")
                 let number = random.pick(["-0.5", "0", "-1.25e-7", "-12.123456789012345", "17"])
                 return #""token":\#(token()),"logprob":\#(number),"bytes":[\#(values.isEmpty ? "7" : values)]"#
             }
-            let others = (0..<alternatives).map { _ in "{\(said())}" }.joined(separator: ",")
-            text = Array(#"{\#(said()),"top_logprobs":[\#(others)],"none":[[],{}],"more":null}"#.utf8)
+            let others = (0..<alternatives).map { _ in "{\(content())}" }.joined(separator: ",")
+            text = Array(#"{\#(content()),"top_logprobs":[\#(others)],"none":[[],{}],"more":null}"#.utf8)
         }
 
-        /// With one byte another, or one more, or less.
+        /// Changes, adds or removes one byte.
         mutating func spoil(_ random: inout SeededGenerator) {
             let index = random.int(0...text.count - 1)
             let byte = random.pick(Array("\"\\{}[],:-+.0e5tNI \n x".utf8) + [0x1F, 0x80, 0xC2, 0xFF])
@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test(arguments: 0..<120 as Range<UInt64>)
-    func areAsIfWalkedThrough(seed: UInt64) {
+    func skippedElementsHaveTheOutlineOfScannedElements(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let depth = random.int(Self.depths)
         let entries = (0..<random.int(1...60)).map { _ in
@@ -57,7 +57,7 @@ import Testing
     }
 
     @Test(arguments: 0..<400 as Range<UInt64>)
-    func areJudgedAsIfWalkedThrough(seed: UInt64) {
+    func spoiledElementsAreRejectedAsIfScanned(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var entries = (0..<40).map { _ in Entry(&random) }
         for _ in 0...random.int(0...2) { entries[random.int(0...entries.count - 1)].spoil(&random) }
@@ -66,9 +66,8 @@ import Testing
         expectOutline(of: Array(text.prefix(random.int(0...text.count))))
     }
 
-    /// Lists within elements that are long enough themselves.
     @Test(arguments: 0..<20 as Range<UInt64>)
-    func listsInLists(seed: UInt64) {
+    func arraysWithinElementsHaveTheirOwnTemplates(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let outer = (0..<30).map { _ in
             Self.document((0..<random.int(0...25)).map { _ in Entry(&random).text }, depth: 1)
@@ -76,9 +75,9 @@ import Testing
         expectOutline(of: Self.document(outer, depth: 0))
     }
 
-    /// Objects behind what is none.
+    /// Some elements are not objects.
     @Test(arguments: 0..<200 as Range<UInt64>)
-    func amongOthers(seed: UInt64) {
+    func elementsOfOtherKindsInterruptMatching(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let others = ["7", #""a""#, "null", "[1,2]", "[]", "{}", #"[{"a":1}]"#].map { Array($0.utf8) }
         let share = random.pick([3, 10, 40])
@@ -88,8 +87,8 @@ import Testing
         expectOutline(of: Self.document([Self.document(before, depth: 2)] + entries, depth: 1))
     }
 
-    /// Lists that repeat in step, each with something in front of its object.
-    @Test func listsInStep() {
+    /// Arrays of the same shape, in each of which the object is not the first element.
+    @Test func repeatedShortArraysAreOutlinedCorrectly() {
         var random = SeededGenerator(seed: 3)
         for other in ["1", #""a""#, "[]", "{}"] {
             let lists = (0..<40).map { _ in Array(#""b":[\#(other),"#.utf8) + Entry(&random).text + Array("]".utf8) }
@@ -97,15 +96,13 @@ import Testing
         }
     }
 
-    /// More opens in the elements than is expected at first.
-    @Test func manyContainers() {
+    @Test func theOutlineGrowsIfElementsHaveMoreContainersThanExpected() {
         let lists = Array(repeating: "[]", count: 60).joined(separator: ",")
         let element = Array(#"{"a":[\#(lists)],"b":17}"#.utf8)
         for count in 17...40 { expectOutline(of: Self.document(Array(repeating: element, count: count), depth: 0)) }
     }
 
-    /// Texts of about the length that a form may have.
-    @Test func elementsOfTheLargestLength() {
+    @Test func elementsAroundTheGreatestTemplateLengthAreOutlinedCorrectly() {
         for length in [65_534, 65_535, 65_536] {
             for (front, filling, back) in [
                 (#"{"a":""#, "x", #""}"#), (#"{"a":[1"#, ",1", "]}"), (#"{"a":-1"#, "1", "}"), (#"{"a":"#, " ", "1}"),
@@ -120,39 +117,37 @@ import Testing
         }
     }
 
-    /// As deep as may be, within elements that are alike.
-    @Test func theLimitOfDepth() {
+    @Test func theDepthLimitHoldsWithinMatchingElements() {
         for depth in 506...513 {
             let nested = String(repeating: "[", count: depth) + "1" + String(repeating: "]", count: depth)
             expectOutline(of: Self.document(Array(repeating: Array(#"{"a":\#(nested)}"#.utf8), count: 20), depth: 0))
         }
     }
 
-    @Test func whatIsCutOff() {
+    @Test func truncatedDocumentsAreRejected() {
         var random = SeededGenerator(seed: 5)
         let text = Self.document((0..<20).map { _ in Entry(&random).text }, depth: 1)
         for length in 0...text.count { expectOutline(of: Array(text.prefix(length))) }
     }
 
-    /// Entries that are odd at first do not keep the others from being passed over.
-    @Test func aFormIsTakenOfALaterElementIfTheFirstIsOdd() {
+    @Test func aTemplateIsMadeOfALaterElementIfTheFirstElementsDiffer() {
         var random = SeededGenerator(seed: 9)
         let odd = (0..<3).map { Array(#"{"odd\#($0)":"\#(String(repeating: "x", count: 120))"}"#.utf8) }
         let entries = (0..<60).map { _ in Entry(&random).text }
-        var elements = ArrayTemplateMatcher()
+        var matcher = ArrayTemplateMatcher()
         let text = Array("[".utf8) + (odd + entries).joined(separator: Array(",".utf8)) + Array("]".utf8)
-        var containers = Array(repeating: JSONOutline.Container(end: 0, next: 0), count: 2000)
+        var containers = Array(repeating: JSONContainer(end: 0, next: 0), count: 2000)
         var count = 2
         var start = 1
         var ends: [Int] = []
         text.withUnsafeBufferPointer { text in
             containers.withUnsafeMutableBufferPointer { containers in
-                // Each that is not passed over is walked through.
+                // Elements that are not skipped are scanned.
                 for element in odd + entries where start < text.count {
                     let end = start + element.count
                     guard text[end] == UInt8(ascii: ",") else { break }
-                    // What opens in it is left out.
-                    ends.append(elements.pass(behind: start..<end, at: count, of: 0, in: text, containers, &count))
+                    // The containers of the element itself are left out.
+                    ends.append(matcher.skip(after: start..<end, at: count, of: 0, in: text, containers, &count))
                     if ends.last != end { break }
                     start = end + 1
                 }
@@ -162,38 +157,38 @@ import Testing
         #expect(ends.count <= 8)
     }
 
-    /// That they are indeed passed over, but for those of a list within an element of another that is under way.
+    /// Elements are really skipped, except in an array within an element of the array that is being matched.
     @Test(arguments: [true, false])
-    func areNotWalkedThrough(isWithinAnother: Bool) throws {
+    func matchingElementsAreSkipped(isWithinAnother: Bool) throws {
         var random = SeededGenerator(seed: 7)
         let entries = (0..<40).map { _ in Entry(&random).text }
         let text = Array("[".utf8) + entries.joined(separator: Array(",".utf8)) + Array("]".utf8)
         let outline = try #require(JSONOutline(of: text))
-        // The list's, and those of the first entry.
+        // The container of the array, and those of its first element.
         let first = 1 + (outline.count - 1) / entries.count
-        var containers: [JSONOutline.Container] = []
+        var containers: [JSONContainer] = []
         var count = 0
-        var elements = ArrayTemplateMatcher()
-        func pass(of list: Int32) -> Int {
+        var matcher = ArrayTemplateMatcher()
+        func skip(in list: Int32) -> Int {
             containers = outline.containers
             containers[0].next = list == 0 || isWithinAnother ? 0 : 1
-            for place in first..<containers.count { containers[place] = JSONOutline.Container(end: 0, next: 0) }
+            for place in first..<containers.count { containers[place] = JSONContainer(end: 0, next: 0) }
             count = first
             return text.withUnsafeBufferPointer { text in
                 containers.withUnsafeMutableBufferPointer {
-                    elements.pass(behind: 1..<1 + entries[0].count, at: 1, of: list, in: text, $0, &count)
+                    matcher.skip(after: 1..<1 + entries[0].count, at: 1, of: list, in: text, $0, &count)
                 }
             }
         }
-        #expect(pass(of: 0) == text.count - 1)
+        #expect(skip(in: 0) == text.count - 1)
         #expect(count == outline.count)
-        let passed = containers[1..<count].map { [$0.end, $0.next] }
-        #expect(passed == outline.containers[1..<count].map { [$0.end, $0.next] })
-        #expect(pass(of: 1) == (isWithinAnother ? 1 + entries[0].count : text.count - 1))
+        let skipped = containers[1..<count].map { [$0.end, $0.next] }
+        #expect(skipped == outline.containers[1..<count].map { [$0.end, $0.next] })
+        #expect(skip(in: 1) == (isWithinAnother ? 1 + entries[0].count : text.count - 1))
         #expect(count == (isWithinAnother ? first : outline.count))
     }
 
-    // MARK: What it must be
+    // MARK: The expected outline
 
     private func expectOutline(of text: [UInt8], _ location: SourceLocation = #_sourceLocation) {
         var outline = JSONOutline()
@@ -209,7 +204,7 @@ import Testing
             sourceLocation: location)
     }
 
-    /// What opens in `text`, as a cursor finds it; `false` if it is not JSON.
+    /// Appends the containers that a cursor finds in `text`. Returns false if `text` is not JSON.
     private static func walk(_ text: [UInt8], _ containers: inout [[Int32]]) -> Bool {
         func value(_ cursor: inout JSONCursor) throws(JSONError) {
             let place = containers.count

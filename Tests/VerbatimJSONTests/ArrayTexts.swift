@@ -1,6 +1,6 @@
 import VerbatimJSON
 
-// `#expect` cannot take a call apart that has a span among its arguments: the same calls with the text as an array.
+// `#expect` cannot expand a call with a span among its arguments. These are the same calls with an array.
 
 extension JSONCursor {
     mutating func enterObject(in text: [UInt8]) throws(JSONError) { try enterObject(in: text.span) }
@@ -18,7 +18,7 @@ extension JSONCursor {
 extension JSONOutline {
     mutating func take(of text: [UInt8]) -> Bool { take(of: text.span) }
 
-    /// Of a text that is JSON.
+    /// Takes the outline of `text`; nil if `text` is not JSON.
     init?(of text: [UInt8]) {
         self.init()
         guard take(of: text.span) else { return nil }

@@ -14,7 +14,7 @@ import Testing
         return (0..<count).map { _ in UInt8(random.int(0...255)) }
     }
 
-    /// Fails unless `rope` says in every way that it holds `expected`.
+    /// Fails unless every accessor of `rope` agrees that it contains `expected`.
     private func expect(_ rope: ByteRope, holds expected: [UInt8], _ location: SourceLocation = #_sourceLocation) {
         var pieces: [UInt8] = []
         var emptyPieces = 0
@@ -32,13 +32,13 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 3, 7, 63, 64, 65, 127, 1000, 4096, 16383, 16384, 16385, 40000, 100_000])
-    func whateverComesIsAppended(size: Int) {
+    func piecesOfAnySizeAreAppended(size: Int) {
         let all = bytes(100_000)
         expect(rope(all, pieces: size), holds: all)
         expect(rope([], pieces: size), holds: [])
     }
 
-    @Test func inEveryWay() {
+    @Test func everyKindOfAppendGivesTheSameBytes() {
         var rope = ByteRope()
         rope.append(1)
         rope.append([2, 3])
@@ -61,9 +61,9 @@ import Testing
         expect(rope, holds: expected + expected)
     }
 
-    /// Ropes that were copied, or have become parts of each other, grow on their own.
+    /// Ropes that were copied, or have become parts of each other, do not affect each other.
     @Test(arguments: 0..<100 as Range<UInt64>)
-    func eachGrowsOnItsOwn(seed: UInt64) {
+    func ropesGrowIndependently(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var ropes = [ByteRope](repeating: ByteRope(), count: 4)
         var expected = [[UInt8]](repeating: [], count: 4)
@@ -111,7 +111,7 @@ import Testing
 
     // MARK: Room
 
-    /// Bytes for which there is room, in all pieces and in the last one.
+    /// Returns the capacity of all pieces and of the last one, in bytes, and the number of pieces.
     private func room(in rope: ByteRope) -> (all: Int, last: Int, pieces: Int) {
         var room = (all: 0, last: 0, pieces: 0)
         rope.forEachPiece { piece in
@@ -122,28 +122,28 @@ import Testing
         return room
     }
 
-    /// What the allocator rounds up.
+    /// Tolerance for the rounding of the allocator.
     private static let rounding = 64
 
     @Test(arguments: [1, 3, 40, 64, 300, 1024, 5000])
-    func theLastPieceHasLittleRoom(size: Int) {
+    func theLastPieceHasLittleUnusedRoom(size: Int) {
         let piece = bytes(size)
         var rope = ByteRope()
         while rope.count < 400_000 {
             rope.append(piece)
-            // Not after each: there may be many.
+            // Not after each append: there may be many.
             guard size > 100 || rope.count % 37 == 0 else { continue }
             let room = room(in: rope)
             guard room.last > max(rope.count / 8, 256) + Self.rounding else { continue }
             Issue.record("\(room) of \(rope.count)")
             return
         }
-        // Larger pieces as it grows: not as many as there were appended.
+        // Pieces get larger as the rope grows, so there are fewer than appends.
         let pieces = room(in: rope).pieces
         #expect(pieces < 200)
     }
 
-    /// A rope that is made of keys and of shared parts, as a reply is put together, does not hold far more than its bytes.
+    /// A rope made of keys and shared parts, as a reply is, takes little more memory than its bytes.
     @Test(arguments: [64, 100, 1000, 5000, 20_000])
     func sharingWastesLittle(size: Int) {
         let part = rope(bytes(size), pieces: 50)
@@ -166,7 +166,7 @@ extension [UInt8] {
     }
 }
 
-/// JSON texts and lists that are kept as ropes.
+/// Tests of the types that are built on ropes.
 @Suite struct JSONTextTests {
     private func line(_ text: JSONText) -> (bytes: [UInt8], losses: JSONNormalizer.Losses) {
         var line = "x".bytes
@@ -195,9 +195,9 @@ extension [UInt8] {
         #expect(!text.isNormal && text == JSONText(text.bytes))
     }
 
-    /// Lists of any length, put together in any way, are what arrays of their elements are.
+    /// A list of any length, built in any way, equals the array of its elements.
     @Test(arguments: 0..<150 as Range<UInt64>)
-    func listsHoldTheirElements(seed: UInt64) {
+    func listsContainTheirElements(seed: UInt64) {
         var generator = JSONTextGenerator(seed: seed, extras: JSONOutlineTests.everything)
         var lists = [JSONList](repeating: JSONList(), count: 3)
         var expected = [[[UInt8]]](repeating: [], count: 3)
@@ -245,7 +245,7 @@ extension [UInt8] {
         }
     }
 
-    /// Several values at once, normalized or known to be normal.
+    /// Appends several values at once.
     private func append(
         elementsTo list: inout JSONList, _ expected: inout [[UInt8]], with generator: inout JSONTextGenerator
     ) {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import VerbatimJSON
 
-@Suite("Looking for what ends a stretch of a string") struct ByteScanTests {
+@Suite("The scan for the end of a plain part of a string") struct ByteScanTests {
     private static func naive(_ text: [UInt8], from start: Int, stopAtNonASCII: Bool) -> Int {
         text.indices.first { index in
             guard index >= start else { return false }
@@ -21,9 +21,10 @@ import Testing
             && isASCII(seen: seen) == text[start..<found].allSatisfy { $0 < 0x80 }
     }
 
-    /// Words and blocks begin anywhere, and end anywhere in front of the text's end.
+    /// The words and blocks that are scanned together begin at any offset and end at any distance from the end of the
+    /// text.
     @Test(arguments: UInt8.min...UInt8.max)
-    func eachByteAtEachPlace(byte: UInt8) {
+    func findsEachByteAtEachOffset(byte: UInt8) {
         for length in [1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 100] {
             var text = [UInt8](repeating: UInt8(ascii: "a"), count: length)
             for place in 0..<length {
@@ -47,21 +48,21 @@ import Testing
         }
     }
 
-    @Test func nothingToLookThrough() {
+    @Test func anEmptyTextHasNoBreak() {
         let text: [UInt8] = []
         for stops in [false, true] { #expect(nextStringBreak(in: text.span, from: 0, stopAtNonASCII: stops) == 0) }
     }
 
-    /// Whoever passes over what follows a backslash may come to stand behind the end.
-    @Test func behindTheEnd() {
+    /// A caller that skips the byte after a backslash may start beyond the end.
+    @Test func aStartBeyondTheEndIsAllowed() {
         let text = [UInt8](repeating: UInt8(ascii: "a"), count: 3)
         for stops in [false, true] { #expect(nextStringBreak(in: text.span, from: 4, stopAtNonASCII: stops) >= 3) }
     }
 
-    @Test func anyBytes() {
+    @Test func findsWhatAPlainSearchFindsInRandomBytes() {
         var random = SeededGenerator(seed: 1)
         for _ in 0..<4_000 {
-            // From text of which all needs a look to text of which nearly nothing does.
+            // From text full of breaks to text with hardly any.
             let rarity = UInt64.random(in: 1...200, using: &random)
             let text = (0..<Int.random(in: 0...200, using: &random)).map { _ in
                 UInt64.random(in: 0..<rarity, using: &random) == 0
@@ -74,8 +75,8 @@ import Testing
         }
     }
 
-    /// What stands behind the first of two, or in front of the start, tells nothing.
-    @Test func twoOfThem() {
+    /// Bytes after the first of two breaks, or before the start, have no effect.
+    @Test func theFirstOfTwoBreaksCounts() {
         let bytes: [UInt8] = [0x1F, 0x22, 0x5C, 0x80, 0xC3]
         for first in bytes {
             for second in bytes {

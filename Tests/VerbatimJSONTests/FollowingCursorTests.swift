@@ -3,9 +3,9 @@ import Testing
 
 @testable import VerbatimJSON
 
-/// A cursor that follows an outline goes where one goes that finds its own way.
+/// A cursor that follows an outline finds the same values as one that scans them.
 @Suite struct FollowingCursorTests {
-    /// Two cursors on one way: one follows the outline.
+    /// Two cursors that read the same text. One of them follows the outline.
     private struct Walk {
         let text: [UInt8]
         var random: SeededGenerator
@@ -18,9 +18,9 @@ import Testing
             following = JSONCursor(following: outline)
         }
 
-        /// Over one value, into containers or past them.
+        /// Reads one value. Containers are entered or skipped at random.
         mutating func value() throws {
-            // A copy may run ahead, and even walk all of it, without the original noticing.
+            // A copy may read ahead, even to the end, without an effect on the original.
             if random.chance(15) {
                 var ahead = self
                 try ahead.value()
@@ -79,7 +79,7 @@ import Testing
     private func outline(of text: [UInt8]) throws -> JSONOutline { try #require(JSONOutline(of: text)) }
 
     @Test(arguments: 0..<1000 as Range<UInt64>)
-    func goesTheSameWay(seed: UInt64) throws {
+    func findsTheSameValues(seed: UInt64) throws {
         var generator = JSONTextGenerator(seed: seed, extras: JSONOutlineTests.everything, maximumDepth: 6)
         let text = generator.whitespace() + generator.array() + generator.whitespace()
         let outline = try outline(of: text)
@@ -90,7 +90,7 @@ import Testing
     }
 
     @Test(arguments: WireSample.all)
-    func goesTheSameWayThroughRecordedExchanges(sample: WireSample) throws {
+    func findsTheSameValuesInRecordedExchanges(sample: WireSample) throws {
         for text in [sample.request.body, sample.response.body] where accepts(text) {
             var walk = Walk(text, following: try outline(of: text), seed: UInt64(text.count))
             try walk.document()
@@ -100,14 +100,14 @@ import Testing
     @Test(arguments: [
         "1", "\"a\"", "null", "{}", "[]", " [ ] ", "[[],[]]", #"{"a":{},"b":[{}],"c":{}}"#, "[[[[1]]],2]",
     ])
-    func smallDocuments(text: String) throws {
+    func findsTheSameValuesInSmallDocuments(text: String) throws {
         for seed in 0..<50 as Range<UInt64> {
             var walk = Walk(text.bytes, following: try outline(of: text.bytes), seed: seed)
             try walk.document()
         }
     }
 
-    @Test func theDeepestDocument() throws {
+    @Test func findsTheSameValuesInTheDeepestDocument() throws {
         let depth = JSONCursor.maximumDepth
         let text = (String(repeating: "[0,", count: depth - 1) + "[]" + String(repeating: ",[]]", count: depth - 1))
             .bytes
@@ -135,7 +135,6 @@ import Testing
         #expect(isThere)
     }
 
-    /// Objects are located by a cursor that follows as by one that does not.
     @Test(arguments: 0..<300 as Range<UInt64>)
     func locatesTheSameMembers(seed: UInt64) throws {
         var generator = JSONTextGenerator(seed: seed, extras: JSONOutlineTests.everything)
@@ -146,9 +145,9 @@ import Testing
         try cursor.expectEnd(in: text)
     }
 
-    // MARK: What is normal
+    // MARK: Normal texts
 
-    /// Every value of a document, itself included.
+    /// Returns the range of every value of a document, and of the document itself.
     private func ranges(of text: [UInt8]) throws -> [Range<Int>] {
         var ranges: [Range<Int>] = []
         func walk(_ cursor: inout JSONCursor) throws {
@@ -172,8 +171,8 @@ import Testing
         return ranges
     }
 
-    /// As the comment on `JSONNormalizer` has it: UTF-8, no line breaks but escaped ones, no white space between tokens, no
-    /// number that is none.
+    /// Follows the comment on `JSONNormalizer`: UTF-8, line separators escaped, no white space between tokens, no
+    /// non-finite number.
     private func shouldBeNormal(_ text: [UInt8]) -> Bool {
         guard let string = String(validating: text, as: UTF8.self), accepts(text) else { return false }
         let hasLineBreaks = string.unicodeScalars.contains { [0x85, 0x2028, 0x2029].contains($0.value) }
@@ -194,12 +193,12 @@ import Testing
     }
 
     @Test(arguments: 0..<1500 as Range<UInt64>)
-    func aNormalTextIsCopiedAsItIs(seed: UInt64) throws {
+    func aNormalTextIsEqualToItsNormalizedText(seed: UInt64) throws {
         var generator = JSONTextGenerator(
             seed: seed, extras: seed % 2 == 0 ? [.loneSurrogates, .hugeNumbers] : JSONOutlineTests.everything)
         let text = generator.document()
         try expectNormalityKept(text)
-        // Without white space, and also without what is beyond ASCII, most are.
+        // Most texts without white space and without characters beyond ASCII are normal.
         let mask = JSONOracle.stringMask(of: text)
         let dense = text.indices.filter { mask[$0] || text[$0] > 0x20 }.map { text[$0] }
         try expectNormalityKept(dense)
@@ -207,12 +206,12 @@ import Testing
     }
 
     @Test(arguments: WireSample.all)
-    func recordedTextsAreNormalOrNot(sample: WireSample) throws {
+    func recordedTextsAreNormalIfNormalizingKeepsThem(sample: WireSample) throws {
         for text in [sample.request.body, sample.response.body] where accepts(text) { try expectNormalityKept(text) }
     }
 
-    /// What lies beyond ASCII is seen in every place of the eight bytes that are looked at together, also beside the end.
-    @Test func whatIsNotASCIIIsSeenInEveryPlace() throws {
+    /// Bytes beyond ASCII are found at every offset of the eight bytes that are scanned together, also next to the end.
+    @Test func bytesBeyondASCIIAreFoundAtEveryOffset() throws {
         for front in 0..<8 {
             for length in 1...18 {
                 for place in 0..<length {
@@ -235,7 +234,7 @@ import Testing
         #"{"a":[1,-0,1E400,"a b"]}"#,
         "[true,false,null]", #"{"a":"\\"}"#, "\"é\"", "[\"日本語\",\"🎈\"]",
     ])
-    func whatIsNormal(text: String) throws {
+    func normalTextsAreRecognized(text: String) throws {
         #expect(try outline(of: text.bytes).isNormal)
         try expectNormalityKept(text.bytes)
     }
@@ -245,13 +244,13 @@ import Testing
         "1\n", "NaN", "[NaN]", "-Infinity", "[1,Infinity]", "\"\u{85}\"", "\"\u{2028}\"", "\"\u{2029}\"",
         "\"12345678\u{2028}\"", "\"1234567\u{2028}\"", "{\"\u{2028}\":1}",
     ])
-    func whatIsNotNormal(text: String) throws {
+    func otherTextsAreNotNormal(text: String) throws {
         #expect(try !outline(of: text.bytes).isNormal)
         try expectNormalityKept(text.bytes)
     }
 
     @Test(arguments: JSONTextGenerator.invalidSequences)
-    func whatIsNotUTF8IsNotNormal(sequence: [UInt8]) throws {
+    func invalidUTF8IsNotNormal(sequence: [UInt8]) throws {
         for padding in 0...9 {
             let text = "[\"".bytes + [UInt8](repeating: UInt8(ascii: "x"), count: padding) + sequence + "\",1]".bytes
             #expect(try !outline(of: text).isNormal)

@@ -2,10 +2,10 @@ import VerbatimJSON
 import TestSupport
 import Testing
 
-/// Whether the whole of `text` is a value.
+/// Returns whether all of `text` is one JSON value.
 func accepts(_ text: [UInt8], options: JSONCursor.Options = []) -> Bool { scanError(text, options: options) == nil }
 
-/// What the scanner says against `text`.
+/// Returns the error of the cursor, or nil if it accepts `text`.
 func scanError(_ text: [UInt8], options: JSONCursor.Options = []) -> JSONError? {
     var cursor = JSONCursor(options: options)
     do throws(JSONError) {
@@ -17,7 +17,7 @@ func scanError(_ text: [UInt8], options: JSONCursor.Options = []) -> JSONError? 
     }
 }
 
-/// Fails unless scanner and oracle judge `text` alike, with invalid UTF-8 allowed and forbidden.
+/// Fails unless cursor and oracle agree on `text`, with invalid UTF-8 allowed and forbidden.
 func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocation) {
     for validUTF8 in [false, true] {
         let expected = JSONOracle.accepts(text, validUTF8: validUTF8)
@@ -30,7 +30,7 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
 }
 
 @Suite struct JSONCursorTests {
-    /// Seeds of the generated documents that are mutated and cut short: the small ones.
+    /// Seeds of small generated documents. These are mutated and truncated.
     static let smallDocuments: [[UInt8]] =
         (0..<400 as Range<UInt64>).lazy
         .map { seed in
@@ -47,14 +47,14 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
     ]
 
     @Test(arguments: 0..<2000 as Range<UInt64>)
-    func takesEveryGeneratedText(seed: UInt64) {
+    func acceptsEveryGeneratedText(seed: UInt64) {
         var generator = JSONTextGenerator(seed: seed, extras: [.loneSurrogates, .hugeNumbers, .invalidUTF8])
         let text = generator.document()
         #expect(scanError(text) == nil)
         expectAgreement(text)
     }
 
-    @Test func judgesEveryTruncationLikeFoundation() {
+    @Test func agreesWithFoundationOnEveryTruncation() {
         for text in Self.smallDocuments {
             for length in 0..<text.count {
                 expectAgreement(Array(text[..<length]))
@@ -64,7 +64,7 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
     }
 
     @Test(arguments: smallDocuments.indices)
-    func judgesEveryMutatedByteLikeFoundation(document: Int) {
+    func agreesWithFoundationOnEveryMutatedByte(document: Int) {
         let text = Self.smallDocuments[document]
         let replacements =
             "\"\\{}[],:-+.0e5tfnuN \n\t/x".bytes + [0x00, 0x0B, 0x1F, 0x7F, 0x80, 0xC2, 0xE2, 0xED, 0xF0, 0xFF]
@@ -83,8 +83,8 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
         }
     }
 
-    @Test func judgesEveryByteInEveryPlaceOfAStringLikeFoundation() {
-        // The scanner looks at eight bytes at a time: each byte has to be seen in each place, with each other behind.
+    @Test func agreesWithFoundationOnEveryByteAtEveryOffsetOfAString() {
+        // The scanner reads eight bytes at a time: each byte must be found at each offset, followed by each other byte.
         for length in 0...17 {
             for place in 0..<length {
                 for byte in UInt8.min...UInt8.max {
@@ -96,7 +96,7 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
         }
     }
 
-    @Test func judgesEveryPairOfBytesLikeTheGrammar() {
+    @Test func agreesWithTheGrammarOnEveryPairOfBytes() {
         for first in UInt8.min...UInt8.max {
             for second in UInt8.min...UInt8.max {
                 let text = "\"".bytes + [first, second] + "\"".bytes
@@ -110,7 +110,7 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
     }
 
     @Test(arguments: JSONTextGenerator.invalidSequences)
-    func refusesInvalidUTF8OnlyIfAsked(sequence: [UInt8]) {
+    func rejectsInvalidUTF8OnlyWithTheOption(sequence: [UInt8]) {
         for padding in 0...9 {
             let front = [UInt8](repeating: UInt8(ascii: "x"), count: padding)
             for back in ["", "y", "12345678"] {
@@ -123,7 +123,7 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
         #expect(!accepts(sequence) && !accepts("[".bytes + sequence + "]".bytes), "outside of a string never")
     }
 
-    /// What the grammar says, told by hand: above all where Foundation says otherwise (see ``JSONOracle``).
+    /// Cases of the grammar written by hand, above all those in which Foundation differs (see ``JSONOracle``).
     @Test(arguments: [
         ("[1,]", false), (#"{"a":1,}"#, false), ("[,]", false), ("[1,,2]", false), ("{,}", false),
         ("\u{FEFF}{}", false), ("1\0", false), ("\u{0}1", false), ("[\0]", false),
@@ -167,7 +167,7 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
         }
     }
 
-    @Test func depthIsGivenBackBehindEachContainer() {
+    @Test func depthDecreasesAfterEachContainer() {
         let text = "[".bytes + Array(repeatElement("[[]],{\"a\":{}},".bytes, count: 1000).joined()) + "[]]".bytes
         #expect(accepts(text))
     }
@@ -181,7 +181,7 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
     @Test(arguments: [
         "NaN", "Infinity", "-Infinity", " NaN ", "[NaN,-Infinity , Infinity]", #"{"a":NaN,"b":-Infinity}"#,
     ])
-    func takesNonFiniteNumbersIfAsked(text: String) {
+    func acceptsNonFiniteNumbersWithTheOption(text: String) {
         #expect(accepts(text.bytes, options: .nonFiniteNumbers))
         #expect(!accepts(text.bytes))
         for length in 0..<text.utf8.count - 1 where text.utf8.last != UInt8(ascii: " ") {
@@ -194,11 +194,11 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
         "- Infinity",
         "N", "I", "-I", "-", "Na", "{NaN:1}", "[NaN NaN]", "Nan", "-infinity", "1Infinity",
     ])
-    func refusesWhatOnlyLooksNonFinite(text: String) {
+    func rejectsWordsThatResembleNonFiniteNumbers(text: String) {
         #expect(!accepts(text.bytes, options: .nonFiniteNumbers))
     }
 
-    @Test func tellsTheKindOfEachValue() throws {
+    @Test func returnsTheKindOfEachValue() throws {
         let text = #"[{},[],"s",0,-1,true,false,null,NaN,Infinity,-Infinity]"#.bytes
         let expected: [JSONKind] = [
             .object, .array, .string, .number, .number, .true, .false, .null, .nonFinite, .nonFinite, .nonFinite,
@@ -223,11 +223,11 @@ func expectAgreement(_ text: [UInt8], _ location: SourceLocation = #_sourceLocat
         ("\"ab\n\"", .controlCharacter, 3), ("[-]", .invalidNumber, 2), ("{} {}", .trailingBytes, 3),
         ("", .unexpectedEnd, 0),
     ])
-    func tellsWhereTheErrorIs(text: String, reason: JSONError.Reason, offset: Int) {
+    func returnsReasonAndOffsetOfAnError(text: String, reason: JSONError.Reason, offset: Int) {
         #expect(scanError(text.bytes) == JSONError(reason, at: offset))
     }
 
-    @Test func offsetOfAnErrorIsWithinTheText() {
+    @Test func theOffsetOfAnErrorIsWithinTheText() {
         for text in Self.smallDocuments {
             for length in text.indices {
                 guard let error = scanError(Array(text[..<length])) else { continue }

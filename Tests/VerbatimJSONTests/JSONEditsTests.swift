@@ -2,10 +2,10 @@ import VerbatimJSON
 import TestSupport
 import Testing
 
-/// The edits made one after the other, from the back to the front, so that no offset shifts.
+/// Makes the edits one after the other from back to front, so that no offset shifts.
 func naivelyApplied(_ edits: JSONEdits, to text: [UInt8]) -> [UInt8] {
     var result = text
-    // The later of two edits that start at one place is the one that takes bytes away.
+    // Of two edits at the same offset, the insertion is made last, so that it comes first.
     let fromTheBack = edits.edits.sorted {
         ($0.range.lowerBound, $0.range.upperBound) > ($1.range.lowerBound, $1.range.upperBound)
     }
@@ -19,7 +19,7 @@ func naivelyApplied(_ edits: JSONEdits, to text: [UInt8]) -> [UInt8] {
     return result
 }
 
-/// Fails unless all that stands in front of the first edit and behind the last one is as it was.
+/// Fails unless the text before the first edit and after the last one is unchanged.
 func expectUntouchedOutside(
     _ edits: JSONEdits,
     of text: [UInt8],
@@ -34,7 +34,7 @@ func expectUntouchedOutside(
 
 @Suite struct JSONEditsTests {
     @Test(arguments: 0..<1000 as Range<UInt64>)
-    func updatesDoWhatTheyDoToFoundationsObjects(seed: UInt64) throws {
+    func updatesHaveTheEffectThatTheyHaveOnFoundationsObjects(seed: UInt64) throws {
         var generator = JSONTextGenerator(seed: seed, extras: .loneSurrogates)
         let text = generator.whitespace() + generator.object() + generator.whitespace()
         let object = try #require(try JSONObject(document: text))
@@ -74,7 +74,7 @@ func expectUntouchedOutside(
         expectUntouchedOutside(edits, of: text, in: edited)
     }
 
-    /// Notes edits of random numbers in the value ahead and answers what the value should mean afterwards.
+    /// Adds edits of random numbers in the value ahead and returns the expected value after the edits.
     private func replaceSomeNumbers(
         of text: [UInt8],
         with cursor: inout JSONCursor,
@@ -110,14 +110,14 @@ func expectUntouchedOutside(
         }
     }
 
-    @Test func withoutEditsTheTextStays() {
+    @Test func withoutEditsTheTextIsUnchanged() {
         var edits = JSONEdits()
         #expect(edits.isEmpty)
         for text in ["", "{}", " { \"a\" : 1 } "] { #expect(edits.applied(to: text.bytes) == text.bytes) }
     }
 
     @Test(arguments: 0..<300 as Range<UInt64>)
-    func theOrderOfNotingDoesNotMatter(seed: UInt64) {
+    func theOrderInWhichEditsAreAddedDoesNotMatter(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let text = (0..<40).map { UInt8(ascii: "a") + $0 % 26 }
         var noted: [(Range<Int>, JSONEdits.Replacement)] = []
@@ -126,7 +126,7 @@ func expectUntouchedOutside(
             let start = position + random.int(0...6)
             let end = start + random.int(0...5)
             guard end <= text.count else { break }
-            // An insertion may stand right in front of a replaced stretch, or right behind one.
+            // An insertion may be directly before or directly after a replacement.
             if start == end || random.chance(30) { noted.append((start..<start, .bytes("<\(noted.count)>".bytes))) }
             if start < end { noted.append((start..<end, random.pick([.nothing, .null, .bytes("#".bytes)]))) }
             position = max(end, start + 1)
@@ -155,7 +155,7 @@ func expectUntouchedOutside(
         #expect(pieces == ["null", "1..<4", "6..<9", "bytes([120])"])
     }
 
-    @Test func duplicatesOfASetMemberStay() throws {
+    @Test func duplicatesOfAMemberThatIsSetStay() throws {
         let text = #"{"a":1,"\u0061":2,"b":3}"#.bytes
         let object = try #require(try JSONObject(document: text))
         var edits = JSONEdits()
@@ -167,7 +167,7 @@ func expectUntouchedOutside(
         #expect(edits.applied(to: text) == #"{"b":3}"#.bytes, "of a removed one, all go")
     }
 
-    @Test func aMemberMayTakeTheNameOfARemovedOne() throws {
+    @Test func aMemberMayHaveTheNameOfARemovedOne() throws {
         let text = #"{ "a": 1 }"#.bytes
         let object = try #require(try JSONObject(document: text))
         var edits = JSONEdits()
@@ -175,7 +175,7 @@ func expectUntouchedOutside(
         #expect(edits.applied(to: text) == #"{ "a":2,"b":3 }"#.bytes)
     }
 
-    @Test func editsMoveWithTheirText() throws {
+    @Test func editsCanBeMovedToASurroundingText() throws {
         let inner = #"{"a":1,"b":2}"#.bytes
         let object = try #require(try JSONObject(document: inner))
         var edits = JSONEdits()

@@ -2,8 +2,8 @@ import VerbatimJSON
 import TestSupport
 import Testing
 
-@Suite struct JSONWritingTests {
-    /// One string with every kind of scalar that is written in a way of its own, and one with each scalar below U+0100.
+@Suite struct JSONEscapingTests {
+    /// Among others a string with every kind of scalar that has its own escape, and one with each scalar below U+0100.
     static let strings: [String] =
         (0..<300 as Range<UInt64>).map { seed in
             var generator = JSONTextGenerator(seed: seed)
@@ -34,7 +34,7 @@ import Testing
         #expect(UInt16(String(decoding: text.dropFirst(2), as: UTF8.self), radix: 16) == unit)
     }
 
-    @Test func keysGetTheirCommas() throws {
+    @Test func keysAreSeparatedByCommas() throws {
         var text = "[{".bytes
         text.appendJSONKey("a")
         text += "1".utf8
@@ -54,7 +54,7 @@ import Testing
     }
 }
 
-/// Fails if `text` holds what some reader takes for the end of a line.
+/// Fails if `text` contains a character that some reader takes for the end of a line.
 func expectOneLine(_ text: [UInt8], _ location: SourceLocation = #_sourceLocation) {
     let breaks: Set<Unicode.Scalar> = [
         "\n", "\r", "\u{B}", "\u{C}", "\u{1C}", "\u{1D}", "\u{1E}", "\u{85}", "\u{2028}", "\u{2029}",

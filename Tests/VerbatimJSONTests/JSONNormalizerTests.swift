@@ -7,13 +7,13 @@ import Testing
         .nonFiniteNumbers, .invalidUTF8, .loneSurrogates, .hugeNumbers,
     ]
 
-    /// The range of the one value in `text`.
+    /// Returns the range of the only value in `text`.
     private func rangeOfValue(in text: [UInt8]) throws -> Range<Int> {
         var cursor = JSONCursor(options: .nonFiniteNumbers)
         return try cursor.skipValue(in: text).range
     }
 
-    /// `text` with white space outside of strings removed and non-finite numbers replaced, the slow way.
+    /// Removes white space outside of strings and replaces non-finite numbers, one byte at a time.
     private func naivelyCompacted(_ text: [UInt8]) -> [UInt8] {
         let mask = JSONOracle.stringMask(of: text)
         var result: [UInt8] = []
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test(arguments: 0..<1500 as Range<UInt64>)
-    func meansTheSameInOneLine(seed: UInt64) throws {
+    func normalizedTextHasTheSameMeaningInOneLine(seed: UInt64) throws {
         var generator = JSONTextGenerator(seed: seed, extras: Self.everything)
         let value = generator.value()
         let (front, back) = ("[".bytes + generator.whitespace(), generator.whitespace() + ",\"x\"]".bytes)
@@ -53,7 +53,7 @@ import Testing
         let hasNonFinite = accepts(value, options: .nonFiniteNumbers) && !accepts(value)
         #expect(losses.contains(.nonFiniteNumber) == hasNonFinite)
 
-        // Numbers, keys, escapes: every byte but those of line breaks and invalid sequences is as it was.
+        // Apart from line separators and invalid sequences, every byte is unchanged: numbers, keys, escapes.
         var expected = String(decoding: compacted, as: UTF8.self)
         for (character, escape) in [("\u{85}", #"\u0085"#), ("\u{2028}", #"\u2028"#), ("\u{2029}", #"\u2029"#)] {
             expected = expected.split(separator: character, omittingEmptySubsequences: false).joined(separator: escape)
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test(arguments: 0..<500 as Range<UInt64>)
-    func contentsOfStringsCanBeJoined(seed: UInt64) throws {
+    func normalizedContentsOfStringsCanBeJoined(seed: UInt64) throws {
         var generator = JSONTextGenerator(seed: seed, extras: .invalidUTF8)
         var line = "\"".bytes
         var expected: [UInt8] = []
@@ -93,12 +93,12 @@ import Testing
         ("NaN", "null"), ("-Infinity", "null"), (#"{"NaN":-Infinity}"#, #"{"NaN":null}"#),
         ("\"\\\\\u{2028}\"", "\"\\\\\\u2028\""),
     ])
-    func changesOnlyWhatItMust(text: String, expected: String) throws {
+    func changesOnlyWhatStrictJSONLinesForbid(text: String, expected: String) throws {
         let bytes = text.bytes
         #expect(JSONNormalizer.normalized(try rangeOfValue(in: bytes), of: bytes) == expected.bytes)
     }
 
-    /// Invalid bytes become as many U+FFFD as a decoder makes of them.
+    /// Invalid bytes become as many U+FFFD as a decoder produces.
     @Test(arguments: JSONTextGenerator.invalidSequences)
     func replacesInvalidUTF8AsDecodersDo(sequence: [UInt8]) throws {
         for (front, back) in [("", ""), ("x", "y"), ("\u{2028}", "\u{85}"), ("é", "é"), ("12345678", "12345678")] {
@@ -110,7 +110,7 @@ import Testing
         }
     }
 
-    @Test func handlesTheDeepestText() throws {
+    @Test func normalizesTheDeepestText() throws {
         let depth = JSONCursor.maximumDepth
         let text = (String(repeating: "[ ", count: depth) + String(repeating: " ]", count: depth)).bytes
         let expected = (String(repeating: "[", count: depth) + String(repeating: "]", count: depth)).bytes

@@ -3,15 +3,16 @@ import TestSupport
 import Testing
 
 @Suite struct JSONObjectTests {
-    /// Every value a cursor or ``JSONObject`` locates means, cut out, what it means in its place.
+    /// Each value that a cursor or ``JSONObject`` locates has the same meaning as the value that Foundation finds
+    /// there.
     @Test(arguments: 0..<500 as Range<UInt64>)
-    func locatedValuesMeanWhatTheyMeanInPlace(seed: UInt64) throws {
+    func locatedValuesHaveTheMeaningTheyHaveInPlace(seed: UInt64) throws {
         var generator = JSONTextGenerator(seed: seed, extras: .loneSurrogates)
         let text = generator.whitespace() + generator.object() + generator.whitespace()
         try checkValue(at: 0, of: text, means: JSONOracle.tree(of: text))
     }
 
-    /// Compares the value at `offset` with `tree`, and so on inwards.
+    /// Compares the value at `offset`, and every value inside it, with `tree`.
     private func checkValue(at offset: Int, of text: [UInt8], means tree: JSONTree) throws {
         var cursor = JSONCursor(at: offset)
         let value = try cursor.skipValue(in: text)
@@ -33,7 +34,7 @@ import Testing
             try cursor.enterArray(in: text)
             for element in expected {
                 #expect(try cursor.nextElement(in: text))
-                // A cursor may be copied and sent ahead.
+                // A copy of a cursor may read ahead.
                 var ahead = cursor
                 let start = try ahead.skipValue(in: text).range.lowerBound
                 try checkValue(at: start, of: text, means: element)
@@ -48,7 +49,7 @@ import Testing
         }
     }
 
-    @Test func ofDuplicateKeysTheLastCounts() throws {
+    @Test func theLastOfDuplicateKeysCounts() throws {
         let text = #"{"n":1,"\u006e":2,"m":0,"n" : [3] ,"\u006E":4}"#.bytes
         let object = try #require(try JSONObject(document: text))
         #expect(object.members.count == 5)
@@ -72,7 +73,7 @@ import Testing
         #expect(object.member(named: "toplogprobs", in: text) == nil)
     }
 
-    @Test func aDocumentHasNothingBehindIt() throws {
+    @Test func textAfterADocumentIsRejected() throws {
         #expect(throws: JSONError(.trailingBytes, at: 3)) { try JSONObject(document: "{} x".bytes) }
         #expect(throws: JSONError(.trailingBytes, at: 3)) { try JSONObject(document: "[] {}".bytes) }
         #expect(throws: JSONError(.unexpectedEnd, at: 1)) { try JSONObject(document: "{".bytes) }
@@ -82,7 +83,7 @@ import Testing
         #expect(try JSONObject(scanning: "[{} x".bytes) == nil)
     }
 
-    @Test func optionsHoldForMembers() throws {
+    @Test func optionsApplyToMembers() throws {
         let nonFinite = #"{"a":NaN}"#.bytes
         #expect(throws: JSONError.self) { try JSONObject(document: nonFinite) }
         #expect(

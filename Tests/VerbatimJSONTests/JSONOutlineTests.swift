@@ -3,7 +3,7 @@ import Testing
 
 @testable import VerbatimJSON
 
-/// Fails unless an outline is taken of `text` if, and only if, a cursor takes it.
+/// Fails unless an outline and a cursor agree on whether `text` is JSON.
 func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLocation) {
     var outline = JSONOutline()
     let isTaken = outline.take(of: text)
@@ -15,28 +15,28 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
         sourceLocation: location)
 }
 
-/// What an outline is taken of is what a cursor takes.
+/// An outline accepts exactly the documents that a cursor accepts.
 @Suite struct JSONOutlineTests {
     static let everything: JSONTextGenerator.Extras = [
         .nonFiniteNumbers, .invalidUTF8, .loneSurrogates, .hugeNumbers,
     ]
 
     @Test(arguments: 0..<1500 as Range<UInt64>)
-    func takesEveryGeneratedText(seed: UInt64) {
+    func acceptsEveryGeneratedText(seed: UInt64) {
         var generator = JSONTextGenerator(seed: seed, extras: Self.everything)
         let text = generator.document()
         #expect(JSONOutline(of: text) != nil)
     }
 
     @Test(arguments: 0..<300 as Range<UInt64>)
-    func judgesEveryPrefix(seed: UInt64) {
+    func agreesWithTheCursorOnEveryPrefix(seed: UInt64) {
         var generator = JSONTextGenerator(seed: seed, extras: Self.everything, maximumDepth: 3)
         let text = generator.document()
         for length in 0...text.count { expectSameVerdict(Array(text[..<length])) }
     }
 
     @Test(arguments: JSONCursorTests.smallDocuments.indices)
-    func judgesEveryMutatedByte(document: Int) {
+    func agreesWithTheCursorOnEveryMutatedByte(document: Int) {
         let text = JSONCursorTests.smallDocuments[document]
         let replacements =
             "\"\\{}[],:-+.0e5tfnuNI \n\t/x".bytes + [0x00, 0x0B, 0x1F, 0x7F, 0x80, 0xC2, 0xE2, 0xFF]
@@ -56,7 +56,7 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
     }
 
     @Test(arguments: WireSample.all)
-    func judgesWhatWasRecorded(sample: WireSample) {
+    func agreesWithTheCursorOnRecordedTexts(sample: WireSample) {
         for text in sample.documents {
             expectSameVerdict(text)
             for length in stride(from: 0, to: text.count, by: 1 + text.count / 10) {
@@ -80,8 +80,8 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
         expectSameVerdict(many)
     }
 
-    /// White space, and what is none, in front of and behind every token.
-    @Test func whiteSpaceInEveryPlace() {
+    /// White space, and characters that are not, before and after every token.
+    @Test func whiteSpaceIsAcceptedBetweenTokensOnly() {
         let tokens = #"{ "a" : [ 1 , -2.5e+3 , { } , [ ] , NaN , true ] , "b" : { "c" : null } }"#.split(separator: " ")
         for space in [" ", "\n", "\r", "\t", " \r\n\t  ", "         ", "\u{0B}", "\u{0C}", "\u{0}", "\u{A0}", "\u{1F}"]
         {
@@ -96,7 +96,7 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
         expectSameVerdict([])
     }
 
-    /// Each number with everything that can stand around it, and so long that it is looked at eight bytes at a time.
+    /// Each number in every context, also so long that it is scanned eight bytes at a time.
     @Test(arguments: [
         "0", "-0", "01", "-01", "00", "1", "-", "--1", "+1", "-+1", "1.", "1.0", ".5", "-.5", "0.", "0.0", "00.5", "1e",
         "1e+", "1e-", "1E5", "1e05", "1e+5", "1e-05", "1e5.5", "1e5e5", "1.e5", "1.5e", "1.5.5", "0e0", "0x1", "1_0",
@@ -105,7 +105,7 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
         "-In", "nan", "infinity", "INFINITY", "N", "I", "i", "-", "1N", "1I", "NaN1", "tru", "true", "truee", "True",
         "fals", "false", "nul", "null", "nulll", "t", "f", "n", "1:", "1/", "1;", "1\u{0}", "1\u{80}", "12345678\u{80}",
     ])
-    func numbersAndWords(token: String) {
+    func agreesWithTheCursorOnNumbersAndWords(token: String) {
         let padding = String(repeating: "1", count: 9)
         for (front, back) in [
             ("", ""), (" ", " "), ("[", "]"), ("[ ", " ]"), ("[0,", ",0]"), (#"{"a":"#, "}"), (#"{"a":"#, #","b":0}"#),
@@ -115,8 +115,8 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
         }
     }
 
-    /// Each byte behind so many digits.
-    @Test func whatEndsANumber() {
+    /// Each byte after each number of digits.
+    @Test func agreesWithTheCursorOnEveryByteAfterANumber() {
         for length in [0, 1, 2, 6, 7, 8, 9, 16, 17] {
             for byte in UInt8.min...UInt8.max {
                 let digits = [UInt8](repeating: UInt8(ascii: "7"), count: length)
@@ -132,11 +132,11 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
         #"\f"#, #"\n"#, #"\r"#, #"\t"#, #"\'"#, #"\U0041"#, #"\u00 1"#, #"\u+123"#, "\\\u{0}", "\\\n", "\n", "\t", "\r",
         "\u{0}", "\u{1F}", "\u{7F}", "\u{80}", "\u{2028}", "é", "😀", "a\"b",
     ])
-    func escapesAndControlCharacters(content: String) {
+    func agreesWithTheCursorOnEscapesAndControlCharacters(content: String) {
         for padding in 0...17 {
-            for behind in [0, 1, 5, 8] {
+            for suffix in [0, 1, 5, 8] {
                 let string =
-                    "\"" + String(repeating: "x", count: padding) + content + String(repeating: "y", count: behind)
+                    "\"" + String(repeating: "x", count: padding) + content + String(repeating: "y", count: suffix)
                     + "\""
                 for (front, back) in [("", ""), ("[", "]"), ("{", ":1}"), (#"{"a":"#, "}"), (#"{"a":1,"#, ":2}")] {
                     expectSameVerdict((front + string + back).bytes)
@@ -147,8 +147,8 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
         }
     }
 
-    /// Strings that end, or break off, at every offset, and every byte in every place of them.
-    @Test func everyByteInEveryPlaceOfAString() {
+    /// Strings that end or are truncated at every offset, with every byte at every offset.
+    @Test func agreesWithTheCursorOnEveryByteAtEveryOffsetOfAString() {
         for length in [1, 2, 7, 8, 9, 17] {
             for place in 0..<length {
                 for byte in UInt8.min...UInt8.max {
@@ -161,15 +161,15 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
         }
     }
 
-    /// Lists of natural numbers are gone over eight bytes at a time.
+    /// Arrays of natural numbers are scanned eight bytes at a time.
     @Test(arguments: 0..<200 as Range<UInt64>)
-    func listsOfNumbers(seed: UInt64) {
+    func agreesWithTheCursorOnArraysOfNumbers(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         for _ in 0..<300 {
             let length = random.int(1...24)
             var text = Array("[".utf8)
             for _ in 0..<length {
-                // Mostly digits and commas, seldom what has no place there.
+                // Mostly digits and commas, and a few bytes that are not allowed there.
                 let bytes = random.chance(85) ? Array("0123456789,,,,".utf8) : Array("-.e ][}{\"n\u{e9}/:".utf8)
                 text.append(bytes[random.int(0...bytes.count - 1)])
             }
@@ -180,7 +180,7 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
         }
     }
 
-    /// Nothing of one document is left in the outline of the next, be they documents or not.
+    /// An outline that is used again contains nothing of the text before, even if that text is not JSON.
     @Test(arguments: 0..<300 as Range<UInt64>)
     func anOutlineCanBeUsedAgain(seed: UInt64) {
         var generator = JSONTextGenerator(seed: seed, extras: Self.everything)
@@ -201,7 +201,7 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
 }
 
 extension WireSample {
-    /// The JSON texts of an exchange: request, reply, and the data of each event.
+    /// The JSON texts of an exchange: the request, the reply, and the data of each event.
     fileprivate var documents: [[UInt8]] {
         let reply =
             response.isEventStream

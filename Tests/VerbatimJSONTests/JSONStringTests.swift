@@ -20,7 +20,7 @@ import Testing
         #expect(string.decoded(in: text).bytes == expected)
         #expect(string.equals(expected, in: text))
         #expect(!string.equals(expected + [0], in: text))
-        // To say that there may be escapes where there are none is allowed.
+        // `hasEscapes` may be true although there are none.
         let unsure = JSONString(quoted: string.quoted, hasEscapes: true)
         #expect(unsure.decoded(in: text).bytes == expected)
     }
@@ -61,7 +61,7 @@ import Testing
         #expect(try !equals("", "a"))
         #expect(try equals("é", "é"))
         #expect(try equals(#"\u00e9"#, "é"))
-        #expect(try !equals("e\u{301}", "é"), "canonical equivalence is none")
+        #expect(try !equals("e\u{301}", "é"), "canonical equivalence does not count")
         #expect(try !equals(#"\n"#, #"\n"#), "the value is a line feed")
         #expect(try equals(#"\n"#, "\n"))
         #expect(try equals(#"\\n"#, #"\n"#))
@@ -69,7 +69,7 @@ import Testing
         #expect(try equals(#"\\"#, #"\"#))
     }
 
-    @Test func otherKindsAreNoStrings() throws {
+    @Test func valuesOfOtherKindsHaveNoStringValue() throws {
         for text in ["1", "null", "[\"id\"]", "{}"] {
             var cursor = JSONCursor()
             let value = try cursor.skipValue(in: text.bytes)

@@ -3,16 +3,16 @@ import Testing
 
 @testable import VerbatimJSON
 
-@Suite struct JSONFormTests {
-    /// An event whose values are chosen by a seed, and what stands in each variable place.
+@Suite struct JSONTemplateTests {
+    /// An event whose variable values are chosen by a seed.
     struct Sample {
         var text: [UInt8] = []
         var values: [[UInt8]] = []
         var starts: [Int] = []
-        /// Where the whole values stand of which a part may vary.
+        /// The ranges of the values that contain the variable values.
         var variable: [Range<Int>] = []
 
-        /// - Parameter hasEmptyLists: Whether lists of numbers may be empty.
+        /// - Parameter hasEmptyLists: True if arrays of numbers may be empty.
         init(seed: UInt64, hasEmptyLists: Bool = false) {
             var generator = SeededGenerator(seed: seed)
             func string() -> String {
@@ -69,28 +69,28 @@ import Testing
     }
 
     @Test(arguments: 0..<200 as Range<UInt64>)
-    func findsTheValuesOfAnother(seed: UInt64) throws {
+    func findsTheValuesOfAMatchingText(seed: UInt64) throws {
         let (one, other) = (Sample(seed: seed), Sample(seed: seed + 1000, hasEmptyLists: true))
         var form = try #require(one.form)
-        try #require(isMatched(other.text, by: &form))
+        try #require(matches(other.text, by: &form))
         expectValues(of: other, in: form)
-        try #require(isMatched(one.text, by: &form))
+        try #require(matches(one.text, by: &form))
         expectValues(of: one, in: form)
     }
 
-    @Test func findsStretches() throws {
+    @Test func findsStretchesOfAMatchingText() throws {
         let (one, other) = (Sample(seed: 1), Sample(seed: 2))
         var form = try #require(one.form)
         let stretches = one.variable.map { form.stretch(in: $0) } + [form.stretch(in: 0..<one.text.count)]
-        try #require(isMatched(other.text, by: &form))
+        try #require(matches(other.text, by: &form))
         #expect(stretches.map { form.range(of: $0) } == other.variable + [0..<other.text.count])
         expectValues(of: other, in: form)
         #expect(form.value(at: 0) == nil)
     }
 
-    /// What has the form is JSON if the first text was, and no other value differs.
+    /// A text that matches is JSON, and only its variable values differ from the example.
     @Test(arguments: 0..<12 as Range<UInt64>)
-    func takesNoOtherText(seed: UInt64) throws {
+    func spoiledTextsDoNotMatch(seed: UInt64) throws {
         let sample = Sample(seed: seed)
         let other = Sample(seed: seed + 50).text
         var form = try #require(sample.form)
@@ -102,8 +102,8 @@ import Testing
                 changes.append(Array(other[..<index] + [byte] + other[(index + 1)...]))
                 changes.append(Array(other[..<index] + [byte] + other[index...]))
             }
-            for text in changes where isMatched(text, by: &form) {
-                // Both are compared as Foundation reads them; it takes what is not UTF-8 for what it is not.
+            for text in changes where matches(text, by: &form) {
+                // Both are compared as Foundation reads them. It misreads invalid UTF-8.
                 #expect(try Self.skeleton(of: text) == expected, "\(String(decoding: text, as: UTF8.self))")
                 #expect(String(validating: text, as: UTF8.self) != nil)
             }
@@ -122,30 +122,30 @@ import Testing
         (#"{"a":["x"]}"#, 5..<10, #"{"a":["x","y"]}"#),
         (#"{"a":{"b":1}}"#, 5..<12, #"{"a":{"c":1}}"#),
     ])
-    func isNotMatched(text: String, variable: Range<Int>, other: String) throws {
+    func textsThatDifferElsewhereDoNotMatch(text: String, variable: Range<Int>, other: String) throws {
         let text = Array(text.utf8)
         var form = try #require(made(of: text, [variable]))
-        #expect(isMatched(text, by: &form))
-        #expect(!isMatched(Array(other.utf8), by: &form))
+        #expect(matches(text, by: &form))
+        #expect(!matches(Array(other.utf8), by: &form))
     }
 
     @Test func aTextWithoutVariableValuesMatchesItself() throws {
         var form = try #require(made(of: Array("[1]".utf8), []))
-        #expect(isMatched(Array("[1]".utf8), by: &form))
-        #expect(!isMatched(Array("[2]".utf8), by: &form))
-        #expect(!isMatched(Array("[1]]".utf8), by: &form))
+        #expect(matches(Array("[1]".utf8), by: &form))
+        #expect(!matches(Array("[2]".utf8), by: &form))
+        #expect(!matches(Array("[1]]".utf8), by: &form))
     }
 
-    @Test func aListMayBeEmptyInAnotherText() throws {
+    @Test func anArrayOfNumbersMayBeEmptyInAMatchingText() throws {
         var form = try #require(made(of: Array("[[1],2]".utf8), [0..<7]))
         let list = try #require(form.value(at: 1))
-        #expect(isMatched(Array("[[],3]".utf8), by: &form))
+        #expect(matches(Array("[[],3]".utf8), by: &form))
         #expect(form.range(of: list) == 1..<3)
-        #expect(isMatched(Array("[[4,5],6]".utf8), by: &form))
+        #expect(matches(Array("[[4,5],6]".utf8), by: &form))
         #expect(form.range(of: list) == 1..<6)
     }
 
-    @Test func hasNoneOfLongTextsNorOfManyValuesNorOfWhatIsNotJSON() {
+    @Test func thereIsNoTemplateOfLongTextsOfManyValuesOrOfTextsThatAreNotJSON() {
         let long = Array(("\"" + String(repeating: "a", count: 70_000) + "\"").utf8)
         #expect(made(of: long, [long.indices]) == nil)
         #expect(made(of: Array("{,}".utf8), [0..<3]) == nil)
@@ -166,9 +166,9 @@ import Testing
         JSONTemplate(of: text.span, variable: variable)
     }
 
-    private func isMatched(_ text: [UInt8], by form: inout JSONTemplate) -> Bool { form.matches(text.span) }
+    private func matches(_ text: [UInt8], by template: inout JSONTemplate) -> Bool { template.matches(text.span) }
 
-    /// What a text says apart from variable values, as Foundation reads it.
+    /// Returns the text as Foundation reads it, with its variable values removed.
     private static func skeleton(of text: [UInt8]) throws -> JSONTree {
         struct NoEvent: Error {}
         guard text.starts(with: "data: ".utf8), text.suffix(2) == [0x0A, 0x0A] else { throw NoEvent() }
@@ -186,7 +186,7 @@ import Testing
             .object(
                 Dictionary(
                     uniqueKeysWithValues: members.map { name, value in
-                        // The lists of the samples that may be empty in another.
+                        // The arrays of the samples that may be empty in a matching text.
                         let isList = ["bytes", "ids"].contains(String(decoding: name, as: UTF8.self))
                         return (name, isList && value == .array([]) ? blank(.array([.number("0")])) : blank(value))
                     }))

@@ -1,8 +1,8 @@
 import TestSupport
 
-/// Writes JSON texts at random: all kinds of values, white space, escapes and numbers that the grammar allows.
+/// Writes random JSON texts with every kind of value, white space, escape and number that the grammar allows.
 struct JSONTextGenerator {
-    /// What goes beyond plain JSON that every reader understands alike.
+    /// Features on which readers of JSON differ.
     struct Extras: OptionSet {
         let rawValue: Int
         static let nonFiniteNumbers = Extras(rawValue: 1)
@@ -21,7 +21,7 @@ struct JSONTextGenerator {
         self.maximumDepth = maximumDepth
     }
 
-    /// A value with white space around it.
+    /// Returns a value with white space around it.
     mutating func document() -> [UInt8] { whitespace() + value() + whitespace() }
 
     mutating func value(depth: Int = 0) -> [UInt8] {
@@ -48,7 +48,7 @@ struct JSONTextGenerator {
         return object(members)
     }
 
-    /// An object of the given members, key and value being JSON texts.
+    /// Returns an object with these members. Keys and values are JSON texts.
     mutating func object(_ members: [(key: [UInt8], value: [UInt8])]) -> [UInt8] {
         var parts: [[UInt8]] = []
         for (key, value) in members {
@@ -57,12 +57,12 @@ struct JSONTextGenerator {
         return "{".bytes + (parts.isEmpty ? whitespace() : Array(parts.joined(separator: ",".utf8))) + "}".bytes
     }
 
-    /// One of a few names, so that duplicates are common; often with escapes.
+    /// Returns one of a few names, so that duplicates are common, often with escapes.
     mutating func key() -> [UInt8] {
         random.chance(15) ? string() : quoted(random.pick(["a", "b", "logprobs", "token_ids", "", "né\u{2028}", "😀"]))
     }
 
-    /// `value` as a JSON string in which any character may be escaped.
+    /// Returns `value` as a JSON string in which any character may be escaped.
     mutating func quoted(_ value: String) -> [UInt8] {
         var bytes = "\"".bytes
         for scalar in value.unicodeScalars {
@@ -125,7 +125,7 @@ struct JSONTextGenerator {
         return (#"\u"# + String(repeating: "0", count: 4 - digits.count) + digits).bytes
     }
 
-    /// Stray continuation, overlong forms, surrogates, beyond U+10FFFF, sequences cut short.
+    /// A stray continuation byte, overlong forms, surrogates, values beyond U+10FFFF, and truncated sequences.
     static let invalidSequences: [[UInt8]] = [
         [0x80], [0xBF, 0x80], [0xC0, 0x80], [0xC1, 0xBF], [0xC3], [0xE0, 0x80, 0x80], [0xE2, 0x82], [0xE2],
         [0xED, 0xA0, 0x80], [0xF0, 0x80, 0x80, 0x80], [0xF0, 0x9F, 0x98], [0xF0, 0x9F], [0xF4, 0x90, 0x80, 0x80],

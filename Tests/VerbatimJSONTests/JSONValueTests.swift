@@ -13,29 +13,29 @@ import Testing
         "-9223372036854775809", "18446744073709551616", "99999999999999999999999999", "922337203685477580",
         "-922337203685477581", "9223372036854775799",
     ])
-    func integersAsSwiftReadsThem(text: String) throws {
+    func integersAreReadAsSwiftReadsThem(text: String) throws {
         #expect(try value(text).int(in: text.bytes) == Int(text))
     }
 
     @Test(arguments: ["1.0", "1e2", "-1.5", "1E400", "true", "null", "\"1\"", "[1]", "{}", "NaN", "-Infinity"])
-    func otherValuesAreNoIntegers(text: String) throws {
+    func otherValuesHaveNoIntegerValue(text: String) throws {
         #expect(try value(text).int(in: text.bytes) == nil)
     }
 
     @Test(arguments: 0..<200 as Range<UInt64>)
-    func doublesAsSwiftReadsThem(seed: UInt64) throws {
+    func doublesAreReadAsSwiftReadsThem(seed: UInt64) throws {
         var generator = JSONTextGenerator(seed: seed, extras: .hugeNumbers)
         let text = String(decoding: generator.number(), as: UTF8.self)
         #expect(try value(text).double(in: text.bytes) == Double(text))
     }
 
-    @Test func otherValuesAreNoDoubles() throws {
+    @Test func otherValuesHaveNoDoubleValue() throws {
         for text in ["true", "\"1\"", "NaN", "Infinity", "[]"] {
             #expect(try value(text).double(in: text.bytes) == nil)
         }
     }
 
-    @Test func exponents() {
+    @Test func findsTheExponentOfANumber() {
         for length in 1...27 {
             let digits = "-0.12345678901234567890123456".bytes.prefix(length)
             for front in ["", "[0,", "[1e5,"] {

@@ -75,7 +75,7 @@ import VerbatimJSON
         #expect(String(decoding: line, as: UTF8.self) == "{}\n{" + #"{"a":1}"b""#)
     }
 
-    @Test(arguments: JSONWritingTests.strings)
+    @Test(arguments: JSONEscapingTests.strings)
     func stringsAreEscapedAsEverywhere(value: String) {
         var escaped: [UInt8] = []
         escaped.appendJSONString(value)

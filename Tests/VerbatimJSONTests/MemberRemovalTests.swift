@@ -3,12 +3,12 @@ import TestSupport
 import Testing
 
 @Suite struct MemberRemovalTests {
-    /// Values in which commas, braces and quotes stand where they mean something else.
+    /// Values with commas, braces and quotes inside strings and nested containers.
     static let values = ["1", #"",}""#, "[1,2]", "{}", #"{"x":[{}]}"#]
 
     @Test(arguments: 0...5, 0..<12 as Range<UInt64>)
     func everySubsetOfMembersCanBeRemoved(count: Int, seed: UInt64) throws {
-        // Seed 0 is the text without any white space.
+        // Seed 0 gives a text without white space.
         var generator = JSONTextGenerator(seed: seed)
         let members = (0..<count).map { (key: "\"k\($0)\"".bytes, value: Self.values[$0].bytes) }
         let text =
@@ -44,14 +44,14 @@ import Testing
             + "}".bytes
     }
 
-    /// White space goes with the member it stands in front of, save in front of the first.
+    /// White space is removed with the member that follows it; white space before the first member stays.
     @Test(arguments: [
         ([], #"{ "a" : 1 , "b" : 2 , "c" : 3 }"#), (["a"], #"{ "b" : 2 , "c" : 3 }"#),
         (["b"], #"{ "a" : 1 , "c" : 3 }"#),
         (["c"], #"{ "a" : 1 , "b" : 2 }"#), (["a", "b"], #"{ "c" : 3 }"#), (["b", "c"], #"{ "a" : 1 }"#),
         (["a", "c"], #"{ "b" : 2 }"#), (["a", "b", "c"], #"{  }"#),
     ])
-    func looksAsIfTheMembersHadNeverBeen(removed: [String], expected: String) throws {
+    func removalLeavesNoTraceOfTheMembers(removed: [String], expected: String) throws {
         let text = #"{ "a" : 1 , "b" : 2 , "c" : 3 }"#.bytes
         let object = try #require(try JSONObject(document: text))
         var edits = JSONEdits()

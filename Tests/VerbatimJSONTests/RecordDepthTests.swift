@@ -15,7 +15,7 @@ import Testing
         }
     }
 
-    @Test func recordsMayBeDeeperThanTheirRequests() {
+    @Test func recordsMayBeEightLevelsDeeperThanRequests() {
         let limit = JSONCursor.maximumDepth
         #expect(accepts(depth: limit, []))
         #expect(!accepts(depth: limit + 1, []))

@@ -1,7 +1,7 @@
 import VerbatimJSON
 import Testing
 
-@Suite("Text within text")
+@Suite("Text search")
 struct TextSearchTests {
     @Test(
         "is found where the standard library finds it",
@@ -14,7 +14,7 @@ struct TextSearchTests {
         }
     }
 
-    @Test("is found in what is left of a text")
+    @Test("Text is found in a substring")
     func findsInSubstrings() {
         let text = "ab-ab-ab"
         let rest = text.dropFirst(1)
@@ -22,13 +22,13 @@ struct TextSearchTests {
         #expect(text.prefix(7).dropFirst(4).firstRange(ofText: "ab") == nil)
     }
 
-    @Test("is found byte for byte, whatever it looks like together with its neighbours")
+    @Test("Text is compared byte by byte, even if it forms one character with its neighbours")
     func findsBytes() {
         #expect("e\u{301}x".contains(text: "e"))
         #expect(!"\u{E9}".contains(text: "e\u{301}"))
     }
 
-    @Test("is replaced everywhere")
+    @Test("Every occurrence is replaced")
     func replaces() {
         #expect("a\\'b\\'".replacing(text: "\\'", with: "'") == "a'b'")
         #expect("aaa".replacing(text: "aa", with: "b") == "ba")

@@ -1,7 +1,9 @@
-/// Bytes that grow at the end, in pieces that are shared, not copied, when a rope becomes a part of another.
+/// A byte string that grows at the end, in pieces. A rope that becomes part of another shares its pieces; they are not
+/// copied.
 ///
-/// Room is made for a sixteenth of the whole, for at least 256 bytes and at most 16 KB. Small pieces are moved for it,
-/// since many would take more room than they hold; one of 2 KB stays where it is.
+/// When the last piece is full, it gets room for a sixteenth of the whole rope: at least 256 bytes and at most 16 KB. A
+/// small piece is moved to get more room, because many small pieces would waste memory. A piece of 2 KB or more is not
+/// moved; a new piece begins.
 package struct ByteRope: Sendable {
     private static let smallestRoom = 256
     private static let largestRoom = 16 << 10
@@ -42,7 +44,8 @@ package struct ByteRope: Sendable {
         count += text.utf8CodeUnitCount
     }
 
-    /// Lets `write` append to what is there. `length` is how much that will be; if it is more, a piece doubles.
+    /// Lets `write` append to the last piece. `length` is about how many bytes it appends; if it appends more, the
+    /// piece may double.
     package mutating func append<Result>(about length: Int, _ write: (inout [UInt8]) -> Result) -> Result {
         makeRoom(for: length)
         let start = last.count
@@ -50,8 +53,8 @@ package struct ByteRope: Sendable {
         return write(&last)
     }
 
-    /// Shares the pieces of `other`, unless there is room for a copy: what is left unused is always less than what comes
-    /// behind it.
+    /// Appends `other` by sharing its pieces, or by copying if it is short or fits in the room that is left. So the
+    /// unused room of a piece is always less than the length of the next.
     package mutating func append(_ other: ByteRope) {
         if other.count < Self.smallestRoom || other.count <= last.capacity - last.count {
             for piece in other.pieces { append(piece) }
@@ -88,7 +91,7 @@ package struct ByteRope: Sendable {
         if !last.isEmpty { body(last) }
     }
 
-    /// All in one.
+    /// All bytes in one array.
     package var bytes: [UInt8] {
         if pieces.isEmpty { return last }
         if pieces.count == 1 && last.isEmpty { return pieces[0] }
@@ -97,6 +100,10 @@ package struct ByteRope: Sendable {
         forEachPiece { bytes.append(contentsOf: $0) }
         return bytes
     }
+}
+
+extension [UInt8] {
+    package mutating func append(_ rope: ByteRope) { rope.forEachPiece { append(contentsOf: $0) } }
 }
 
 extension ByteRope: Equatable {

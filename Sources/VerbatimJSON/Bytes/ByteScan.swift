@@ -1,23 +1,24 @@
-// Looking at eight bytes at a time, or 32. All offsets are offsets into the whole text.
+// Scans eight bytes at a time with arithmetic on words, or 32 in long strings. All offsets are from the start of the
+// text.
 
 private let lowBits: UInt64 = 0x0101_0101_0101_0101
 private let highBits: UInt64 = 0x8080_8080_8080_8080
 
-/// The high bit of each byte that equals `byte` (and, above the first such byte, perhaps of others).
+/// Sets the high bit of each byte that equals `byte`. Bytes above the first such byte may be marked as well.
 @inline(__always)
 private func marks(of byte: UInt8, in word: UInt64) -> UInt64 {
     let difference = word ^ (lowBits &* UInt64(byte))
     return (difference &- lowBits) & ~difference & highBits
 }
 
-/// The high bit of each byte below `limit` (and, above the first such byte, perhaps of others).
+/// Sets the high bit of each byte below `limit`. Bytes above the first such byte may be marked as well.
 @inline(__always)
 private func marks(below limit: UInt64, in word: UInt64) -> UInt64 {
     (word &- lowBits &* limit) & ~word & highBits
 }
 
-/// The first offset at or behind `start` where a string needs a look: quote, backslash, control character or, if
-/// wanted, a byte that is not ASCII. `text.count` if there is none, or `start` if that is behind it.
+/// Returns the first offset from `start` on of a quote, a backslash, a control character or, with `stopAtNonASCII`, a
+/// byte that is not ASCII. Returns `text.count` if there is none, or `start` if that is greater.
 @inline(__always)
 func nextStringBreak(in text: Span<UInt8>, from start: Int, stopAtNonASCII: Bool) -> Int {
     text.withUnsafeBufferPointer {
@@ -26,15 +27,15 @@ func nextStringBreak(in text: Span<UInt8>, from start: Int, stopAtNonASCII: Bool
     }
 }
 
-/// The same. The bytes in front of what is found are added to `seen`, by "or", in words, so that it can be told whether all
-/// are ASCII.
+/// The same, for a pointer. The bytes before the offset found are combined into `seen` by "or", in words;
+/// ``isASCII(seen:)`` then returns whether all of them are ASCII.
 @inline(__always)
 func nextStringBreak(
     in text: UnsafeBufferPointer<UInt8>, from start: Int, stopAtNonASCII: Bool = false, seen: inout UInt64
 ) -> Int {
     var index = start
     if index <= text.count &- 16 {
-        // Most strings are short.
+        // Most strings are short: check 16 bytes before the loop.
         if let offset = stringBreak(in: text, at: index, stopAtNonASCII, &seen) { return index &+ offset }
         index &+= 8
         if let offset = stringBreak(in: text, at: index, stopAtNonASCII, &seen) { return index &+ offset }
@@ -49,7 +50,7 @@ private func nextBreakOfLongString(
 ) -> Int {
     var index = start
     let bytes = UnsafeRawBufferPointer(text)
-    // Two words at a time in one register, as any processor has it today.
+    // Two words in one register, which every current processor has.
     let nonASCII = SIMD2(repeating: stopAtNonASCII ? highBits : 0)
     var seenHere = SIMD2<UInt64>()
     while index <= text.count &- 32 {
@@ -76,7 +77,7 @@ private func nextBreakOfLongString(
     return index
 }
 
-/// How far into the eight bytes at `index` the first break stands, if there is one.
+/// Returns the offset of the first break within the eight bytes at `index`; nil if there is none.
 @inline(__always)
 private func stringBreak(
     in text: UnsafeBufferPointer<UInt8>, at index: Int, _ stopAtNonASCII: Bool, _ seen: inout UInt64
@@ -94,8 +95,9 @@ private func stringBreak(
     return found.trailingZeroBitCount / 8
 }
 
-/// The high bit of each byte that is a quote, backslash or control character (and, above the first such byte of a word,
-/// perhaps of others). Only whether there is one may be told from it: the order of bytes is the machine's.
+/// Sets the high bit of each byte that is a quote, a backslash or a control character. Bytes above the first such byte
+/// of a word may be marked as well. The result only tells whether there is one: the order of bytes depends on the
+/// machine.
 @inline(__always)
 private func stringBreaks(in words: SIMD2<UInt64>) -> SIMD2<UInt64> {
     func marks(of byte: UInt8) -> SIMD2<UInt64> {
@@ -106,10 +108,10 @@ private func stringBreaks(in words: SIMD2<UInt64>) -> SIMD2<UInt64> {
     return (marks(of: UInt8(ascii: "\"")) | marks(of: UInt8(ascii: "\\")) | below) & SIMD2(repeating: highBits)
 }
 
-/// Whether bytes of which `seen` holds the "or", in words, are all ASCII.
+/// Returns whether the bytes that were combined into `seen` are all ASCII.
 func isASCII(seen: UInt64) -> Bool { seen & highBits == 0 }
 
-/// The first offset at or behind `start` of something else than a digit; `text.count` if there is none.
+/// Returns the first offset from `start` on of a byte that is not a digit; `text.count` if there is none.
 @inline(__always)
 func endOfDigits(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
     var index = start
@@ -117,7 +119,7 @@ func endOfDigits(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
     let lastWord = text.count &- 8
     while index <= lastWord {
         let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-        // 0…9 for digits. Adding 0x76 reaches the high bit from 10 on, and bytes beyond 0x7F have it already.
+        // A digit becomes 0…9. Adding 0x76 sets the high bit of values from 10 on; bytes beyond 0x7F have it already.
         let values = word ^ lowBits &* 0x30
         let others = ((values &+ lowBits &* 0x76) | values) & highBits
         if others != 0 { return index &+ others.trailingZeroBitCount / 8 }
@@ -127,9 +129,9 @@ func endOfDigits(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
     return index
 }
 
-/// The offset of the `e` in a number.
+/// Returns the offset of the `e` or `E` in a number; nil if there is none.
 func offsetOfExponent(in number: UnsafeBufferPointer<UInt8>) -> Int? {
-    // Of all that a number is written with, only `e` and `E` have it.
+    // Among the characters of a number only `e` and `E` have this bit.
     let mark: UInt8 = 0x40
     var index = 0
     let bytes = UnsafeRawBufferPointer(number)
@@ -146,15 +148,18 @@ func offsetOfExponent(in number: UnsafeBufferPointer<UInt8>) -> Int? {
     return nil
 }
 
-/// Behind natural numbers that stand in a list from `start` on, `32,115,111]`: the offset of the list's end, or of a comma
-/// behind which something else stands or may stand; `start` if there is no such comma. Such lists, of a token's bytes and
-/// of ids, are much of an event.
+/// Scans the elements of an array of natural numbers, `32,115,111]`, from `start` on. Such arrays, of token ids and of
+/// the bytes of tokens, are a large part of an event.
+///
+/// - Returns: The offset of the closing bracket. If the scan ends earlier, because something else follows or because
+///   fewer than eight bytes are left: the offset of the last comma that it reached, or `start` if it reached none.
 @inline(__always)
 func endOfNaturalNumbers(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
     var index = start
     let bytes = UnsafeRawBufferPointer(text)
     let lastWord = text.count &- 8
-    // Whether the byte in front is a comma, as good as which is the list's beginning, or a zero that a number begins with.
+    // Marks whether the byte before this word is a comma (the start of the array counts as one), and whether it is a
+    // zero with which a number begins.
     var comma: UInt64 = 0x80
     var zero: UInt64 = 0
     while index <= lastWord {
@@ -174,20 +179,20 @@ func endOfNaturalNumbers(in text: UnsafeBufferPointer<UInt8>, from start: Int) -
         zero = leadingZeros >> 56
         index &+= 8
     }
-    // Back to the comma in front of what has not been gone over, or is no natural number.
+    // Go back to the comma before the first element that was not scanned, or is not a natural number.
     while index > start, text[index &- 1] != UInt8(ascii: ",") { index &-= 1 }
     return index > start ? index &- 1 : start
 }
 
-/// The high bit of each byte that is zero, and of no other.
+/// Sets the high bit of each byte that is zero, and of no other.
 @inline(__always)
 private func exactMarks(ofZerosIn word: UInt64) -> UInt64 {
     let low = lowBits &* 0x7F
     return ~(((word & low) &+ low) | word | low)
 }
 
-/// The first offset at or behind `start` where a copy outside of strings needs a look: a quote, white space, or the
-/// beginning of `NaN` or `Infinity`. `text.count` if there is none.
+/// Returns the first offset from `start` on, outside of strings, of a quote, of white space, or of the first letter of
+/// `NaN` or `Infinity`. Returns `text.count` if there is none.
 @inline(__always)
 func nextTokenBreak(in text: Span<UInt8>, from start: Int) -> Int {
     var index = start
@@ -208,38 +213,4 @@ func nextTokenBreak(in text: Span<UInt8>, from start: Int) -> Int {
         }
     }
     return index
-}
-
-/// The UTF-8 sequence at `index`: its length, and whether it is whole and valid (Unicode 16, table 3-7).
-///
-/// Of an invalid sequence as much is taken together as decoders replace with one U+FFFD: its "maximal subpart".
-func scalar(in text: Span<UInt8>, at index: Int) -> (length: Int, isValid: Bool) {
-    let length: Int
-    var continuation: ClosedRange<UInt8> = 0x80...0xBF
-    switch text[index] {
-    case 0x00...0x7F: return (1, true)
-    case 0xC2...0xDF: length = 2
-    case 0xE0: (length, continuation) = (3, 0xA0...0xBF)
-    case 0xED: (length, continuation) = (3, 0x80...0x9F)
-    case 0xE1...0xEF: length = 3
-    case 0xF0: (length, continuation) = (4, 0x90...0xBF)
-    case 0xF1...0xF3: length = 4
-    case 0xF4: (length, continuation) = (4, 0x80...0x8F)
-    default: return (1, false)
-    }
-    for offset in 1..<length {
-        guard index + offset < text.count, continuation.contains(text[index + offset]) else { return (offset, false) }
-        continuation = 0x80...0xBF
-    }
-    return (length, true)
-}
-
-/// U+0085, U+2028 or U+2029, if one of them stands at `index`.
-func lineBreak(in text: Span<UInt8>, at index: Int) -> UInt16? {
-    switch text[index] {
-    case 0xC2 where index + 1 < text.count && text[index + 1] == 0x85: return 0x85
-    case 0xE2 where index + 2 < text.count && text[index + 1] == 0x80 && text[index + 2] | 1 == 0xA9:
-        return 0x2000 | UInt16(text[index + 2] & 0x3F)
-    default: return nil
-    }
 }

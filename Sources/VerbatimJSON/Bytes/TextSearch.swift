@@ -1,8 +1,8 @@
-// Text within text, byte for byte. The standard library's `contains(_:)`, `firstRange(of:)` and `replacing(_:with:)` of
-// strings come with the engine for regular expressions, which would be a twelfth of a static binary.
+// Searches strings byte by byte. The standard library's `contains(_:)`, `firstRange(of:)` and `replacing(_:with:)` link
+// the regular-expression engine, which would be a twelfth of a static binary.
 
 extension Substring {
-    /// Where `text` stands first.
+    /// Returns the range of the first occurrence of `text`; nil if there is none.
     package func firstRange(ofText text: String) -> Range<Index>? {
         guard let first = text.utf8.first else { return startIndex..<startIndex }
         var rest = utf8[...]
@@ -16,12 +16,12 @@ extension Substring {
 }
 
 extension String {
-    /// Where `text` stands first.
+    /// Returns the range of the first occurrence of `text`; nil if there is none.
     package func firstRange(ofText text: String) -> Range<Index>? { self[...].firstRange(ofText: text) }
 
     package func contains(text: String) -> Bool { firstRange(ofText: text) != nil }
 
-    /// The same with `other` in place of each `text`.
+    /// Returns a copy with `other` in place of each occurrence of `text`.
     package func replacing(text: String, with other: String) -> String {
         var result = ""
         var rest = self[...]

@@ -1,6 +1,6 @@
-/// A list of JSON values of which only the text is kept: `-1.0,null,-0.25`.
+/// A list of JSON values that grows at the end. Only the text of the values is kept: `-1.0,null,-0.25`.
 package struct JSONList: Equatable, Sendable {
-    /// The elements, joined by commas.
+    /// The elements, separated by commas.
     package private(set) var rope = ByteRope()
     package private(set) var count = 0
 
@@ -11,14 +11,14 @@ package struct JSONList: Equatable, Sendable {
         for _ in 0..<count { appendNull() }
     }
 
-    /// A list of these texts, `null` for those that are missing.
+    /// A list of these texts, with `null` for nil.
     package init(_ elements: [ArraySlice<UInt8>?]) {
         for element in elements {
             if let element { append(Array(element)) } else { appendNull() }
         }
     }
 
-    /// The elements of a JSON array; `nil` if `text` is none.
+    /// The elements of a JSON array; nil if `text` is not a JSON array.
     package init?(array text: Span<UInt8>) {
         var cursor = JSONCursor(options: .nonFiniteNumbers)
         guard (try? cursor.peekKind(in: text)) == .array, (try? cursor.enterArray(in: text)) != nil else { return nil }
@@ -43,14 +43,14 @@ package struct JSONList: Equatable, Sendable {
         return elements
     }
 
-    /// Whether there is a number among the elements: of a list of numbers, that not all are null.
+    /// True if any element contains a digit. For a list of numbers and nulls: true unless all are null.
     package var hasNumber: Bool {
         var hasNumber = false
         rope.forEachPiece { piece in hasNumber = hasNumber || piece.contains { (0x30...0x39).contains($0) } }
         return hasNumber
     }
 
-    /// Removes the first elements, at most all.
+    /// Removes the first `number` elements, or all if there are fewer.
     package mutating func removeFirst(_ number: Int) {
         if number <= 0 { return }
         let text = array
@@ -65,7 +65,7 @@ package struct JSONList: Equatable, Sendable {
                 position += 1
             }
         } catch {
-            // What a list holds is JSON already.
+            // Does not happen: the elements are JSON.
         }
         self = rest
     }
@@ -79,7 +79,7 @@ package struct JSONList: Equatable, Sendable {
 
     package var isEmpty: Bool { count == 0 }
 
-    /// Appends the value in `range`, normalized unless `isNormal`.
+    /// Appends the value in `range`. It is normalized first unless `isNormal`.
     @discardableResult
     package mutating func append(
         _ range: Range<Int>, of text: Span<UInt8>, isNormal: Bool = false
@@ -87,7 +87,7 @@ package struct JSONList: Equatable, Sendable {
         append(elements: range, count: 1, of: text, isNormal: isNormal)
     }
 
-    /// Appends the JSON text of one value, normalized already.
+    /// Appends the JSON text of one value, which must be normalized already.
     package mutating func append(_ value: [UInt8]) {
         separate()
         rope.append(value)
@@ -103,7 +103,8 @@ package struct JSONList: Equatable, Sendable {
         rope.append("null")
     }
 
-    /// Appends `count` values that stand in `range`, joined by commas. `isNormal`: they need not be normalized.
+    /// Appends the `count` values in `range`, which are separated by commas. They are normalized first unless
+    /// `isNormal`.
     @discardableResult
     package mutating func append(
         elements range: Range<Int>, count: Int, of text: Span<UInt8>, isNormal: Bool = false
@@ -131,6 +132,15 @@ package struct JSONList: Equatable, Sendable {
     private mutating func separate() {
         if count > 0 { rope.append(UInt8(ascii: ",")) }
         count += 1
+    }
+}
+
+extension ByteRope {
+    /// Appends the list as a JSON array.
+    package mutating func append(_ list: JSONList) {
+        append("[")
+        append(list.rope)
+        append("]")
     }
 }
 

@@ -1,6 +1,6 @@
-/// Splices to be made in a text: what is not named stays byte for byte.
+/// Replacements of ranges in a text. All other bytes stay as they are.
 ///
-/// Edits may be noted in any order but must not overlap.
+/// Edits may be added in any order but must not overlap.
 package struct JSONEdits: Sendable {
     package enum Replacement: Hashable, Sendable {
         case nothing
@@ -12,8 +12,8 @@ package struct JSONEdits: Sendable {
         package let range: Range<Int>
         package let replacement: Replacement
 
-        /// An insertion stands before what is replaced at the same place.
-        fileprivate func standsBefore(_ other: Edit) -> Bool {
+        /// An insertion comes before a replacement at the same offset.
+        fileprivate func precedes(_ other: Edit) -> Bool {
             (range.lowerBound, range.upperBound) < (other.range.lowerBound, other.range.upperBound)
         }
     }
@@ -26,7 +26,7 @@ package struct JSONEdits: Sendable {
 
     package mutating func removeAll() { edits.removeAll(keepingCapacity: true) }
 
-    // MARK: Noting edits
+    // MARK: Adding edits
 
     package mutating func replace(_ range: Range<Int>, with replacement: Replacement) {
         edits.append(Edit(range: range, replacement: replacement))
@@ -36,8 +36,8 @@ package struct JSONEdits: Sendable {
         replace(offset..<offset, with: .bytes(bytes))
     }
 
-    /// Changes members of `object`: gives those in `values` the JSON text that goes with them, in place or behind the
-    /// last member, and removes those in `removed`. To be called once for each object.
+    /// Changes members of `object`: sets those in `values` to their JSON text, in place or after the last member, and
+    /// removes those in `removed`. It must be called at most once for an object.
     package mutating func update(
         _ object: JSONObject,
         of text: Span<UInt8>,
@@ -58,17 +58,17 @@ package struct JSONEdits: Sendable {
             }
         }
         if !removedKeys.isEmpty { remove(from: object) { removedKeys.contains($0.key) } }
-        append(added, to: object, behindMember: removedKeys.count < object.members.count)
+        append(added, to: object, followsMember: removedKeys.count < object.members.count)
     }
 
     private mutating func append(
         _ members: [(name: String, value: [UInt8])],
         to object: JSONObject,
-        behindMember: Bool
+        followsMember: Bool
     ) {
         var bytes: [UInt8] = []
         for member in members {
-            if behindMember || !bytes.isEmpty { bytes.append(UInt8(ascii: ",")) }
+            if followsMember || !bytes.isEmpty { bytes.append(UInt8(ascii: ",")) }
             bytes.appendJSONString(member.name)
             bytes.append(UInt8(ascii: ":"))
             bytes.append(contentsOf: member.value)
@@ -77,7 +77,8 @@ package struct JSONEdits: Sendable {
         insert(bytes, at: object.members.last?.value.range.upperBound ?? object.range.lowerBound + 1)
     }
 
-    /// Removes members of `object`, with the commas that go with them. The members are asked about in order.
+    /// Removes the members of `object` for which `isRemoved` returns true, and their commas. `isRemoved` is called in
+    /// order.
     package mutating func remove(
         from object: JSONObject,
         where isRemoved: (JSONObject.Member) -> Bool
@@ -90,16 +91,16 @@ package struct JSONEdits: Sendable {
         remover.endObject(at: object.range.upperBound, edits: &self)
     }
 
-    // MARK: Applying them
+    // MARK: Applying edits
 
-    /// Walks the edited text piece by piece: stretches of the original and replacements.
+    /// Passes the edited text to the closures piece by piece: ranges of the original text, and replacements.
     @inline(__always)
     package mutating func forEachPiece(
         of length: Int,
         original: (Range<Int>) -> Void,
         replacement: (Replacement) -> Void
     ) {
-        if !isSorted { edits.sort { $0.standsBefore($1) } }
+        if !isSorted { edits.sort { $0.precedes($1) } }
         var position = 0
         for edit in edits {
             if position < edit.range.lowerBound { original(position..<edit.range.lowerBound) }
@@ -110,18 +111,18 @@ package struct JSONEdits: Sendable {
     }
 
     private var isSorted: Bool {
-        for index in edits.indices.dropFirst() where edits[index].standsBefore(edits[index - 1]) { return false }
+        for index in edits.indices.dropFirst() where edits[index].precedes(edits[index - 1]) { return false }
         return true
     }
 
-    /// The same edits in a text of which this one is a part: each range as `place` answers it.
+    /// Moves the edits to another text, which contains this one: each range becomes what `place` returns for it.
     package mutating func relocate(_ place: (Range<Int>) -> Range<Int>) {
         for index in edits.indices {
             edits[index] = Edit(range: place(edits[index].range), replacement: edits[index].replacement)
         }
     }
 
-    /// How long a text of `length` bytes is with the edits made.
+    /// Returns the length of a text of `length` bytes after the edits.
     package func editedLength(of length: Int) -> Int {
         edits.reduce(length) { length, edit in
             switch edit.replacement {
@@ -132,7 +133,7 @@ package struct JSONEdits: Sendable {
         }
     }
 
-    /// The edited text.
+    /// Returns the edited text.
     package mutating func applied(to text: Span<UInt8>) -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(text.count + 64)
@@ -146,46 +147,5 @@ package struct JSONEdits: Sendable {
             }
         }
         return result
-    }
-}
-
-/// Removes members while a cursor walks over their object.
-///
-/// Call ``visit(key:isRemoved:edits:)`` at each key, ``endValue(at:)`` behind each value and ``endObject(at:edits:)``
-/// behind the object.
-package struct MemberRemover: Sendable {
-    private var previousEnd: Int
-    private var hasKept = false
-    private var removedStart: Int?
-    private var removesToValueEnd: Int?
-
-    package init(objectAt opening: Int) {
-        previousEnd = opening + 1
-    }
-
-    package mutating func visit(key: JSONString, isRemoved: Bool, edits: inout JSONEdits) {
-        finish(nextKeyAt: key.quoted.lowerBound, edits: &edits)
-        if !isRemoved {
-            hasKept = true
-        } else if hasKept {
-            removesToValueEnd = previousEnd
-        } else {
-            removedStart = key.quoted.lowerBound
-        }
-    }
-
-    package mutating func endValue(at end: Int) {
-        previousEnd = end
-    }
-
-    package mutating func endObject(at end: Int, edits: inout JSONEdits) {
-        finish(nextKeyAt: previousEnd, edits: &edits)
-    }
-
-    private mutating func finish(nextKeyAt next: Int, edits: inout JSONEdits) {
-        if let start = removesToValueEnd { edits.replace(start..<previousEnd, with: .nothing) }
-        if let start = removedStart { edits.replace(start..<next, with: .nothing) }
-        removesToValueEnd = nil
-        removedStart = nil
     }
 }

@@ -1,8 +1,10 @@
-/// Walks a JSON text once, from front to back, without decoding or copying it.
+import VerbatimPlatform
+
+/// Reads a JSON text once, from front to back, without decoding or copying it.
 ///
-/// The text is passed to every call, so that a cursor can be stored while the bytes live elsewhere; it must be the same
-/// text each time. Values that are of no interest are passed with ``skipValue(in:)``, which checks them against the
-/// grammar of RFC 8259 all the same.
+/// Every call takes the text, so that a cursor can be stored while the bytes live elsewhere. It must be the same text
+/// each time. ``skipValue(in:)`` skips a value that is of no interest; it still checks the value against the grammar of
+/// RFC 8259.
 ///
 ///     var cursor = JSONCursor()
 ///     try cursor.enterObject(in: text)
@@ -11,33 +13,33 @@
 ///     }
 ///     try cursor.expectEnd(in: text)
 package struct JSONCursor: Sendable {
-    /// How deep objects and arrays may be nested: Foundation's own limit.
+    /// How deeply objects and arrays may be nested. Foundation has the same limit.
     package static let maximumDepth = 512
 
     package struct Options: OptionSet, Sendable {
         package let rawValue: UInt8
         package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-        /// Take `NaN`, `Infinity` and `-Infinity` for values, as Python's JSON module does.
+        /// Accept `NaN`, `Infinity` and `-Infinity` as values, as Python's JSON module does.
         package static let nonFiniteNumbers = Options(rawValue: 1)
-        /// Refuse strings that are not valid UTF-8.
+        /// Reject strings that are not valid UTF-8.
         package static let validUTF8 = Options(rawValue: 2)
-        /// Take what is nested a few levels deeper: a record of the trace encloses a request that may be as deep as any.
+        /// Accept a few more levels: a record of the trace encloses a request, which may be as deep as any document.
         package static let recordDepth = Options(rawValue: 4)
     }
 
-    /// Offset of the next byte to be looked at.
+    /// The offset of the next byte to be read.
     package private(set) var offset: Int
 
     private let options: Options
     private var depth = 0
-    /// Whether a value has just ended, so that only a comma or the container's end may follow.
-    private var isBehindValue = false
-    /// Of the document's outline, if there is one; otherwise empty.
-    private let containers: [JSONOutline.Container]
-    /// The place among them of the next container ahead.
+    /// True if a value has just ended, so that only a comma or the end of the container may follow.
+    private var isAfterValue = false
+    /// The containers of the document if they are known, else empty.
+    private let containers: [JSONContainer]
+    /// The index among them of the next container ahead.
     private var nextContainer = 0
-    /// Whether values need not change to stand in a line of strict JSON (``JSONOutline/isNormal``).
+    /// True if values are known to be normalized already (``JSONNormalizer``).
     package let isNormal: Bool
 
     package init(at offset: Int = 0, options: Options = []) {
@@ -47,12 +49,12 @@ package struct JSONCursor: Sendable {
         isNormal = false
     }
 
-    /// Walks over the document that `outline` has been taken of.
-    package init(following outline: JSONOutline) {
+    /// Makes a cursor for a document that has been checked and has these containers.
+    init(containers: [JSONContainer], isNormal: Bool) {
         offset = 0
         options = .nonFiniteNumbers
-        containers = outline.containers
-        isNormal = outline.isNormal
+        self.containers = containers
+        self.isNormal = isNormal
     }
 
     // MARK: Containers
@@ -67,26 +69,26 @@ package struct JSONCursor: Sendable {
         try enter(UInt8(ascii: "["), in: text)
     }
 
-    /// Steps to the value of the next member and answers its key; `nil` behind the object's end.
+    /// Steps to the value of the next member and returns its key; at the object's end steps over `}` and returns nil.
     package mutating func nextKey(in text: Span<UInt8>) throws(JSONError) -> JSONString? {
         guard try stepToNext(closing: UInt8(ascii: "}"), in: text) else { return nil }
         let key = try scanString(in: text)
         skipWhitespace(in: text)
         try expect(UInt8(ascii: ":"), in: text)
-        isBehindValue = false
+        isAfterValue = false
         return key
     }
 
-    /// Steps to the next element and answers true; false behind the array's end.
+    /// Steps to the next element and returns true; at the array's end steps over `]` and returns false.
     package mutating func nextElement(in text: Span<UInt8>) throws(JSONError) -> Bool {
         guard try stepToNext(closing: UInt8(ascii: "]"), in: text) else { return false }
-        isBehindValue = false
+        isAfterValue = false
         return true
     }
 
     // MARK: Values
 
-    /// The kind of the value ahead, judged by its first byte.
+    /// Returns the kind of the value ahead, by its first byte.
     package mutating func peekKind(in text: Span<UInt8>) throws(JSONError) -> JSONKind {
         skipWhitespace(in: text)
         guard offset < text.count else { throw JSONError(.unexpectedEnd, at: offset) }
@@ -108,7 +110,7 @@ package struct JSONCursor: Sendable {
         }
     }
 
-    /// Steps over the value ahead, whatever it is, and answers where it stands.
+    /// Steps over the value ahead, of any kind, and returns its range.
     @discardableResult
     package mutating func skipValue(in text: Span<UInt8>) throws(JSONError) -> JSONValue {
         let kind = try peekKind(in: text)
@@ -117,7 +119,7 @@ package struct JSONCursor: Sendable {
             let container = containers[nextContainer]
             offset = Int(container.end)
             nextContainer = Int(container.next)
-            isBehindValue = true
+            isAfterValue = true
             return JSONValue(kind: kind, range: start..<offset)
         }
         switch kind {
@@ -136,7 +138,7 @@ package struct JSONCursor: Sendable {
             if text[offset] == UInt8(ascii: "-") { offset += 1 }
             try scanWord(text[offset] == UInt8(ascii: "N") ? "NaN" : "Infinity", in: text)
         }
-        isBehindValue = true
+        isAfterValue = true
         return JSONValue(kind: kind, range: start..<offset)
     }
 
@@ -144,11 +146,11 @@ package struct JSONCursor: Sendable {
     package mutating func skipString(in text: Span<UInt8>) throws(JSONError) -> JSONString {
         skipWhitespace(in: text)
         let string = try scanString(in: text)
-        isBehindValue = true
+        isAfterValue = true
         return string
     }
 
-    /// Makes sure that nothing but white space is left.
+    /// Throws unless only white space is left.
     package mutating func expectEnd(in text: Span<UInt8>) throws(JSONError) {
         skipWhitespace(in: text)
         if offset < text.count { throw JSONError(.trailingBytes, at: offset) }
@@ -165,7 +167,7 @@ package struct JSONCursor: Sendable {
         try expect(opening, in: text)
         depth += 1
         nextContainer += 1
-        isBehindValue = false
+        isAfterValue = false
     }
 
     @inline(__always)
@@ -175,10 +177,10 @@ package struct JSONCursor: Sendable {
         if text[offset] == closing {
             offset += 1
             depth -= 1
-            isBehindValue = true
+            isAfterValue = true
             return false
         }
-        if isBehindValue {
+        if isAfterValue {
             try expect(UInt8(ascii: ","), in: text)
             skipWhitespace(in: text)
         }
@@ -225,7 +227,7 @@ package struct JSONCursor: Sendable {
                 hasEscapes = true
                 try scanEscape(in: text)
             case 0x80...:
-                let (length, isValid) = scalar(in: text, at: offset)
+                let (length, isValid) = utf8Sequence(in: text, at: offset)
                 guard isValid else { throw JSONError(.invalidUTF8, at: offset) }
                 offset += length
             default:

@@ -1,4 +1,4 @@
-/// Why a text is not JSON, and where.
+/// The reason why a text is not JSON, and the offset at which it was found.
 package struct JSONError: Error, Hashable, Sendable {
     package enum Reason: String, Hashable, Sendable {
         case unexpectedEnd = "unexpected end of text"
@@ -13,7 +13,7 @@ package struct JSONError: Error, Hashable, Sendable {
 
     package let reason: Reason
 
-    /// Offset in bytes from the start of the scanned text.
+    /// In bytes, from the start of the scanned text.
     package let offset: Int
 
     package init(_ reason: Reason, at offset: Int) {

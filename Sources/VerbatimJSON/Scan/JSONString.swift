@@ -1,9 +1,11 @@
-/// A string's place in a text, quotes included.
+import VerbatimPlatform
+
+/// A string in a text: the range of its bytes. Nothing is decoded.
 package struct JSONString: Hashable, Sendable {
-    /// From the opening quote to behind the closing one.
+    /// The bytes of the string, quotes included.
     package let quoted: Range<Int>
 
-    /// False only if the string is known to hold no backslash.
+    /// False only if the string is known to contain no backslash.
     package let hasEscapes: Bool
 
     package init(quoted: Range<Int>, hasEscapes: Bool) {
@@ -11,14 +13,14 @@ package struct JSONString: Hashable, Sendable {
         self.hasEscapes = hasEscapes
     }
 
-    /// What stands between the quotes.
+    /// The bytes between the quotes.
     package var content: Range<Int> { quoted.lowerBound + 1..<quoted.upperBound - 1 }
 
-    /// Whether the string's value is `expected`: `"log\u0070robs"` equals `logprobs`.
+    /// Returns whether the string's value is `expected`: `"log\u0070robs"` equals `logprobs`.
     @inlinable
     @inline(__always)
     package func equals(_ expected: StaticString, in text: Span<UInt8>) -> Bool {
-        // Nearly always the length or the first byte tells.
+        // The length or the first byte nearly always decides.
         if !hasEscapes {
             let start = quoted.lowerBound &+ 1
             guard quoted.upperBound &- start &- 1 == expected.utf8CodeUnitCount,
@@ -33,10 +35,10 @@ package struct JSONString: Hashable, Sendable {
         equals(UnsafeBufferPointer(start: expected.utf8Start, count: expected.utf8CodeUnitCount), in: text)
     }
 
-    /// Whether the string's value is `expected`, given as UTF-8.
+    /// Returns whether the string's value is `expected`, given as UTF-8.
     package func equals(_ expected: [UInt8], in text: Span<UInt8>) -> Bool {
         if expected.withUnsafeBufferPointer({ equals($0, in: text) }) { return true }
-        // Bytes that are not UTF-8 stand for U+FFFD, which begins with EF.
+        // Invalid UTF-8 decodes to U+FFFD, which begins with EF.
         return expected.contains(0xEF) && decoded(in: text).utf8.elementsEqual(expected)
     }
 
@@ -50,7 +52,7 @@ package struct JSONString: Hashable, Sendable {
         return false
     }
 
-    /// The value: escapes resolved, lone surrogates and invalid UTF-8 as U+FFFD.
+    /// Returns the value. Escapes are resolved; lone surrogates and invalid UTF-8 become U+FFFD.
     package func decoded(in text: Span<UInt8>) -> String {
         guard hasEscapes, containsEscape(in: text) else { return String(copying: text, content) }
         var bytes: [UInt8] = []
@@ -79,7 +81,7 @@ package struct JSONString: Hashable, Sendable {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Resolves `\uXXXX`, or a surrogate pair of two; answers the offset behind it.
+    /// Resolves `\uXXXX`, or two of them that form a surrogate pair, and returns the offset after it.
     private func appendScalar(to bytes: inout [UInt8], escapeAt index: Int, in text: Span<UInt8>) -> Int {
         let first = hexUnit(at: index + 2, in: text)
         var end = index + 6
@@ -103,16 +105,5 @@ package struct JSONString: Hashable, Sendable {
             unit = unit << 4 | UInt32(hexDigitValue(text[offset]) ?? 0)
         }
         return unit
-    }
-}
-
-/// 0…15 for a hexadecimal digit of either case.
-@inlinable
-func hexDigitValue(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-    default: nil
     }
 }

@@ -1,54 +1,60 @@
 import VerbatimPlatform
 
-/// What texts have in common that differ in some values only: strings, numbers, lists of natural numbers.
+/// Recognizes JSON texts that differ from an example in some values only: strings, numbers, and arrays of natural
+/// numbers.
 ///
-/// Events of a stream are like that for long stretches. A text of the same form is compared in long pieces, not walked through,
-/// and what stands in it is found where it stood in the one before.
+/// Most events of a stream differ from the event before in a few values. The rest of a text is compared with the
+/// example in long pieces, which is much cheaper than scanning it, and the ranges of the values that may differ come
+/// out of the match.
 ///
-/// A list of numbers may be empty in another text. One that is empty in the text whose form is taken stays so.
+/// An array of natural numbers may have any length in a matching text, and may be empty. An array that is empty in the
+/// example is not variable.
 package struct JSONTemplate: Sendable {
-    /// A value that may be another of its kind.
+    /// A value that may be replaced by another one of its kind.
     private struct Slot: Sendable {
         enum Kind: UInt8 { case string, number, naturals }
 
         let kind: Kind
-        /// How many bytes that are always the same stand in front of it.
+        /// The number of constant bytes before it.
         let distance: UInt16
-        /// Where it stands in the text that was matched last.
+        /// Its range in the text that was matched last.
         var start: UInt16
         var end: UInt16
     }
 
-    /// Which of the values that may be others.
+    /// Names one of the variable values.
     package struct Value: Hashable, Sendable {
         fileprivate let slot: Int16
     }
 
-    /// A part of each text of the form, from between two values to between two others.
+    /// Names a part of every matching text. It neither begins nor ends within a variable value.
     package struct Stretch: Sendable {
         fileprivate let start: Place
         fileprivate let end: Place
     }
 
-    /// So far behind a value, or behind the text's beginning.
+    /// Names a place in every matching text, by its distance from the end of a variable value or from the start of the
+    /// text.
     struct Place: Sendable {
         fileprivate let slot: Int16
         fileprivate let distance: UInt16
     }
 
     private var slots: [Slot] = []
-    /// What stands in front of, between and behind the values.
+    /// The constant bytes before, between and after the variable values.
     private var literals: [UInt8] = []
 
-    /// So that offsets take two bytes: there is a form for each stream.
+    /// The greatest length of a text in bytes. Each stream has a template, so an offset should take no more than two
+    /// bytes.
     package static let largestText = Int(UInt16.max)
-    /// What a form keeps of each takes memory, and again there is a form for each stream.
+    /// Bounds the memory of a template, again because each stream has one.
     private static let mostSlots = 1024
 
-    /// The form of `text`; `nil` if it is too long for one, or more than a thousand values may be others.
+    /// Makes a template of the example `text`; nil if it is longer than ``largestText`` or has more than 1024 variable
+    /// values.
     ///
-    /// - Parameter variable: Where JSON values stand that may be others, in any order. Of an object or an array it is what it
-    ///   holds that may be other, not how much, nor the names of members.
+    /// - Parameter variable: The ranges of JSON values that may differ, in any order. In an object or array, each value
+    ///   it contains may differ, but not the number of values or the names of members.
     package init?(of text: Span<UInt8>, variable: [Range<Int>]) {
         guard text.count <= Self.largestText else { return nil }
         do throws(JSONError) {
@@ -61,7 +67,7 @@ package struct JSONTemplate: Sendable {
         }
         guard slots.count <= Self.mostSlots else { return nil }
         addLiteral(upTo: text.count, of: text)
-        // Without the room that grew with them: there is one for each stream.
+        // Release unused capacity, because each stream has a template.
         slots = slots.withUnsafeBufferPointer { Array($0) }
         literals = literals.withUnsafeBufferPointer { Array($0) }
     }
@@ -73,7 +79,7 @@ package struct JSONTemplate: Sendable {
         case .object:
             try cursor.enterObject(in: text)
             while try cursor.nextKey(in: text) != nil { try addSlots(with: &cursor, of: text) }
-        case .array where text.withUnsafeBufferPointer { Self.behindNaturals($0, start) } == nil:
+        case .array where text.withUnsafeBufferPointer { Self.endOfNaturals($0, start) } == nil:
             try cursor.enterArray(in: text)
             while try cursor.nextElement(in: text) { try addSlots(with: &cursor, of: text) }
         case .array: add(.naturals, try cursor.skipValue(in: text).range, of: text)
@@ -98,14 +104,16 @@ package struct JSONTemplate: Sendable {
 
     // MARK: Matching
 
-    /// Whether `text` has this form, and what may be other in it needs no normalizing. If so, values and stretches are from
-    /// now on those in `text`; if not, they must not be asked for until a text matches.
+    /// Returns whether `text` matches and its variable values are normalized (``JSONNormalizer``).
+    ///
+    /// After a match, ``range(of:)-(Value)`` and ``range(of:)-(Stretch)`` return ranges in `text`. After a failure they
+    /// must not be used until a text matches.
     package mutating func matches(_ text: Span<UInt8>) -> Bool {
         text.count <= Self.largestText && text.withUnsafeBufferPointer { lengthOfMatch(in: $0) } == text.count
     }
 
-    /// How much of `text`, from its beginning, has this form; `nil` if nothing has, or if it would be longer than
-    /// ``largestText``.
+    /// Returns the length of the part at the front of `text` that matches; nil if no such part of at most
+    /// ``largestText`` bytes exists.
     mutating func lengthOfMatch(in text: UnsafeBufferPointer<UInt8>) -> Int? {
         let text = UnsafeBufferPointer(rebasing: text.prefix(Self.largestText))
         return literals.withUnsafeBufferPointer { literals in
@@ -120,7 +128,7 @@ package struct JSONTemplate: Sendable {
         guard let bytes = text.baseAddress, var literal = literals.baseAddress else { return nil }
         var left = literals.count
         var offset = 0
-        var scan = Scan()
+        var tokens = TokenScanner()
         for index in slots.indices {
             let distance = Int(slots[index].distance)
             guard offset + distance < text.count, memcmp(bytes + offset, literal, distance) == 0 else { return nil }
@@ -131,22 +139,24 @@ package struct JSONTemplate: Sendable {
             switch slots[index].kind {
             case .string:
                 guard text[offset] == UInt8(ascii: "\"") else { return nil }
-                offset = scan.behindString(text, offset)
+                offset = tokens.skipString(text, offset)
             case .number:
                 guard text[offset] &- UInt8(ascii: "0") < 10 || text[offset] == UInt8(ascii: "-") else { return nil }
-                offset = scan.behindNumber(text, offset)
+                offset = tokens.skipNumber(text, offset)
             case .naturals:
-                offset = behindNaturals(text, offset, mayBeEmpty: true) ?? Scan.failure
+                offset = endOfNaturals(text, offset, mayBeEmpty: true) ?? TokenScanner.failure
             }
             if offset < 0 { return nil }
             slots[index].end = UInt16(truncatingIfNeeded: offset)
         }
-        guard scan.isNormal, text.count - offset >= left, memcmp(bytes + offset, literal, left) == 0 else { return nil }
+        guard tokens.isNormal, text.count - offset >= left, memcmp(bytes + offset, literal, left) == 0 else {
+            return nil
+        }
         return offset + left
     }
 
-    /// The offset behind a list of natural numbers that begins at `start`.
-    private static func behindNaturals(
+    /// Returns the offset after the array of natural numbers that begins at `start`; nil if there is none.
+    private static func endOfNaturals(
         _ text: UnsafeBufferPointer<UInt8>, _ start: Int, mayBeEmpty: Bool = false
     ) -> Int? {
         guard text[start] == UInt8(ascii: "[") else { return nil }
@@ -155,7 +165,7 @@ package struct JSONTemplate: Sendable {
         let end = endOfNaturalNumbers(in: text, from: number)
         if end > number {
             if text[end] == UInt8(ascii: "]") { return end + 1 }
-            // What stands in the text's last bytes is left to the caller.
+            // That scan stops a few bytes before the end of the text, or at an element that is not a natural number.
             number = end + 1
         }
         while true {
@@ -173,37 +183,39 @@ package struct JSONTemplate: Sendable {
 
     // MARK: Values and stretches
 
-    /// Which of the values begins at `offset` of the text that was matched last.
+    /// Returns the variable value that begins at `offset` in the text that was matched last; nil if there is none.
     package func value(at offset: Int) -> Value? {
         let index = firstSlot { Int($0.start) >= offset }
         return index < slots.count && Int(slots[index].start) == offset ? Value(slot: Int16(index)) : nil
     }
 
-    /// Where a value stands in the text that was matched last.
+    /// Returns the range of a value in the text that was matched last.
     package func range(of value: Value) -> Range<Int> {
         let slot = slots[Int(value.slot)]
         return Int(slot.start)..<Int(slot.end)
     }
 
-    /// The stretch that is in `range` of the text that was matched last; it neither begins nor ends within a value.
+    /// Returns the stretch that has this range in the text that was matched last. The range must neither begin nor end
+    /// within a variable value.
     package func stretch(in range: Range<Int>) -> Stretch {
         Stretch(start: place(at: range.lowerBound), end: place(at: range.upperBound))
     }
 
-    /// Where a stretch is in the text that was matched last.
+    /// Returns the range of a stretch in the text that was matched last.
     package func range(of stretch: Stretch) -> Range<Int> { offset(of: stretch.start)..<offset(of: stretch.end) }
 
     func place(at offset: Int) -> Place {
-        let behind = firstSlot { Int($0.end) > offset } - 1
-        return Place(slot: Int16(behind), distance: UInt16(offset - (behind < 0 ? 0 : Int(slots[behind].end))))
+        let slot = firstSlot { Int($0.end) > offset } - 1
+        return Place(slot: Int16(slot), distance: UInt16(offset - (slot < 0 ? 0 : Int(slots[slot].end))))
     }
 
-    /// The first value that `isBehind` something, as all behind it are; how many there are if none is.
-    private func firstSlot(that isBehind: (Slot) -> Bool) -> Int {
+    /// Returns the index of the first slot for which `isMatch` is true, found by binary search; the number of slots if
+    /// there is none. If `isMatch` is true for a slot, it is true for all later ones.
+    private func firstSlot(where isMatch: (Slot) -> Bool) -> Int {
         var range = slots.startIndex..<slots.endIndex
         while !range.isEmpty {
             let middle = range.lowerBound + range.count / 2
-            range = isBehind(slots[middle]) ? range.lowerBound..<middle : middle + 1..<range.upperBound
+            range = isMatch(slots[middle]) ? range.lowerBound..<middle : middle + 1..<range.upperBound
         }
         return range.lowerBound
     }

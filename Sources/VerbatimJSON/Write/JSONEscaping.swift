@@ -1,11 +1,12 @@
 extension [UInt8] {
-    /// Appends `value` as a JSON string; U+0085, U+2028 and U+2029 are escaped, so that no reader sees a line break.
+    /// Appends `value` as a JSON string. U+0085, U+2028 and U+2029 are escaped, so that every reader sees a single
+    /// line.
     package mutating func appendJSONString(_ value: String) {
         append(UInt8(ascii: "\""))
         defer { append(UInt8(ascii: "\"")) }
         var value = value
         let isPlain = value.withUTF8 { utf8 in
-            guard utf8.allSatisfy(Self.standsForItself) else { return false }
+            guard utf8.allSatisfy(Self.isPlain) else { return false }
             append(contentsOf: utf8)
             return true
         }
@@ -23,12 +24,13 @@ extension [UInt8] {
         }
     }
 
-    /// Whether a byte is a character of its own that needs no escape.
-    private static func standsForItself(_ byte: UInt8) -> Bool {
+    /// Returns whether a byte is an ASCII character that needs no escape.
+    private static func isPlain(_ byte: UInt8) -> Bool {
         (0x20..<0x80).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
     }
 
-    /// Appends `"name":`, behind a comma unless an object or a list has just been opened.
+    /// Appends `"name":`, after a comma unless an object or array has just been opened. ``JSONWriter`` is the better
+    /// choice for text that is written in one place.
     package mutating func appendJSONKey(_ name: StaticString) {
         if let last, last != UInt8(ascii: "{"), last != UInt8(ascii: "[") { append(UInt8(ascii: ",")) }
         append(UInt8(ascii: "\""))
@@ -43,6 +45,7 @@ extension [UInt8] {
         digits.withUTF8 { append(contentsOf: $0) }
     }
 
+    /// Appends `\uXXXX`.
     package mutating func appendUnicodeEscape(_ unit: UInt16) {
         append(contentsOf: #"\u"#.utf8)
         for shift in [12, 8, 4, 0] as [UInt16] {

@@ -1,13 +1,16 @@
-/// Copies values from an engine's or agent's text into a line of strict JSON without touching what they mean.
+/// Copies values from an engine's or agent's text into a line of strict JSON without changing their meaning.
 ///
-/// Number text, key order, duplicates and escapes stay. Only this changes: white space between tokens goes; U+0085,
-/// U+2028 and U+2029 are escaped, so that `splitlines()` of any language sees one line; `NaN` and infinities become
-/// `null`; what is not UTF-8 becomes U+FFFD. The last two are reported.
+/// The text of numbers, the order of members, duplicates and escapes are kept. The changes are:
+/// - White space between tokens is removed.
+/// - U+0085, U+2028 and U+2029 are escaped, so that `splitlines()` of any language sees one line.
+/// - `NaN` and infinities become `null`. This is reported as a loss.
+/// - Invalid UTF-8 becomes U+FFFD. This is reported as a loss.
 package enum JSONNormalizer {
     package struct Losses: OptionSet, Hashable, Sendable {
         package let rawValue: UInt8
 
-        // What every option set has is generic; other modules would call it as such, and some do at each value.
+        // Written out so that other modules can inline them. The generic members of OptionSet are slow, and some
+        // callers need these for each value.
         @inlinable package init(rawValue: UInt8) { self.rawValue = rawValue }
         @inlinable package init() { rawValue = 0 }
         @inlinable package init(arrayLiteral elements: Losses...) {
@@ -22,7 +25,7 @@ package enum JSONNormalizer {
         package static let invalidUTF8 = Losses(rawValue: 2)
     }
 
-    /// Appends the value in `range`, which a ``JSONCursor`` has passed before.
+    /// Appends the value in `range`, which a ``JSONCursor`` has skipped before.
     @discardableResult
     package static func append(
         _ range: Range<Int>,
@@ -37,7 +40,7 @@ package enum JSONNormalizer {
             guard index < text.count else { break }
             switch text[index] {
             case UInt8(ascii: "\""):
-                index = copy.passContent(from: index + 1, of: text, to: &line) + 1
+                index = copy.copyContent(from: index + 1, of: text, to: &line) + 1
             case UInt8(ascii: "N"):
                 copy.replace(index..<index + 3, by: "null", of: text, in: &line)
                 copy.losses.insert(.nonFiniteNumber)
@@ -56,7 +59,7 @@ package enum JSONNormalizer {
         return copy.losses
     }
 
-    /// Appends what stands between a string's quotes.
+    /// Appends the bytes between a string's quotes.
     @discardableResult
     package static func append(
         contentOf string: JSONString,
@@ -65,12 +68,12 @@ package enum JSONNormalizer {
     ) -> Losses {
         var copy = Copy(from: string.content.lowerBound)
         let text = text.extracting(..<string.quoted.upperBound)
-        let end = copy.passContent(from: string.content.lowerBound, of: text, to: &line)
+        let end = copy.copyContent(from: string.content.lowerBound, of: text, to: &line)
         copy.finish(at: min(end, text.count), of: text, in: &line)
         return copy.losses
     }
 
-    /// The value in `range` as a line of its own.
+    /// Returns the normalized text of the value in `range`.
     package static func normalized(_ range: Range<Int>, of text: Span<UInt8>) -> [UInt8] {
         var line: [UInt8] = []
         line.reserveCapacity(range.count)
@@ -79,15 +82,15 @@ package enum JSONNormalizer {
     }
 }
 
-/// A copy under way: what need not change is copied in stretches as long as can be.
+/// A copy in progress. Bytes that do not change are copied in pieces as long as possible.
 private struct Copy {
     var losses: JSONNormalizer.Losses = []
-    /// Up to where the text has been copied.
+    /// The text before this offset has been copied.
     private var copied: Int
 
     init(from start: Int = 0) { copied = start }
 
-    /// Copies up to `range`, and `replacement` instead of what stands there.
+    /// Copies the text before `range`, and `replacement` in place of `range`.
     @inline(__always)
     mutating func replace(
         _ range: Range<Int>, by replacement: StaticString, of text: Span<UInt8>, in line: inout [UInt8]
@@ -97,13 +100,13 @@ private struct Copy {
         copied = range.upperBound
     }
 
-    /// Copies what is left in front of `end`.
+    /// Copies the rest of the text before `end`.
     mutating func finish(at end: Int, of text: Span<UInt8>, in line: inout [UInt8]) {
         if copied < end { line.append(copying: text, copied..<end) }
     }
 
-    /// Goes through a string from behind its opening quote; answers the offset of the closing one.
-    mutating func passContent(from start: Int, of text: Span<UInt8>, to line: inout [UInt8]) -> Int {
+    /// Copies a string from the offset after its opening quote and returns the offset of the closing quote.
+    mutating func copyContent(from start: Int, of text: Span<UInt8>, to line: inout [UInt8]) -> Int {
         var index = start
         while true {
             index = nextStringBreak(in: text, from: index, stopAtNonASCII: true)
@@ -112,8 +115,8 @@ private struct Copy {
                 index += 2
                 continue
             }
-            let (length, isValid) = scalar(in: text, at: index)
-            if let unit = lineBreak(in: text, at: index) {
+            let (length, isValid) = utf8Sequence(in: text, at: index)
+            if let unit = lineSeparator(in: text, at: index) {
                 replace(index..<index + length, by: "", of: text, in: &line)
                 line.appendUnicodeEscape(unit)
             } else if !isValid {

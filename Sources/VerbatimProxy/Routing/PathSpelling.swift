@@ -1,3 +1,5 @@
+import VerbatimPlatform
+
 /// How the same path can be spelled, and what it can be taken for.
 ///
 /// Engines resolve percent-escapes before they look for a route, some also dot segments and empty ones, and a server in
@@ -33,10 +35,10 @@ struct PathSpelling: Hashable {
             fault = nil
             return
         }
-        let resolved = Self.joined(Self.decoded(source, where: Self.isUnreserved))
+        let resolved = Self.joined(PercentEncoding.decoded(source, where: Self.isUnreserved))
         plain = resolved.path
         var bytes = source
-        for _ in 0..<Self.rounds where bytes.contains(UInt8(ascii: "%")) { bytes = Self.decoded(bytes) { _ in true } }
+        for _ in 0..<Self.rounds where bytes.contains(UInt8(ascii: "%")) { bytes = PercentEncoding.decoded(bytes) }
         fault = bytes.contains(0) ? .nul : resolved.isAboveRoot ? .aboveRoot : nil
         let visible = bytes.filter { $0 > 0x20 && $0 != 0x7F }.map { $0 == UInt8(ascii: "\\") ? UInt8(ascii: "/") : $0 }
         let readings = [visible, Self.withoutParameters(visible)].map { Self.joined($0).path.lowercased() }
@@ -80,23 +82,6 @@ struct PathSpelling: Hashable {
         return ("/" + String(decoding: Array(segments.joined(separator: "/".utf8)), as: UTF8.self), isAboveRoot)
     }
 
-    /// Resolves each `%XX` whose character `isResolved`. What is no escape stays.
-    private static func decoded(_ text: [UInt8], where isResolved: (UInt8) -> Bool) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.count)
-        var index = 0
-        while index < text.count {
-            if text[index] == UInt8(ascii: "%"), let byte = HexDigits.byte(in: text, at: index + 1), isResolved(byte) {
-                bytes.append(byte)
-                index += 3
-            } else {
-                bytes.append(text[index])
-                index += 1
-            }
-        }
-        return bytes
-    }
-
     /// RFC 3986 §2.3
     private static func isUnreserved(_ byte: UInt8) -> Bool {
         switch byte {
@@ -106,20 +91,5 @@ struct PathSpelling: Hashable {
             true
         default: false
         }
-    }
-}
-
-/// The digits behind a `%`.
-enum HexDigits {
-    /// The byte that the two digits at `index` say; `nil` if they are none.
-    static func byte(in text: [UInt8], at index: Int) -> UInt8? {
-        guard index + 1 < text.count, let high = value(text[index]), let low = value(text[index + 1]) else {
-            return nil
-        }
-        return high << 4 | low
-    }
-
-    private static func value(_ byte: UInt8) -> UInt8? {
-        Character(Unicode.Scalar(byte)).hexDigitValue.map { UInt8($0) }
     }
 }

@@ -1,3 +1,5 @@
+import VerbatimPlatform
+
 /// A path that may begin with the name of a session: `/sessions/{id}/v1/…`.
 struct SessionPath: Hashable {
     /// The id without its percent-encoding, unchecked; `nil` if the path names no session.
@@ -17,23 +19,8 @@ struct SessionPath: Hashable {
             self.path = path
             return
         }
-        id = Self.decode(Array(rest[..<end]))
+        // A `%` that is left makes the id invalid.
+        id = String(decoding: PercentEncoding.decoded(Array(rest[..<end])), as: UTF8.self)
         self.path = String(path[end...])
-    }
-
-    /// Resolves `%XX`. What is not that stays, and its `%` makes it no valid id.
-    private static func decode(_ source: [UInt8]) -> String {
-        var bytes: [UInt8] = []
-        var index = 0
-        while index < source.count {
-            if source[index] == UInt8(ascii: "%"), let byte = HexDigits.byte(in: source, at: index + 1) {
-                bytes.append(byte)
-                index += 3
-            } else {
-                bytes.append(source[index])
-                index += 1
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
     }
 }

@@ -40,7 +40,7 @@ enum RecordChecks {
             report("the line is not JSON: \(error)")
             return nil
         }
-        if hasRawLineSeparator(line) { report("the line has an unescaped U+0085, U+2028 or U+2029") }
+        if containsLineSeparator(line) { report("the line has an unescaped U+0085, U+2028 or U+2029") }
         for name in ["request", "response"] as [StaticString] where object.value(name, in: line)?.kind != .object {
             report("'\(name)' is no object")
         }
@@ -118,19 +118,6 @@ enum RecordChecks {
 
     private static func completionTokens(of object: JSONObject, in line: Span<UInt8>) -> Int? {
         object.value("usage", in: line)?.object(in: line)?.value("completion_tokens", in: line)?.int(in: line)
-    }
-
-    /// Whether `splitlines()` of some language would see more than one line.
-    private static func hasRawLineSeparator(_ line: Span<UInt8>) -> Bool {
-        for index in line.indices.dropLast() {
-            let byte = line[index]
-            if byte < 0xC2 { continue }
-            if byte == 0xC2, line[index + 1] == 0x85 { return true }
-            if byte == 0xE2, line[index + 1] == 0x80, index + 2 < line.count, line[index + 2] | 1 == 0xA9 {
-                return true
-            }
-        }
-        return false
     }
 }
 

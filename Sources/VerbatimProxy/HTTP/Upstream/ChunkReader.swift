@@ -1,3 +1,5 @@
+import VerbatimPlatform
+
 /// Takes chunks apart in the form in which engines send them: a size of at most seven digits, without extensions. All
 /// else, the last chunk among it, is left to NIO's parser, from the beginning of that chunk on.
 struct ChunkReader {
@@ -28,8 +30,8 @@ struct ChunkReader {
             case .size:
                 var end = offset
                 var size = 0
-                while end < bytes.count, end - offset < 7, let digit = Self.value(ofDigit: bytes[end]) {
-                    size = size << 4 | digit
+                while end < bytes.count, end - offset < 7, let digit = hexDigitValue(bytes[end]) {
+                    size = size << 4 | Int(digit)
                     end += 1
                 }
                 if end == bytes.count { return .needsMore }
@@ -55,14 +57,5 @@ struct ChunkReader {
             }
         }
         return .needsMore
-    }
-
-    private static func value(ofDigit byte: UInt8) -> Int? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(byte - UInt8(ascii: "0"))
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): Int(byte - UInt8(ascii: "a") + 10)
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): Int(byte - UInt8(ascii: "A") + 10)
-        default: nil
-        }
     }
 }
