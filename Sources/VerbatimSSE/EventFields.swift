@@ -1,13 +1,13 @@
-/// What an event says: its name, and where its data stand.
+/// The fields of an event that matter: its name, and the ranges of its data.
 package struct EventFields: Sendable {
-    /// Value of the last `event` field; `nil` if there is none or it is empty: for the default, `message`.
+    /// The value of the last `event` field; nil if it is empty or missing, which means the default, `message`.
     package private(set) var name: Range<Int>?
 
-    /// Values of the first `data` field and, rarely, of further ones, which a reader joins with `\n`.
+    /// The value of the first `data` field, and those of further ones, which are rare. A reader joins them with `\n`.
     package private(set) var data: Range<Int>?
     package private(set) var furtherData: [Range<Int>] = []
 
-    /// Reads the fields of one event, as an ``EventSplitter`` cuts it, or without its blank line.
+    /// Reads the fields of one event as an ``EventSplitter`` returns it. The blank line may be missing.
     package init(of event: Span<UInt8>) {
         var start = 0
         while start < event.count {

@@ -1,40 +1,40 @@
-/// Finds where server-sent events end, in bytes that arrive in pieces of any size.
+/// Finds the ends of server-sent events in bytes that arrive in pieces of any size.
 ///
-/// The caller keeps the bytes that no unit has claimed yet and shows them again, with what has arrived since, to
-/// ``nextUnit(in:)``. No byte is looked at twice. Joined together, the units are the stream, byte for byte.
+/// The caller keeps the bytes that belong to no unit yet and passes them to ``nextUnit(in:)`` again, followed by the
+/// bytes that have arrived since. No byte is scanned twice. The units, joined together, are the stream, byte for byte.
 ///
 /// Line endings may be `\n`, `\r\n` or `\r`, also mixed (WHATWG HTML, "Server-sent events"). An event ends with the
-/// first byte that makes its blank line certain: a `\n` that follows a final `\r` comes as a unit of its own.
+/// first byte that makes its blank line certain. A `\n` that arrives after a final `\r` is therefore a unit of its own.
 package struct EventSplitter: Sendable {
     package struct Unit: Hashable, Sendable {
         package enum Kind: Hashable, Sendable {
             /// An event: its lines and the blank line that ends it.
             case event
-            /// Bytes between events: a comment line, a blank line, the byte order mark a stream may start with.
+            /// Bytes between events: a comment line, a blank line, or a byte order mark at the start of the stream.
             case filler
-            /// The `\n` of a `\r\n` whose `\r` ended the unit before. It shares that unit's fate.
+            /// The `\n` of a `\r\n` whose `\r` ended the unit before. Pass or drop it together with that unit.
             case lineFeed
         }
 
         package let kind: Kind
-        /// How many bytes it takes from the front.
+        /// The length in bytes.
         package let length: Int
     }
 
-    /// Whether a byte order mark may still come.
+    /// True until the start of the stream has been checked for a byte order mark.
     private var isAtStart = true
-    /// How many bytes at the front have been looked at.
+    /// The number of bytes at the front that have been scanned.
     private var scanned = 0
-    /// Where the line being scanned starts.
+    /// The offset of the current line.
     private var lineStart = 0
-    /// Whether a line of an event has been seen in front of the current line.
+    /// True if the current unit already has a line of an event.
     private var isInEvent = false
-    /// Whether the last unit ended with `\r`, so that a `\n` would belong to it.
+    /// True if the last unit ended with `\r`, so that a `\n` would belong to it.
     private var mayFollowLineFeed = false
 
     package init() {}
 
-    /// The next complete unit at the front of `bytes`, or `nil` if more bytes are needed.
+    /// Returns the next complete unit at the front of `bytes`, or nil if more bytes are needed.
     package mutating func nextUnit(in bytes: Span<UInt8>) -> Unit? {
         if isAtStart {
             let length = lengthOfByteOrderMark(in: bytes)
@@ -50,9 +50,9 @@ package struct EventSplitter: Sendable {
             let end = nextLineBreak(in: bytes, from: scanned)
             scanned = end
             if end == bytes.count { return nil }
-            var behind = end + 1
+            var next = end + 1
             let endsWithReturn = bytes[end] == UInt8(ascii: "\r")
-            if endsWithReturn && behind < bytes.count && bytes[behind] == UInt8(ascii: "\n") { behind += 1 }
+            if endsWithReturn && next < bytes.count && bytes[next] == UInt8(ascii: "\n") { next += 1 }
             let isBlank = end == lineStart
             let isComment = !isBlank && bytes[lineStart] == UInt8(ascii: ":")
             if isBlank || (isComment && !isInEvent) {
@@ -60,20 +60,20 @@ package struct EventSplitter: Sendable {
                 scanned = 0
                 lineStart = 0
                 isInEvent = false
-                mayFollowLineFeed = endsWithReturn && behind == end + 1
-                return Unit(kind: kind, length: behind)
+                mayFollowLineFeed = endsWithReturn && next == end + 1
+                return Unit(kind: kind, length: next)
             }
-            if endsWithReturn && behind == bytes.count && behind == end + 1 {
-                // A "\n" may still come; decide when the next byte is there.
+            if endsWithReturn && next == bytes.count && next == end + 1 {
+                // A "\n" may follow. Decide when the next byte has arrived.
                 return nil
             }
             isInEvent = true
-            scanned = behind
-            lineStart = behind
+            scanned = next
+            lineStart = next
         }
     }
 
-    /// How many of the bytes EF BB BF stand at the front.
+    /// Returns how many of the bytes EF BB BF are at the front.
     private func lengthOfByteOrderMark(in bytes: Span<UInt8>) -> Int {
         let mark: StaticString = "\u{FEFF}"
         var length = 0

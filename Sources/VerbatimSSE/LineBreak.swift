@@ -1,10 +1,10 @@
 import VerbatimPlatform
 
-/// How far to look for a `\n` before looking for a `\r`: far enough for the C library to be fast, and not so far that
-/// lines that end with `\r` make the search for a `\n` go over the same bytes again and again.
+/// How far to search for a `\n` before searching for a `\r`. It is large enough for `memchr` to be fast, and small
+/// enough that the search for a `\n` does not scan the same bytes again and again if all lines end with `\r`.
 private let window = 1024
 
-/// The first offset at or behind `start` of a `\n` or `\r`; `bytes.count` if there is none.
+/// Returns the first offset from `start` on of a `\n` or `\r`; `bytes.count` if there is none.
 func nextLineBreak(in bytes: Span<UInt8>, from start: Int) -> Int {
     bytes.withUnsafeBytes { bytes in
         guard let base = bytes.baseAddress else { return bytes.count }

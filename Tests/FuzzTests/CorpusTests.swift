@@ -1,15 +1,15 @@
 import Foundation
 import Testing
 
-/// The fuzzers' properties hold of what fuzzers start from, and of all that they once found.
+/// The fuzzed properties hold for the seeds, and for every input that once broke one of them.
 @Suite struct CorpusTests {
-    @Test(arguments: FuzzTarget.allCases) func seedsHold(target: FuzzTarget) throws {
+    @Test(arguments: FuzzTarget.allCases) func propertiesHoldForSeeds(target: FuzzTarget) throws {
         let seeds = Seeds.seeds(of: target)
         #expect(!seeds.isEmpty)
         for seed in seeds { try target.check(seed) }
     }
 
-    @Test(arguments: FuzzTarget.allCases) func findingsHold(target: FuzzTarget) throws {
+    @Test(arguments: FuzzTarget.allCases) func propertiesHoldForFormerFindings(target: FuzzTarget) throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .appendingPathComponent("Corpus/\(target.rawValue)")
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [] {
@@ -17,8 +17,7 @@ import Testing
         }
     }
 
-    /// The properties are able to fail.
-    @Test func aViolationIsSeen() {
+    @Test func aViolationIsReported() {
         #expect(throws: Violation.self) { try RecordProperties.check(Array("{}".utf8)) }
         let misaligned = #"{"completion_tokens":["a"],"completion_token_ids":[1,2]}"# + "\n"
         #expect(throws: Violation.self) { try RecordProperties.check(Array(misaligned.utf8)) }

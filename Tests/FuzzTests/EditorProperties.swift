@@ -12,14 +12,14 @@ enum EditorProperties {
         var removed: Set<String> = []
         for _ in 0..<choices.byte() % 4 { removed.insert(choices.pick(names)) }
         let text = Array(choices.rest)
-        // To the oracle, keys that differ in bytes that are no UTF-8 only are the same.
+        // The oracle takes keys for equal that differ in invalid UTF-8 only.
         guard ScannerProperties.deepest(in: text) < 400,
             let object = try? JSONObject(document: text.span, options: .validUTF8)
         else {
             return
         }
         guard var expected = try JSONOracle.comparableTree(of: text).members else {
-            throw Violation(description: "an object that is none")
+            throw Violation(description: "the result is not an object")
         }
         removed.subtract(set.keys)
         for name in removed { expected[spelled(name)] = nil }

@@ -1,18 +1,18 @@
 import VerbatimAPI
 
-/// What is fuzzed. Each target takes any bytes and says which property they break.
+/// The parts that are fuzzed. Each target takes any bytes and reports the property that they break.
 enum FuzzTarget: String, CaseIterable, Sendable {
-    /// JSON text is located as Foundation reads it, and comes out of the normaliser meaning the same.
+    /// JSON text is read as Foundation reads it, and normalizing keeps its meaning.
     case scanner
-    /// Members are set and removed, and nothing else changes.
+    /// Setting and removing members changes nothing else.
     case editor
-    /// Events are cut alike wherever the network cut them, and as a plain reader would.
+    /// Events are split alike wherever the network splits them, and as a plain reader splits them.
     case splitter
-    /// What is forwarded differs from what was sent by what `client_fields` says.
+    /// The forwarded request differs from the agent's request exactly by what `client_fields` lists.
     case request
-    /// Replies are restored and recorded alike however they arrive; where nothing was injected nothing changes.
+    /// Replies are restored and recorded alike however they arrive. If nothing was injected, nothing changes.
     case chat, completions, responses, messages
-    /// Whatever stands in a trace can be read.
+    /// Any file can be read as a trace.
     case trace
 
     /// - Throws: ``Violation``
@@ -41,7 +41,7 @@ struct Violation: Error, CustomStringConvertible {
 }
 
 extension Span<UInt8> {
-    /// All of it, to be compared.
+    /// The elements, for comparison.
     var array: [UInt8] {
         var result: [UInt8] = []
         for index in indices { result.append(self[index]) }
@@ -49,7 +49,7 @@ extension Span<UInt8> {
     }
 }
 
-/// Takes bytes off the front of an input, to choose by; zeros when there are none left.
+/// Makes choices from the bytes at the front of an input. When none are left, it uses zeros.
 struct Choices {
     private(set) var rest: ArraySlice<UInt8>
 
@@ -60,14 +60,14 @@ struct Choices {
     mutating func pick<Option>(_ options: [Option]) -> Option { options[byte() % options.count] }
 }
 
-/// Places to cut an input at, not all of them: cheap to derive and different for each seed.
+/// Returns some offsets at which to cut an input. They are cheap to derive and differ between seeds.
 func cuts(of count: Int, seed: Int) -> [Int] {
     var state = UInt64(truncatingIfNeeded: seed) &* 0x9E37_79B9_7F4A_7C15 | 1
     var cuts: [Int] = []
     var position = 0
     while position < count, cuts.count < 256 {
         state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        // Mostly small steps, so that many cuts fall within an event's line endings and escapes.
+        // Mostly small steps, so that many cuts are within line endings and escapes.
         let step = Int(state >> 33) % (seed % 3 == 0 ? 3 : seed % 3 == 1 ? 40 : 400) + 1
         position += step
         if position < count { cuts.append(position) }
@@ -75,7 +75,7 @@ func cuts(of count: Int, seed: Int) -> [Int] {
     return cuts
 }
 
-/// The pieces of `bytes` between `cuts`.
+/// Returns the pieces of `bytes` between `cuts`.
 func pieces(of bytes: [UInt8], cuts: [Int]) -> [ArraySlice<UInt8>] {
     var pieces: [ArraySlice<UInt8>] = []
     var start = 0
@@ -86,7 +86,7 @@ func pieces(of bytes: [UInt8], cuts: [Int]) -> [ArraySlice<UInt8>] {
     return pieces
 }
 
-/// As ``JSONOracle/comparableTree(of:)`` has it.
+/// Returns the name as ``JSONOracle/comparableTree(of:)`` spells it.
 func spelled(_ name: String) -> [UInt8] {
     Array(name.unicodeScalars.map { $0.isASCII ? String($0) : "<\(String($0.value, radix: 16))>" }.joined().utf8)
 }

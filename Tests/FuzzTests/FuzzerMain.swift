@@ -3,7 +3,7 @@ import Foundation
 /// The target named by `FUZZ_TARGET`.
 private let target = ProcessInfo.processInfo.environment["FUZZ_TARGET"].flatMap(FuzzTarget.init) ?? .scanner
 
-/// Called by libFuzzer once, first. With `FUZZ_SEEDS` set to a folder, writes what to start from there and ends.
+/// libFuzzer calls this once, first. If `FUZZ_SEEDS` names a folder, it writes the seeds there and exits.
 @_cdecl("LLVMFuzzerInitialize")
 public func initialize(_: UnsafeMutableRawPointer, _: UnsafeMutableRawPointer) -> Int32 {
     guard let folder = ProcessInfo.processInfo.environment["FUZZ_SEEDS"] else { return 0 }
@@ -16,7 +16,7 @@ public func initialize(_: UnsafeMutableRawPointer, _: UnsafeMutableRawPointer) -
     }
 }
 
-/// Called by libFuzzer with each input.
+/// libFuzzer calls this with each input.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func test(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     do {
@@ -24,7 +24,7 @@ public func test(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         return 0
     } catch {
         FileHandle.standardError.write(Data("\(target): \(error)\n".utf8))
-        // So the fuzzer is told.
+        // A crash tells libFuzzer.
         abort()
     }
 }

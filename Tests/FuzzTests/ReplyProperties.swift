@@ -7,7 +7,7 @@ import VerbatimAPI
 
 @testable import VerbatimProxy
 
-/// A reply's whole way through a captured turn: split, read, restored, recorded.
+/// Passes a reply through a captured turn: it is split, read, restored and recorded.
 enum ReplyProperties {
     static func check(_ input: [UInt8], of api: API) throws {
         var choices = Choices(input)
@@ -44,7 +44,7 @@ enum ReplyProperties {
         if !whole.isRetry { try RecordProperties.check(whole.record) }
     }
 
-    /// Whether anything in the reply could be there because of an injection.
+    /// Returns whether anything in the reply could result from an injection.
     private static func mayTellTokens(_ reply: [UInt8]) -> Bool {
         let text = text(reply)
         return ["log", "tok", "usage", "verbose", "sglext", "nvext", "\\", "error", "choices", "content_block", "NaN"]
@@ -54,7 +54,8 @@ enum ReplyProperties {
     private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 }
 
-/// Fields that nobody knows, another in each event: no event has the form of the one before then, and is read as if it were the first.
+/// Unknown fields, a different one in each event. With them no event matches the template of the one before, so that
+/// each is scanned.
 private enum Marks {
     private static let data = Array("\ndata: {".utf8)
 
@@ -69,7 +70,7 @@ private enum Marks {
         return marked
     }
 
-    /// In a record a reply may stand as a string.
+    /// A record may contain a reply as a string.
     static func removed(from text: [UInt8]) -> [UInt8] {
         var rest: [UInt8] = []
         var index = 0
@@ -87,7 +88,7 @@ private enum Marks {
     }
 }
 
-/// What is known before the reply comes.
+/// Everything that is known before the reply arrives.
 private struct Scene {
     let api: API
     let isInjected: Bool
@@ -130,14 +131,14 @@ private struct Scene {
         return more.map { "{\(common)\($0)}" }
     }
 
-    /// What came of a reply.
+    /// The result of a reply.
     struct Outcome {
         var sent: [UInt8] = []
         var record: [UInt8] = []
         var isRetry = false
         var isAnswered = false
 
-        /// What the agent got behind the head.
+        /// The bytes that the agent received after the head.
         var body: [UInt8] {
             for index in sent.indices.dropLast(3) where sent[index..<index + 4].elementsEqual("\r\n\r\n".utf8) {
                 return Array(sent[(index + 4)...])
@@ -160,7 +161,7 @@ private struct Scene {
             turn: 1, identity: SessionIdentity(session: "s"), api: api, path: "/v1" + api.route,
             timestamp: 0,
             policy: policy, maximumReplySize: 1 << 30, maximumEventSize: 1 << 30)
-        // To an agent of HTTP/1.0 the body goes out without any framing.
+        // An agent of HTTP/1.0 receives the body without framing.
         var output = ResponseWriter.Request()
         output.takesChunks = false
         var turn = CapturedTurn(
@@ -194,7 +195,7 @@ private struct Scene {
     }
 }
 
-/// What holds of every record.
+/// Properties of every record.
 enum RecordProperties {
     static func check(_ line: [UInt8]) throws {
         try Violation.unless(!line.isEmpty, "there is no record")
@@ -204,7 +205,7 @@ enum RecordProperties {
         try Violation.unless(
             String(decoding: line, as: UTF8.self).unicodeScalars.allSatisfy {
                 !["\u{85}", "\u{2028}", "\u{2029}"].contains($0)
-            }, "a line separator stands in the record")
+            }, "the record contains a line separator")
         guard let members = try JSONOracle.tree(of: line, validUTF8: true).members else {
             throw Violation(description: "the record is no object")
         }
@@ -219,13 +220,13 @@ enum RecordProperties {
         if case .array(let elements)? = members[Array(name.utf8)] { elements.count } else { 0 }
     }
 
-    /// Lists that speak of the same tokens are as long as each other, or empty.
+    /// Arrays about the same tokens have the same length, or are empty.
     private static func checkAlignment(_ members: [[UInt8]: JSONTree]) throws {
         let counts = ["completion_tokens", "completion_token_ids", "per_token_logps"].map { count($0, in: members) }
         try Violation.unless(Set(counts.filter { $0 > 0 }).count <= 1, "lists do not align: \(counts)")
     }
 
-    /// What calls itself complete has as many tokens as the engine counted.
+    /// A complete capture has as many tokens as the engine counted.
     private static func checkCompleteness(_ members: [[UInt8]: JSONTree]) throws {
         guard let capture = members[Array("capture".utf8)]?.members, capture[Array("complete".utf8)] == .bool(true),
             capture[Array("level".utf8)] == .string(Array("tokens".utf8)), members[Array("choices".utf8)] == nil

@@ -25,7 +25,7 @@ enum RequestProperties {
             ScannerProperties.scans(prepared.body, options: [.validUTF8]), "the forwarded request is no JSON")
         let isUntouched = policy.goal == .off || (policy.goal == .text && flags & 0b111100 == 0)
         if isUntouched {
-            // Some models are refused `max_tokens`, whatever is captured: it goes under its other name.
+            // Some models reject `max_tokens`. It is renamed for them, whatever is captured.
             let changed = Set(prepared.clientFields.map(\.name))
             try Violation.unless(
                 prepared.body == body || (policy.goal == .text && changed.contains("max_tokens")),
@@ -35,7 +35,7 @@ enum RequestProperties {
             try Violation.unless(prepared.injection.isEmpty, "something is injected that may not be")
         }
 
-        // Undoing what `client_fields` lists gives what the agent sent.
+        // Undoing the changes in `client_fields` gives the agent's request.
         let sent = try JSONOracle.comparableTree(of: body).members ?? [:]
         guard var members = try JSONOracle.comparableTree(of: prepared.body).members else {
             throw Violation(description: "the forwarded request is no object")
@@ -52,7 +52,7 @@ enum RequestProperties {
                 throw Violation(description: "\(name) was set, but is not there")
             }
             inner[path[1]] = value
-            // An object that was made for the field goes with it.
+            // An object that was created for the field is removed with it.
             members[path[0]] = inner.isEmpty && sent[path[0]] == nil ? nil : .object(inner)
         }
         try Violation.unless(

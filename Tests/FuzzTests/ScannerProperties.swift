@@ -5,7 +5,7 @@ enum ScannerProperties {
     static func check(_ input: [UInt8]) throws {
         for validUTF8 in [false, true] {
             let isJSON = scans(input, options: validUTF8 ? .validUTF8 : [])
-            // The oracle has a limit of its own for nesting.
+            // The oracle has its own limit for nesting.
             if deepest(in: input) < 400 {
                 try Violation.unless(
                     isJSON == JSONOracle.accepts(input, validUTF8: validUTF8),
@@ -16,7 +16,7 @@ enum ScannerProperties {
         try checkOutline(of: input)
     }
 
-    /// An outline is taken of what a cursor takes, and a cursor that follows it goes the same way.
+    /// An outline accepts what a cursor accepts, and a cursor that follows it finds the same values.
     private static func checkOutline(of input: [UInt8]) throws {
         var outline = JSONOutline()
         let isJSON = scans(input, options: .nonFiniteNumbers)
@@ -35,7 +35,7 @@ enum ScannerProperties {
         try Violation.unless(line == input && losses.isEmpty, "the normaliser changes what is normal")
     }
 
-    /// Two cursors, one of which follows an outline, go into some containers and pass over others.
+    /// Two cursors, one of which follows an outline, enter some containers and skip others.
     private struct Walk {
         private var following: JSONCursor
         private var plain = JSONCursor(options: .nonFiniteNumbers)
@@ -81,7 +81,7 @@ enum ScannerProperties {
         }
     }
 
-    /// What the normaliser makes of a document is strict JSON on one line, means the same, and stays as it is.
+    /// Normalized text is strict JSON on one line, has the same meaning, and is not changed by normalizing it again.
     private static func checkNormalizing(_ input: [UInt8]) throws {
         var line: [UInt8] = []
         let losses = JSONNormalizer.append(0..<input.count, of: input.span, to: &line)
@@ -112,7 +112,7 @@ enum ScannerProperties {
         }
     }
 
-    /// At least as deep as the text nests.
+    /// Returns an upper bound of the nesting depth of `text`.
     static func deepest(in text: [UInt8]) -> Int {
         var depth = 0
         var deepest = 0

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import VerbatimAPI
 
-/// Where fuzzing starts: the recorded exchanges, and texts that are as long or as nested as they get.
+/// The inputs with which fuzzing starts: the recorded exchanges, and very long or deeply nested texts.
 enum Seeds {
     static func write(to folder: URL) throws {
         for target in FuzzTarget.allCases {
@@ -35,7 +35,7 @@ enum Seeds {
     private static let documents = WireSample.all.filter { !$0.response.isEventStream }.map(\.response.body)
     private static let streams = WireSample.streams.map(\.response.body)
 
-    /// What costs a careless reader more than its share.
+    /// Texts that are expensive for a careless reader.
     private static let tall: [[UInt8]] = [
         String(repeating: "[", count: 500) + String(repeating: "]", count: 500),
         "[" + String(repeating: "1,", count: 2000) + "1]",
@@ -44,7 +44,7 @@ enum Seeds {
         "{" + String(repeating: "\"a\":1,", count: 300) + "\"a\":2}",
     ].map { Array($0.utf8) }
 
-    /// Each recorded reply with and without injection.
+    /// Each recorded reply, with and without an injection.
     private static func replies(below path: String) -> [[UInt8]] {
         WireSample.all.filter { $0.request.path.contains(path) }.flatMap { sample in
             let profile: UInt8 = sample.set.hasPrefix("vllm") ? 11 : 9

@@ -15,7 +15,7 @@ enum SplitterProperties {
         }
     }
 
-    /// Where the units end.
+    /// Returns the offsets at which units end.
     private static func boundaries(of stream: [UInt8], cuts: [Int]) throws -> [Int] {
         var splitter = EventSplitter()
         var boundaries: [Int] = []

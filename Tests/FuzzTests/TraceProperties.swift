@@ -2,7 +2,7 @@ import Foundation
 import VerbatimTrace
 import Verbatim
 
-/// Whatever a file holds, opening it as a trace keeps every whole line and leaves nothing unfinished behind.
+/// Opening any file as a trace keeps every complete line and leaves no unfinished line.
 enum TraceProperties {
     static func check(_ input: [UInt8]) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("verbatim-\(UUID().uuidString)")

@@ -4,12 +4,12 @@ import Testing
 
 @Suite struct EventFieldsTests {
     @Test(arguments: 0..<1500 as Range<UInt64>)
-    func readsEventsLikeTheNaiveReader(seed: UInt64) {
+    func readsEventsAsTheNaiveReaderDoes(seed: UInt64) {
         var generator = EventStreamGenerator(seed: seed)
         let stream = generator.stream()
         for unit in StreamReader(stream).units where unit.kind == .event {
             let event = ReadEvent(unit.bytes)
-            // A byte order mark means something at the start of a stream only.
+            // A byte order mark has a meaning at the start of a stream only.
             #expect([event].compactMap(\.self) == NaiveEventStream.events(in: Array("\n".utf8) + unit.bytes))
         }
     }
@@ -21,7 +21,7 @@ import Testing
         ("data: a\r\ndata: b\r\n\r\n", ["a", "b"]),
         ("data: a\rdata: b\r\r", ["a", "b"]), ("data: a:b\n\n", ["a:b"]), ("data::\n\n", [":"]), ("id: x\n\n", []),
         ("Data: x\n\n", []), ("data : x\n\n", []), (" data: x\n\n", []), (":data: x\n\n", []), ("datax\n\n", []),
-        // Without the blank line: the unfinished end of a stream.
+        // Without the blank line, as at the unfinished end of a stream.
         ("data: a\ndata: b", ["a", "b"]), ("data: a\r", ["a"]), ("dat", []), ("", []), ("\n", []),
     ])
     func findsTheData(event: String, data: [String]) {

@@ -2,7 +2,7 @@ import VerbatimSSE
 import TestSupport
 import Testing
 
-/// Fails unless `reader`, which has got all of `stream`, gave it out as the naive reader reads it.
+/// Fails unless `reader`, which has been fed all of `stream`, found the events that the naive reader finds.
 func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: SourceLocation = #_sourceLocation) {
     #expect(reader.joined == stream, sourceLocation: location)
     #expect(reader.boundaries == NaiveEventStream.boundaries(in: stream), sourceLocation: location)
@@ -15,7 +15,7 @@ func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: Sour
 
 @Suite struct EventSplitterTests {
     @Test(arguments: 0..<300 as Range<UInt64>)
-    func streamsInOnePieceOrTwo(seed: UInt64) {
+    func splitsStreamsThatArriveInOneOrTwoPieces(seed: UInt64) {
         var generator = EventStreamGenerator(seed: seed)
         let stream = generator.stream()
         let whole = StreamReader(stream)
@@ -24,14 +24,14 @@ func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: Sour
         for position in 0...stream.count {
             let halved = StreamReader(Array(stream[..<position]), Array(stream[position...]))
             expectFaithful(halved, to: stream)
-            // A line feed can come on its own only where the stream was cut.
+            // A line feed can be a unit of its own only where two pieces meet.
             let lineFeeds = halved.units.count { $0.kind == .lineFeed }
             #expect(lineFeeds <= 1 && halved.units.count == whole.units.count + lineFeeds)
         }
     }
 
     @Test(arguments: 0..<600 as Range<UInt64>)
-    func streamsInPiecesOfAnySize(seed: UInt64) {
+    func splitsStreamsThatArriveInPiecesOfAnySize(seed: UInt64) {
         var generator = EventStreamGenerator(seed: seed)
         let stream = generator.stream()
         var reader = StreamReader()
@@ -44,9 +44,9 @@ func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: Sour
         expectFaithful(reader, to: stream)
     }
 
-    /// No unit waits for a byte behind it, and none comes in two parts, save for a line feed.
+    /// No unit waits for the byte after it, and none is split, except that a line feed may be a unit of its own.
     @Test(arguments: 0..<600 as Range<UInt64>)
-    func unitsComeWithTheByteThatMakesThemCertain(seed: UInt64) {
+    func unitsAreReturnedWithTheByteThatMakesThemCertain(seed: UInt64) {
         var generator = EventStreamGenerator(seed: seed)
         let stream = generator.stream()
         let reader = StreamReader(byteByByte: stream)
@@ -73,14 +73,14 @@ func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: Sour
         ("\u{FEFF}\n", [.filler, .filler]), ("\n\u{FEFF}: x\n\n", [.filler, .event]),
         ("\u{FEFF}\u{FEFF}: x\n\n", [.filler, .event]),
     ])
-    func kindsOfUnits(stream: String, kinds: [EventSplitter.Unit.Kind]) {
+    func returnsTheKindOfEachUnit(stream: String, kinds: [EventSplitter.Unit.Kind]) {
         let stream = Array(stream.utf8)
         #expect(StreamReader(stream).units.map(\.kind) == kinds)
         #expect(StreamReader(byteByByte: stream).units.filter { $0.kind != .lineFeed }.map(\.kind) == kinds)
         expectFaithful(StreamReader(stream), to: stream)
     }
 
-    @Test func aLineFeedMayComeMuchLater() {
+    @Test func aLineFeedMayArriveMuchLater() {
         var reader = StreamReader(Array("data: x\r\n\r".utf8))
         #expect(reader.units.map(\.kind) == [.event])
         reader.feed([])
@@ -101,14 +101,14 @@ func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: Sour
         #expect(reader.unclaimed.isEmpty)
     }
 
-    @Test func noByteOrderMarkIsLookedForInMidStream() {
+    @Test func aByteOrderMarkIsRecognizedOnlyAtTheStart() {
         let stream = Array("data: a\n\n\u{FEFF}data: b\n\n".utf8)
         let reader = StreamReader(byteByByte: stream)
         expectFaithful(reader, to: stream)
         #expect(reader.events == [ReadEvent(name: "message", data: "a")])
     }
 
-    @Test func partOfAByteOrderMarkIsNone() {
+    @Test func partOfAByteOrderMarkIsNotRecognized() {
         for front in [[0xEF], [0xEF, 0xBB], [0xEF, 0xBB, 0xBE], [0xEF, 0xBF, 0xBF], [0xFE, 0xFF]] as [[UInt8]] {
             let stream = front + Array("\n\n".utf8)
             let reader = StreamReader(byteByByte: stream)
@@ -117,11 +117,11 @@ func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: Sour
         }
     }
 
-    /// Each line ending in each place of the eight bytes that are looked at together.
-    @Test func findsLineEndingsInEveryPlace() {
+    /// Each line ending at each offset, also near the end of the bytes.
+    @Test func findsLineEndingsAtEveryOffset() {
         for length in 0...40 {
             for ending in ["\n", "\r", "\r\n"] {
-                // Bytes that differ from the endings in one bit, or that a careless comparison takes for them.
+                // Bytes that differ from a line ending in one bit, or that a careless comparison confuses with one.
                 for filling in [UInt8(ascii: "x"), 0x0B, 0x0C, 0x8A, 0x8D, 0x00, 0xFF, 0x0E, 0x09] {
                     let line = Array("data:".utf8) + [UInt8](repeating: filling, count: length) + Array(ending.utf8)
                     let stream = line + Array(ending.utf8) + line

@@ -1,6 +1,6 @@
 import TestSupport
 
-/// Writes event streams at random, with all that the format allows.
+/// Writes random event streams with everything that the format allows.
 struct EventStreamGenerator {
     var random: SeededGenerator
 
@@ -8,7 +8,7 @@ struct EventStreamGenerator {
 
     mutating func stream() -> [UInt8] {
         var bytes: [UInt8] = random.chance(20) ? [0xEF, 0xBB, 0xBF] : []
-        // Most servers keep to one line ending.
+        // Most servers use one line ending throughout.
         let ending = random.chance(50) ? random.pick(["\n", "\r\n", "\r"]) : nil
         for _ in 0..<random.int(0...14) {
             bytes += line().utf8

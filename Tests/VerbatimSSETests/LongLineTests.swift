@@ -3,15 +3,15 @@ import Testing
 
 @testable import VerbatimSSE
 
-/// Line endings are looked for in windows of 1,024 bytes: lines that are longer, or end at a window's edge.
+/// Line endings are searched in windows of 1,024 bytes. These lines are longer, or end at the edge of a window.
 @Suite struct LongLineTests {
     private static let window = 1024
 
     private func filling(_ count: Int) -> [UInt8] { [UInt8](repeating: UInt8(ascii: "x"), count: count) }
 
-    /// Each line ending, at every distance of up to 2 from an edge, also with another one near it.
+    /// Each line ending at a distance of up to 2 bytes from an edge, also with another one nearby.
     @Test(arguments: ["\n", "\r", "\r\n"], 1...3)
-    func endingsBesideAnEdge(ending: String, windows: Int) {
+    func findsLineEndingsNextToAnEdge(ending: String, windows: Int) {
         let ending = Array(ending.utf8)
         for place in -2...2 {
             let length = windows * Self.window + place
@@ -26,8 +26,8 @@ import Testing
         }
     }
 
-    /// Of two endings in one window the first counts, whichever it is.
-    @Test func theFirstEndingCounts() {
+    /// Of two line endings in one window the first counts, whatever kind it is.
+    @Test func theFirstOfTwoLineEndingsCounts() {
         for (one, other) in [("\r", "\n"), ("\n", "\r")] {
             for first in [0, 1, 1000, 1021, 1022, 1023, 1024, 1025, 2047, 2048] {
                 for distance in [1, 2, 7, 1022, 1023, 1024, 1025] {
@@ -44,7 +44,7 @@ import Testing
         VerbatimSSE.nextLineBreak(in: text.span, from: start)
     }
 
-    /// From every offset, as a plain search finds it; bytes that are looked at are never any others.
+    /// From every offset, the result is that of a plain search.
     @Test(arguments: 0..<100 as Range<UInt64>)
     func findsWhatAPlainSearchFinds(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
@@ -58,9 +58,9 @@ import Testing
         #expect(nextLineBreak(in: [], from: 0) == 0)
     }
 
-    /// Streams of lines of any length, in pieces of any size.
+    /// Lines of any length that arrive in pieces of any size.
     @Test(arguments: 0..<150 as Range<UInt64>)
-    func streamsOfLongLines(seed: UInt64) {
+    func splitsStreamsOfLongLines(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var stream: [UInt8] = random.chance(20) ? [0xEF, 0xBB, 0xBF] : []
         let ending = random.chance(60) ? random.pick(["\n", "\r\n", "\r"]) : nil
@@ -84,8 +84,8 @@ import Testing
         expectFaithful(reader, to: stream)
     }
 
-    /// Many short lines that end with `\r`, and no `\n` anywhere.
-    @Test func manyReturns() {
+    /// Many short lines that end with `\r`, without any `\n`.
+    @Test func manyCarriageReturnsAreFoundInLinearTime() {
         let stream = Array(String(repeating: "data: x\r\r", count: 20_000).utf8)
         var splitter = EventSplitter()
         var start = 0

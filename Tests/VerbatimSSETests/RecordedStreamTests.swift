@@ -4,7 +4,7 @@ import Testing
 
 /// The event streams that real engines sent.
 @Suite struct RecordedStreamTests {
-    @Test func thereAreSamplesOfAllSets() {
+    @Test func everySetHasSamples() {
         #expect(Set(WireSample.all.map(\.set)) == ["llamacpp", "llamacpp-tools", "vllm", "vllm-reasoning"])
         #expect(WireSample.streams.count > 70)
     }
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test(arguments: WireSample.streams)
-    func wholeAndByteByByte(sample: WireSample) throws {
+    func streamsAreSplitAlikeAsAWholeAndByteByByte(sample: WireSample) throws {
         let stream = sample.response.body
         let whole = StreamReader(stream)
         expectFaithful(whole, to: stream)
@@ -45,7 +45,7 @@ import Testing
         expectFaithful(byteByByte, to: stream)
         #expect(byteByByte.units.map(\.bytes) == whole.units.map(\.bytes))
 
-        // The same with the line endings of other servers.
+        // Again, with the line endings of other servers.
         for ending in ["\r", "\r\n"] {
             let other = Array(String(decoding: stream, as: UTF8.self).replacing("\n", with: ending).utf8)
             expectFaithful(StreamReader(other), to: other)
@@ -55,13 +55,13 @@ import Testing
     }
 
     @Test(arguments: WireSample.streams)
-    func splitAtEveryPosition(sample: WireSample) {
+    func streamsAreSplitAlikeWhereverTheyAreCut(sample: WireSample) {
         let stream = sample.response.body
         let boundaries = [0] + NaiveEventStream.boundaries(in: stream)
         let nextEnds = boundaries.dropFirst(2) + [stream.count]
         for ((start, end), next) in zip(zip(boundaries, boundaries.dropFirst()), nextEnds) {
-            // A splitter starts afresh behind each event: enough to cut each in two, and to show the next with its end.
-            // The units are cut off the front: where their lengths are right, so are their bytes.
+            // A splitter starts anew after each event. So it is enough to cut each event in two, and to pass the next
+            // with its end. Units are taken from the front: if their lengths are right, so are their bytes.
             let lengths = [end - start, next - end].filter { $0 > 0 }
             let failed = (start...end).filter { position in
                 let reader = StreamReader(Array(stream[start..<position]), Array(stream[position..<next]))

@@ -1,12 +1,12 @@
 import VerbatimSSE
 import TestSupport
 
-/// Feeds a splitter as its caller does: bytes that no unit has claimed stay in front and are shown again with the next.
+/// Feeds a splitter as its caller does: bytes that belong to no unit yet are passed again, followed by the next bytes.
 struct StreamReader {
     struct Unit: Hashable {
         let kind: EventSplitter.Unit.Kind
         let bytes: [UInt8]
-        /// How many bytes of the stream there were when the unit came out.
+        /// The number of bytes of the stream that had been fed when the unit was returned.
         let fed: Int
     }
 
@@ -38,10 +38,10 @@ struct StreamReader {
         unclaimed = bytes
     }
 
-    /// All that was fed.
+    /// All bytes that were fed.
     var joined: [UInt8] { units.flatMap(\.bytes) + unclaimed }
 
-    /// Where the units end, a line feed on its own counting to the unit before.
+    /// The offsets at which units end. A line feed of its own counts as part of the unit before it.
     var boundaries: [Int] {
         var boundaries: [Int] = []
         var position = 0
@@ -53,14 +53,14 @@ struct StreamReader {
         return boundaries
     }
 
-    /// What the units say.
+    /// The events of the units.
     var events: [ReadEvent] {
         units.compactMap { unit in unit.kind == .event ? ReadEvent(unit.bytes) : nil }
     }
 }
 
 extension ReadEvent {
-    /// What `EventFields` makes of the bytes of one event; `nil` if it has no data.
+    /// Reads one event with `EventFields`; nil if the event has no data.
     init?(_ bytes: [UInt8]) {
         let fields = EventFields(of: bytes.span)
         guard let data = fields.data else { return nil }
