@@ -2,7 +2,7 @@
 
 import PackageDescription
 
-/// Those of the package that is measured, so that the same code is compiled as there.
+/// The settings of the measured package, so that the same code is compiled.
 let settings: [SwiftSetting] =
     [
         .enableUpcomingFeature("ExistentialAny"),
@@ -10,40 +10,43 @@ let settings: [SwiftSetting] =
         .enableUpcomingFeature("InternalImportsByDefault"),
     ] + (Context.environment["WARNINGS_AS_ERRORS"] == "1" ? [.treatAllWarnings(as: .error)] : [])
 
-/// A package of its own, so that nobody who builds the proxy needs what measures it.
+/// A package of its own, so that building the proxy does not need the benchmark tool.
 ///
-/// The core's interface is `package` and no product has it, so its targets are targets here as well: the folders in
-/// `Core` are links to the sources.
+/// The core's interface is `package`, and no product contains it. Its targets are therefore targets of this package as
+/// well; the folders in `MeasuredSources` are links to their sources.
 let package = Package(
     name: "Benchmarks",
     platforms: [.macOS(.v15)],
     dependencies: [
-        // Without its traits, which bring libraries that stand in for malloc and for Swift's runtime.
+        // Without its traits: they replace malloc and hook into Swift's runtime.
         .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: [])
     ],
     targets: [
-        .target(name: "VerbatimPlatform", path: "Core/VerbatimPlatform", swiftSettings: settings),
+        .target(name: "VerbatimPlatform", path: "MeasuredSources/VerbatimPlatform", swiftSettings: settings),
         .target(
-            name: "VerbatimJSON", dependencies: ["VerbatimPlatform"], path: "Core/VerbatimJSON",
+            name: "VerbatimJSON", dependencies: ["VerbatimPlatform"], path: "MeasuredSources/VerbatimJSON",
             swiftSettings: settings),
         .target(
-            name: "VerbatimSSE", dependencies: ["VerbatimPlatform"], path: "Core/VerbatimSSE", swiftSettings: settings),
-        .target(
-            name: "VerbatimAPI", dependencies: ["VerbatimJSON", "VerbatimSSE"], path: "Core/VerbatimAPI",
+            name: "VerbatimSSE", dependencies: ["VerbatimPlatform"], path: "MeasuredSources/VerbatimSSE",
             swiftSettings: settings),
         .target(
-            name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimPlatform"], path: "Core/VerbatimTrace",
+            name: "VerbatimAPI", dependencies: ["VerbatimJSON", "VerbatimSSE"], path: "MeasuredSources/VerbatimAPI",
             swiftSettings: settings),
         .target(
-            name: "CoreWork", dependencies: ["VerbatimSSE", "VerbatimJSON", "VerbatimTrace", "VerbatimAPI"],
+            name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimPlatform"],
+            path: "MeasuredSources/VerbatimTrace",
             swiftSettings: settings),
+        .target(
+            name: "BenchmarkCases", dependencies: ["VerbatimSSE", "VerbatimJSON", "VerbatimTrace", "VerbatimAPI"],
+            path: "BenchmarkCases", swiftSettings: settings),
         .executableTarget(
-            name: "core-counts", dependencies: ["CoreWork", "VerbatimPlatform"], path: "Sources/CoreCounts",
+            name: "InstructionCounts", dependencies: ["BenchmarkCases", "VerbatimPlatform"], path: "InstructionCounts",
             swiftSettings: settings),
+        // The plugin finds benchmarks by their parent folder, which must be named Benchmarks.
         .executableTarget(
-            name: "CoreBenchmarks",
-            dependencies: ["CoreWork", .product(name: "Benchmark", package: "benchmark")],
-            path: "Benchmarks/CoreBenchmarks",
+            name: "TimeBenchmarks",
+            dependencies: ["BenchmarkCases", .product(name: "Benchmark", package: "benchmark")],
+            path: "TimeBenchmarks",
             swiftSettings: settings,
             plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]),
     ]

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 THRESHOLDS = Path(__file__).with_name("thresholds.tsv")
 
-# By how much a count may differ from its threshold.
+# The share by which a count may exceed its threshold.
 TOLERANCE = 0.05
 
-# What costs more must not cost more per event, or per byte, than what is like it but smaller. The factor leaves room
-# for arrays that double as they grow, and for a table that a larger case fills.
+# A large case must not cost more per event, or per byte, than a small one of its kind. The factor leaves room for arrays
+# that double as they grow, and for a table that a larger case fills.
 GROWTH = [
     ("stream/4096 tokens", "stream/512 tokens", "event", 1.1),
     ("stream/32768 tokens", "stream/512 tokens", "event", 1.1),
@@ -27,7 +27,7 @@ GROWTH = [
     ("stream/512 tokens in 100-byte pieces", "stream/512 tokens", "event", 1.5),
 ]
 
-# Nothing of the caller's environment, and the same functions of libc whatever the processor can do.
+# Nothing of the caller's environment, and the same functions of libc on every processor.
 ENVIRONMENT = {
     "SWIFT_DETERMINISTIC_HASHING": "1",
     "SWIFT_BACKTRACE": "enable=no",
@@ -35,7 +35,7 @@ ENVIRONMENT = {
 } | {name: os.environ[name] for name in ["LD_LIBRARY_PATH"] if name in os.environ}
 
 
-# What gets memory from libc.
+# The functions that allocate memory.
 ALLOCATORS = {"malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign"}
 
 
@@ -47,7 +47,7 @@ class Case(NamedTuple):
 
 
 class Count(NamedTuple):
-    """What one operation takes."""
+    """The cost of one operation."""
 
     instructions: float
     allocations: float
@@ -65,7 +65,7 @@ def main() -> int:
     if not chosen:
         print("error: no such case; there are:", *(case.name for case in known), sep="\n  ", file=sys.stderr)
         return 64
-    # The long ones first, so that no core idles at the end.
+    # Long cases first, so that no core is idle at the end.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         order = sorted(chosen, key=lambda case: -case.bytes * case.repetitions)
         counts = dict(zip((case.name for case in order), pool.map(lambda case: count(options.tool, case), order)))
@@ -79,8 +79,8 @@ def main() -> int:
     failures = report(chosen, counts, thresholds)
     failures += growth({case.name: case for case in chosen}, counts)
     if failures and machine != here:
-        print(f"\nThe thresholds were counted on {machine}, this is {here}: the difference may be the compiler's.")
-    print("\nfailed: " + "; ".join(failures) if failures else "\nno instruction too many")
+        print(f"\nThe thresholds were counted on {machine}, this is {here}: the difference may come from the compiler.")
+    print("\nfailed: " + "; ".join(failures) if failures else "\nno case is above its threshold")
     return 1 if failures else 0
 
 
@@ -91,7 +91,7 @@ def cases(tool: str) -> list[Case]:
 
 
 def count(tool: str, case: Case) -> Count:
-    """What doing the case once takes beyond preparing it."""
+    """The cost of doing the case once, without its preparation."""
     with tempfile.TemporaryDirectory() as folder:
         some = collect(tool, case.name, case.repetitions, f"{folder}/some")
         none = collect(tool, case.name, 0, f"{folder}/none")
@@ -107,12 +107,12 @@ def collect(tool: str, name: str, times: int, profile: str) -> tuple[int, int]:
 
 
 def read_profile(profile: Path) -> tuple[int, int]:
-    """Instructions, and calls of what gets memory."""
+    """Returns the instructions and the number of calls of allocators."""
     names: dict[str, str] = {}
     callee, instructions, allocations = "", 0, 0
     with profile.open() as lines:
         for line in lines:
-            # A function's name stands where its number comes first.
+            # A function's name follows the first occurrence of its number.
             if found := re.match(r"c?fn=\((\d+)\)(?: (.*))?", line):
                 number, name = found.groups()
                 callee = names.setdefault(number, name or "")

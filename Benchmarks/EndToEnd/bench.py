@@ -1,4 +1,4 @@
-"""The benchmark from end to end; scripts/bench runs it."""
+"""The end-to-end benchmark, run by scripts/bench."""
 
 import argparse
 import json
@@ -25,13 +25,13 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about a minute and a half")
     parser.add_argument(
         "--against", action="append", default=[], metavar="NAME='COMMAND LINE'",
-        help="another proxy; {upstream} is the engine's URL, {port} where to listen")
-    parser.add_argument("--only", default="", metavar="WORKLOAD,…", help="these alone, 'start' and 'memory' among them")
+        help="another proxy; {upstream} is the engine's URL, {port} the port to listen on")
+    parser.add_argument("--only", default="", metavar="WORKLOAD,…", help="run these workloads only; 'start' and 'memory' are workloads too")
     parser.add_argument("--rounds", type=int, help="rounds of each workload (5, with --quick 2)")
-    parser.add_argument("--seconds", type=float, help="of an unpaced run (1.2, with --quick 0.5)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="all figures of all rounds")
+    parser.add_argument("--seconds", type=float, help="length of an unpaced run (1.2, with --quick 0.5)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every round to this file")
     parser.add_argument("--write-docs", action="store_true", help="replace the tables of docs/performance.md")
-    parser.add_argument("--folder", type=Path, help="where traces are for as long as they are needed (a temporary one)")
+    parser.add_argument("--folder", type=Path, help="folder for traces while they are needed (default: a temporary one)")
     parser.add_argument("--binaries", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--static", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -49,7 +49,7 @@ class Bench:
         kinds = floor + others + verbatims(binary)
         self.kinds = {kind.name: kind for kind in kinds}
         if len(self.kinds) < len(kinds):
-            raise SystemExit(f"error: --against needs a name that is none of {', '.join(self.kinds)}")
+            raise SystemExit(f"error: --against needs a name other than {', '.join(self.kinds)}")
         self.load = Load(options.binaries / "verbatim-load", folder, self.cores)
         self.names = [kind.name for kind in floor + others]
         self.workloads = workloads(floor, others, self.cores.rich)
@@ -60,7 +60,7 @@ class Bench:
         unknown = self.only - {workload.name for workload in self.workloads} - {"start", "memory"}
         if unknown:
             known = ", ".join([workload.name for workload in self.workloads] + ["start", "memory"])
-            raise SystemExit(f"error: no workload is called {', '.join(sorted(unknown))}; there are {known}")
+            raise SystemExit(f"error: unknown workload {', '.join(sorted(unknown))}; there are {known}")
         self.results = []
 
     def is_wanted(self, name, is_quick):
@@ -102,7 +102,7 @@ class Bench:
 
 
 def given(words):
-    """What the user gave, without what scripts/bench added and where files went."""
+    """Returns the user's arguments, without those that scripts/bench added and those that name files."""
     words = iter(words)
     for word in words:
         if word in ("--binaries", "--static", "--json", "--folder"):
@@ -113,7 +113,7 @@ def given(words):
 
 def main():
     options = arguments()
-    # So that what was started ends as well.
+    # Exit normally, so that all child processes are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=options.folder))
@@ -126,7 +126,7 @@ def main():
     bench.write(is_good=not failures)
     for failure in failures[:50]:
         print(f"FAILED: {failure}", file=sys.stderr)
-    result = f"{len(failures)} failures" if failures else "every byte and every record as it should be"
+    result = f"{len(failures)} failures" if failures else "every byte and every record is correct"
     print(f"\n{result} ({time.monotonic() - began:.0f} s)")
     sys.exit(bool(failures))
 

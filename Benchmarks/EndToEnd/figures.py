@@ -1,4 +1,4 @@
-"""From what was counted in a run to figures, and from the figures of all rounds to medians and paired ratios."""
+"""Computes figures from the report of a run, and medians and paired ratios from the figures of all rounds."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -8,7 +8,7 @@ MICROSECONDS = {"µs": 1, "ms": 1000}
 
 @dataclass
 class Spread:
-    """The middle of all rounds, and the extremes."""
+    """The median of all rounds, and the extremes."""
 
     middle: float
     least: float
@@ -22,7 +22,7 @@ def spread(values):
 
 
 def of_run(report, units_of_turn, ran, waited):
-    """The figures of one run. Times are in microseconds; CPU time is that of the proxy for a unit of work."""
+    """Returns the figures of one run. Times are in microseconds; CPU time is the proxy's, for a unit of work."""
     turns = report["turns"]["whole"]
     units = turns * units_of_turn
     figures = {"report": report, "turns": turns, "units": units, "rate": units / report["seconds"]}
@@ -30,7 +30,7 @@ def of_run(report, units_of_turn, ran, waited):
         figures["wall"] = report["seconds"] * 1e6 / units
     if ran is not None and units:
         figures |= {"cpu": ran * 1e6 / units, "cores": ran / report["seconds"]}
-        # What it would have liked to run and could not, because somebody else had its core.
+        # The time that it was ready to run but waited, because another process had its core.
         figures["waited"] = waited / ran if ran else 0
     if report["reads"]:
         figures["events_a_read"] = report["events"] / report["reads"]
@@ -38,7 +38,7 @@ def of_run(report, units_of_turn, ran, waited):
         histogram = report[f"{key}_us"]
         if histogram["count"]:
             figures |= {f"{key}_p50": histogram["p50"], f"{key}_p99": histogram["p99"], f"{key}_max": histogram["max"]}
-    # Where a delayed acknowledgement would show: 32,768 to 65,535 µs have sixteen binary digits.
+    # A delayed acknowledgement would show here: 32,768 to 65,535 µs have sixteen binary digits.
     histogram = report["delay_us"] if report["delay_us"]["count"] else report["turn_us"]
     octaves = histogram["octaves"] + [0] * 17
     figures["octave_40"] = 1e6 * octaves[16] / histogram["count"] if histogram["count"] else None
@@ -46,7 +46,7 @@ def of_run(report, units_of_turn, ran, waited):
 
 
 class Results:
-    """The figures of a workload: for each case a list, one entry a round."""
+    """The figures of a workload: a list for each case, with one entry for each round."""
 
     def __init__(self, workload, cases):
         self.workload = workload
@@ -60,7 +60,7 @@ class Results:
         return spread([figures.get(name) for figures in self.rounds.get(case, ())])
 
     def ratio(self, ratio):
-        """Of each round, so that what disturbs the machine for a while disturbs both."""
+        """Returns the ratio, taken within each round, so that a disturbance of the machine affects both sides."""
         return spread(self.pairs(ratio))
 
     def pairs(self, ratio):

@@ -1,4 +1,4 @@
-"""What a proxy takes beside processor time: memory for streams, time to start, room on disk."""
+"""Measures what a proxy needs besides CPU time: memory for streams, time to start, size on disk."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ STREAMS, TOKENS, INTERVAL = 1000, 512, 70
 
 
 def of_streams(load, kind, cores, streams=STREAMS, tokens=TOKENS):
-    """Memory at its peak over that when idle, with many paced streams, and the size of the records they become."""
+    """Measures peak memory above idle memory with many paced streams, and the size of their records."""
     engine = load.engine(1)
     proxy = Proxy(kind, engine, load.folder, cores.proxy)
     try:
@@ -35,7 +35,7 @@ def of_streams(load, kind, cores, streams=STREAMS, tokens=TOKENS):
 
 
 def of_start(load, kind, cores, times):
-    """Seconds from the start of the process to the first answer of the engine through it; memory a moment later."""
+    """Measures the seconds from the start of the process to the first reply through it, and memory a moment later."""
     engine = load.engine(1)
     seconds, resident = [], []
     for _ in range(times):
@@ -50,7 +50,7 @@ def of_start(load, kind, cores, times):
 
 
 def stripped(binary, folder):
-    """The size of a program without its symbols."""
+    """Returns the size of a program without its symbols."""
     copy = folder / "stripped"
     shutil.copyfile(binary, copy)
     subprocess.run(["strip", copy], check=True)
@@ -60,7 +60,7 @@ def stripped(binary, folder):
 
 
 class Footprint:
-    """All of it, in the order in which it is shown."""
+    """All measurements, in the order in which they are shown."""
 
     def __init__(self, load, kinds, cores, binary, static):
         self.load, self.kinds, self.cores = load, kinds, cores
@@ -82,7 +82,7 @@ class Footprint:
             self.memory[title] = of_streams(self.load, self.kinds[name], self.cores)
 
     def rows(self):
-        """Name, figure, what is wanted."""
+        """Yields name, figure and target."""
         for name, found in self.start.items():
             seconds, resident = spread(found["seconds"]), spread(found["resident"])
             isours = name == ("on, static" if self.static else "on")

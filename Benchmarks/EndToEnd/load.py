@@ -1,4 +1,4 @@
-"""The two ends, and the rounds of a workload between them."""
+"""Runs engine and agents, and the rounds of a workload."""
 
 import json
 import subprocess
@@ -7,12 +7,12 @@ from figures import Results, of_run
 from peers import Proxy, pinned
 from processes import Server
 
-# A turn that ends otherwise fails the benchmark.
+# A turn with any other end fails the benchmark.
 GOOD = ("whole",)
 
 
 class Load:
-    """Engines as they are needed, and agents; both on the cores that the proxy does not have."""
+    """Starts engines when they are needed, and agents. They run on the cores that the proxy does not use."""
 
     def __init__(self, tool, folder, cores):
         self.tool, self.folder, self.cores = tool, folder, cores
@@ -20,7 +20,7 @@ class Load:
         self.failures = []
 
     def engine(self, burst, threads=1):
-        """The port of an engine that writes as many events at once."""
+        """Returns the port of an engine that sends this many events in one write."""
         if (burst, threads) not in self.engines:
             with pinned(self.cores.load):
                 self.engines[burst, threads] = Server(
@@ -33,7 +33,7 @@ class Load:
             engine.kill()
 
     def agents(self, name, port, flags):
-        """Runs agents to their end; answers their report. A turn that did not go as it should is a failure."""
+        """Runs agents to their end and returns their report. Notes a failure for each turn that went wrong."""
         defaults = dict(name="".join(letter if letter.isalnum() else "-" for letter in name), turn_limit=100, ramp=0.02)
         arguments = [
             f"--{key.replace('_', '-')}" if value is True else f"--{key.replace('_', '-')}={value}"
@@ -54,7 +54,7 @@ class Load:
 
 
 class Rounds:
-    """Runs a workload: all cases of a round one after the other, and then the next round."""
+    """Runs the rounds of a workload. A round runs all cases one after the other."""
 
     def __init__(self, load, kinds, cores):
         self.load, self.kinds, self.cores = load, kinds, cores

@@ -1,4 +1,4 @@
-"""The machine that figures come from, and which of its cores do what."""
+"""Describes the machine, and assigns its cores."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ from peers import installed
 
 @dataclass
 class Cores:
-    """Those of the proxy, of the load (engine, agents, this script), and of a proxy with two event loops."""
+    """The cores of the proxy, of the load (engine, agents, this script), and of a proxy with two event loops."""
 
     proxy: set
     load: set
@@ -22,13 +22,13 @@ class Cores:
     @property
     def text(self):
         if self.proxy == self.load:
-            return "one core for all: figures are of little use"
+            return "one core for everything: the figures mean little"
         show = lambda cores: ", ".join(map(str, sorted(cores)))
         return f"proxy on core {show(self.proxy)}, engine and agents on {show(self.load)}"
 
 
 def cores():
-    """The last core is the proxy's: interrupts and what else a machine does tend to be on the first."""
+    """Assigns the last core to the proxy: interrupts and background work tend to use the first."""
     known = sorted(os.sched_getaffinity(0))
     if len(known) == 1:
         return Cores(set(known), set(known), set(known), False)
@@ -51,7 +51,7 @@ def first(pattern, text):
 
 
 def description(root):
-    """What a reader has to know to judge the figures."""
+    """Returns what a reader must know to judge the figures."""
     processor = first(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     hypervisor = " (virtual)" if "hypervisor" in Path("/proc/cpuinfo").read_text() else ""
     memory = int(first(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())) / (1 << 20)

@@ -1,4 +1,4 @@
-"""What stands between agents and engine: nothing, nginx, HAProxy, Verbatim, any other proxy."""
+"""The proxies that are compared: none, nginx, HAProxy, Verbatim, and any other proxy."""
 
 import os
 import shlex
@@ -65,7 +65,7 @@ backend engine
 
 @contextmanager
 def pinned(cores):
-    """Processes that are started meanwhile run on these cores."""
+    """Processes that are started in this context run on these cores."""
     own = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -81,7 +81,7 @@ def free_port():
 
 
 def answers(port):
-    """Whether a request gets through to the engine and back."""
+    """Returns whether a request reaches the engine and is answered."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             connection.sendall(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -103,7 +103,7 @@ class Kind:
 
 
 class Proxy:
-    """A running proxy, its first answer awaited."""
+    """A running proxy that has forwarded its first reply."""
 
     def __init__(self, kind, engine, folder, cores):
         self.kind, self.port = kind, free_port()
@@ -133,12 +133,12 @@ class Proxy:
         return [Usage(pid) for pid in family(self.process.pid)]
 
     def processor(self):
-        """Seconds that it ran and that it was ready and waited, its children with it."""
+        """Returns the seconds that it and its children ran, and the seconds that they were ready but waited."""
         times = [usage.processor() for usage in self.usages()]
         return sum(ran for ran, _ in times), sum(waited for _, waited in times)
 
     def memory(self):
-        """Resident memory and its peak, in bytes."""
+        """Returns resident memory and its peak, in bytes."""
         states = [usage.status() for usage in self.usages()]
         return tuple(sum(state[name] for state in states) * 1024 for name in ("rss", "peak"))
 
@@ -147,7 +147,7 @@ class Proxy:
             (usage.folder / "clear_refs").write_text("5")
 
     def take_records(self):
-        """Ends the trace file; answers its records, how many of them are complete, its bytes. The file is removed."""
+        """Closes and removes the trace file. Returns its number of records, of complete records, and of bytes."""
         full = self.trace.with_suffix(".full")
         self.trace.rename(full)
         self.process.send_signal(signal.SIGHUP)
@@ -166,7 +166,7 @@ class Proxy:
         return records, complete, size
 
     def stop(self):
-        """Ends it and whatever it started, which is in its process group."""
+        """Stops it and the processes that it started, which are in its process group."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -191,12 +191,12 @@ def replace(text, places):
 
 
 def installed(name):
-    """Where a daemon is; distributions keep them where not everybody's PATH goes."""
+    """Returns the path of a daemon. Distributions install daemons in folders that PATH may not contain."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
 
 
 def floors():
-    """The reverse proxies that are installed, and what to say of those that are not."""
+    """Returns the reverse proxies that are installed, and a message for each one that is not."""
     kinds, missing = [], []
     for name, configuration, arguments, package in (
         ("nginx", NGINX, ["-p", "{folder}", "-c", "{folder}/configuration"], "nginx-light"),
@@ -218,7 +218,7 @@ def verbatim(binary, name, *flags, threads=1, captures=True):
 
 
 def verbatims(binary):
-    """Verbatim as it is measured: one event loop, unless it says otherwise."""
+    """The measured configurations of Verbatim, with one event loop unless the name says otherwise."""
     on = ("--capture=tokens", "--trace-detail=full", "--trace-sync=write")
     return [
         verbatim(binary, "off", "--capture=off", captures=False),

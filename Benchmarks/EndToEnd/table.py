@@ -1,4 +1,6 @@
-"""Results for people: blocks of text while the benchmark goes on, and Markdown at the end."""
+"""Formats results: as text while the benchmark runs, and as Markdown at the end."""
+
+import textwrap
 
 from figures import MICROSECONDS
 
@@ -22,7 +24,7 @@ def title(figure, workload):
 
 
 def number(value):
-    """Three digits."""
+    """Formats a number with three digits."""
     if value is None:
         return "–"
     if abs(value) >= 100:
@@ -49,7 +51,7 @@ def ratio_text(spread):
 
 
 def grid(rows):
-    """Columns of the width they need, the first to the left."""
+    """Formats columns as wide as needed; the first is aligned to the left."""
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     for row in rows:
         cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
@@ -57,7 +59,7 @@ def grid(rows):
 
 
 def block(results):
-    """One workload."""
+    """Formats the results of one workload."""
     workload = results.workload
     names = [case.name for case in results.cases]
     rows = [["", *names]]
@@ -73,7 +75,7 @@ def block(results):
 
 
 def ratios_of(results):
-    """Name, figure and what is wanted of each ratio."""
+    """Yields the name, figure and target of each ratio."""
     for ratio in results.workload.ratios:
         if found := results.ratio(ratio):
             name = ratio.name if "÷" in ratio.name else f"{ratio.name}, {ratio.top} ÷ {ratio.bottom}"
@@ -85,7 +87,7 @@ def ratios_of(results):
 
 
 def disturbance(results):
-    """Says so when somebody else had the proxy's core."""
+    """Returns a warning if other processes used the proxy's core."""
     shares = [
         figures["waited"] for rounds in results.rounds.values() for figures in rounds if figures.get("waited")
     ]
@@ -102,12 +104,12 @@ def markdown_table(rows):
 
 
 def document(machine, cores, command, date, all_results, footprint):
-    """What stands between the markers of docs/performance.md."""
+    """Returns the text between the markers of docs/performance.md."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    lines = [
+    description = (
         f"`{command}`, {date}: {machine['processor']}, {machine['memory']}, {machine['kernel']}; {cores.text}; "
-        f"{versions}; Verbatim {machine['commit']}.", "",
-    ]
+        f"{versions}; Verbatim {machine['commit']}.")
+    lines = [*textwrap.wrap(description, 120, break_on_hyphens=False), ""]
     plain = [results for results in all_results if "direct" in results.rounds]
     if plain:
         columns = [case.name for case in max(plain, key=lambda results: len(results.cases)).cases if case.name != "direct"]

@@ -1,29 +1,29 @@
-"""What is measured: the load, by whom, and which figures are held against each other."""
+"""The workloads: the load, the proxies under it, and the figures that are compared."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Case:
-    """One column: a proxy (`direct` is none) under a variant of the load."""
+    """One column: a proxy under a variant of the load. `direct` means no proxy."""
 
     name: str
     proxy: str
     flags: dict = field(default_factory=dict)
-    # Units of work in a turn, if a unit is neither an event nor a turn.
+    # The number of units of work in a turn, if a unit is neither an event nor a turn.
     units: float = 0
 
 
 @dataclass
 class Ratio:
-    """A figure of one case ÷ that of another in the same round."""
+    """A figure of one case divided by that of another in the same round."""
 
     name: str
     top: str
     bottom: str
     figure: str
     wanted: str = ""
-    # Less the figure of `direct` in the same round: what the proxy adds.
+    # Subtract the figure of `direct` in the same round first, to compare what the proxies add.
     is_added: bool = False
     factor: float = 1
 
@@ -32,7 +32,7 @@ class Ratio:
 class Workload:
     name: str
     title: str
-    # What CPU time is quoted for, and in which unit.
+    # The unit of work to which CPU time refers.
     unit: str
     flags: dict
     cases: list
@@ -40,9 +40,9 @@ class Workload:
     # The figures that are shown.
     figures: tuple = ("cpu",)
     scale: str = "µs"
-    # Most events that the engine sends in one write.
+    # The greatest number of events that the engine sends in one write.
     burst: int = 1
-    # Rounds as a share of what is asked for.
+    # The share of the requested rounds that are run.
     rounds: float = 1
     is_quick: bool = True
     # Event loops of engine and client.
@@ -51,20 +51,20 @@ class Workload:
 
 
 ASK = {"asking": 100}
-# Agents that ask for nothing: all that is turned on is taken out again.
+# Agents request no token data: everything that is injected is removed again.
 SILENT = {"asking": 0}
 
 
 def compared(floors, others, *more):
-    """The floors, the others and Verbatim without capture get agents that ask for what Verbatim turns on, so that the
-    engine sends all of them the same bytes."""
+    """Returns the columns. For all proxies that do not capture, agents request what Verbatim injects, so that the engine
+    sends the same bytes to all of them."""
     cases = [Case("direct", "direct", ASK)]
     cases += [Case(kind.name, kind.name, ASK) for kind in floors + others]
     return cases + [Case("off", "off", ASK), Case("on", "on", SILENT), *more]
 
 
 def against(cases, figure, wanted="", is_added=False):
-    """What capturing costs ÷ what each of the others does."""
+    """Returns the ratios of `on` to each other column."""
     peers = [case.name for case in cases if case.name not in ("direct", "on", "on asked")]
     return [
         Ratio(f"on ÷ {peer}", "on", peer, figure, wanted if peer == "nginx" else "", is_added) for peer in peers
@@ -72,7 +72,7 @@ def against(cases, figure, wanted="", is_added=False):
 
 
 def workloads(floors, others, rich):
-    """All of them; `rich` is whether there are cores enough for two event loops and the load."""
+    """Returns all workloads. `rich`: there are enough cores for two event loops and the load."""
     asked = Case("on asked", "on", ASK)
     cases = compared(floors, others, asked)
     timed = compared(floors, others)
@@ -94,7 +94,7 @@ def workloads(floors, others, rich):
             against(cases, "cpu"), ("cpu", "rate", "events_a_read"), burst=64),
         Workload(
             "paced", "streamed event, 200 streams paced 100 ms", "event",
-            # They begin 10.5 ms apart: no two in step.
+            # They start 10.5 ms apart, so that no two send at the same moment.
             dict(agents=200, turns=1, min_events=64, interval=100, ramp=2.1), timed,
             against(timed, "cpu", "≤ 1.5") + [
                 Ratio("delay p50", "on", "nginx", "delay_p50", "", True),
@@ -123,7 +123,7 @@ def workloads(floors, others, rich):
 
 
 def loops(small, stream, rich):
-    """One event loop and two. Where the load leaves no core for the second, only what a unit costs can be told."""
+    """Compares one and two event loops. If the load leaves no core for the second, only CPU time is compared."""
     flags = dict(asking=0)
     cases = [Case("one loop", "on", flags), Case("two loops", "two loops", flags)]
     ratios = [
@@ -143,7 +143,7 @@ def loops(small, stream, rich):
 
 
 def growth(small):
-    """Whether a unit costs the same however many there are."""
+    """Compares the cost of a unit in small and large requests and replies."""
 
     def grown(name, title, unit, base, variants, **more):
         cases = [Case(label, "on", SILENT | flags, units) for label, units, flags in variants]

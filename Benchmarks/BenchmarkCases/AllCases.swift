@@ -2,17 +2,18 @@ import VerbatimJSON
 import VerbatimTrace
 import VerbatimAPI
 
-// The agent asks for no token data but where it says so: everything is injected, and must be removed from the reply.
+// Unless a case says otherwise, the agent requests no token data. All of it is injected and must be removed from the
+// reply.
 
-extension CoreCase {
-    /// A request is scanned, and edited so that the engine gives token data.
+extension BenchmarkCase {
+    /// A request is scanned, and edited so that the engine returns token data.
     static let requests = [
         request("request/1 KB", repetitions: 200) { RequestText.small() },
         request("request/64 KB with tools", repetitions: 10) { RequestText.withTools },
         request("request/4 MB with images") { RequestText.withImages },
     ]
 
-    /// One event of a stream is cut off, read, and restored. Each comes with a read of its own.
+    /// One event of a stream is split off, read, and restored. Each event arrives alone.
     static let events = [
         event("event/restored", expected: .plain) { RequestText.small() },
         event("event/untouched, the agent asked itself", expected: .full) {
@@ -23,7 +24,7 @@ extension CoreCase {
         },
     ]
 
-    /// A whole stream, up to its record.
+    /// A whole stream is read, and its record is made.
     static let streams = [
         stream(tokens: 512),
         stream(tokens: 512, pieces: 100),
@@ -31,22 +32,22 @@ extension CoreCase {
         stream(tokens: 32768),
     ]
 
-    /// A reply that is not streamed, up to its record.
+    /// A reply that is not streamed is read, and its record is made.
     static let replies = [
         reply("reply/1 MB", tokens: 2048),
         reply("reply/4 MB", tokens: 4 * 2048),
         reply("reply/16 MB", tokens: 16 * 2048),
     ]
 
-    /// The line of a turn's record is made.
+    /// The record of a turn is encoded as a line of the trace.
     static let records = [record(tokens: 512)]
 
     // MARK: Kinds
 
     private static func request(
         _ name: String, repetitions: Int = 1, body: @escaping @Sendable () -> [UInt8]
-    ) -> CoreCase {
-        CoreCase(name, repetitions: repetitions) {
+    ) -> BenchmarkCase {
+        BenchmarkCase(name, repetitions: repetitions) {
             let body = body()
             return Work(bytes: body.count) { times in
                 var bytes = 0
@@ -61,12 +62,12 @@ extension CoreCase {
     }
 
     /// - Parameters:
-    ///   - expected: What the agent must get.
-    ///   - field: A further field of each event.
+    ///   - expected: The reply that the agent must receive.
+    ///   - field: An additional SSE field of each event.
     private static func event(
         _ name: String, expected: ReplyText, field: Template = Template(""), request: @escaping @Sendable () -> [UInt8]
-    ) -> CoreCase {
-        CoreCase(name, events: 1, repetitions: 1000) {
+    ) -> BenchmarkCase {
+        BenchmarkCase(name, events: 1, repetitions: 1000) {
             let role = ReplyText.full.roleEvent.text(0)
             let events = (0..<512).map { field.text($0) + ReplyText.full.tokenEvent.text($0) }
             let (expectedRole, expectedEvent) = (expected.roleEvent.length, field.length + expected.tokenEvent.length)
@@ -84,10 +85,10 @@ extension CoreCase {
         }
     }
 
-    /// - Parameter pieces: How much each read from the network brings; `nil`: as much as a server reads at once.
-    private static func stream(tokens: Int, pieces: Int? = nil) -> CoreCase {
+    /// - Parameter pieces: The number of bytes that arrive together; nil for as many as a server reads at once.
+    private static func stream(tokens: Int, pieces: Int? = nil) -> BenchmarkCase {
         let name = "stream/\(tokens) tokens" + (pieces.map { " in \($0)-byte pieces" } ?? "")
-        return CoreCase(name, events: tokens + ReplyText.otherEvents) {
+        return BenchmarkCase(name, events: tokens + ReplyText.otherEvents) {
             let stream = ReplyText.full.stream(tokens: tokens)
             let expected = ReplyText.plain.stream(tokens: tokens).count
             let turn = Turn(RequestText.small())
@@ -103,8 +104,8 @@ extension CoreCase {
         }
     }
 
-    private static func reply(_ name: String, tokens: Int) -> CoreCase {
-        CoreCase(name) {
+    private static func reply(_ name: String, tokens: Int) -> BenchmarkCase {
+        BenchmarkCase(name) {
             let body = ReplyText.full.whole(tokens: tokens)
             let expected = ReplyText.plain.whole(tokens: tokens).count
             let turn = Turn(RequestText.small(isStream: false))
@@ -126,8 +127,8 @@ extension CoreCase {
         }
     }
 
-    private static func record(tokens: Int) -> CoreCase {
-        CoreCase("record/\(tokens) tokens", repetitions: 2) {
+    private static func record(tokens: Int) -> BenchmarkCase {
+        BenchmarkCase("record/\(tokens) tokens", repetitions: 2) {
             let turn = Turn(RequestText.small())
             let passage = StreamPassage.of(ReplyText.full.stream(tokens: tokens), in: turn, pieces: 64 << 10)
             let record = turn.record(of: passage.captured())

@@ -1,8 +1,8 @@
 /// Chat completions of vLLM's shape.
 struct ReplyText {
-    /// With everything asked for: ids, and log-probabilities with five alternatives per token.
+    /// The engine's reply to the edited request: with ids, and log-probabilities with five alternatives for each token.
     static let full = ReplyText(isFull: true)
-    /// With nothing asked for: what an agent must get that has asked for nothing.
+    /// The reply that an agent must receive if it requested no token data.
     static let plain = ReplyText(isFull: false)
 
     private let isFull: Bool
@@ -50,10 +50,10 @@ struct ReplyText {
 
     private var lastTokenEvent: Template { token(#""finish_reason":"length","stop_reason":null"#) }
 
-    /// How many events a stream has besides those of its tokens.
+    /// The number of events of a stream that carry no token.
     static let otherEvents = 3
 
-    /// A stream of so many tokens, each in an event of its own.
+    /// Makes a stream with one event for each token.
     func stream(tokens: Int) -> [UInt8] {
         var text: [UInt8] = []
         let (event, lastEvent) = (tokenEvent, lastTokenEvent)

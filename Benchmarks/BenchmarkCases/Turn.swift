@@ -2,7 +2,7 @@ import VerbatimJSON
 import VerbatimTrace
 import VerbatimAPI
 
-/// A request as it is prepared for an engine that is known to be vLLM, and the record that comes of it.
+/// A request prepared for an engine that is known to be vLLM, and the record of its turn.
 struct Turn {
     let prepared: PreparedRequest
     let reply: any ReplyTransform
@@ -14,7 +14,7 @@ struct Turn {
             prepared = exchange.request
             reply = exchange.reply
         } catch {
-            preconditionFailure("a request of the benchmark's own cannot be read: \(error.message)")
+            preconditionFailure("a request of the benchmark cannot be read: \(error.message)")
         }
     }
 
@@ -53,6 +53,6 @@ struct Turn {
 }
 
 extension TurnRecord {
-    /// About what there is of it, so that nothing of it can be left out as unused.
+    /// About the size of the record. Reading it keeps the compiler from leaving out unused work.
     var size: Int { response.count + choices.reduce(0) { $0 + ($1.logprobs?.count ?? 0) + $1.tokens.rope.count } }
 }

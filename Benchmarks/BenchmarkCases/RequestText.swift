@@ -8,7 +8,7 @@ enum RequestText {
             isStream: isStream)
     }
 
-    /// A conversation of a coding agent: instructions, calls of tools and what came of them, about 64 KB.
+    /// A conversation of a coding agent with instructions, tool calls and their results, about 64 KB.
     static let withTools: [UInt8] = {
         var messages = [message("system", prose(6000))]
         for turn in 0..<14 {
@@ -52,7 +52,7 @@ enum RequestText {
         #"{"role":"\#(role)","content":\#(quoted(content))}"#
     }
 
-    /// Text with what JSON escapes now and then, and a letter outside of ASCII.
+    /// Text with some characters that JSON escapes, and some beyond ASCII.
     private static func prose(_ length: Int) -> String {
         let sentence = "Read the file, say what \"it\" does — naïvely — and then\nmend what fails in the tests of it. "
         return String(String(repeating: sentence, count: length / sentence.count + 1).prefix(length))

@@ -1,9 +1,8 @@
 import Benchmark
-import CoreWork
+import BenchmarkCases
 
 let benchmarks: @Sendable () -> Void = {
-    for one in CoreCase.all {
-
+    for one in BenchmarkCase.all {
         Benchmark(
             one.name,
             configuration: .init(

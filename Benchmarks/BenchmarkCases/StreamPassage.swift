@@ -2,24 +2,24 @@ import VerbatimSSE
 import VerbatimJSON
 import VerbatimAPI
 
-/// Does with a stream what the proxy does with it while it passes: cuts it, has each event read, and puts out what the
-/// agent gets.
+/// Does with a stream what the proxy does: splits it into events, reads and restores each event, and writes what the
+/// agent receives.
 struct StreamPassage {
     private var reply: any ReplyTransform
     private var splitter = EventSplitter()
-    /// Received, but not part of a unit yet.
+    /// Bytes that have been received but do not form a complete unit yet.
     private var unclaimed: [UInt8] = []
     private var lastIsDropped = false
     private var hasSeenOutput = false
     private var hasSeenError = false
     private var hasEnded = false
-    /// What can be written to the agent.
+    /// The bytes to be written to the agent.
     private var output: [UInt8] = []
     private(set) var writtenBytes = 0
 
     init(_ reply: any ReplyTransform) { self.reply = reply }
 
-    /// All of a stream, of which each read brings so many bytes.
+    /// Passes a whole stream that arrives in pieces of `pieces` bytes.
     static func of(_ stream: [UInt8], in turn: Turn, pieces: Int) -> StreamPassage {
         var passage = StreamPassage(turn.reply)
         for start in stride(from: 0, to: stream.count, by: pieces) {
@@ -28,7 +28,7 @@ struct StreamPassage {
         return passage
     }
 
-    /// Takes what one read from the network brought, and writes what can be written.
+    /// Takes bytes that arrived together and writes everything that can be written.
     mutating func receive(_ bytes: Span<UInt8>) {
         output.removeAll(keepingCapacity: true)
         if unclaimed.isEmpty {
@@ -45,7 +45,7 @@ struct StreamPassage {
         writtenBytes += output.count
     }
 
-    /// What the whole stream gave.
+    /// Returns the capture of the whole stream.
     func captured() -> Capture {
         let capture = reply.captured()
         precondition(hasEnded && hasSeenOutput && !hasSeenError && unclaimed.isEmpty)
@@ -53,7 +53,7 @@ struct StreamPassage {
         return capture
     }
 
-    /// Passes the units at the front of `text`; answers how many bytes they took.
+    /// Passes the complete units at the front of `text` and returns their length.
     private mutating func pass(_ text: Span<UInt8>) -> Int {
         var start = 0
         while let unit = splitter.nextUnit(in: text.extracting(start...)) {
@@ -87,9 +87,9 @@ struct StreamPassage {
 }
 
 extension [UInt8] {
-    /// Appends `text` with `edits` made.
+    /// Appends the edited text.
     mutating func append(_ text: Span<UInt8>, with edits: inout JSONEdits) {
-        // The proxy needs the length as a chunk's size.
+        // The proxy needs the length too: it is the size of a chunk.
         let length = count + edits.editedLength(of: text.count)
         edits.forEachPiece(of: text.count) { range in
             append(copying: text, range)
