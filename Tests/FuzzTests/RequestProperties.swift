@@ -18,7 +18,8 @@ enum RequestProperties {
         if flags & 64 != 0 { injectionLimits.tokenIDs = false }
         if flags & 128 != 0 { injectionLimits = .nothing }
         let body = Array(choices.rest)
-        guard ScannerProperties.deepest(in: body) < 400, let request = try? APIRegistry.request(to: api, body: body) else { return }
+        guard ScannerProperties.deepest(in: body) < 400, let request = try? APIRegistry.request(to: api, body: body)
+        else { return }
 
         let prepared = request.prepared(policy: policy, profile: profile, injectionLimits: injectionLimits).request
         try Violation.unless(
