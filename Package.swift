@@ -19,7 +19,10 @@ let nio: [Target.Dependency] = [
 
 /// What is fuzzed is tested as well: the properties are a test target, or with `FUZZING=1` libFuzzer's (`scripts/fuzz`).
 let fuzzedParts: [Target.Dependency] =
-    nio + ["VerbatimSSE", "VerbatimJSON", "VerbatimProxy", "TestSupport", "VerbatimTrace", "Verbatim", "VerbatimAPI"]
+    nio + [
+        "VerbatimSSE", "VerbatimHTTP", "VerbatimJSON", "VerbatimProxy", "TestSupport", "VerbatimTrace", "Verbatim",
+        "VerbatimAPI",
+    ]
 let fuzzing: Target =
     Context.environment["FUZZING"] == "1"
     ? .executableTarget(
@@ -52,9 +55,9 @@ let package = Package(
         .target(
             name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimPlatform"], swiftSettings: settings),
         .target(
-            name: "VerbatimProxy",
+            name: "VerbatimHTTP",
             dependencies: nio + [
-                "VerbatimSSE", "VerbatimJSON", "VerbatimTrace", "VerbatimAPI", "VerbatimPlatform",
+                "VerbatimJSON", "VerbatimPlatform",
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -62,9 +65,17 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "VerbatimProxy",
+            dependencies: nio + [
+                "VerbatimAPI", "VerbatimHTTP", "VerbatimJSON", "VerbatimPlatform", "VerbatimSSE", "VerbatimTrace",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
             name: "Verbatim",
             dependencies: [
-                "VerbatimJSON", "VerbatimProxy", "VerbatimTrace", "VerbatimAPI", "VerbatimPlatform",
+                "VerbatimAPI", "VerbatimHTTP", "VerbatimJSON", "VerbatimPlatform", "VerbatimProxy", "VerbatimTrace",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
@@ -113,8 +124,15 @@ let package = Package(
             dependencies: ["VerbatimJSON", "TestSupport", "VerbatimTrace", "VerbatimPlatform"],
             swiftSettings: settings),
         .testTarget(
+            name: "VerbatimHTTPTests",
+            dependencies: nio + [
+                "VerbatimHTTP", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "VerbatimProxyTests",
             dependencies: nio + [
+                "VerbatimHTTP",
                 "VerbatimJSON", "VerbatimTesting", "VerbatimProxy", "TestSupport", "VerbatimTrace", "Verbatim",
                 "VerbatimAPI", "VerbatimPlatform",
                 .product(name: "NIOEmbedded", package: "swift-nio"),

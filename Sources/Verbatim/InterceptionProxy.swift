@@ -1,4 +1,6 @@
 import Logging
+import VerbatimHTTP
+import VerbatimProxy
 import Synchronization
 import VerbatimProxy
 import VerbatimTrace

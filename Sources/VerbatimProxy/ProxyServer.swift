@@ -1,134 +1,71 @@
 import Dispatch
 package import Logging
 import NIOCore
-import NIOHTTP1
-import NIOPosix
-import NIOSSL
+package import VerbatimHTTP
 package import VerbatimTrace
 import VerbatimAPI
 
-/// The listener and everything behind it.
+/// The proxy: an HTTP server whose exchanges go to the engine and are recorded.
 package final class ProxyServer: Sendable {
-    package struct StartError: Error, CustomStringConvertible {
-        package enum Reason: Sendable {
-            /// The address cannot be listened on.
-            case address
-            /// TLS to the engine cannot be set up.
-            case tls
-        }
-        package let reason: Reason
-        package let description: String
-    }
+    package typealias StartError = HTTPServer.StartError
 
-    private let settings: ProxySettings
-    private let group: MultiThreadedEventLoopGroup
-    private let loops: [NIOLoopBound<ProxyLoop>]
-    private let listener: any Channel
-    private let connections: ConnectionCount
+    private let server: HTTPServer
     private let recorder: TraceRecorder?
-    private let clock: HTTPClock
-    private let logger: Logger
 
-    /// The port that is listened on.
+    /// The port that agents connect to; 0 if they connect to a Unix socket.
     package let port: Int
 
-    /// Listens. `recorder` is `nil` if nothing is to be captured; ``stop(grace:)`` closes it.
+    /// Starts to listen.
+    ///
+    /// - Parameter recorder: `nil` if nothing is to be captured. ``stop(grace:)`` closes it.
     package static func start(
         _ settings: ProxySettings, recorder: TraceRecorder?, clock: HTTPClock = .system, logger: Logger
     ) async throws(StartError) -> ProxyServer {
-        let tls = try settings.engineContext()
-        let agentTLS = try settings.agentContext()
         let capabilities = CapabilityCache(
-            fixed: settings.engine, host: settings.upstream.host, lifetime: settings.verdictLifetime,
+            fixed: settings.engine, host: settings.upstream.address.host, lifetime: settings.verdictLifetime,
             maxWait: settings.refusalTime
         ) { profile, evidence in
             logger.info(
                 "recognised the engine", metadata: ["engine": "\(profile.name)", "by": "\(evidence.rawValue)"])
         }
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads ?? System.coreCount)
-        let server = ServerContext(
-            settings: settings, tls: tls, capabilities: capabilities, recorder: recorder, clock: clock, logger: logger)
-        var loops: [NIOLoopBound<ProxyLoop>] = []
-        do {
-            for loop in group.makeIterator() {
-                let bound = try await loop.submit {
-                    NIOLoopBound(ProxyLoop(eventLoop: loop, server: server), eventLoop: loop)
-                }.get()
-                loops.append(bound)
-            }
-            let listener = try await listen(
-                settings, tls: agentTLS, group: group, loops: loops, clock: clock, logger: logger)
-            Self.warnIfOpen(listener, settings: settings, logger: logger)
-            return ProxyServer(
-                settings: settings, group: group, loops: loops, listener: listener, connections: server.connections,
-                recorder: recorder, clock: clock, logger: logger)
+        let context = ProxyContext(
+            settings: settings, upstream: try upstream(settings), capabilities: capabilities, recorder: recorder,
+            logger: logger)
+        let router = Router(context)
+        let listener = Listener(
+            address: settings.listenAddress, tls: settings.agentTLS, limits: settings.listenerLimits,
+            errorFormat: .openAI
+        ) { loop in
+            ProxyHandler(loop: ProxyLoop(server: loop, context: context), router: router)
+        }
+        let server = try await HTTPServer.start(
+            [listener], threads: settings.threads ?? System.coreCount, clock: clock, logger: logger)
+        warnIfOpen(server.addresses.first ?? nil, settings: settings, logger: logger)
+        return ProxyServer(server: server, recorder: recorder)
+    }
+
+    private static func upstream(_ settings: ProxySettings) throws(StartError) -> UpstreamPool.Shared {
+        do throws(TLSSettingsError) {
+            return try UpstreamPool.Shared(settings.poolConfiguration)
         } catch {
-            try? await group.shutdownGracefully()
-            throw StartError(
-                reason: .address,
-                description: "cannot listen on \(settings.host):\(settings.port): \(UpstreamFailure.describe(error))")
+            throw StartError(reason: .tls, description: error.description, cause: error)
         }
     }
 
-    private init(
-        settings: ProxySettings, group: MultiThreadedEventLoopGroup, loops: [NIOLoopBound<ProxyLoop>],
-        listener: any Channel, connections: ConnectionCount, recorder: TraceRecorder?, clock: HTTPClock,
-        logger: Logger
-    ) {
-        self.settings = settings
-        self.group = group
-        self.loops = loops
-        self.listener = listener
-        self.connections = connections
+    private init(server: HTTPServer, recorder: TraceRecorder?) {
+        self.server = server
         self.recorder = recorder
-        self.clock = clock
-        self.logger = logger
-        port = listener.localAddress?.port ?? settings.port
+        port = server.addresses.first??.port ?? 0
     }
 
-    private static func listen(
-        _ settings: ProxySettings, tls: NIOSSLContext?, group: MultiThreadedEventLoopGroup,
-        loops: [NIOLoopBound<ProxyLoop>], clock: HTTPClock, logger: Logger
-    ) async throws -> any Channel {
-        try await ServerBootstrap(group: group)
-            .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptFailures(clock: clock, logger: logger))
-                }
-            }
-            .serverChannelOption(.backlog, value: 4096)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }) else { return }
-                    // Options of the bootstrap's would each be a future for each connection.
-                    let options = channel.syncOptions
-                    try options?.setOption(.tcpOption(.tcp_nodelay), value: 1)
-                    try options?.setOption(.allowRemoteHalfClosure, value: true)
-                    try options?.setOption(.autoRead, value: false)
-                    try loop.value.receiveBuffers.serve(channel)
-                    if let tls {
-                        try TLSHandshakeHandler.addHandlers(
-                            to: channel, tls: tls, clock: clock, limit: settings.handshakeTimeout)
-                    }
-                    try channel.pipeline.syncOperations.addHandlers([
-                        Self.requestDecoder(settings),
-                        ServerConnection(in: loop.value),
-                    ])
-                }
-            }
-            .bind(host: settings.host, port: settings.port)
-            .get()
-    }
-
-    /// Says so if others than this machine's users can reach the listener and what stands between them and it is too little.
-    private static func warnIfOpen(_ listener: any Channel, settings: ProxySettings, logger: Logger) {
-        guard let address = listener.localAddress, !address.isLoopback else { return }
+    /// Warns if other machines can reach the listener and it is not protected.
+    private static func warnIfOpen(_ address: SocketAddress?, settings: ProxySettings, logger: Logger) {
+        guard let address, !address.isLocal else { return }
         let metadata: Logger.Metadata = ["address": "\(settings.host):\(address.port ?? settings.port)"]
         if settings.apiKeys.isEmpty {
             logger.warning(
                 """
-                NO API KEY: whoever can reach this address can use the engine and write turns into any session. \
+                NO API KEY: everyone who can reach this address can use the engine and write turns into any session. \
                 Set --api-key-file, or listen on 127.0.0.1
                 """, metadata: metadata)
         } else if settings.agentTLS == nil {
@@ -137,8 +74,8 @@ package final class ProxyServer: Sendable {
         }
     }
 
-    /// Looks whether the trace's file still stands at its path, and goes on in a new one if not. Answers why records cannot
-    /// be written, if so.
+    /// Checks whether the trace's file is still at its path, and continues in a new one if not. Returns why records cannot
+    /// be written, or `nil`.
     package func reopenTrace() async -> TraceError? {
         guard let recorder else { return nil }
         return await withCheckedContinuation { continuation in
@@ -146,34 +83,15 @@ package final class ProxyServer: Sendable {
         }
     }
 
-    private static func requestDecoder(_ settings: ProxySettings) -> ByteToMessageHandler<HTTPRequestDecoder> {
-        var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderFieldSize = settings.maximumHeaderSize
-        limits.maxHeaderListSize = settings.maximumHeaderSize
-        limits.maxHeaderFieldCount = settings.maximumHeaderCount
-        // The decoder does not count white space in front of a value, but holds it.
-        return ByteToMessageHandler(
-            HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits),
-            maximumBufferSize: settings.maximumHeaderSize)
-    }
-
     /// Stops accepting, lets exchanges finish for as long as `grace`, then cuts them off. Closes the recorder.
     package func stop(grace: Duration) async {
-        try? await listener.close()
-        onEachLoop { $0.drain() }
-        if await !drains(within: grace) {
-            logger.warning("cutting off the turns that are still running")
-            onEachLoop { $0.cutOff() }
-            if await !drains(within: .seconds(2)) { onEachLoop { $0.closeAll() } }
-        }
-        onEachLoop { $0.closeAll() }
-        _ = await drains(within: .seconds(2))
+        await server.drain(grace: grace)
         await closeRecorder()
-        try? await group.shutdownGracefully()
+        await server.shutDown()
     }
 
-    /// Waits, on a thread that may wait, until the last records are written: their turns are told so on the event loops,
-    /// which must still be there.
+    /// Waits, on a thread that may block, until the last records are written. Their turns are told on the event loops,
+    /// which must still run.
     private func closeRecorder() async {
         guard let recorder else { return }
         await withCheckedContinuation { continuation in
@@ -181,26 +99,6 @@ package final class ProxyServer: Sendable {
                 recorder.close()
                 continuation.resume()
             }
-        }
-    }
-
-    private func onEachLoop(_ action: @escaping @Sendable (ProxyLoop) -> Void) {
-        for loop in loops { loop.eventLoop.execute { action(loop.value) } }
-    }
-
-    /// Whether all agents are gone within `limit`.
-    private func drains(within limit: Duration) async -> Bool {
-        await withTaskGroup(of: Bool.self) { tasks in
-            tasks.addTask {
-                await self.connections.waitUntilNone()
-                return true
-            }
-            tasks.addTask {
-                await self.clock.sleep(for: TimeAmount(limit), on: self.group.any())
-                return false
-            }
-            defer { tasks.cancelAll() }
-            return await tasks.next() ?? false
         }
     }
 }

@@ -6,6 +6,7 @@ import VerbatimTrace
 import VerbatimAPI
 
 @testable import VerbatimProxy
+@testable import VerbatimHTTP
 
 /// Passes a reply through a captured turn: it is split, read, restored and recorded.
 enum ReplyProperties {
@@ -162,7 +163,7 @@ private struct Scene {
             timestamp: 0,
             policy: policy, maximumReplySize: 1 << 30, maximumEventSize: 1 << 30)
         // An agent of HTTP/1.0 receives the body without framing.
-        var output = ResponseWriter.Request()
+        var output = ResponseWriter.Request(errorFormat: .openAI)
         output.takesChunks = false
         var turn = CapturedTurn(
             facts: facts, request: request, plan: plan, output: ResponseWriter(request: output), at: now)

@@ -6,6 +6,7 @@ import VerbatimJSON
 import VerbatimTrace
 
 @testable import VerbatimProxy
+@testable import VerbatimHTTP
 
 /// Drives a ``CapturedTurn`` without sockets or clocks: feeds it events, and keeps what it decides.
 struct CapturedTurnDriver {
@@ -34,7 +35,7 @@ struct CapturedTurnDriver {
     init(
         stream: Bool = true, goal: CaptureGoal = .tokens, isProven: Bool = false, isProbe: Bool = false,
         maximumReplySize: Int = 4096, maximumEventSize: Int = 512,
-        agent: ResponseWriter.Request = ResponseWriter.Request(),
+        agent: ResponseWriter.Request = ResponseWriter.Request(errorFormat: .openAI),
         wrapping wrap: (any APIRequest) -> any APIRequest = { $0 }
     ) throws {
         var policy = RequestPolicy()

@@ -3,6 +3,7 @@ import Testing
 import VerbatimAPI
 
 @testable import VerbatimProxy
+@testable import VerbatimHTTP
 
 /// What of a reply goes to the agent at which time, byte for byte.
 @Suite("CapturedTurn: what the agent gets, and when") struct CapturedTurnStreamTests {
@@ -185,7 +186,8 @@ import VerbatimAPI
 
     @Test("An HTTP/1.0 agent gets no chunks") func anAgentOfHTTP10() throws {
         var driver = try Driver(
-            isProven: true, agent: ResponseWriter.Request(isHead: false, takesChunks: false, keepsAlive: false))
+            isProven: true,
+            agent: ResponseWriter.Request(isHead: false, takesChunks: false, keepsAlive: false, errorFormat: .openAI))
         _ = driver.on(.head)
         _ = driver.body(Driver.event(1) + Driver.done)
         _ = driver.on(.kept)

@@ -3,6 +3,7 @@ import Testing
 import VerbatimAPI
 
 @testable import VerbatimProxy
+import VerbatimHTTP
 
 /// The life of a turn as a state machine: every event in every phase.
 @Suite("CapturedTurn: events and decisions") struct CapturedTurnTests {

@@ -6,10 +6,11 @@ import Testing
 import Verbatim
 
 @testable import VerbatimProxy
+@testable import VerbatimHTTP
 
 /// Errors of the proxy's own have the form that the agent's API gives to errors.
 @Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct ErrorFormTests {
-    static let replies: [(ErrorReply, status: UInt, anthropicType: String)] = [
+    static let replies: [(ErrorResponse, status: UInt, anthropicType: String)] = [
         (.badRequest("no \"JSON\"\n"), 400, "invalid_request_error"),
         (.bodyTooLarge(limit: 7), 413, "request_too_large"),
         (.badGateway("gone"), 502, "api_error"), (.gatewayTimeout("slow"), 504, "timeout_error"),
@@ -24,12 +25,13 @@ import Verbatim
         for (reply, status, type) in Self.replies {
             #expect(reply.status.code == status)
             #expect(
-                try AnthropicError(reply.body(in: .anthropic)) == AnthropicError(type: type, message: reply.message))
-            #expect(try OpenAIError(reply.body(in: .openAI)).message == reply.message)
-            #expect(try OpenAIError(reply.body(in: .openAI)).code == reply.code)
+                try AnthropicError(ErrorFormat.anthropic.body(reply))
+                    == AnthropicError(type: type, message: reply.message))
+            #expect(try OpenAIError(ErrorFormat.openAI.body(reply)).message == reply.message)
+            #expect(try OpenAIError(ErrorFormat.openAI.body(reply)).code == reply.code)
         }
         #expect(
-            String(decoding: ErrorReply.badGateway("\"x\"").body(in: .anthropic), as: UTF8.self)
+            String(decoding: ErrorFormat.anthropic.body(.badGateway("\"x\"")), as: UTF8.self)
                 == #"{"type":"error","error":{"type":"api_error","message":"\"x\""}}"#)
     }
 
@@ -43,9 +45,11 @@ import Verbatim
         ("/v1/messages?\u{301}", true), ("http://engine/\u{301}/messages", false),
     ])
     func thePathTellsWhich(target: String, isAnthropic: Bool) throws {
-        let request = try #require(ProxyRequest(.init(version: .http1_1, method: .POST, uri: target)))
+        let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: target)
+        let request = ProxyRequest(head, target: try #require(RequestTarget(head)))
         #expect(request.isAnthropic == isAnthropic)
-        #expect(request.outputRequest.errorForm == (isAnthropic ? .anthropic : .openAI))
+        let body = request.responseRequest.errorFormat.body(.badRequest("x"))
+        #expect(body == (isAnthropic ? ErrorFormat.anthropic : .openAI).body(.badRequest("x")))
     }
 
     /// On a captured route the agent gets the form of its API; the record keeps its own.
@@ -54,7 +58,7 @@ import Verbatim
         (.disconnect, 502, "api_error"), (.timeout, 504, "timeout_error"), (.shutdown, 503, "overloaded_error"),
     ])
     func capturedTurns(event: CapturedTurnDriver.Event, status: Int, type: String) throws {
-        var driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorForm: .anthropic))
+        var driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorFormat: .anthropic))
         driver.sendAttempt()
         let action = driver.on(event)
         #expect([.record(closesEngine: false), .record(closesEngine: true)].contains(action))
@@ -66,7 +70,7 @@ import Verbatim
     }
 
     @Test func aCapturedTurnThatCannotBeRecorded() throws {
-        var driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorForm: .anthropic))
+        var driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorFormat: .anthropic))
         driver.sendAttempt()
         #expect(driver.on(.unreachable) == .record(closesEngine: false))
         #expect(driver.on(.notKept) == .finish)

@@ -35,7 +35,7 @@ import Testing
                 let response = try await agent.readResponse()
                 #expect(response.status == 502 && response.complete)
                 #expect(response.header("Content-Type") == "application/json")
-                #expect(try response.errorMessage().contains("the engine closed the connection early"))
+                #expect(try response.errorMessage().contains("the upstream closed the connection early"))
                 #expect(!agent.isClosed, "the agent's connection goes on")
                 await agent.close()
             }
@@ -193,7 +193,7 @@ import Testing
         }) { proxy in
             let response = try await proxy.chat()
             #expect(response.status == 502)
-            #expect(try response.errorMessage().contains("not HTTP"))
+            #expect(try response.errorMessage().contains("malformed HTTP response"))
             #expect(try await get(port: proxy.port, path: "/v1/models").status == 502)
             #expect(try await proxy.finalRecords().map(\.outcome) == ["upstream_disconnected"])
         }

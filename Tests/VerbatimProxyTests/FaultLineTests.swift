@@ -71,7 +71,7 @@ import Testing
                 line.plan(.init(toClient: .init(how, at: offset)))
                 let response = try await proxy.chat()
                 #expect(response.status == 502 && response.complete, "byte \(offset)")
-                #expect(try response.errorMessage().contains("the engine closed the connection early"))
+                #expect(try response.errorMessage().contains("the upstream closed the connection early"))
             }
             line.plan(.init())
             #expect(try await proxy.chat().status == 200)

@@ -5,6 +5,7 @@ import VerbatimAPI
 import VerbatimJSON
 
 @testable import VerbatimProxy
+@testable import VerbatimHTTP
 
 /// A transform that sends three events for one, as a translation between two APIs does.
 private struct Tripling: ReplyTransform {

@@ -9,6 +9,7 @@ import Testing
 import Verbatim
 
 @testable import VerbatimProxy
+@testable import VerbatimHTTP
 
 /// TLS between the proxy and the engine.
 @Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct EngineTLSTests {
@@ -142,7 +143,7 @@ import Verbatim
             }, script: script, body)
     }
 
-    private func agentTLS() throws -> ProxySettings.AgentTLS {
+    private func agentTLS() throws -> ServerTLS {
         let certificate = TestCertificate("good")
         func text(_ path: String) throws -> PEMText {
             PEMText(source: path, bytes: Array(try Data(contentsOf: URL(filePath: path))))
@@ -317,7 +318,15 @@ import Verbatim
 
     /// The limit is one of the handshake alone.
     @Test(arguments: [true, false]) func anEstablishedConnectionMayWait(isEstablished: Bool) throws {
-        let channel = EmbeddedChannel(handler: TLSHandshakeHandler(clock: .system, limit: .seconds(10)))
+        let loop = EmbeddedEventLoop()
+        let clock = HTTPClock {
+            loop.now
+        } schedule: { deadline, loop, task in
+            let scheduled = loop.assumeIsolated().scheduleTask(deadline: deadline, task)
+            return HTTPClock.Timer { scheduled.cancel() }
+        }
+        let channel = EmbeddedChannel(
+            handler: TLSHandshakeHandler(clock: clock, limit: .seconds(10), errorFormat: .openAI), loop: loop)
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
         channel.embeddedEventLoop.advanceTime(by: .seconds(9))
         #expect(channel.isActive)

@@ -1,5 +1,7 @@
 import VerbatimProxy
 import VerbatimPlatform
+import VerbatimTrace
+import VerbatimHTTP
 
 /// A file that a setting names: keys or certificates. It is read once, when the proxy starts.
 struct SettingFile {

@@ -18,8 +18,8 @@ struct Secrets: Sendable {
     var headers: HTTPHeaders = [:]
 
     private func secrets(in text: [UInt8]) -> [[UInt8]] {
-        let sent = text.count > Self.limits.text ? [] : Admission.credentialHeaders.flatMap { headers[$0] }
-        let texts = configured + sent.map { String(Admission.credential($0)) }.prefix(Self.limits.secrets)
+        let sent = text.count > Self.limits.text ? [] : KeyCheck.credentialHeaders.flatMap { headers[$0] }
+        let texts = configured + sent.map { String(KeyCheck.credential($0)) }.prefix(Self.limits.secrets)
         // What JSON would write otherwise is no key that anybody has.
         return texts.map { Array($0.utf8) }.filter { secret in
             secret.count >= Self.minimumLength
@@ -81,16 +81,5 @@ struct Secrets: Sendable {
         else { return response }
         let masked = masked(Array(bytes[error.range]), isJSON: true)
         return JSONText(bytes[..<error.range.lowerBound] + masked + bytes[error.range.upperBound...])
-    }
-}
-
-extension ProxySettings {
-    /// The secrets that the settings hold and a request carries to the engine.
-    var secrets: [String] {
-        let parameters = upstream.query.split(separator: "&").filter { parameter in
-            let name = parameter.prefix { $0 != "=" }.lowercased()
-            return ["key", "token", "secret", "sig"].contains { name.contains(text: $0) }
-        }
-        return [upstreamAPIKey].compactMap(\.self) + parameters.map { String($0.drop { $0 != "=" }.dropFirst()) }
     }
 }

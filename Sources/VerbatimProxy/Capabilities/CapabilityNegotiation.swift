@@ -1,4 +1,5 @@
 import VerbatimAPI
+import VerbatimHTTP
 
 /// One turn's part in finding out what the engine accepts of what the proxy injects.
 ///

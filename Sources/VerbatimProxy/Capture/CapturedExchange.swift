@@ -3,6 +3,7 @@ import NIOHTTP1
 import VerbatimAPI
 import VerbatimPlatform
 import VerbatimTrace
+import VerbatimHTTP
 
 /// One request of a captured route: collects the body, then hands the exchange to a ``TurnRunner``.
 final class CapturedExchange: Exchange {
@@ -28,8 +29,8 @@ final class CapturedExchange: Exchange {
         self.agent = agent
         self.request = request
         self.api = api
-        body = RequestBody(budget: loop.server.bodies, maximumSize: loop.settings.maximumBodySize)
-        output = ResponseWriter(request: request.outputRequest, spare: loop.spareBuffer)
+        body = RequestBody(budget: loop.context.bodies, maximumSize: loop.settings.maximumBodySize)
+        output = ResponseWriter(request: request.responseRequest, spare: loop.server.spareBuffer)
     }
 
     // MARK: The request
@@ -47,9 +48,9 @@ final class CapturedExchange: Exchange {
 
     func start() {
         let limit = loop.settings.maximumBodySize
-        if let length = request.bodyLength, length > limit {
+        if let length = request.head.bodyLength, length > limit {
             refuse(.bodyTooLarge(limit: limit), closes: true)
-        } else if request.expectsContinue {
+        } else if request.head.expectsContinue {
             output.continueRequest()
             agent.write(output.take())
         }
@@ -61,7 +62,7 @@ final class CapturedExchange: Exchange {
     }
 
     /// Nothing goes to the engine before the request is complete.
-    func agentDidPause() {}
+    func inputDidPause() {}
 
     func receiveEnd() {
         guard isReceiving else { return }
@@ -77,13 +78,13 @@ final class CapturedExchange: Exchange {
         }
     }
 
-    func requestDidBreak(_ reply: ErrorReply) { refuse(reply, closes: true) }
+    func requestDidBreak(_ reply: ErrorResponse) { refuse(reply, closes: true) }
 
     /// Replies without asking the engine. Such a request takes no turn number.
-    private func refuse(_ reply: ErrorReply, closes: Bool = false) {
+    private func refuse(_ reply: ErrorResponse, closes: Bool = false) {
         guard isReceiving else { return }
         stage = .over
-        output.reply(with: reply, closes: closes)
+        output.respond(with: reply, closes: closes)
         agent.finish(output.take(), closes: output.mustClose)
     }
 
@@ -100,7 +101,7 @@ final class CapturedExchange: Exchange {
         let facts = TurnFacts(
             turn: number,
             identity: identity,
-            retryOf: loop.server.attempts.firstAttempt(
+            retryOf: loop.context.attempts.firstAttempt(
                 ofTurn: number, inSession: identity.session, body: RetryIndex.BodyDigest(parsed.document.body),
                 headers: headers),
             api: api,
@@ -109,7 +110,7 @@ final class CapturedExchange: Exchange {
             policy: loop.settings.policy,
             maximumReplySize: loop.settings.maximumReplySize,
             maximumEventSize: loop.settings.maximumEventSize,
-            secrets: Secrets(configured: loop.server.secrets, headers: headers)
+            secrets: Secrets(configured: loop.context.secrets, headers: headers)
         )
         let plan = CapabilityPlan(
             parsed, policy: facts.policy, capabilities: loop.capabilities, at: now)
@@ -122,16 +123,16 @@ final class CapturedExchange: Exchange {
 
     // MARK: The agent
 
-    func agentDidClose() {
-        if let turn { turn.agentDidClose() } else { stage = .over }
+    func clientDidClose() {
+        if let turn { turn.clientDidClose() } else { stage = .over }
     }
 
-    func agentDidHalfClose() { turn?.agentDidHalfClose() }
+    func clientDidHalfClose() { turn?.clientDidHalfClose() }
 
-    func agentWritabilityChanged() { turn?.agentWritabilityChanged() }
+    func clientWritabilityChanged() { turn?.clientWritabilityChanged() }
 
     func willClose() {
-        output.closeBehind()
+        output.closeAfterResponse()
         turn?.closeAfterReply()
     }
 

@@ -2,6 +2,7 @@ import NIOCore
 import NIOHTTP1
 import VerbatimAPI
 import VerbatimTrace
+import VerbatimHTTP
 
 /// The life of one captured exchange as decisions without I/O: an event goes in, and a ``Decision`` comes out.
 ///
@@ -45,7 +46,7 @@ struct CapturedTurn {
         case reply
         /// The terminal event goes out, and then what the engine still sends.
         case terminalEvent(engineIsDone: Bool, engineFailed: Bool)
-        case error(ErrorReply)
+        case error(ErrorResponse)
         case abort
         /// The agent is gone.
         case gone
@@ -114,10 +115,10 @@ struct CapturedTurn {
     mutating func takeOutput() -> ResponseWriter.Segments { output.take() }
 
     /// Has the agent's connection closed after the reply.
-    mutating func closeAfterReply() { output.closeBehind() }
+    mutating func closeAfterReply() { output.closeAfterResponse() }
 
     /// Writes bytes that show whether the agent is still there; false if there are none that it would not notice.
-    mutating func probeAgent() -> Bool { output.probe() }
+    mutating func probeAgent() -> Bool { output.probeClient() }
 
     /// The turn's record, which names the engine as it is known at that time. There once, after ``Action/record(closesEngine:)``.
     mutating func takeRecord(engine: EngineIdentity) -> TurnRecord? {
@@ -219,7 +220,7 @@ struct CapturedTurn {
         cut(.shutdown, reply: .shuttingDown, at: now)
     }
 
-    private mutating func cut(_ outcome: Outcome, reply: ErrorReply, at now: NIODeadline) -> Decision {
+    private mutating func cut(_ outcome: Outcome, reply: ErrorResponse, at now: NIODeadline) -> Decision {
         if relay.status == nil { timings.engineWasHeard(at: now) }
         switch phase {
         case .waiting, .replying:
@@ -279,7 +280,7 @@ struct CapturedTurn {
         draft.status = output.isHeadWritten || relay.wholeBody != nil ? relay.status : nil
         if case .error(let error) = ending {
             draft.status = Int(error.status.code)
-            draft.proxyError = error.object
+            draft.proxyError = error.openAIObject
         }
         draft.refusals = negotiation.rejections
         draft.capabilityProblems = negotiation.problems
@@ -335,7 +336,7 @@ struct CapturedTurn {
 
     /// - Parameter message: What the engine answered to the request; nil if it was not asked.
     private mutating func refuse(message: String?) -> Action {
-        let error = ErrorReply.captureUnavailable(
+        let error = ErrorResponse.captureUnavailable(
             required: facts.policy.requirement?.rawValue ?? "-", engine: negotiation.profile.name, api: facts.api,
             words: message)
         return conclude(.refused, then: .error(error), closesEngine: true)
@@ -352,9 +353,9 @@ struct CapturedTurn {
         return .abort
     }
 
-    private mutating func reply(with error: ErrorReply) -> Action {
+    private mutating func reply(with error: ErrorResponse) -> Action {
         phase = .over
-        output.reply(with: error)
+        output.respond(with: error)
         return .finish
     }
 }

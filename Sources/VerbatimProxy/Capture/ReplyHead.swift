@@ -1,17 +1,18 @@
 import NIOHTTP1
+import VerbatimHTTP
 
 /// The head of an engine's reply, and how it goes to the agent.
 struct ReplyHead {
     let status: Int
     let reason: String
     let headers: HTTPHeaders
-    let framing: ResponseWriter.Framing
+    let framing: ResponseFraming
 
     init(_ head: HTTPResponseHead, reason: String) {
         status = Int(head.status.code)
         self.reason = reason
         headers = head.headers
-        framing = ResponseWriter.Framing(of: head)
+        framing = ResponseFraming(of: head)
     }
 
     var isSuccess: Bool { 200..<300 ~= status }
@@ -52,9 +53,9 @@ struct ReplyHead {
     }
 
     private func write(
-        to output: inout ResponseWriter, length: HeaderRules.LengthRule, framing: ResponseWriter.Framing
+        to output: inout ResponseWriter, length: HeaderRules.LengthRule, framing: ResponseFraming
     ) {
         output.head(
-            status: status, reason: reason, headers: HeaderRules.forAgent(headers, length: length), framing: framing)
+            status: status, reason: reason, headers: HeaderRules.returned(headers, length: length), framing: framing)
     }
 }

@@ -1,6 +1,7 @@
 import NIOCore
 import VerbatimAPI
 import VerbatimTrace
+import VerbatimHTTP
 
 /// The engine's reply to one attempt on its way to the agent: read, restored, and held back as long as it must be.
 ///

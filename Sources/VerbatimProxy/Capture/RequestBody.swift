@@ -1,4 +1,5 @@
 import NIOCore
+import VerbatimHTTP
 
 /// A request's body as it comes, within the limits on one body and on all of them.
 ///
@@ -14,7 +15,7 @@ final class RequestBody {
     }
 
     /// - Returns: Why the body cannot be taken; nil if it can.
-    func append(_ part: ByteBuffer) -> ErrorReply? {
+    func append(_ part: ByteBuffer) -> ErrorResponse? {
         guard share.take(part.readableBytes) else { return .overloaded }
         if bytes.readableBytes == 0 { bytes = part } else { bytes.writeImmutableBuffer(part) }
         return bytes.readableBytes > maximumSize ? .bodyTooLarge(limit: maximumSize) : nil

@@ -2,6 +2,7 @@ import VerbatimSSE
 import VerbatimJSON
 import NIOCore
 import VerbatimAPI
+import VerbatimHTTP
 
 /// Splits an engine's reply into units, and lets a ``ReplyTransform`` read each.
 struct StreamReader {

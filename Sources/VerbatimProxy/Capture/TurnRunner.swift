@@ -2,6 +2,7 @@ import NIOCore
 import NIOHTTP1
 import VerbatimAPI
 import VerbatimTrace
+import VerbatimHTTP
 
 /// Performs what a ``CapturedTurn`` decides: connections, timers, the trace, and what other turns learn about the engine.
 final class TurnRunner: UpstreamDelegate {
@@ -107,9 +108,9 @@ final class TurnRunner: UpstreamDelegate {
             version: .http1_1,
             method: request.head.method,
             uri: upstream.target(path: "/v1" + prepared.route, query: request.query),
-            headers: HeaderRules.forEngine(
-                request.head.headers, authority: upstream.authority, apiKey: loop.settings.upstreamAPIKey,
-                isAnthropic: request.isAnthropic, acceptsIdentityOnly: true, bodyLength: prepared.body.count)
+            headers: EngineHeaders.make(
+                for: request, authority: upstream.address.authority, apiKey: loop.settings.upstreamAPIKey,
+                acceptsIdentityOnly: true, bodyLength: prepared.body.count)
         )
         connection.start(head, for: self)
         connection.send(body: ByteBuffer(bytes: prepared.body))
@@ -121,7 +122,7 @@ final class TurnRunner: UpstreamDelegate {
     /// The next thing to come is the engine's.
     private var isWaitingForEngine: Bool { agent.isWritable && !turn.isRecording }
 
-    func engineDidSend(head: HTTPResponseHead, reason: String) {
+    func upstreamDidSend(head: HTTPResponseHead, reason: String) {
         perform(flushes: false) { $0.engineSent(head: head, reason: reason, at: $1) }
         guard turn.isHolding else { return }
         let current = attempt
@@ -131,17 +132,17 @@ final class TurnRunner: UpstreamDelegate {
         }
     }
 
-    func engineDidSend(body: ByteBuffer) {
+    func upstreamDidSend(body: ByteBuffer) {
         perform(flushes: false) { $0.engineSent(body: body, at: $1) }
     }
 
-    func engineDidEnd() {
+    func upstreamDidEnd() {
         if let engine { loop.pool.giveBack(engine) }
         engine = nil
         perform(flushes: false) { $0.engineEnded(at: $1) }
     }
 
-    func engineDidFail(_ failure: UpstreamFailure) {
+    func upstreamDidFail(_ failure: UpstreamFailure) {
         engine = nil
         if failure.isStale && !hasRepeated && turn.isWaiting {
             hasRepeated = true
@@ -151,19 +152,19 @@ final class TurnRunner: UpstreamDelegate {
         }
     }
 
-    func engineDidPause() { flush() }
+    func upstreamDidPause() { flush() }
 
-    func engineWritabilityChanged() {}
+    func upstreamWritabilityChanged() {}
 
     // MARK: The agent
 
-    func agentDidClose() { perform { $0.agentDisconnected(at: $1) } }
+    func clientDidClose() { perform { $0.agentDisconnected(at: $1) } }
 
-    func agentDidHalfClose() {
+    func clientDidHalfClose() {
         if turn.probeAgent() { flush() }
     }
 
-    func agentWritabilityChanged() {
+    func clientWritabilityChanged() {
         timer.touch(at: clock.now)
         engine?.readMore()
     }
@@ -226,15 +227,15 @@ final class TurnRunner: UpstreamDelegate {
         guard loop.recorder != nil,
             let record = turn.takeRecord(engine: loop.capabilities.engine).map({ SharedRecord($0) })
         else { return }
-        loop.server.health.note(record.record)
+        loop.context.health.note(record.record)
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
-        loop.keep(record) { result in
+        loop.persist(record) { result in
             bound.eventLoop.execute {
                 let runner = bound.value
                 let failure: String? = if case .failure(let error) = result { error.message } else { nil }
                 runner.loop.log.turn(record.record, isKept: failure == nil)
                 runner.perform { turn, _ in turn.recordWasKept(failure) }
-                runner.loop.recordingDidEnd()
+                runner.loop.recordPersisted()
             }
         }
     }

@@ -2,6 +2,7 @@ import VerbatimJSON
 import NIOCore
 import NIOHTTP1
 import VerbatimAPI
+import VerbatimHTTP
 
 /// A request that passes untouched in both directions, as it comes.
 final class ForwardedExchange: Exchange, UpstreamDelegate {
@@ -28,7 +29,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         self.loop = loop
         self.agent = agent
         self.request = request
-        output = ResponseWriter(request: request.outputRequest, spare: loop.spareBuffer)
+        output = ResponseWriter(request: request.responseRequest, spare: loop.server.spareBuffer)
         timer = agent.exchangeTimer
         let isModelList = request.head.method == .GET && ["/v1/models", "/models"].contains(request.path)
         if isModelList && loop.capabilities.isUnrecognised { models = ModelList() }
@@ -42,7 +43,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     var limitsBodyTime: Bool { false }
 
     func start() {
-        if request.expectsContinue {
+        if request.head.expectsContinue {
             output.continueRequest()
             agent.write(output.take())
         }
@@ -62,7 +63,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
                 return
             }
             switch result {
-            case .failure(let failure): engineDidFail(failure)
+            case .failure(let failure): upstreamDidFail(failure)
             case .success(let connection): send(on: connection)
             }
         }
@@ -71,9 +72,9 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     private func send(on connection: UpstreamConnection) {
         engine = connection
         let upstream = loop.settings.upstream
-        var headers = HeaderRules.forEngine(
-            request.head.headers, authority: upstream.authority, apiKey: loop.settings.upstreamAPIKey,
-            isAnthropic: request.isAnthropic, acceptsIdentityOnly: false, bodyLength: nil)
+        var headers = EngineHeaders.make(
+            for: request, authority: upstream.address.authority, apiKey: loop.settings.upstreamAPIKey,
+            acceptsIdentityOnly: false, bodyLength: nil)
         if request.head.headers.contains(name: "transfer-encoding") {
             headers.add(name: "Transfer-Encoding", value: "chunked")
         }
@@ -108,38 +109,38 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         if !isOver { engine?.endRequest() }
     }
 
-    func agentDidPause() {
+    func inputDidPause() {
         hasAgentPaused = true
         if !isRequestEnded { engine?.flush() }
     }
 
-    func requestDidBreak(_ reply: ErrorReply) { fail(with: reply, closes: true) }
+    func requestDidBreak(_ reply: ErrorResponse) { fail(with: reply, closes: true) }
 
-    func engineWritabilityChanged() { agent.readMore() }
+    func upstreamWritabilityChanged() { agent.readMore() }
 
     // MARK: The reply
 
     var takesMore: Bool { !isOver && agent.isWritable }
 
-    func engineDidSend(head: HTTPResponseHead, reason: String) {
+    func upstreamDidSend(head: HTTPResponseHead, reason: String) {
         timer.touch(at: loop.clock.now)
         // Nobody reads the rest of a request that has been answered already, and then the connection cannot go on.
-        if !isRequestEnded { output.closeBehind() }
-        var framing = ResponseWriter.Framing(of: head)
+        if !isRequestEnded { output.closeAfterResponse() }
+        var framing = ResponseFraming(of: head)
         if case .untilClose = framing { framing = .chunked }
         output.head(
-            status: Int(head.status.code), reason: reason, headers: HeaderRules.forAgent(head.headers, length: .keep),
+            status: Int(head.status.code), reason: reason, headers: HeaderRules.returned(head.headers, length: .keep),
             framing: framing)
         if head.status.code != 200 || head.headers.contains(name: "content-encoding") { models = nil }
     }
 
-    func engineDidSend(body: ByteBuffer) {
+    func upstreamDidSend(body: ByteBuffer) {
         timer.touch(at: loop.clock.now)
         models?.append(body)
         output.body(body)
     }
 
-    func engineDidEnd() {
+    func upstreamDidEnd() {
         if let engine { loop.pool.giveBack(engine) }
         engine = nil
         if let profile = models?.engine { loop.capabilities.recognise(profile, by: .models) }
@@ -149,7 +150,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         agent.finish(output.take(), closes: output.mustClose)
     }
 
-    func engineDidFail(_ failure: UpstreamFailure) {
+    func upstreamDidFail(_ failure: UpstreamFailure) {
         engine = nil
         if failure.isStale && !hasBody && isRequestEnded && !isOver {
             // Nothing is lost by asking once more, on a connection that cannot be stale.
@@ -160,19 +161,19 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         fail(with: isTimeout ? .gatewayTimeout(failure.message) : .badGateway(failure.message))
     }
 
-    func engineDidPause() {
+    func upstreamDidPause() {
         if !isOver { agent.write(output.take()) }
     }
 
     /// Answers with an error, or cuts the connection if a reply is on its way already.
-    private func fail(with reply: ErrorReply, closes: Bool = false) {
+    private func fail(with reply: ErrorResponse, closes: Bool = false) {
         if isOver { return }
         end()
         guard output.withdraw() else {
             agent.abort(resets: !output.showsTruncation)
             return
         }
-        output.reply(with: reply, closes: closes)
+        output.respond(with: reply, closes: closes)
         agent.finish(output.take(), closes: output.mustClose)
     }
 
@@ -186,18 +187,18 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
 
     // MARK: The agent
 
-    func agentDidClose() { end() }
+    func clientDidClose() { end() }
 
-    func agentDidHalfClose() {
-        if !isOver, output.probe() { agent.write(output.take()) }
+    func clientDidHalfClose() {
+        if !isOver, output.probeClient() { agent.write(output.take()) }
     }
 
-    func agentWritabilityChanged() {
+    func clientWritabilityChanged() {
         timer.touch(at: loop.clock.now)
         engine?.readMore()
     }
 
-    func willClose() { output.closeBehind() }
+    func willClose() { output.closeAfterResponse() }
 
     func cutOff() { fail(with: .shuttingDown) }
 }

@@ -1,5 +1,6 @@
 import NIOHTTP1
 import VerbatimAPI
+import VerbatimHTTP
 
 /// Which requests are captured, which pass, and which go nowhere.
 struct RouteTable {
@@ -8,7 +9,7 @@ struct RouteTable {
         case captured(API)
         /// The path passes as it came.
         case forwarded
-        case refused(ErrorReply)
+        case refused(ErrorResponse)
     }
 
     let upstream: UpstreamURL

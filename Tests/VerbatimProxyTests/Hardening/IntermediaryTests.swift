@@ -7,6 +7,7 @@ import Verbatim
 import VerbatimAPI
 
 @testable import VerbatimProxy
+@testable import VerbatimHTTP
 
 /// What RFC 9110 asks of an intermediary, beyond what the HTTP surface suites show.
 @Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct IntermediaryTests {
@@ -58,13 +59,15 @@ import VerbatimAPI
     }
 
     /// Whatever the parser lets through, a request is framed in one way.
-    @Test func chunksHaveNoLength() {
+    @Test func chunksHaveNoLength() throws {
         let headers: HTTPHeaders = ["Transfer-Encoding": "chunked", "Content-Length": "5", "X-A": "b"]
-        let sent = HeaderRules.forEngine(
-            headers, authority: "e", apiKey: nil, isAnthropic: false, acceptsIdentityOnly: false, bodyLength: nil)
+        let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: "/v1/x", headers: headers)
+        let request = ProxyRequest(head, target: try #require(RequestTarget(head)))
+        let sent = EngineHeaders.make(
+            for: request, authority: "e", apiKey: nil, acceptsIdentityOnly: false, bodyLength: nil)
         #expect(sent.map(\.name) == ["X-A", "Host"])
-        let whole = HeaderRules.forEngine(
-            headers, authority: "e", apiKey: nil, isAnthropic: false, acceptsIdentityOnly: false, bodyLength: 7)
+        let whole = EngineHeaders.make(
+            for: request, authority: "e", apiKey: nil, acceptsIdentityOnly: false, bodyLength: 7)
         #expect(whole["Content-Length"] == ["7"] && !whole.contains(name: "Transfer-Encoding"))
     }
 

@@ -3,6 +3,7 @@ import Testing
 import VerbatimAPI
 
 @testable import VerbatimProxy
+import VerbatimHTTP
 
 /// How a path can be spelled, and what it can be taken for.
 struct PathSpellingTests {

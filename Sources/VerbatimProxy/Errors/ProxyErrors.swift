@@ -1,0 +1,43 @@
+import NIOHTTP1
+package import VerbatimAPI
+package import VerbatimHTTP
+
+// What the proxy refuses beyond HTTP's own rules. The codes are stable; docs/threat-model.md lists them.
+
+extension ErrorResponse {
+    package static let invalidKey = ErrorResponse(
+        status: .unauthorized, side: .client, code: "invalid_api_key",
+        message: "this proxy requires an API key: send it as 'Authorization: Bearer KEY', x-api-key or api-key")
+
+    package static let sessionNotAllowed = ErrorResponse(
+        status: .forbidden, side: .client, code: "session_not_allowed",
+        message: "this API key is bound to a session, and the request names another one")
+
+    package static let routeNotAllowed = ErrorResponse(
+        status: .forbidden, side: .client, code: "route_not_allowed",
+        message: "this proxy forwards captured routes and GET /v1/models only (--only-captured)")
+
+    package static func traceUnavailable(_ reason: String) -> ErrorResponse {
+        ErrorResponse(
+            status: .serviceUnavailable, side: .server, code: "trace_unavailable",
+            message: "turns cannot be recorded: \(reason)")
+    }
+
+    package static let tooManySessions = ErrorResponse(
+        status: .serviceUnavailable, side: .server, code: "too_many_sessions",
+        message: "this turn would begin a new session, and the proxy already numbers the turns of as many as it can: "
+            + "name an existing session, or restart the proxy on a new trace")
+
+    /// 422, because client libraries do not retry that status.
+    ///
+    /// - Parameter words: The engine's answer to the request; `nil` if it was not asked.
+    package static func captureUnavailable(
+        required: String, engine: String, api: API, words: String?
+    ) -> ErrorResponse {
+        ErrorResponse(
+            status: .unprocessableEntity, side: .client, code: "capture_unavailable",
+            message: "this turn cannot be captured at level \(required), which --require-capture demands: "
+                + "the engine (\(engine)) does not give that for \(api.rawValue) requests like this one"
+                + (words.map { "; it answered: \($0)" } ?? ""))
+    }
+}

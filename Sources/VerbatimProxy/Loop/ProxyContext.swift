@@ -1,0 +1,32 @@
+import Logging
+import VerbatimAPI
+import VerbatimHTTP
+import VerbatimTrace
+
+/// What all event loops of a proxy share.
+struct ProxyContext: Sendable {
+    let settings: ProxySettings
+    let upstream: UpstreamPool.Shared
+    let capabilities: CapabilityCache
+    /// `nil` if nothing is captured.
+    let recorder: TraceRecorder?
+    let log: TurnLog
+    let bodies: BodyBudget
+    let attempts = RetryIndex()
+    let health = CaptureHealth()
+    /// Secrets of the settings, which no record may contain.
+    let secrets: [String]
+
+    init(
+        settings: ProxySettings, upstream: UpstreamPool.Shared, capabilities: CapabilityCache, recorder: TraceRecorder?,
+        logger: Logger
+    ) {
+        self.settings = settings
+        self.upstream = upstream
+        self.capabilities = capabilities
+        self.recorder = recorder
+        log = TurnLog(logger: logger)
+        bodies = BodyBudget(limit: settings.maximumBuffered)
+        secrets = settings.secrets
+    }
+}

@@ -1,0 +1,17 @@
+import NIOHTTP1
+import VerbatimTrace
+
+/// Answers `GET /healthz`, which needs no key.
+struct HealthStep: RoutingStep {
+    let health: CaptureHealth
+    let recorder: TraceRecorder?
+    let keys: KeyCheck
+
+    func decide(_ request: inout ProxyRequest) -> RoutingDecision? {
+        guard request.path == "/healthz", request.head.method == .GET || request.head.method == .HEAD else {
+            return nil
+        }
+        let report = health.report(recorder, namesSessions: keys.maySeeSessions(request.head.headers))
+        return .answer(report.status, json: Array(report.json.utf8))
+    }
+}
