@@ -1,6 +1,7 @@
 import NIOCore
 import VerbatimAPI
 import VerbatimJSON
+import VerbatimHTTP
 import VerbatimProxy
 import VerbatimTrace
 
@@ -77,10 +78,10 @@ struct CheckedConfiguration {
 
     private static func agentTLS(
         of configuration: ProxyConfiguration, _ files: SettingFiles
-    ) throws(ProxyError) -> ProxySettings.AgentTLS? {
+    ) throws(ProxyError) -> ServerTLS? {
         switch (configuration.tlsCertificate, configuration.tlsKey) {
         case (let certificate?, let key?):
-            ProxySettings.AgentTLS(
+            ServerTLS(
                 certificates: try files.read(certificate, of: "tls-cert").pem,
                 key: try files.readSecret(key, of: "tls-key").pem)
         case (_?, nil): throw ProxyError(.invalidConfiguration, "tls-cert goes with --tls-key, its private key")

@@ -1,3 +1,4 @@
+import VerbatimHTTP
 import VerbatimProxy
 
 /// The keys that a configuration states directly or in files, checked.
