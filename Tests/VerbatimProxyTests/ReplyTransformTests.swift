@@ -77,7 +77,7 @@ private struct TripledRequest: APIRequest {
         let last = try #require(end)
         #expect(!first.disposition.isTerminal && last.disposition.isTerminal)
         #expect(String(buffer: last.edited) == Tripling.text(done))
-        var output = ResponseWriter(request: ResponseWriter.Request())
+        var output = ResponseWriter(request: ResponseWriter.Request(errorFormat: .openAI))
         output.head(status: 200, reason: "OK", headers: HTTPHeaders(), framing: .chunked)
         first.write(to: &output)
         let segments = output.take()
