@@ -138,7 +138,7 @@ public final class InterceptionProxy: Sendable {
 }
 
 /// Starts a proxy, runs `body` and stops the proxy, whether `body` returns or throws.
-public func withInterceptionProxy<Result: Sendable>(
+public nonisolated(nonsending) func withInterceptionProxy<Result: Sendable>(
     configuration: ProxyConfiguration, _ body: (InterceptionProxy) async throws -> Result
 ) async throws -> Result {
     let proxy = InterceptionProxy(configuration: configuration)
