@@ -126,7 +126,8 @@ let package = Package(
         .testTarget(
             name: "VerbatimHTTPTests",
             dependencies: nio + [
-                "VerbatimHTTP", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio"),
+                "VerbatimHTTP", "VerbatimPlatform", "TestSupport", .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             swiftSettings: settings),
         .testTarget(

@@ -83,7 +83,7 @@ package final class HTTPServer: Sendable {
                 group: group, loops: loops, channels: channels, handlers: handlers, activity: activity,
                 clock: clock, logger: logger)
         } catch {
-            for channel in channels { try? await channel.close() }
+            await close(channels)
             try? await group.shutdownGracefully()
             throw StartError(
                 reason: .address,
@@ -139,7 +139,8 @@ package final class HTTPServer: Sendable {
             return try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .bind(host: host, port: port).get()
         case .unix(let path):
-            return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+            await UnixSocketFile.removeIfStale(path)
+            return try await bootstrap.bind(unixDomainSocketPath: path).get()
         }
     }
 
@@ -176,10 +177,15 @@ package final class HTTPServer: Sendable {
 
     // MARK: Stopping
 
+    /// Closes listening channels; NIO removes the file of a Unix socket.
+    private static func close(_ channels: [any Channel]) async {
+        for channel in channels { try? await channel.close() }
+    }
+
     /// Stops accepting, lets exchanges finish for as long as `grace`, then cuts them off. Returns when no connection and
     /// no work of a handler is left. The event loops still run, for what handlers must hear; ``shutDown()`` ends them.
     package func drain(grace: Duration) async {
-        for channel in channels { try? await channel.close() }
+        await Self.close(channels)
         onEachLoop { $0.drain() }
         if await !isInactive(within: grace) {
             logger.warning("cutting off the turns that are still running")

@@ -1,7 +1,7 @@
-/// A key that lets an agent in.
+/// A key that authorises an agent.
 package struct AccessKey: Sendable {
     package let text: String
-    /// The only session its turns may belong to; `nil` if the agent may name any.
+    /// The only session that its turns may belong to; `nil` for any.
     package let session: String?
 
     package init(_ text: String, session: String? = nil) {
@@ -9,15 +9,15 @@ package struct AccessKey: Sendable {
         self.session = session
     }
 
-    /// Whether `text` can be a key: what a header carries without quotes or spaces.
+    /// Whether `text` can be a key: printable ASCII without spaces.
     package static func isValid(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
     }
 }
 
-/// The keys that let agents in. Empty if everybody may enter.
+/// The keys that authorise agents. Without any, every request is authorised.
 struct AccessKeys: Sendable {
-    /// By a hash whose seed is new with every process, so that how long a search takes says nothing of the keys.
+    /// By a hash with a random seed, so that the time of a lookup reveals nothing about the keys.
     private let keys: [Int: [AccessKey]]
 
     init(_ keys: [AccessKey]) {
@@ -26,7 +26,7 @@ struct AccessKeys: Sendable {
 
     var isEmpty: Bool { keys.isEmpty }
 
-    /// The key that `text` is.
+    /// Returns the key that equals `text`.
     func key(_ text: Substring) -> AccessKey? {
         var found: AccessKey?
         for key in keys[Self.hash(text.utf8)] ?? [] where Self.isSame(key.text.utf8, text.utf8) { found = key }
@@ -39,7 +39,7 @@ struct AccessKeys: Sendable {
         return hasher.finalize()
     }
 
-    /// Looks at every byte, however early the two differ: the time it takes says nothing of where that is.
+    /// Compares every byte, so that the time reveals nothing about where the two differ.
     private static func isSame(_ key: String.UTF8View, _ text: Substring.UTF8View) -> Bool {
         guard key.count == text.count else { return false }
         return zip(key, text).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0

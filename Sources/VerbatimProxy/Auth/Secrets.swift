@@ -1,38 +1,38 @@
 import VerbatimJSON
 import NIOHTTP1
 
-/// What must not stand in a record although an engine may repeat it: `Incorrect API key provided: sk-…`.
+/// Removes secrets from texts of an engine, which may repeat them: `Incorrect API key provided: sk-…`.
 struct Secrets: Sendable {
-    /// Shorter ones are words (`EMPTY`, `dummy`) that engines use for other things, too.
+    /// Shorter values are words such as `EMPTY` or `dummy` that appear in other texts as well.
     static let minimumLength = 8
 
     private static let mask = Array("[redacted]".utf8)
-    /// What is compared of a secret to find it; more of it goes with that.
+    /// A secret is found by its first bytes; as much of it as follows is masked too.
     private static let prefixLength = 32
-    /// In longer texts an agent's own are not looked for, nor more of them: it chooses them, and could make the search long.
+    /// The agent's own secrets are masked up to these limits only: the agent chooses them and could make the search slow.
     private static let limits = (text: 64 << 10, secrets: 8)
 
-    /// Those of the settings.
+    /// The secrets in the settings.
     var configured: [String] = []
-    /// The agent's, which hold its own.
+    /// The request's headers, which hold the agent's secrets.
     var headers: HTTPHeaders = [:]
 
     private func secrets(in text: [UInt8]) -> [[UInt8]] {
         let sent = text.count > Self.limits.text ? [] : KeyCheck.credentialHeaders.flatMap { headers[$0] }
         let texts = configured + sent.map { String(KeyCheck.credential($0)) }.prefix(Self.limits.secrets)
-        // What JSON would write otherwise is no key that anybody has.
+        // Keys do not contain characters that JSON escapes.
         return texts.map { Array($0.utf8) }.filter { secret in
             secret.count >= Self.minimumLength
                 && secret.allSatisfy { $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
         }
     }
 
-    /// A text with `[redacted]` for each secret.
+    /// Returns the text with `[redacted]` in place of each secret.
     func masked(_ text: String) -> String {
         String(decoding: masked(Array(text.utf8), isJSON: false), as: UTF8.self)
     }
 
-    /// The text with `[redacted]` for each secret, of JSON only within strings, so that it stays JSON.
+    /// Masks secrets; in JSON only within strings, so that it stays valid.
     private func masked(_ text: [UInt8], isJSON: Bool) -> [UInt8] {
         let secrets = secrets(in: text)
         if secrets.isEmpty { return text }
@@ -46,7 +46,7 @@ struct Secrets: Sendable {
             if isJSON && byte == UInt8(ascii: "\"") {
                 isString.toggle()
             } else if isJSON && isString && byte == UInt8(ascii: "\\") {
-                // An escape is no part of a secret, and must stay whole.
+                // An escape is not part of a secret and must stay whole.
                 length = index + 1 < text.count && text[index + 1] == UInt8(ascii: "u") ? 6 : 2
             } else if isString,
                 let secret = secrets.first(where: {
@@ -72,7 +72,7 @@ struct Secrets: Sendable {
         minimumLength..<prefixLength ~= text.count && secret.starts(with: text)
     }
 
-    /// A record's `response` with its `upstream_error` masked, if it has one: nothing else of a reply is touched.
+    /// Masks a record's `upstream_error`, if there is one. The rest of the reply stays as it is.
     func masked(response: JSONText) -> JSONText {
         let bytes = response.bytes
         let text = bytes.span

@@ -4,7 +4,7 @@ import NIOHTTP1
 import VerbatimAPI
 import VerbatimHTTP
 
-/// A request that passes untouched in both directions, as it comes.
+/// A request that is forwarded unchanged in both directions, as it arrives.
 final class ForwardedExchange: Exchange, UpstreamDelegate {
     private let loop: ProxyLoop
     private let agent: ServerConnection
@@ -13,17 +13,18 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     private var output: ResponseWriter
     private var engine: UpstreamConnection?
     private let timer: ExchangeTimer
-    /// Parts of the request that arrived before the connection was there.
+    /// Parts of the request that arrived before the connection was established.
     private var waiting: [ByteBuffer] = []
     private var isRequestEnded = false
-    /// Whether what arrived together with the request's head has been told. Before, there is nothing to send by itself.
+    /// Whether the parts that arrived with the head have been delivered. Until then nothing is flushed, so that a small request
+    /// goes out in one write.
     private var hasAgentPaused = false
     private var hasBody = false
     private var isOver = false
-    /// A list of models is read along with, because it may name the engine.
+    /// Reads a list of models, because it may name the engine.
     private var models: ModelList?
 
-    /// - Parameter path: The path to ask the engine for, before it goes below the base path.
+    /// - Parameter path: The path at the engine, before it is put below the base path.
     init(loop: ProxyLoop, agent: ServerConnection, request: ProxyRequest, path: String) {
         self.path = path
         self.loop = loop
@@ -39,7 +40,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
 
     var wantsBody: Bool { !isOver && (engine?.isWritable ?? false) }
 
-    /// The clock of the request as a whole runs already.
+    /// The time limit of the whole exchange already runs.
     var limitsBodyTime: Bool { false }
 
     func start() {
@@ -94,7 +95,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         }
     }
 
-    /// Whether the engine is to speak next: it has the whole request, and the agent takes what it says.
+    /// Whether the engine is expected to send: it has the whole request, and the agent takes its reply.
     private var isListening: Bool { isRequestEnded && agent.isWritable }
 
     func receive(body: ByteBuffer) {
@@ -124,7 +125,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
 
     func upstreamDidSend(head: HTTPResponseHead, reason: String) {
         timer.touch(at: loop.clock.now)
-        // Nobody reads the rest of a request that has been answered already, and then the connection cannot go on.
+        // The rest of a request that has been answered is not read, so that the connection cannot be reused.
         if !isRequestEnded { output.closeAfterResponse() }
         var framing = ResponseFraming(of: head)
         if case .untilClose = framing { framing = .chunked }
@@ -153,7 +154,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     func upstreamDidFail(_ failure: UpstreamFailure) {
         engine = nil
         if failure.isStale && !hasBody && isRequestEnded && !isOver {
-            // Nothing is lost by asking once more, on a connection that cannot be stale.
+            // It is safe to ask again, on a connection that cannot be stale.
             connect(fresh: true)
             return
         }
@@ -165,7 +166,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         if !isOver { agent.write(output.take()) }
     }
 
-    /// Answers with an error, or cuts the connection if a reply is on its way already.
+    /// Responds with an error, or cuts the connection if a reply has begun.
     private func fail(with reply: ErrorResponse, closes: Bool = false) {
         if isOver { return }
         end()
@@ -203,7 +204,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     func cutOff() { fail(with: .shuttingDown) }
 }
 
-/// The beginning of a reply to `GET /models`, to see whose they are.
+/// The start of a reply to `GET /models`, which may tell whose models they are.
 private struct ModelList {
     private static let limit = 256 << 10
     private var bytes: [UInt8] = []

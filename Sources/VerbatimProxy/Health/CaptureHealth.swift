@@ -4,15 +4,15 @@ import Synchronization
 import VerbatimTrace
 import VerbatimAPI
 
-/// Whether turns can be recorded, and every one has been captured as `--require-capture` demands; what `GET /healthz`
-/// tells.
+/// What `GET /healthz` reports: whether turns can be recorded, and whether each was captured as `--require-capture`
+/// demands.
 final class CaptureHealth: Sendable {
     private struct State {
         /// Turns that were refused because they could not have been captured.
         var refused = 0
-        /// Turns that were captured below what is demanded.
+        /// Turns that were captured below the required level.
         var violations = 0
-        /// Why the last of them was.
+        /// Describes the last of them.
         var reason = ""
     }
 
@@ -33,7 +33,7 @@ final class CaptureHealth: Sendable {
     /// 200 with `{"status":"ok"}` or `{"status":"degraded","reason":…,"violations":…,"refused":…}`; 503 with
     /// `{"status":"unavailable","reason":…}` while turns are refused because they cannot be recorded.
     ///
-    /// - Parameter namesSessions: Whether who asks may know of any session, and so of the reason.
+    /// - Parameter namesSessions: Whether the client may see names of sessions, which the reason contains.
     func report(
         _ recorder: TraceRecorder?, namesSessions: Bool
     ) -> (status: HTTPResponseStatus, json: String) {

@@ -2,7 +2,7 @@ import VerbatimJSON
 import Logging
 import VerbatimTrace
 
-/// One line in the log for each turn.
+/// Logs one line for each turn.
 struct TurnLog: Sendable {
     let logger: Logger
 
@@ -41,7 +41,7 @@ struct TurnLog: Sendable {
         logger.warning("refused a turn", metadata: ["reason": "\(reason)"])
     }
 
-    /// The model as the engine names it, else as the request does.
+    /// The model named by the engine, else by the request.
     private static func model(of record: TurnRecord) -> String {
         if let model = record.model.flatMap({ string($0) }) { return model }
         let request = record.request.span

@@ -1,29 +1,29 @@
 import VerbatimPlatform
 
-/// How the same path can be spelled, and what it can be taken for.
+/// The forms in which a path can be read.
 ///
-/// Engines resolve percent-escapes before they look for a route, some also dot segments and empty ones, and a server in
-/// front of them may do more. An agent must not get past capture by a spelling that an engine understands and the proxy
-/// does not, so that routes are looked up here, in the plainest form of the path.
+/// Engines resolve percent-escapes before they look up a route, some also dot segments and empty segments, and a server in
+/// front of them may do more. An agent must not avoid capture by a spelling that an engine understands and the proxy does
+/// not. Routes are therefore looked up in the plainest form of the path.
 struct PathSpelling: Hashable {
-    /// What no engine may be asked for.
+    /// Paths that are never forwarded.
     enum Fault: Hashable {
-        /// `%00`: the path ends there for whoever keeps it as a C string.
+        /// `%00`: a server that keeps the path as a C string would end it there.
         case nul
         /// Dot segments lead above the root.
         case aboveRoot
     }
 
-    /// Percent-escapes of unreserved characters are resolved, dot segments as well; there are no empty segments, and no
-    /// slash at the end. By RFC 3986 §6.2.2 the same path, but for the slashes.
+    /// The path with percent-escapes of unreserved characters and dot segments resolved, without empty segments and without a
+    /// slash at the end. Apart from the slashes it is the same path by RFC 3986 §6.2.2.
     let plain: String
-    /// In lower case, as somebody might read the path who resolves more than he should: every escape, also those that
-    /// come about by that; `\` for `/`; white space and control characters away. Once up to `?`, `#` or `;` within, and
-    /// once beyond. Empty if there is nothing of the kind in the path.
+    /// The path as a server might read it that resolves too much, in lower case: every escape resolved, also those that result
+    /// from resolving; `\` read as `/`; white space and control characters removed. Once with what follows an inner `?`, `#`
+    /// or `;`, and once without. Empty if the path has nothing of that kind.
     let loose: [String]
     let fault: Fault?
 
-    /// So often an escape of an escape is resolved.
+    /// How often escapes of escapes are resolved.
     private static let rounds = 4
 
     /// - Parameter path: Without the query.
@@ -45,7 +45,7 @@ struct PathSpelling: Hashable {
         loose = readings[0] == readings[1] ? [readings[0]] : readings
     }
 
-    /// Whether there is nothing to be resolved, as in nearly every path.
+    /// Whether nothing has to be resolved, as in nearly every path.
     private static func isPlain(_ path: [UInt8]) -> Bool {
         var last = UInt8(ascii: "x")
         for byte in path {

@@ -2,26 +2,26 @@ import NIOHTTP1
 import VerbatimAPI
 import VerbatimHTTP
 
-/// Which requests are captured, which pass, and which go nowhere.
+/// Decides by method and path whether a request is captured, forwarded or refused.
 struct RouteTable {
     enum Route {
-        /// However it was spelled, it goes to the dialect's own route.
+        /// However the path was spelled, the request goes to the API's own route.
         case captured(API)
-        /// The path passes as it came.
+        /// The path is forwarded unchanged.
         case forwarded
         case refused(ErrorResponse)
     }
 
     let upstream: UpstreamURL
-    /// Whether nothing passes but what is captured, and the list of models.
+    /// Whether only captured routes and the list of models are forwarded.
     let onlyCaptured: Bool
 
-    /// - Parameter path: Without the query and without what names a session.
+    /// - Parameter path: Without the query and without the prefix that names a session.
     func route(method: HTTPMethod, path: String) -> Route {
         if let api = APIRegistry.api(method: method.rawValue, path: path) { return .captured(api) }
         if path == "*" { return onlyCaptured ? .refused(.routeNotAllowed) : .forwarded }
         let asked = PathSpelling(path)
-        // The base path may make a captured route of what was none.
+        // The upstream's base path can turn another path into a captured route.
         let sent = PathSpelling(upstream.path(for: path))
         switch asked.fault ?? sent.fault {
         case .nul: return .refused(.badRequest("the path holds a NUL character (%00)"))

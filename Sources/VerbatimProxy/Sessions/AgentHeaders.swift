@@ -1,9 +1,9 @@
-/// The request headers that say whose turn a request is.
+/// The request headers that identify the session of a request.
 enum AgentHeaders {
-    /// Names the session, for whoever can add a header to an agent's requests. It never reaches the engine.
+    /// Names the session explicitly. It never reaches the engine.
     static let named = "X-Verbatim-Session"
 
-    /// Where agents put their session's id by themselves, in the order in which they are asked.
+    /// Headers in which agents send their session's id by themselves, in order of precedence.
     static let sessions = [
         "X-Session-Id",  // OpenCode
         "x-session-affinity",  // OpenCode
@@ -16,20 +16,20 @@ enum AgentHeaders {
         "x-affinity",  // Mistral Vibe
     ]
 
-    /// Sub-agents of Claude Code share the session of their main agent and are told apart by these.
+    /// Sub-agents of Claude Code share the session of their main agent; these headers tell them apart.
     enum ClaudeCode {
         static let agent = "x-claude-code-agent-id"
-        /// Missing if the main agent itself is the parent.
+        /// Absent if the main agent is the parent.
         static let parentAgent = "x-claude-code-parent-agent-id"
     }
 
-    /// Sub-agents of Codex are threads of their own within the session of the main thread.
+    /// Sub-agents of Codex are threads within the session of the main thread.
     enum Codex {
         static let thread = "thread-id"
         static let parentThread = "x-codex-parent-thread-id"
         static let session = "session-id"
     }
 
-    /// Sub-agents of OpenCode are sessions of their own, which name the one they come from.
+    /// Sub-agents of OpenCode are sessions that name their parent.
     static let parentSession = "x-parent-session-id"
 }

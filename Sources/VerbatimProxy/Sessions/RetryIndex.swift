@@ -1,23 +1,23 @@
 import NIOHTTP1
 import Synchronization
 
-/// Knows which turn a repeated request is the repetition of. Shared by all event loops; asked once per turn.
+/// Finds the turn that a repeated request repeats. Shared by all event loops; asked once per turn.
 ///
-/// SDKs repeat a request that failed as a new one, with the same body and a count. What is remembered of a request is a
-/// digest: at least the last ``capacity`` / 2 ones, and at most ``capacity``. After a restart nothing is.
+/// SDKs repeat a failed request with the same body and a retry count. The index holds digests of at least the last
+/// ``capacity`` / 2 requests and at most ``capacity``. It is empty after a restart.
 final class RetryIndex: Sendable {
     /// The header in which the SDKs of OpenAI and Anthropic count a request's repetitions: 0, 1, …
     static let countHeader = "x-stainless-retry-count"
 
-    /// Most requests that are remembered: a few megabytes.
+    /// Takes a few megabytes.
     static let defaultCapacity = 16_384
 
-    /// A body, by its length and a hash that is keyed anew in each process.
+    /// A body's length and a hash whose key is random in each process.
     struct BodyDigest: Hashable, Sendable {
         private let length: Int
         private let hash: UInt64
 
-        /// Each turn's body is gone over, so that it is done by words: `Hasher` takes eight times as long.
+        /// Hashes word by word, because every turn's body is hashed: `Hasher` takes eight times as long.
         init(_ body: [UInt8]) {
             length = body.count
             var hash = Self.key
@@ -46,7 +46,7 @@ final class RetryIndex: Sendable {
         let body: BodyDigest
     }
 
-    /// The older half is forgotten as a whole once the younger one is full.
+    /// The older half is dropped as a whole once the younger one is full.
     private struct Memory {
         var young: [Request: Int] = [:]
         var old: [Request: Int] = [:]
@@ -57,9 +57,9 @@ final class RetryIndex: Sendable {
 
     init(capacity: Int = defaultCapacity) { self.capacity = capacity }
 
-    /// Remembers a turn. Answers the first attempt at it, if it is a repetition of one that is remembered.
+    /// Adds a turn. Returns the first attempt at it if it repeats a request that is in the index.
     ///
-    /// - Parameter headers: The request's; it is a repetition if its count in there is above 0.
+    /// - Parameter headers: The request's. It is a repetition if its retry count is above 0.
     func firstAttempt(
         ofTurn turn: Int, inSession session: String, body: BodyDigest, headers: HTTPHeaders
     ) -> Int? {

@@ -2,16 +2,16 @@ import VerbatimJSON
 import VerbatimTrace
 import VerbatimAPI
 
-/// The ids that a request's body says, unchecked. What should be a string and is not stands as an empty one, which is no
-/// valid id.
+/// The session ids in a request's body, not validated. A value that should be a string and is not becomes an empty string,
+/// which is no valid id.
 struct SessionFields: Hashable, Sendable {
-    /// In the order in which they count: `prompt_cache_key` (OpenAI, Codex, kimi-cli), `session_id`, `metadata.user_id`
+    /// In order of precedence: `prompt_cache_key` (OpenAI, Codex, kimi-cli), `session_id`, `metadata.user_id`
     /// (Claude Code), `metadata.session_id` (Mistral Vibe).
     private(set) var sessions: [String] = []
     /// `metadata.parent_session_id` (Mistral Vibe).
     private(set) var parent: String?
 
-    /// Reads the top level of a request. Only what is needed is decoded.
+    /// Reads the top level of a request.
     init(_ request: RequestDocument) {
         let object = request.object
         let body = request.body.span
@@ -31,7 +31,7 @@ struct SessionFields: Hashable, Sendable {
     }
 
     /// The session in Claude Code's user id: `{"device_id":"…","session_id":"…"}` as a text, or the older
-    /// `user_…_session_<uuid>`. `nil` for any other user id: it names a person, not a session.
+    /// `user_…_session_<uuid>`. `nil` for any other user id, which names a person.
     static func session(ofUser id: String) -> String? {
         if id.hasPrefix("{") {
             let text = Array(id.utf8)

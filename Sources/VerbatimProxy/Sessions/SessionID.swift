@@ -1,11 +1,11 @@
-/// What may be the name of a session: 1 to 200 ASCII letters, digits and `-_.:@+=~`, and neither `.` nor `..`.
+/// The rule for names of sessions: 1 to 200 ASCII letters, digits and `-_.:@+=~`, and neither `.` nor `..`.
 ///
-/// So an id can be a part of a path or the name of a file, and breaks no log line.
+/// An id can therefore be a path segment, a file name and a word of a log line.
 package enum SessionID {
     /// In bytes.
     package static let maximumLength = 200
 
-    /// The rule, for whoever broke it. It does not repeat the id, which may be anything.
+    /// The rule as an error message. It does not repeat the id, which may hold anything.
     package static let rule =
         "a session id must be 1 to \(maximumLength) ASCII letters, digits and -_.:@+=~, and neither '.' nor '..'"
 

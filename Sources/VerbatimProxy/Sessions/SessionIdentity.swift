@@ -1,16 +1,16 @@
 import NIOHTTP1
 import VerbatimTrace
 
-/// Whose turn a request is.
+/// The session of a request, and its parent session.
 ///
-/// The session is the one that was named by path or header, else the one the agent says in a header, else in the body,
-/// else `default`. The turns of a sub-agent are no part of its parent's conversation, so it gets a session of its own
-/// even if both share a named one.
+/// The session is the one named by path or header, else the one that the agent sends in a header, else in the body, else
+/// `default`. A sub-agent's turns are not part of its parent's conversation, so that it gets a session of its own even if
+/// both share a named one.
 struct SessionIdentity: Hashable, Sendable {
     let session: String
     /// The session of the agent that started this one.
     let parent: String?
-    /// Whether the agent sent an id that is none, which was passed over.
+    /// Whether the agent sent an invalid id, which was ignored.
     let hasUnusableID: Bool
 
     init(session: String, parent: String? = nil, hasUnusableID: Bool = false) {
@@ -21,7 +21,7 @@ struct SessionIdentity: Hashable, Sendable {
 
     /// - Parameters:
     ///   - named: The id by key, path or ``AgentHeaders/named``, if there is one; valid.
-    ///   - isBound: Whether the agent must not speak of sessions that are not within `named`, not even as its parent.
+    ///   - isBound: Whether the parent, too, must be within `named`.
     init(named: String?, isBound: Bool = false, headers: HTTPHeaders, fields: SessionFields) {
         var search = Search(named: named, headers: headers, fields: fields)
         let place = search.place()
@@ -35,7 +35,7 @@ struct SessionIdentity: Hashable, Sendable {
         root.map { session == $0 || session.hasPrefix("\($0):") } ?? false
     }
 
-    /// What the record says of it.
+    /// Problem codes for the record.
     var problems: [String] { hasUnusableID ? [ProblemCode.sessionIDUnusable] : [] }
 }
 
@@ -66,7 +66,7 @@ private struct Search {
         return subAgent(thread, of: parent, main: header(AgentHeaders.Codex.session) ?? parent)
     }
 
-    /// - Parameter main: The agent at the root, if it is known. In a named session its turns stand under the name itself.
+    /// - Parameter main: The root agent, if it is known. In a named session its turns get the name itself.
     private mutating func subAgent(
         _ own: String?, of parent: String?, main: String?
     ) -> (session: String, parent: String?) {
@@ -81,7 +81,7 @@ private struct Search {
         return (session, usable("\(named):\(parent)") ?? named)
     }
 
-    /// The session by which the agent itself knows it.
+    /// The session id that the agent itself sends.
     private mutating func own() -> String? {
         for name in AgentHeaders.sessions {
             if let id = header(name) { return id }

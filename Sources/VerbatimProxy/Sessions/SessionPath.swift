@@ -1,15 +1,15 @@
 import VerbatimPlatform
 
-/// A path that may begin with the name of a session: `/sessions/{id}/v1/…`.
+/// A path with an optional prefix that names a session: `/sessions/{id}/v1/…`.
 struct SessionPath: Hashable {
-    /// The id without its percent-encoding, unchecked; `nil` if the path names no session.
+    /// The id with its percent-encoding resolved, not validated; `nil` if the path names no session.
     let id: String?
-    /// What follows the prefix, or the whole path if it names no session.
+    /// The path without the prefix.
     let path: String
 
     private static let prefix = "/sessions/"
 
-    /// - Parameter path: Without the query. Only in front of `/v1` or `/v1/…` is the prefix one: all else is the engine's.
+    /// - Parameter path: Without the query. Only a prefix of `/v1` or `/v1/…` counts; other paths belong to the engine.
     init(_ path: String) {
         guard path.utf8.starts(with: Self.prefix.utf8), case let rest = path.utf8.dropFirst(Self.prefix.utf8.count),
             let end = rest.firstIndex(of: UInt8(ascii: "/")),

@@ -3,16 +3,16 @@ package import VerbatimAPI
 package import VerbatimHTTP
 import VerbatimJSON
 
-/// Everything a proxy server needs to know, checked and complete.
+/// Everything a proxy server needs to know, validated and complete.
 package struct ProxySettings: Sendable {
     package var upstream: UpstreamURL
     /// Replaces the agent's credentials, in the header that the agent used for them.
     package var upstreamAPIKey: String?
-    /// One of them must be sent by every agent; empty lets everybody in.
+    /// Every agent must send one of them; without any, every request is authorised.
     package var apiKeys: [AccessKey] = []
-    /// The certificates that the engine's must be signed by; `nil` for the system's.
+    /// Trusted CA certificates for the upstream; `nil` for the system's.
     package var upstreamCA: PEMText?
-    /// `nil` speaks plain HTTP to agents.
+    /// The certificate that agents are shown; `nil` for plain HTTP.
     package var agentTLS: ServerTLS?
     package var host = "127.0.0.1"
     /// 0 picks a free one.
@@ -30,13 +30,13 @@ package struct ProxySettings: Sendable {
     package var headTimeout: TimeAmount = .seconds(60)
     /// Longest time for the body of a request that the proxy reads itself, from the head on; 408 beyond it.
     package var bodyTimeout: TimeAmount = .seconds(300)
-    /// How long an agent's connection is kept that is not used.
+    /// How long an unused connection of an agent is kept.
     package var keepAlive: TimeAmount = .seconds(600)
-    /// How long an agent may be silent that goes on sending a request which has been refused, before it is cut off.
+    /// How long an agent may be silent that still sends a refused request, before it is cut off.
     package var lingerSilence: TimeAmount = .seconds(2)
     /// Bytes of request bodies that are held at a time, over all connections; 503 beyond it.
     package var maximumBuffered = 2 << 30
-    /// Whether nothing passes but what is captured, and the list of models.
+    /// Whether only captured routes and the list of models are forwarded.
     package var onlyCaptured = false
 
     package var policy = RequestPolicy()
@@ -59,10 +59,10 @@ package struct ProxySettings: Sendable {
     /// How long an unused connection to the engine is kept. Shorter than the five seconds after which uvicorn and
     /// llama.cpp close theirs, so that a request is not sent into a connection that is being closed.
     package var engineKeepAlive: TimeAmount = .seconds(4)
-    /// How long an engine takes to refuse what was injected; one that is silent for longer is generating. So long others
-    /// wait for the first that finds out, and a stream's head for its first event.
+    /// How long an engine may take to reject an injection; one that is silent for longer is generating. Turns wait that long
+    /// for another turn's probe, and a stream's head waits that long for its first event.
     package var refusalTime: TimeAmount = .seconds(1)
-    /// How long a verdict on an injection is trusted.
+    /// How long it is remembered what an engine accepts.
     package var verdictLifetime: TimeAmount = .minutes(10)
 
     package init(upstream: UpstreamURL) {
@@ -71,12 +71,7 @@ package struct ProxySettings: Sendable {
 }
 
 extension ProxySettings {
-    /// Where agents connect. A host of the form `unix:PATH` is a Unix domain socket.
-    var listenAddress: ListenAddress {
-        let prefix = "unix:"
-        guard host.hasPrefix(prefix) else { return .tcp(host: host, port: port) }
-        return .unix(path: String(host.dropFirst(prefix.count)))
-    }
+    var listenAddress: ListenAddress { .tcp(host: host, port: port) }
 
     /// The limits of the agents' listener.
     var listenerLimits: Listener.Limits {

@@ -1,16 +1,16 @@
 package import VerbatimHTTP
 import VerbatimJSON
 
-/// Where the engine is, and how an agent's path becomes one of the engine's.
+/// Where the engine is, and how an agent's path maps to the engine's.
 package struct UpstreamURL: Hashable, Sendable {
     package struct Invalid: Error, CustomStringConvertible {
         package let description: String
     }
 
     package let address: UpstreamAddress
-    /// What stands in place of `/v1`; no trailing slash.
+    /// Replaces `/v1`; without a trailing slash.
     package let basePath: String
-    /// Kept on every request; empty if there is none.
+    /// Sent with every request; empty if there is none.
     package let query: String
 
     /// Reads `http[s]://host[:port][/path][?query]`.
@@ -67,7 +67,7 @@ package struct UpstreamURL: Hashable, Sendable {
 
     /// The engine's target for an agent's `path` (no query) and `query`.
     ///
-    /// What lies below `/v1` goes below the base path; anything else to the same path of the engine's origin.
+    /// A path below `/v1` goes below the base path; any other path is the same at the engine.
     package func target(path: String, query agentQuery: Substring?) -> String {
         let target = self.path(for: path)
         guard let agentQuery else { return query.isEmpty ? target : target + "?" + query }
