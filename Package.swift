@@ -51,13 +51,15 @@ let package = Package(
         .target(name: "VerbatimPlatform", swiftSettings: settings),
         .target(name: "VerbatimJSON", dependencies: ["VerbatimPlatform"], swiftSettings: settings),
         .target(name: "VerbatimSSE", dependencies: ["VerbatimPlatform"], swiftSettings: settings),
-        .target(name: "VerbatimAPI", dependencies: ["VerbatimJSON", "VerbatimSSE"], swiftSettings: settings),
+        .target(
+            name: "VerbatimAPI", dependencies: ["VerbatimJSON", "VerbatimPlatform", "VerbatimSSE"],
+            swiftSettings: settings),
         .target(
             name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimPlatform"], swiftSettings: settings),
         .target(
             name: "VerbatimHTTP",
             dependencies: nio + [
-                "VerbatimJSON", "VerbatimPlatform",
+                "VerbatimPlatform",
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -114,7 +116,9 @@ let package = Package(
                 "VerbatimTesting", "VerbatimPlatform", .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             path: "Tests/TestSupport", swiftSettings: settings),
-        .testTarget(name: "VerbatimJSONTests", dependencies: ["VerbatimJSON", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "VerbatimJSONTests", dependencies: ["VerbatimJSON", "VerbatimPlatform", "TestSupport"],
+            swiftSettings: settings),
         .testTarget(name: "VerbatimSSETests", dependencies: ["VerbatimSSE", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "VerbatimAPITests", dependencies: ["VerbatimSSE", "VerbatimJSON", "TestSupport", "VerbatimAPI"],

@@ -30,7 +30,8 @@ let package = Package(
             name: "VerbatimSSE", dependencies: ["VerbatimPlatform"], path: "MeasuredSources/VerbatimSSE",
             swiftSettings: settings),
         .target(
-            name: "VerbatimAPI", dependencies: ["VerbatimJSON", "VerbatimSSE"], path: "MeasuredSources/VerbatimAPI",
+            name: "VerbatimAPI", dependencies: ["VerbatimJSON", "VerbatimPlatform", "VerbatimSSE"],
+            path: "MeasuredSources/VerbatimAPI",
             swiftSettings: settings),
         .target(
             name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimPlatform"],

@@ -1,5 +1,6 @@
 import VerbatimJSON
 import Testing
+import VerbatimPlatform
 
 @Suite("Text search")
 struct TextSearchTests {

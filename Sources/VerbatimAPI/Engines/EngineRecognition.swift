@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimPlatform
 
 /// Recognises an engine by what it sends anyway; nothing is asked of it for this.
 package enum EngineRecognition {

@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimPlatform
 
 /// Whether an error is the engine's answer to what was injected, and what may be tried next.
 package enum InjectionRejection {

@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimPlatform
 
 /// A request to `/responses`.
 struct ResponseRequest: APIRequest {

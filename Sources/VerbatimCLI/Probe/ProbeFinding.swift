@@ -1,5 +1,6 @@
 import VerbatimJSON
 import Verbatim
+import VerbatimPlatform
 
 /// What was captured of one kind of request.
 struct ProbeFinding: Sendable {

@@ -1,4 +1,3 @@
-import VerbatimJSON
 import NIOCore
 import NIOSSL
 import VerbatimPlatform

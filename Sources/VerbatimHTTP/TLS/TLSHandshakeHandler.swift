@@ -1,7 +1,7 @@
 import NIOCore
 import NIOSSL
 import NIOTLS
-import VerbatimJSON
+import VerbatimPlatform
 
 /// Watches the TLS handshake of a client: ends one that stalls, and answers a client that speaks plain HTTP.
 final class TLSHandshakeHandler: ChannelInboundHandler, RemovableChannelHandler {

@@ -2,7 +2,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
-import VerbatimJSON
+import VerbatimPlatform
 
 /// Why the upstream could not be reached or stopped answering.
 package struct UpstreamFailure: Error {

@@ -2,6 +2,7 @@ package import NIOCore
 package import VerbatimAPI
 package import VerbatimHTTP
 import VerbatimJSON
+import VerbatimPlatform
 
 /// Everything a proxy server needs to know, validated and complete.
 package struct ProxySettings: Sendable {

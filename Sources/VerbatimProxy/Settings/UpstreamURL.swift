@@ -1,5 +1,6 @@
 package import VerbatimHTTP
 import VerbatimJSON
+import VerbatimPlatform
 
 /// Where the engine is, and how an agent's path maps to the engine's.
 package struct UpstreamURL: Hashable, Sendable {
