@@ -49,13 +49,16 @@ let package = Package(
     ],
     targets: [
         .target(name: "VerbatimPlatform", swiftSettings: settings),
+        .target(name: "VerbatimSchema", swiftSettings: settings),
         .target(name: "VerbatimJSON", dependencies: ["VerbatimPlatform"], swiftSettings: settings),
         .target(name: "VerbatimSSE", dependencies: ["VerbatimPlatform"], swiftSettings: settings),
         .target(
-            name: "VerbatimAPI", dependencies: ["VerbatimJSON", "VerbatimPlatform", "VerbatimSSE"],
+            name: "VerbatimAPI",
+            dependencies: ["VerbatimJSON", "VerbatimPlatform", "VerbatimSSE", "VerbatimSchema"],
             swiftSettings: settings),
         .target(
-            name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimPlatform"], swiftSettings: settings),
+            name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimSchema", "VerbatimPlatform"],
+            swiftSettings: settings),
         .target(
             name: "VerbatimHTTP",
             dependencies: nio + [
@@ -69,7 +72,8 @@ let package = Package(
         .target(
             name: "VerbatimProxy",
             dependencies: nio + [
-                "VerbatimAPI", "VerbatimHTTP", "VerbatimJSON", "VerbatimPlatform", "VerbatimSSE", "VerbatimTrace",
+                "VerbatimAPI", "VerbatimHTTP", "VerbatimJSON", "VerbatimPlatform", "VerbatimSSE", "VerbatimSchema",
+                "VerbatimTrace",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
@@ -77,7 +81,8 @@ let package = Package(
         .target(
             name: "Verbatim",
             dependencies: [
-                "VerbatimAPI", "VerbatimHTTP", "VerbatimJSON", "VerbatimPlatform", "VerbatimProxy", "VerbatimTrace",
+                "VerbatimAPI", "VerbatimHTTP", "VerbatimJSON", "VerbatimPlatform", "VerbatimProxy", "VerbatimSchema",
+                "VerbatimTrace",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
@@ -113,7 +118,8 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: nio + [
-                "VerbatimTesting", "VerbatimPlatform", .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                "VerbatimTesting", "VerbatimSchema", "VerbatimPlatform",
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
@@ -121,11 +127,12 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "VerbatimSSETests", dependencies: ["VerbatimSSE", "TestSupport"], swiftSettings: settings),
         .testTarget(
-            name: "VerbatimAPITests", dependencies: ["VerbatimSSE", "VerbatimJSON", "TestSupport", "VerbatimAPI"],
+            name: "VerbatimAPITests",
+            dependencies: ["VerbatimSSE", "VerbatimJSON", "TestSupport", "VerbatimAPI", "VerbatimSchema"],
             swiftSettings: settings),
         .testTarget(
             name: "VerbatimTraceTests",
-            dependencies: ["VerbatimJSON", "TestSupport", "VerbatimTrace", "VerbatimPlatform"],
+            dependencies: ["VerbatimJSON", "TestSupport", "VerbatimTrace", "VerbatimSchema", "VerbatimPlatform"],
             swiftSettings: settings),
         .testTarget(
             name: "VerbatimHTTPTests",
@@ -139,7 +146,7 @@ let package = Package(
             dependencies: nio + [
                 "VerbatimHTTP",
                 "VerbatimJSON", "VerbatimTesting", "VerbatimProxy", "TestSupport", "VerbatimTrace", "Verbatim",
-                "VerbatimAPI", "VerbatimPlatform",
+                "VerbatimAPI", "VerbatimSchema", "VerbatimPlatform",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),

@@ -23,6 +23,7 @@ let package = Package(
     ],
     targets: [
         .target(name: "VerbatimPlatform", path: "MeasuredSources/VerbatimPlatform", swiftSettings: settings),
+        .target(name: "VerbatimSchema", path: "MeasuredSources/VerbatimSchema", swiftSettings: settings),
         .target(
             name: "VerbatimJSON", dependencies: ["VerbatimPlatform"], path: "MeasuredSources/VerbatimJSON",
             swiftSettings: settings),
@@ -30,15 +31,17 @@ let package = Package(
             name: "VerbatimSSE", dependencies: ["VerbatimPlatform"], path: "MeasuredSources/VerbatimSSE",
             swiftSettings: settings),
         .target(
-            name: "VerbatimAPI", dependencies: ["VerbatimJSON", "VerbatimPlatform", "VerbatimSSE"],
+            name: "VerbatimAPI",
+            dependencies: ["VerbatimJSON", "VerbatimPlatform", "VerbatimSSE", "VerbatimSchema"],
             path: "MeasuredSources/VerbatimAPI",
             swiftSettings: settings),
         .target(
-            name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimPlatform"],
+            name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimSchema", "VerbatimPlatform"],
             path: "MeasuredSources/VerbatimTrace",
             swiftSettings: settings),
         .target(
-            name: "BenchmarkCases", dependencies: ["VerbatimSSE", "VerbatimJSON", "VerbatimTrace", "VerbatimAPI"],
+            name: "BenchmarkCases",
+            dependencies: ["VerbatimSSE", "VerbatimJSON", "VerbatimTrace", "VerbatimAPI", "VerbatimSchema"],
             path: "BenchmarkCases", swiftSettings: settings),
         .executableTarget(
             name: "InstructionCounts", dependencies: ["BenchmarkCases", "VerbatimPlatform"], path: "InstructionCounts",

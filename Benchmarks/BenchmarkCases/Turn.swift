@@ -1,6 +1,7 @@
 import VerbatimJSON
 import VerbatimTrace
 import VerbatimAPI
+import VerbatimSchema
 
 /// A request prepared for an engine that is known to be vLLM, and the record of its turn.
 struct Turn {

@@ -1,5 +1,6 @@
 import VerbatimJSON
 import VerbatimTrace
+public import VerbatimSchema
 
 /// One record of a trace: an exchange between an agent and an engine, and what was captured of it.
 ///
@@ -47,11 +48,11 @@ public struct Turn: Hashable, Sendable {
     /// What the engine counted, over all choices.
     public let completionTokenCount: Int?
 
-    public let captureLevel: TurnCaptureLevel
+    public let captureLevel: CaptureLevel
     /// Whether every check of the captured data that could be made held.
     public let isCaptureComplete: Bool
     /// Codes of what went wrong while capturing.
-    public let captureProblems: [String]
+    public let captureProblems: [ProblemCode]
 
     /// Unix time of arrival, in seconds.
     public let timestamp: Double
@@ -118,7 +119,7 @@ public struct Turn: Hashable, Sendable {
         engineSource = string("engine_source")
         refusals = record.value("refusals", in: text)?.elements(in: text)?.compactMap { $0.string(in: text) } ?? []
         outcome =
-            string("outcome").map { TurnOutcome(name: $0) }
+            string("outcome").map { TurnOutcome(rawValue: $0) }
             ?? (upstreamError.map { !$0.isNull } ?? false ? .upstreamError : .completed)
         status =
             (record.value("status", in: text) ?? responseObject?.value("upstream_status", in: text))?.int(in: text)
@@ -134,12 +135,13 @@ public struct Turn: Hashable, Sendable {
 
         let capture = record.value("capture", in: text)?.object(in: text)
         captureLevel =
-            capture?.value("level", in: text)?.string(in: text).map { TurnCaptureLevel(name: $0) }
+            capture?.value("level", in: text)?.string(in: text).map { CaptureLevel(rawValue: $0) }
             ?? flatChoice.captureLevel
         isCaptureComplete =
             capture.map { $0.value("complete", in: text)?.kind == .true } ?? flatChoice.hasAlignedTokens
         captureProblems =
-            capture?.value("problems", in: text)?.elements(in: text)?.compactMap { $0.string(in: text) } ?? []
+            capture?.value("problems", in: text)?.elements(in: text)?
+            .compactMap { $0.string(in: text).map(ProblemCode.init(rawValue:)) } ?? []
         timestamp = number("timestamp") ?? 0
         latency = number("latency_s") ?? 0
         timeToFirstToken = number("ttft_s")
@@ -164,7 +166,7 @@ public struct Turn: Hashable, Sendable {
 
 extension TurnChoice {
     /// What a record that does not say its capture level holds.
-    fileprivate var captureLevel: TurnCaptureLevel {
+    fileprivate var captureLevel: CaptureLevel {
         switch (completionTokenIDs.isEmpty, perTokenLogprobs.isEmpty) {
         case (false, false): .tokens
         case (false, true): .ids

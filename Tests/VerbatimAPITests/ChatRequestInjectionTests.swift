@@ -1,5 +1,7 @@
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// What is turned on in a request, to the byte.
 @Suite struct ChatRequestInjectionTests {

@@ -1,6 +1,8 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// Replies to completions: lists of tokens and values, a prompt that is echoed, several prompts.
 @Suite struct CompletionReplyTests {
@@ -52,7 +54,7 @@ import VerbatimAPI
         (#""a""#, "-9999.0", #""a""#, "null", ["logprob_filler"]),
         (#""token_id:5""#, "-1", #""token_id:5""#, "-1", []),
     ])
-    func lists(tokens: String, values: String, gotTokens: String, gotValues: String, problems: [String]) throws {
+    func lists(tokens: String, values: String, gotTokens: String, gotValues: String, problems: [ProblemCode]) throws {
         let capture = try capture(Self.two, [Self.event(Self.choice(tokens, values))]).capture
         let choice = try #require(capture.choices.first)
         #expect(choice.tokensText == gotTokens && choice.valuesText == gotValues && choice.isAligned)
@@ -112,7 +114,7 @@ import VerbatimAPI
         let unknown = try capture(Self.echo, [event]).capture
         #expect(unknown.problems == ["echo_not_separated"])
         let usage = #","usage":{"prompt_tokens":2,"completion_tokens":%}"#
-        for (count, problems) in [("1", ["token_count_mismatch"]), ("3", [])] {
+        for (count, problems) in [("1", ["token_count_mismatch"]), ("3", [])] as [(String, [ProblemCode])] {
             let rest = usage.replacing("%", with: count)
             let capture = try capture(Self.echo, [event, Self.event(rest: rest)]).capture
             #expect(capture.problems == problems)

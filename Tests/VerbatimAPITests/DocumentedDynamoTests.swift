@@ -1,6 +1,8 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// NVIDIA Dynamo and TensorRT-LLM, as their issues and pull requests have it.
 @Suite struct DocumentedDynamoTests {

@@ -1,6 +1,8 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// Hosted APIs, as their users' threads and documentation have it.
 @Suite struct DocumentedHostedTests {
@@ -195,7 +197,7 @@ import VerbatimAPI
 
     /// Some hosts send 0 or -9999 for what they do not compute.
     @Test(arguments: [("-9999.0", "logprob_filler"), ("0.0", "logprobs_all_zero"), ("0", "logprobs_all_zero")])
-    func documentedFillersOfHosts(value: String, problem: String) throws {
+    func documentedFillersOfHosts(value: String, problem: ProblemCode) throws {
         let entry = #"{"token":"a","logprob":\#(value),"bytes":null,"top_logprobs":[]}"#
         let entries = #"{"content":[\#([entry, entry, entry, entry].joined(separator: ","))]}"#
         let body = #"{"choices":[{"index":0,"message":{},"logprobs":\#(entries),"finish_reason":"stop"}]}"#

@@ -1,6 +1,8 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// Ollama, TGI and LM Studio, as their sources and issues have it.
 @Suite struct DocumentedLocalEngineTests {

@@ -1,6 +1,8 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import TestSupport
+import VerbatimSchema
 
 /// SGLang 0.5, as its sources have it (`srt/entrypoints/openai`).
 @Suite struct DocumentedSGLangTests {

@@ -1,6 +1,8 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// vLLM from 0.6 to 0.33, as its sources and issues have it.
 @Suite struct DocumentedVLLMTests {

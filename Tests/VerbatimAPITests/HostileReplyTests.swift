@@ -1,6 +1,8 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import TestSupport
+import VerbatimSchema
 
 /// Replies that no engine in its right mind sends: they pass, and break nothing.
 @Suite struct HostileReplyTests {

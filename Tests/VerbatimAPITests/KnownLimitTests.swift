@@ -1,6 +1,8 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// Losses that nothing in the reply tells of: `complete` is true, although tokens are missing. Should one of these tests
 /// fail because a check has been found, so much the better.

@@ -1,6 +1,8 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// Whole replies of llama.cpp's have entries for complete characters only, and all ids in `__verbose.tokens`.
 @Suite struct LlamaCppAllTokensTests {

@@ -3,6 +3,7 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimSchema
 
 /// Streams of messages that are not as they should be: all bytes pass, and the record keeps what can be kept.
 @Suite struct MessageRobustnessTests {
@@ -80,12 +81,12 @@ import VerbatimAPI
     @Test(arguments: [
         (
             #"{"stop_reason":"end_turn","content":[],"type":"message","usage":{"output_tokens":NaN}}"#,
-            Capture.Level.text
+            CaptureLevel.text
         ),
         (#"{"content":[{"type":"text","text":"a"}]}"#, .text), (#"{}"#, .none), (#"{"object":"list"}"#, .none),
         (#"[]"#, .none), ("", .none), ("<html>", .none),
     ])
-    func otherWholeReplies(body: String, level: Capture.Level) throws {
+    func otherWholeReplies(body: String, level: CaptureLevel) throws {
         let read = readWhole(try messageReply(.tokens), Array(body.utf8))
         #expect(read.output == Array(body.utf8))
         let capture = read.reply.captured()

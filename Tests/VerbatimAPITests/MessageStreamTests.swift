@@ -2,6 +2,8 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// Streams as Anthropic documents them: what their events amount to.
 @Suite struct MessageStreamTests {

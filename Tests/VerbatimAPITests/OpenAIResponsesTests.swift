@@ -2,6 +2,8 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// Responses in the manner of OpenAI, written by hand after its documentation: `type` comes first, what is off is `[]`,
 /// `top_logprobs` that were not asked for are 0, deltas carry random `obfuscation`, and there are no ids.

@@ -2,6 +2,8 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// Streams in the manner of OpenAI: no token ids, `refusal` beside `content`, chunks with obfuscation.
 @Suite struct OpenAIStreamTests {

@@ -3,6 +3,7 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimSchema
 
 /// Recorded replies of real engines: what is captured of them, against what another reader makes of them.
 @Suite struct RecordedCaptureTests {
@@ -78,10 +79,10 @@ import VerbatimAPI
         let capture = captured(sample, try sample.injectedReply())
         let hasIDs = naive.choices.values.allSatisfy { !$0.tokenIDs.isEmpty }
         let hasLogprobs = naive.choices.values.allSatisfy { !$0.logprobTexts.isEmpty }
-        let expected: Capture.Level =
+        let expected: CaptureLevel =
             hasIDs ? (hasLogprobs ? .tokens : .ids) : hasLogprobs ? .logprobs : .text
         #expect(capture.level == expected)
-        var problems: [String] = []
+        var problems: [ProblemCode] = []
         if expected == .text { problems.append("no_token_data") }
         let timings = naive.envelope["timings"] as? [String: Any]
         // Of several choices, llama.cpp counts the tokens of one. All that were recorded ended at the limit.

@@ -3,6 +3,7 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimSchema
 
 /// The recorded exchanges over `/messages`: the bytes that came go out, and the record says what they amount to.
 @Suite struct RecordedMessageTests {

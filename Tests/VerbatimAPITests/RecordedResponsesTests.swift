@@ -3,6 +3,7 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimSchema
 
 /// Recorded responses of real engines: what the agent gets of them, and what is captured.
 @Suite struct RecordedResponsesTests {
@@ -85,7 +86,7 @@ import VerbatimAPI
 
         #expect(capture.level == (naive.entries.isEmpty ? .text : .logprobs))
         let count = (naive.response["usage"] as? NSDictionary)?["output_tokens"] as? Int
-        let problems =
+        let problems: [ProblemCode] =
             naive.entries.isEmpty
             ? ["no_token_data"] : count == naive.entries.count ? [] : ["token_count_mismatch"]
         #expect(capture.problems == problems)

@@ -3,6 +3,7 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimSchema
 
 /// The recorded replies and what was asked for.
 extension WireSample {
@@ -100,7 +101,7 @@ func captured(_ sample: WireSample, _ reply: any ReplyTransform) -> Capture {
 
 /// A capture with everything that is in it spelled out, to compare two.
 func spelled(_ capture: Capture) -> [String] {
-    var lines = [capture.responseText, "\(capture.level)", "\(capture.isComplete)"] + capture.problems
+    var lines = [capture.responseText, "\(capture.level)", "\(capture.isComplete)"] + capture.problems.map(\.rawValue)
     for field in [capture.promptTokenIDs, capture.usage, capture.model, capture.responseID] {
         lines.append(field.text ?? "-")
     }

@@ -1,5 +1,7 @@
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// What is turned on in a request to `/responses`, to the byte.
 @Suite struct ResponseRequestTests {
@@ -61,11 +63,11 @@ import VerbatimAPI
     }
 
     @Test(arguments: [
-        (#"{}"#, EngineProfile.vllm, Capture.Level.tokens), (#"{}"#, .openAI, .logprobs), (#"{}"#, .llamaCpp, .text),
+        (#"{}"#, EngineProfile.vllm, CaptureLevel.tokens), (#"{}"#, .openAI, .logprobs), (#"{}"#, .llamaCpp, .text),
         (#"{"background":true}"#, .vllm, .text), (#"{"background":true,"include":[\#(member)]}"#, .openAI, .text),
         (#"{"include":[\#(member)],"enable_response_messages":true}"#, .vllm, .tokens),
     ])
-    func reach(body: String, profile: EngineProfile, expected: Capture.Level) throws {
+    func reach(body: String, profile: EngineProfile, expected: CaptureLevel) throws {
         #expect(try prepareResponse(body, profile: profile).bestPossibleLevel == expected)
     }
 

@@ -2,6 +2,8 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// Streams of responses that end early, say something twice, or hold more than one thing; written by hand.
 @Suite struct ResponseStreamTests {

@@ -1,6 +1,8 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// Of several choices, llama.cpp's usage counts the tokens of one.
 @Suite struct SeveralChoicesTests {
@@ -16,7 +18,7 @@ import VerbatimAPI
 
     private static let usage = #"{"choices":[],"usage":{"completion_tokens":2},"timings":{"predicted_n":2}}"#
 
-    private func problems(_ events: [String]) throws -> [String] {
+    private func problems(_ events: [String]) throws -> [ProblemCode] {
         try Exchange(profile: .llamaCpp, fields: #""n":2"#).stream(events).reply.captured().problems
     }
 
@@ -31,7 +33,7 @@ import VerbatimAPI
         #expect(try problems(ended) == ["end_token_missing"])
     }
 
-    private func whole(_ tokens: [(Int, String)], text: String = "ab", fields: String = "") throws -> [String] {
+    private func whole(_ tokens: [(Int, String)], text: String = "ab", fields: String = "") throws -> [ProblemCode] {
         let choices = tokens.enumerated().map { index, choice in
             let entries = (0..<choice.0).map { #"{"id":\#($0),"token":"\#(text)","logprob":-1.\#($0)}"# }
             return

@@ -2,6 +2,7 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimSchema
 
 /// What engines send of the tokens at which a stop string is found, as recorded: `"stop": ["e"]`.
 @Suite struct StopStringTests {
@@ -36,7 +37,7 @@ import VerbatimAPI
         ("llamacpp", #"" ""#, 8, 9, ["end_token_missing"]), ("llamacpp-tools", #""Th""#, 3, 3, []),
     ])
     func llamaCppCutsTheTextInStreams(
-        set: String, last: String, captured: Int, counted: Int, problems: [String]
+        set: String, last: String, captured: Int, counted: Int, problems: [ProblemCode]
     ) throws {
         let capture = try capture("chat_stream_stop_string", set)
         let choice = try #require(capture.choices.first)

@@ -2,6 +2,8 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// Errors in a stream, and events that no reader could make sense of.
 @Suite struct StreamErrorTests {

@@ -1,5 +1,7 @@
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// What stands around the data of an event.
 @Suite struct StreamFramingTests {
@@ -8,7 +10,8 @@ import VerbatimAPI
 
     /// The stream cut nowhere and everywhere gives `expected`.
     private func check(
-        _ stream: String, gives expected: String, ids: String = "7", _ problems: [String] = ["stream_not_terminated"]
+        _ stream: String, gives expected: String, ids: String = "7",
+        _ problems: [ProblemCode] = ["stream_not_terminated"]
     ) throws {
         let bytes = Array(stream.utf8)
         for cuts in [[], Array(1..<bytes.count)] {

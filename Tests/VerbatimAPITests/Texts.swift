@@ -2,6 +2,7 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
 
 /// A request with these fields, prepared.
 func prepare(
@@ -36,7 +37,7 @@ func decoded(_ text: String) throws -> NSObject { try decoded(Array(text.utf8)) 
 extension PreparedExchange {
     var body: [UInt8] { request.body }
     var injection: Injection { request.injection }
-    var bestPossibleLevel: Capture.Level { request.bestPossibleLevel }
+    var bestPossibleLevel: CaptureLevel { request.bestPossibleLevel }
     var clientFields: [(name: String, value: [UInt8]?)] { request.clientFields }
     var isStream: Bool { request.isStream }
     var hasTools: Bool { request.hasTools }

@@ -1,6 +1,8 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimSchema
+import TestSupport
 
 /// Tokens, their ids and their log-probabilities: the engine's own, in step, and marked where they are not.
 @Suite struct TokenCaptureTests {
@@ -18,8 +20,8 @@ import VerbatimAPI
         var tokens = ""
         var ids = ""
         var values = ""
-        var level: Capture.Level
-        var problems: [String] = []
+        var level: CaptureLevel
+        var problems: [ProblemCode] = []
     }
 
     static let cases: [([String], Expectation)] = [
@@ -147,7 +149,7 @@ import VerbatimAPI
     // MARK: Checks
 
     @Test(arguments: [
-        (CaptureGoal.tokens, #""token_ids":[1,2]"#, #","usage":{"completion_tokens":2}"#, [String]()),
+        (CaptureGoal.tokens, #""token_ids":[1,2]"#, #","usage":{"completion_tokens":2}"#, [ProblemCode]()),
         (.tokens, #""token_ids":[1,2]"#, #","usage":{"completion_tokens":3}"#, ["token_count_mismatch"]),
         (.tokens, #""token_ids":[1,2]"#, #","usage":{"completion_tokens":null}"#, []),
         (.tokens, #""token_ids":[1,2]"#, #","usage":null"#, []),
@@ -156,7 +158,7 @@ import VerbatimAPI
         (.text, #""x":1"#, #","usage":{"completion_tokens":4}"#, []),
         (.logprobs, #""x":1"#, "", ["no_token_data"]), (.text, #""x":1"#, "", []),
     ])
-    func counts(goal: CaptureGoal, members: String, rest: String, problems: [String]) throws {
+    func counts(goal: CaptureGoal, members: String, rest: String, problems: [ProblemCode]) throws {
         let capture = try capture([Self.choice(members)], goal: goal, rest)
         #expect(capture.problems == problems)
         #expect(capture.isComplete == problems.isEmpty)

@@ -2,6 +2,7 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimSchema
 
 /// What makes a capture incomplete, and what does not although it looks like it.
 @Suite struct TruthCheckTests {
@@ -152,7 +153,7 @@ import VerbatimAPI
         ("[[]]", "", []), ("[]", "", []), ("null", "", []), ("[null]", "", []), (#""x""#, "", []),
         ("[[7,null]]", "7,null", ["token_ids_incomplete"]), (#"[[7,"8"]]"#, "7,null", ["token_ids_incomplete"]),
     ])
-    func wholeIDs(ids: String, expected: String, problems: [String]) throws {
+    func wholeIDs(ids: String, expected: String, problems: [ProblemCode]) throws {
         let event = Self.event(Self.entry("a", "-1"), Self.entry("b", "-2"))
         let capture = try capture([event, Self.sglext(ids)], .sglang)
         let choice = try #require(capture.choices.first)
@@ -170,7 +171,7 @@ import VerbatimAPI
     /// Good replies of real engines look suspicious to none of these checks.
     @Test(arguments: WireSample.choiceReplies)
     func recordedRepliesAreNotSuspected(sample: WireSample) throws {
-        let suspicions: Set = [
+        let suspicions: Set<ProblemCode> = [
             "logprob_filler", "logprobs_all_zero", "duplicate_event", "hidden_tokens_missing", "echo_not_separated",
             "ids_logprobs_mismatch", "token_ids_incomplete", "logprob_missing", "non_finite_number", "invalid_utf8",
             "stream_not_terminated", "reply_cut_off", "unparsed_event", "reply_not_json",

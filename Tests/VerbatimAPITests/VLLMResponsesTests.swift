@@ -2,6 +2,8 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import TestSupport
+import VerbatimSchema
 
 /// Responses as vLLM would send them with token ids, written by hand after `entrypoints/openai/responses/protocol.py` and
 /// the recorded streams: none was recorded with `enable_response_messages`.

@@ -1,6 +1,7 @@
 import NIOCore
 import Testing
 import VerbatimAPI
+import VerbatimSchema
 
 @testable import VerbatimProxy
 
@@ -22,7 +23,7 @@ import VerbatimAPI
         let attempts: [String]
         /// Without the end of the probe.
         let findings: [CapabilityFinding]
-        var problems: [String] = []
+        var problems: [ProblemCode] = []
 
         var testDescription: String { name }
     }
@@ -84,21 +85,21 @@ import VerbatimAPI
                 .rejected(leaving: limits(ids: false)),
                 .accepted(injection(5, ids: false), limits: limits(ids: false)),
             ],
-            problems: [Problem.tokenIDsRefused]),
+            problems: [ProblemCode.tokenIDsRefused]),
         Case(
             name: "Log-probabilities are rejected, and nothing is injected",
             steps: [.error(422, rejectsLogprobs, .retry), .accepted], attempts: [everything, ""],
             findings: [
                 .rejected(leaving: .nothing), .accepted(injection(nil, ids: false), limits: .nothing),
             ],
-            problems: [Problem.logprobsRefused]),
+            problems: [ProblemCode.logprobsRefused]),
         Case(
             name: "Fewer alternatives are allowed", steps: [.error(400, rejectsTop, .retry), .accepted],
             attempts: [everything, "logprobs:3 ids"],
             findings: [
                 .rejected(leaving: limits(top: 3)), .accepted(injection(3), limits: limits(top: 3)),
             ],
-            problems: [Problem.topLogprobsLowered]),
+            problems: [ProblemCode.topLogprobsLowered]),
         Case(
             name: "After two rejections nothing is injected, and the next turn is told what is left to try",
             steps: [.error(400, rejectsIDs, .retry), .error(400, rejectsTop, .retry), .accepted],
@@ -107,7 +108,7 @@ import VerbatimAPI
                 .rejected(leaving: limits(ids: false)), .rejected(leaving: limits(ids: false, top: 3)),
                 .accepted(injection(nil, ids: false), limits: limits(ids: false, top: 3)),
             ],
-            problems: [Problem.logprobsRefused]),
+            problems: [ProblemCode.logprobsRefused]),
         Case(
             name: "There is no third retry",
             steps: [
@@ -119,12 +120,12 @@ import VerbatimAPI
                 .rejected(leaving: limits(ids: false)), .rejected(leaving: limits(ids: false, top: 3)),
                 .unconfirmed,
             ],
-            problems: [Problem.logprobsRefused]),
+            problems: [ProblemCode.logprobsRefused]),
         Case(
             name: "A rejection is unconfirmed if the retry fails for another reason",
             steps: [.error(400, rejectsIDs, .retry), .error(400, otherError, .passOn)],
             attempts: [everything, "logprobs:5"],
-            findings: [.rejected(leaving: limits(ids: false)), .unconfirmed], problems: [Problem.tokenIDsRefused]),
+            findings: [.rejected(leaving: limits(ids: false)), .unconfirmed], problems: [ProblemCode.tokenIDsRefused]),
         Case(
             name: "An error about something else is the agent's", steps: [.error(400, otherError, .passOn)],
             attempts: [everything], findings: []),
@@ -147,28 +148,28 @@ import VerbatimAPI
         Case(
             name: "A server error is retried without the injection, which finds out nothing",
             setup: Setup(retriesServerErrors: true), steps: [.error(500, otherError, .retry), .accepted],
-            attempts: [everything, ""], findings: [], problems: [Problem.repeatedAfterError]),
+            attempts: [everything, ""], findings: [], problems: [ProblemCode.repeatedAfterError]),
         Case(
             name: "A server error is retried once",
             setup: Setup(retriesServerErrors: true),
             steps: [.error(500, otherError, .retry), .error(500, otherError, .passOn)],
-            attempts: [everything, ""], findings: [], problems: [Problem.repeatedAfterError]),
+            attempts: [everything, ""], findings: [], problems: [ProblemCode.repeatedAfterError]),
         Case(
             name: "A server error is not retried below the required level",
             setup: Setup(requirement: .logprobs, retriesServerErrors: true),
             steps: [.error(500, otherError, .passOn)], attempts: [everything], findings: [],
-            problems: [Problem.repeatedAfterError]),
+            problems: [ProblemCode.repeatedAfterError]),
         Case(
             name: "A server error that names the injection as unsupported rejects it",
             steps: [.error(500, rejectsLogprobs, .retry), .accepted], attempts: [everything, ""],
             findings: [.rejected(leaving: .nothing), .accepted(injection(nil, ids: false), limits: .nothing)],
-            problems: [Problem.logprobsRefused]),
+            problems: [ProblemCode.logprobsRefused]),
 
         // The required level.
         Case(
             name: "A turn is refused if what is left is below the required level",
             setup: Setup(requirement: .tokens), steps: [.error(400, rejectsIDs, .refuse)], attempts: [everything],
-            findings: [.rejected(leaving: limits(ids: false)), .unconfirmed], problems: [Problem.tokenIDsRefused]),
+            findings: [.rejected(leaving: limits(ids: false)), .unconfirmed], problems: [ProblemCode.tokenIDsRefused]),
         Case(
             name: "A turn is retried if what is left meets the requirement",
             setup: Setup(requirement: .logprobs), steps: [.error(400, rejectsIDs, .retry), .accepted],
@@ -177,7 +178,7 @@ import VerbatimAPI
                 .rejected(leaving: limits(ids: false)),
                 .accepted(injection(5, ids: false), limits: limits(ids: false)),
             ],
-            problems: [Problem.tokenIDsRefused]),
+            problems: [ProblemCode.tokenIDsRefused]),
 
         // What is known before.
         Case(
@@ -188,7 +189,7 @@ import VerbatimAPI
             name: "Known limits are kept to",
             setup: Setup(known: [.accepted(injection(3, ids: false), limits: limits(ids: false, top: 3))]),
             steps: [.accepted], attempts: ["logprobs:3"], findings: [],
-            problems: [Problem.tokenIDsRefused, Problem.topLogprobsLowered]),
+            problems: [ProblemCode.tokenIDsRefused, ProblemCode.topLogprobsLowered]),
         Case(
             name: "What was accepted before can be rejected",
             setup: Setup(known: [.accepted(injection(5), limits: limits())]),
@@ -197,11 +198,11 @@ import VerbatimAPI
                 .rejected(leaving: limits(ids: false)),
                 .accepted(injection(5, ids: false), limits: limits(ids: false)),
             ],
-            problems: [Problem.tokenIDsRefused]),
+            problems: [ProblemCode.tokenIDsRefused]),
         Case(
             name: "A turn that injects less because of another's unconfirmed rejection proves nothing",
             setup: Setup(known: [.rejected(leaving: limits(ids: false))]), steps: [.accepted],
-            attempts: ["logprobs:5"], findings: [], problems: [Problem.tokenIDsRefused]),
+            attempts: ["logprobs:5"], findings: [], problems: [ProblemCode.tokenIDsRefused]),
         Case(
             name: "A rejection of its own proves something also after another's unconfirmed one",
             setup: Setup(known: [.rejected(leaving: limits(ids: false))]),
@@ -210,7 +211,7 @@ import VerbatimAPI
                 .rejected(leaving: limits(ids: false, top: 3)),
                 .accepted(injection(3, ids: false), limits: limits(ids: false, top: 3)),
             ],
-            problems: [Problem.tokenIDsRefused, Problem.topLogprobsLowered]),
+            problems: [ProblemCode.tokenIDsRefused, ProblemCode.topLogprobsLowered]),
     ]
 
     /// `logprobs:5 ids`

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Verbatim
 
 @Suite("Documentation")
 struct DocumentationTests {
@@ -15,13 +16,8 @@ struct DocumentationTests {
         let table = documentation.split(separator: "| code | meaning |").last ?? ""
         let explained = Set(
             table.split(separator: "\n\n").first?.matches(of: /\| `([a-z0-9_]+)` \|/).map { String($0.1) } ?? [])
-        var codes: Set<String> = []
-        for source in ["Sources/VerbatimAPI/TokenData/Problem.swift", "Sources/VerbatimTrace/Record/TurnRecord.swift"] {
-            let matches = try text(of: source).matches(of: /package static let \w+ = "([a-z0-9_]+)"/)
-            #expect(!matches.isEmpty)
-            codes.formUnion(matches.map { String($0.1) })
-        }
-        #expect(explained == codes)
+        #expect(explained == Set(ProblemCode.all.map(\.rawValue)))
+        #expect(ProblemCode.all.count == Set(ProblemCode.all).count)
     }
 
     @Test("Every test that docs/threat-model.md names is there")

@@ -3,6 +3,7 @@ import VerbatimJSON
 import Synchronization
 import Testing
 import VerbatimPlatform
+import VerbatimSchema
 
 @testable import VerbatimTrace
 

@@ -1,5 +1,6 @@
 import VerbatimJSON
 import Testing
+import VerbatimSchema
 
 @testable import VerbatimTrace
 
@@ -32,7 +33,7 @@ import Testing
         record.model = large(12)
         record.responseID = large(13)
         record.clientFields = [ClientField(name: text(14), value: large(15))]
-        record.problems = [text(16)]
+        record.problems = [ProblemCode(rawValue: text(16))]
         record.choices = [
             ChoiceRecord(
                 logprobs: entries, tokens: list, tokenIDs: list, logprobValues: list, finishReason: large(18),

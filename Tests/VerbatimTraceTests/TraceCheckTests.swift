@@ -3,6 +3,7 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimPlatform
+import VerbatimSchema
 
 @testable import VerbatimTrace
 

@@ -1,6 +1,8 @@
 import Foundation
 import VerbatimJSON
 import Testing
+import VerbatimSchema
+import TestSupport
 
 @testable import VerbatimTrace
 
@@ -105,7 +107,7 @@ import Testing
         record.path = "/" + breaks
         record.dialect = breaks
         record.engine = breaks
-        record.problems = [breaks]
+        record.problems = [ProblemCode(rawValue: breaks)]
         record.clientFields = [ClientField(name: breaks, value: Array("[1,\r\n2]".utf8))]
         record.request = Array("{\r\n \"a\" : \"\u{85}\u{2028}\u{2029}\", \n\t\"\u{2028}\":\u{20}[ 1 ,\n 2.50 ] }".utf8)
         record.response = JSONText(record.request)

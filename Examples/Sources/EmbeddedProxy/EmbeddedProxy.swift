@@ -23,7 +23,7 @@ struct EmbeddedProxy {
         // Every turn is in the trace before its reply ends, so the trace is complete here.
         let turns = try TraceReader(path: configuration.trace).turns().turns
         for turn in turns {
-            print("turn \(turn.number): \(turn.outcome.name), \(turn.completionTokenIDs.count) tokens")
+            print("turn \(turn.number): \(turn.outcome.rawValue), \(turn.completionTokenIDs.count) tokens")
         }
         exit(status)
     }

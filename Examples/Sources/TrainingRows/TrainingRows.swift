@@ -29,8 +29,8 @@ struct TrainingRows {
 
     /// Returns why a turn has no row.
     private static func reason(for turn: Turn) -> String {
-        if turn.outcome != .completed { return turn.outcome.name }
-        if !turn.captureProblems.isEmpty { return turn.captureProblems.joined(separator: ", ") }
-        return turn.promptTokenIDs == nil ? "no prompt ids" : "captured as \(turn.captureLevel.name)"
+        if turn.outcome != .completed { return turn.outcome.rawValue }
+        if !turn.captureProblems.isEmpty { return turn.captureProblems.map(\.rawValue).joined(separator: ", ") }
+        return turn.promptTokenIDs == nil ? "no prompt ids" : "captured as \(turn.captureLevel.rawValue)"
     }
 }

@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimSchema
 
 // How a chunk of a stream, or a whole reply, is walked through: captured and restored on the same way.
 
@@ -131,7 +132,7 @@ extension ChatReplyParser {
             if choices.count >= Self.choiceLimit {
                 // Nobody asks for so many; they pass as they are.
                 try cursor.skipValue(in: text)
-                state.note(Problem.choicesMissing)
+                state.note(ProblemCode.choicesMissing)
                 areInjectedOnly = false
             } else if try cursor.peekKind(in: text) == .object {
                 let isInjectedOnly = try readChoice(with: &cursor, of: text, position: position)

@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimSchema
 
 // What has been captured, put together for the record.
 
@@ -36,8 +37,8 @@ extension ChatReplyParser {
         if state.isTerminated && state.replyError == nil && !choices.isEmpty {
             // An engine may have no finish reasons at all, but not for some choices only.
             let unfinished = capture.choices.count { $0.finishReason == nil }
-            if unfinished > 0 && unfinished < choices.count { capture.note([Problem.finishReasonMissing]) }
-            if choices.count < asked.choices { capture.note([Problem.choicesMissing]) }
+            if unfinished > 0 && unfinished < choices.count { capture.note([ProblemCode.finishReasonMissing]) }
+            if choices.count < asked.choices { capture.note([ProblemCode.choicesMissing]) }
         }
         capture.conclude(state)
         return capture

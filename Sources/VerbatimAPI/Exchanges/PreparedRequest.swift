@@ -1,3 +1,5 @@
+package import VerbatimSchema
+
 /// A request as it is sent to the engine.
 package struct PreparedRequest: Sendable {
     /// The API that the engine is asked in. The agent may use another one.
@@ -16,7 +18,7 @@ package struct PreparedRequest: Sendable {
     /// The reasoning effort that the request asks for; empty if it asks for none.
     package var effort: String
     /// The highest capture level that a reply to this request can give.
-    package var bestPossibleLevel: Capture.Level
+    package var bestPossibleLevel: CaptureLevel
 
     /// - Parameter fields: With everything injected.
     init(

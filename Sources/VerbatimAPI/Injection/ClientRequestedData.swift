@@ -1,3 +1,5 @@
+import VerbatimSchema
+
 /// What the agent itself asked for, in whatever way its dialect has.
 struct ClientRequestedData: Hashable, Sendable {
     var logprobs = false
@@ -36,7 +38,7 @@ extension EngineProfile {
     }
 
     /// The most that a request can give.
-    func bestPossibleLevel(in situation: Situation, asked: ClientRequestedData, injection: Injection) -> Capture.Level {
+    func bestPossibleLevel(in situation: Situation, asked: ClientRequestedData, injection: Injection) -> CaptureLevel {
         // The engine's answer to such a request is no turn to train on anyway.
         if asked.isMalformed { return .tokens }
         let canLogprobs = asking(in: situation).logprobs != .never

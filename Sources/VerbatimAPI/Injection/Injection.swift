@@ -1,3 +1,5 @@
+package import VerbatimSchema
+
 /// What the proxy turned on in a request that the agent had not turned on itself.
 package struct Injection: Hashable, Sendable {
     /// Log-probabilities, with this many alternatives per token.
@@ -45,11 +47,11 @@ package struct InjectionLimits: Hashable, Sendable {
     }()
 
     /// Problem codes that tell of what could not be injected.
-    package var problems: [String] {
-        if !logprobs { return [Problem.logprobsRefused] }
-        var problems: [String] = []
-        if !tokenIDs { problems.append(Problem.tokenIDsRefused) }
-        if maximumTopLogprobs != nil { problems.append(Problem.topLogprobsLowered) }
+    package var problems: [ProblemCode] {
+        if !logprobs { return [ProblemCode.logprobsRefused] }
+        var problems: [ProblemCode] = []
+        if !tokenIDs { problems.append(ProblemCode.tokenIDsRefused) }
+        if maximumTopLogprobs != nil { problems.append(ProblemCode.topLogprobsLowered) }
         return problems
     }
 }

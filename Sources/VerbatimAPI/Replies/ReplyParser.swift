@@ -1,5 +1,6 @@
 import VerbatimSSE
 package import VerbatimJSON
+import VerbatimSchema
 
 /// Reads a reply while it passes: captures it, and undoes in it what the injection caused.
 ///
@@ -43,7 +44,7 @@ package struct ReplyState: Sendable {
     var replyError: [UInt8]?
     /// Whether something generated has been seen.
     var hasOutput = false
-    var problems: [String] = []
+    var problems: [ProblemCode] = []
     /// Whether the stream has ended as it must; always of a reply that was not streamed.
     var isTerminated = false
     /// Whether the reply was not streamed.
@@ -65,7 +66,7 @@ package struct ReplyState: Sendable {
 
     private mutating func findEngine() { engine = profile == .generic ? recognised ?? profile : profile }
 
-    mutating func note(_ problem: String) {
+    mutating func note(_ problem: ProblemCode) {
         if !problems.contains(problem) { problems.append(problem) }
     }
 
@@ -152,7 +153,7 @@ extension ReplyParser {
         case .document: break
         }
         if let disposition = readChecked(data) { return disposition }
-        state.note(Problem.unparsedEvent)
+        state.note(ProblemCode.unparsedEvent)
         forgetForm()
         return .passThrough
     }
@@ -186,7 +187,7 @@ extension ReplyParser {
         var cursor = JSONCursor(options: .nonFiniteNumbers)
         defer { state.outline = JSONOutline() }
         guard (try? cursor.peekKind(in: body)) == .object, readChecked(body) != nil else {
-            state.note(Problem.replyNotJSON)
+            state.note(ProblemCode.replyNotJSON)
             return .passThrough
         }
         let recorded =

@@ -1,3 +1,5 @@
+package import VerbatimSchema
+
 /// What the operator wants of each turn (`--capture`).
 package enum CaptureGoal: String, CaseIterable, Sendable {
     /// Token ids and log-probabilities.
@@ -41,7 +43,7 @@ package struct RequestPolicy: Sendable {
     package init() {}
 
     /// Whether a turn of that level is worth its cost.
-    package func isSatisfied(by level: Capture.Level) -> Bool {
+    package func isSatisfied(by level: CaptureLevel) -> Bool {
         switch requirement {
         case nil: true
         case .tokens: level == .tokens

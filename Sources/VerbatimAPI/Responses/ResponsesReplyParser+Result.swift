@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimSchema
 
 // What has been captured, put together for the record.
 
@@ -25,7 +26,7 @@ extension ResponsesReplyParser {
         // A response of calls only has no place for them.
         if capture.level == .ids && state.injection.topLogprobs != nil && !capture.choices.contains(where: \.isUnpaired)
         {
-            capture.note([Problem.noLogprobs])
+            capture.note([ProblemCode.noLogprobs])
         }
         capture.conclude(state)
         return capture

@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimSchema
 
 /// Reads the reply to a request to `/responses`, streamed or not.
 ///
@@ -45,7 +46,7 @@ struct ResponsesReplyParser: ReplyParser {
         guard let object = try JSONObject(with: &cursor, in: text) else { return .passThrough }
         let event = ResponseEvent(object, of: text)
         let isRepeated = event.number.map { numbers.hasSeen($0, event.kind) } ?? false
-        if isRepeated { state.note(Problem.duplicateEvent) }
+        if isRepeated { state.note(ProblemCode.duplicateEvent) }
         try read(event, of: text, isCaptured: !isRepeated)
         noteError(of: event, in: text)
         guard event.kind?.isTerminal ?? false else { return .passThrough }

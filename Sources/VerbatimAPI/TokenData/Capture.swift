@@ -1,4 +1,5 @@
 package import VerbatimJSON
+package import VerbatimSchema
 
 /// Everything a reply gave, in JSON texts that stand for themselves.
 package struct Capture: Sendable {
@@ -24,10 +25,6 @@ package struct Capture: Sendable {
         var hidesTokens = false
 
         package init(index: Int) { self.index = index }
-    }
-
-    package enum Level: Sendable {
-        case tokens, logprobs, ids, text, none
     }
 
     /// Whether what was captured is of any use: lists of nothing but unknown values are not.
@@ -59,8 +56,8 @@ package struct Capture: Sendable {
     package var usage: [UInt8]?
     package var model: [UInt8]?
     package var responseID: [UInt8]?
-    package var level: Level = .none
-    package var problems: [String] = []
+    package var level: CaptureLevel = .none
+    package var problems: [ProblemCode] = []
     /// Whether every check that could be made held.
     package var isComplete = false
 

@@ -1,13 +1,14 @@
 import VerbatimJSON
+package import VerbatimSchema
 
 extension Capture {
-    package mutating func note(_ codes: [String]) {
+    package mutating func note(_ codes: [ProblemCode]) {
         for code in codes where !problems.contains(code) { problems.append(code) }
     }
 
     mutating func note(_ losses: JSONNormalizer.Losses) {
-        if losses.contains(.nonFiniteNumber) { note([Problem.nonFiniteNumber]) }
-        if losses.contains(.invalidUTF8) { note([Problem.invalidUTF8]) }
+        if losses.contains(.nonFiniteNumber) { note([ProblemCode.nonFiniteNumber]) }
+        if losses.contains(.invalidUTF8) { note([ProblemCode.invalidUTF8]) }
     }
 
     /// Finds the level that was reached and makes every check that can be made of the tokens.
@@ -26,9 +27,9 @@ extension Capture {
         case (false, true, false): level = .ids
         default: level = choices.isEmpty ? .none : .text
         }
-        if level == .text && state.policy.wantsTokenData && !isCountedEmpty { note([Problem.noTokenData]) }
+        if level == .text && state.policy.wantsTokenData && !isCountedEmpty { note([ProblemCode.noTokenData]) }
         guard level == .tokens || level == .logprobs || level == .ids else { return }
-        if choices.contains(where: \.hidesTokens) { note([Problem.hiddenTokensMissing]) }
+        if choices.contains(where: \.hidesTokens) { note([ProblemCode.hiddenTokensMissing]) }
         switch counts {
         case .unknown: noteRepetitions(among: choices[...])
         case .total(let count): compare(choices[...], with: count, omitsEndToken: omitsEndToken)
@@ -36,7 +37,7 @@ extension Capture {
             for (index, count) in zip(choices.indices, counts) {
                 compare(choices[index...index], with: count, omitsEndToken: omitsEndToken)
             }
-        case .ofOneChoice: note([Problem.tokenCountUnknown])
+        case .ofOneChoice: note([ProblemCode.tokenCountUnknown])
         }
     }
 
@@ -48,11 +49,11 @@ extension Capture {
             choice.finishReason == Array(#""stop""#.utf8) || choice.finishReason == Array(#""tool_calls""#.utf8)
         }
         let lacksEndToken = omitsEndToken && endsByItself && captured + choices.count == count
-        note([lacksEndToken ? Problem.endTokenMissing : Problem.tokenCountMismatch])
+        note([lacksEndToken ? ProblemCode.endTokenMissing : ProblemCode.tokenCountMismatch])
     }
 
     private mutating func noteRepetitions(among choices: ArraySlice<Choice>) {
-        if choices.contains(where: { $0.repeatedTokens > 0 }) { note([Problem.duplicateEvent]) }
+        if choices.contains(where: { $0.repeatedTokens > 0 }) { note([ProblemCode.duplicateEvent]) }
     }
 
     /// Notes how the reply ended; all else must have been noted.
@@ -60,10 +61,10 @@ extension Capture {
         if state.isWhole && choices.isEmpty && problems.isEmpty && state.replyError == nil
             && state.policy.wantsTokenData
         {
-            note([Problem.noTokenData])
+            note([ProblemCode.noTokenData])
         }
-        if !state.isTerminated && state.replyError == nil { note([Problem.streamNotTerminated]) }
-        if !state.isWhole && state.replyError != nil { note([Problem.replyCutOff]) }
+        if !state.isTerminated && state.replyError == nil { note([ProblemCode.streamNotTerminated]) }
+        if !state.isWhole && state.replyError != nil { note([ProblemCode.replyCutOff]) }
         isComplete = problems.isEmpty && state.replyError == nil
     }
 }

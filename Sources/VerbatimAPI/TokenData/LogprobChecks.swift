@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimSchema
 
 /// What looks wrong with the log-probabilities of a choice, by their places, since those of an echoed prompt do not count.
 struct LogprobChecks: Sendable {
@@ -29,12 +30,12 @@ struct LogprobChecks: Sendable {
     }
 
     /// The codes of what is wrong with the values from place `first` up to `count`.
-    func problems(from first: Int, count: Int) -> [String] {
-        var problems: [String] = []
-        if missing.contains(where: { $0 >= first }) { problems.append(Problem.logprobMissing) }
-        if fillers.contains(where: { $0 >= first }) { problems.append(Problem.logprobFiller) }
+    func problems(from first: Int, count: Int) -> [ProblemCode] {
+        var problems: [ProblemCode] = []
+        if missing.contains(where: { $0 >= first }) { problems.append(ProblemCode.logprobMissing) }
+        if fillers.contains(where: { $0 >= first }) { problems.append(ProblemCode.logprobFiller) }
         if lastNonzero < first && min(zeros, count - first) >= Self.suspiciousZeros {
-            problems.append(Problem.logprobsAllZero)
+            problems.append(ProblemCode.logprobsAllZero)
         }
         return problems
     }

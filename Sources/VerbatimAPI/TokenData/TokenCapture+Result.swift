@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimSchema
 
 // What has been collected, for the record.
 
@@ -16,8 +17,8 @@ extension TokenCapture {
     /// - Parameter lacksEndToken: Whether, of ids that are one more than the entries, the last is known to have none.
     func fill(
         _ choice: inout Capture.Choice, prompt: Prompt = .absent, lacksEndToken: Bool = false
-    ) -> [String] {
-        var problems: [String] = []
+    ) -> [ProblemCode] {
+        var problems: [ProblemCode] = []
         choice.logprobs = content
         choice.repeatedTokens = repetition.count
         if hasEntries {
@@ -31,19 +32,19 @@ extension TokenCapture {
         } else if hasListedIDs {
             choice.tokenIDs = listedIDs
             if hasEntries && (hasFillers || (promptGap > 0 && promptGap != promptLength)) {
-                problems.append(Problem.idsLogprobsMismatch)
+                problems.append(ProblemCode.idsLogprobsMismatch)
             }
-            if missingIDs > 0 { problems.append(Problem.tokenIDsIncomplete) }
+            if missingIDs > 0 { problems.append(ProblemCode.tokenIDsIncomplete) }
         } else if entryIDCount > 0 {
             choice.tokenIDs = entryIDs
-            if entryIDCount < entryIDs.count { problems.append(Problem.tokenIDsIncomplete) }
+            if entryIDCount < entryIDs.count { problems.append(ProblemCode.tokenIDsIncomplete) }
         }
         if promptLength > 0 {
             choice.removePrompt(length: promptLength)
         } else if case .absent = prompt {
             // All tokens are the completion's.
         } else {
-            problems.append(Problem.echoNotSeparated)
+            problems.append(ProblemCode.echoNotSeparated)
         }
         return problems + checks.problems(from: promptLength, count: values.count)
     }
@@ -52,26 +53,26 @@ extension TokenCapture {
     /// nobody can say which belongs to which, and only the ids stand.
     private func fill(
         _ choice: inout Capture.Choice, withWholeIDs ids: JSONList, lacksEndToken: Bool
-    ) -> [String] {
+    ) -> [ProblemCode] {
         choice.tokenIDs = ids
-        let problems = missingWholeIDs > 0 ? [Problem.tokenIDsIncomplete] : []
+        let problems = missingWholeIDs > 0 ? [ProblemCode.tokenIDsIncomplete] : []
         if !hasEntries || ids.count == tokens.count { return problems }
         if entryIDCount == tokens.count, let aligned = TokenAlignment.entries(entryIDs, among: ids) {
             let tokens = tokens.elements
             let values = values.elements
             choice.tokens = JSONList(aligned.map { $0.map { tokens[$0] } })
             choice.logprobValues = JSONList(aligned.map { $0.map { values[$0] } })
-            return problems + [Problem.logprobMissing]
+            return problems + [ProblemCode.logprobMissing]
         }
         if lacksEndToken && ids.count == tokens.count + 1 {
             choice.tokens.appendNull()
             choice.logprobValues.appendNull()
-            return problems + [Problem.endTokenMissing]
+            return problems + [ProblemCode.endTokenMissing]
         }
         choice.tokens = JSONList(nulls: ids.count)
         choice.logprobValues = JSONList(nulls: ids.count)
         choice.isUnpaired = true
-        return problems + [Problem.idsLogprobsMismatch]
+        return problems + [ProblemCode.idsLogprobsMismatch]
     }
 
     /// Whether a token's text holds anything but ASCII.

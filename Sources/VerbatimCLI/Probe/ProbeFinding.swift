@@ -5,7 +5,7 @@ import VerbatimPlatform
 /// What was captured of one kind of request.
 struct ProbeFinding: Sendable {
     enum Result: Sendable {
-        case captured(level: TurnCaptureLevel, isComplete: Bool, hasPromptIDs: Bool)
+        case captured(level: CaptureLevel, isComplete: Bool, hasPromptIDs: Bool)
         /// The engine has no such API.
         case notServed
         /// The engine failed; with its own message.
@@ -14,7 +14,7 @@ struct ProbeFinding: Sendable {
 
     let cell: ProbeCell
     let result: Result
-    let problems: [String]
+    let problems: [ProblemCode]
     /// The engine's messages when it refused what was injected.
     let refusals: [String]
 
@@ -29,13 +29,13 @@ struct ProbeFinding: Sendable {
         } else if Self.isNoSuchAPI(turn, error: error) {
             result = .notServed
         } else {
-            result = .failed(status: turn.status, message: error ?? turn.outcome.name)
+            result = .failed(status: turn.status, message: error ?? turn.outcome.rawValue)
         }
     }
 
     /// The capture level's name; nil if nothing was captured.
     var level: String? {
-        if case .captured(let level, _, _) = result { level.name } else { nil }
+        if case .captured(let level, _, _) = result { level.rawValue } else { nil }
     }
 
     var isServed: Bool { if case .notServed = result { false } else { true } }

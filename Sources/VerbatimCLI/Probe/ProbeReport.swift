@@ -43,9 +43,9 @@ struct ProbeReport {
         var row = [cell.api.rawValue, cell.isStream ? "stream" : "unary", cell.hasTools ? "yes" : "no"]
         switch finding.result {
         case .captured(let level, let isComplete, let hasPromptIDs):
-            row += [level.name, isComplete ? "yes" : "no", hasPromptIDs ? "yes" : "no"]
+            row += [level.rawValue, isComplete ? "yes" : "no", hasPromptIDs ? "yes" : "no"]
             let reasons = finding.refusals.map { "\"\(Self.line($0))\"" }
-            row.append((finding.problems + reasons).joined(separator: ", "))
+            row.append((finding.problems.map(\.rawValue) + reasons).joined(separator: ", "))
         case .notServed: row += ["-", "-", "-", "not served"]
         case .failed(let status, let message):
             row += ["-", "-", "-", "\(status.map(String.init) ?? "failed"): \(Self.line(message))"]
@@ -87,7 +87,7 @@ struct ProbeReport {
                 json.member("complete", isComplete)
                 json.member("prompt_token_ids", hasPromptIDs)
             }
-            json.member("problems", finding.problems)
+            json.member("problems", finding.problems.map(\.rawValue))
             json.member("refusals", finding.refusals)
             if case .failed(let status, let message) = finding.result {
                 json.member("status", status)

@@ -24,11 +24,11 @@ struct TraceSummary {
         let tokens = turn.completionTokenCount ?? turn.choices.reduce(0) { $0 + $1.completionTokens.count }
         promptTokens += turn.promptTokenCount ?? turn.promptTokenIDs?.count ?? 0
         completionTokens += tokens
-        outcomes[turn.outcome.name, default: 0] += 1
-        levels[turn.captureLevel.name, default: 0] += 1
+        outcomes[turn.outcome.rawValue, default: 0] += 1
+        levels[turn.captureLevel.rawValue, default: 0] += 1
         models[turn.model ?? "(none)", default: 0] += 1
         sessions[turn.sessionID, default: 0] += 1
-        for problem in Set(turn.captureProblems) { problems[problem, default: 0] += 1 }
+        for problem in Set(turn.captureProblems) { problems[problem.rawValue, default: 0] += 1 }
         latencies.append(turn.latency)
         if let first = turn.timeToFirstToken { firstTokens.append(first) }
         if tokens > 0, turn.latency > 0 { rates.append(Double(tokens) / turn.latency) }

@@ -55,7 +55,8 @@ struct TurnPrinter: Sendable {
     func text(of turn: Turn) -> String {
         var lines = [style.bold(title(of: turn)), style.dim(figures(of: turn))]
         if !turn.captureProblems.isEmpty {
-            lines.append(style.dim("  problems: " + turn.captureProblems.joined(separator: ", ").printable))
+            lines.append(
+                style.dim("  problems: " + turn.captureProblems.map(\.rawValue).joined(separator: ", ").printable))
         }
         for words in turn.refusals {
             lines.append(style.dim("  the engine refused: " + words.shortened(toLines: 2, characters: 200).printable))
@@ -75,7 +76,7 @@ struct TurnPrinter: Sendable {
         parts.append("session \(turn.sessionID)" + (turn.parentSessionID.map { ", started by \($0)" } ?? ""))
         if let model = turn.model { parts.append(model) }
         parts.append(turn.dialect + (turn.isStream ? " stream" : ""))
-        parts.append([turn.status.map { String($0) }, turn.outcome.name].compactMap(\.self).joined(separator: " "))
+        parts.append([turn.status.map { String($0) }, turn.outcome.rawValue].compactMap(\.self).joined(separator: " "))
         return "── " + parts.joined(separator: " · ").printable
     }
 
@@ -87,7 +88,7 @@ struct TurnPrinter: Sendable {
         parts.append(
             turn.latency.fixed(3) + " s" + (turn.timeToFirstToken.map { ", first token after \($0.fixed(3)) s" } ?? "")
         )
-        parts.append("captured: \(turn.captureLevel.name)" + (turn.isCaptureComplete ? "" : ", incomplete"))
+        parts.append("captured: \(turn.captureLevel.rawValue)" + (turn.isCaptureComplete ? "" : ", incomplete"))
         return "  " + parts.joined(separator: " · ").printable
     }
 

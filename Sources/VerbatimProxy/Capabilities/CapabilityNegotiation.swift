@@ -1,5 +1,6 @@
 import VerbatimAPI
 import VerbatimHTTP
+import VerbatimSchema
 
 /// One turn's part in finding out what the engine accepts of what the proxy injects.
 ///
@@ -159,7 +160,7 @@ struct CapabilityNegotiation {
     // MARK: The end
 
     /// What the record says of data that could not be captured.
-    var problems: [String] { isInconclusive ? [Problem.repeatedAfterError] : limits.problems }
+    var problems: [ProblemCode] { isInconclusive ? [ProblemCode.repeatedAfterError] : limits.problems }
 
     /// The turn is over.
     ///

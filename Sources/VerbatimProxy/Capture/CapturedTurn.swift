@@ -3,6 +3,7 @@ import NIOHTTP1
 import VerbatimAPI
 import VerbatimTrace
 import VerbatimHTTP
+import VerbatimSchema
 
 /// The life of one captured exchange as decisions without I/O: an event goes in, and a ``Decision`` comes out.
 ///
@@ -220,7 +221,7 @@ struct CapturedTurn {
         cut(.shutdown, reply: .shuttingDown, at: now)
     }
 
-    private mutating func cut(_ outcome: Outcome, reply: ErrorResponse, at now: NIODeadline) -> Decision {
+    private mutating func cut(_ outcome: TurnOutcome, reply: ErrorResponse, at now: NIODeadline) -> Decision {
         if relay.status == nil { timings.engineWasHeard(at: now) }
         switch phase {
         case .waiting, .replying:
@@ -273,7 +274,7 @@ struct CapturedTurn {
         }
     }
 
-    private mutating func conclude(_ outcome: Outcome, then ending: Ending, closesEngine: Bool = false) -> Action {
+    private mutating func conclude(_ outcome: TurnOutcome, then ending: Ending, closesEngine: Bool = false) -> Action {
         let capture = relay.captured()
         var draft = RecordDraft(outcome: outcome, reply: relay, timings: timings)
         draft.isHeadSent = output.isHeadWritten
@@ -285,7 +286,7 @@ struct CapturedTurn {
         draft.refusals = negotiation.rejections
         draft.capabilityProblems = negotiation.problems
         let record = draft.record(facts: facts, prepared: prepared, capture: capture)
-        let isMet = !record.problems.contains(Problem.belowRequirement)
+        let isMet = !record.problems.contains(ProblemCode.belowRequirement)
         negotiation.conclude(
             recognised: capture.engine ?? relay.recognised, version: capture.engineVersion,
             meetsRequirement: facts.policy.requirement != nil && outcome == .completed ? isMet : nil)

@@ -2,6 +2,7 @@ import VerbatimJSON
 import NIOCore
 import VerbatimTrace
 import VerbatimAPI
+import VerbatimSchema
 
 /// What a turn's record states besides the captured data.
 struct RecordDraft {
@@ -11,11 +12,11 @@ struct RecordDraft {
     /// The JSON text of an error of the proxy's own.
     var proxyError: [UInt8]?
     /// Problem codes for what could not be injected.
-    var capabilityProblems: [String] = []
+    var capabilityProblems: [ProblemCode] = []
     /// What the engine said when it rejected an injection.
     var refusals: [String] = []
 
-    private let outcome: Outcome
+    private let outcome: TurnOutcome
     /// The engine's status; nil if it did not reply.
     private let engineStatus: Int?
     /// The captured data come from a stream.
@@ -25,11 +26,11 @@ struct RecordDraft {
     /// The parser has read ``replyBody``, and it is not an error.
     private let isReplyRead: Bool
     /// Why the reply went through unread.
-    private let passedProblem: String?
+    private let passedProblem: ProblemCode?
     private let latency: Double
     private let timeToFirstToken: Double?
 
-    init(outcome: Outcome, reply: ReplyRelay, timings: TurnTimings) {
+    init(outcome: TurnOutcome, reply: ReplyRelay, timings: TurnTimings) {
         self.outcome = outcome
         engineStatus = reply.status
         hasStream = reply.hasStream
@@ -43,12 +44,12 @@ struct RecordDraft {
     /// The record, without the engine's name: it is that of the time when the record is taken.
     func record(facts: TurnFacts, prepared: PreparedRequest, capture: Capture) -> TurnRecord {
         var capture = capture
-        let isNotJSON = capture.problems.contains(Problem.replyNotJSON)
+        let isNotJSON = capture.problems.contains(ProblemCode.replyNotJSON)
         let isFailure = replyBody != nil && (!isReplyRead || isNotJSON)
         let isUnread = !hasStream && (proxyError != nil || passedProblem != nil)
         let isEmpty = !hasStream && replyBody == nil && capture.choices.isEmpty && outcome != .completed
         if isFailure || isUnread || isEmpty {
-            let problems = isNotJSON ? [Problem.replyNotJSON] : []
+            let problems = isNotJSON ? [ProblemCode.replyNotJSON] : []
             capture = Capture()
             capture.problems = problems
             capture.response = JSONText(failure)
@@ -56,15 +57,17 @@ struct RecordDraft {
         capture.note(capabilityProblems + [passedProblem].compactMap { $0 })
         if outcome != .completed || passedProblem != nil {
             capture.isComplete = false
-            if hasStream && outcome != .upstreamError && outcome != .completed { capture.note([Problem.replyCutOff]) }
+            if hasStream && outcome != .upstreamError && outcome != .completed {
+                capture.note([ProblemCode.replyCutOff])
+            }
         }
         if hasStream && passedProblem != nil && outcome == .completed {
             // The stream's end came, but was not read.
-            capture.problems.removeAll { $0 == Problem.streamNotTerminated || $0 == Problem.replyCutOff }
+            capture.problems.removeAll { $0 == ProblemCode.streamNotTerminated || $0 == ProblemCode.replyCutOff }
         }
         let isSatisfying = facts.policy.isSatisfied(by: capture.level) && capture.hasKnownValues
         if outcome == .completed && facts.policy.requirement != nil && !isSatisfying {
-            capture.note([Problem.belowRequirement])
+            capture.note([ProblemCode.belowRequirement])
             capture.isComplete = false
         }
         if outcome != .completed { capture.response = facts.secrets.masked(response: capture.response) }
@@ -88,7 +91,7 @@ struct RecordDraft {
             model: capture.model,
             responseID: capture.responseID,
             clientFields: prepared.clientFields.map { ClientField(name: $0.name, value: $0.value) },
-            level: CaptureLevel(capture.level),
+            level: capture.level,
             isComplete: capture.isComplete,
             problems: capture.problems + facts.identity.problems,
             timestamp: facts.timestamp,
@@ -116,7 +119,7 @@ struct RecordDraft {
 
     /// The body if it is a JSON object, else an object with its text; nil for a compressed body.
     private func errorObject(_ body: ByteBuffer) -> [UInt8]? {
-        if passedProblem == Problem.replyCompressed { return nil }
+        if passedProblem == ProblemCode.replyCompressed { return nil }
         let body = Array(body.readableBytesView)
         if (try? JSONObject(document: body.span, options: .nonFiniteNumbers)) != nil { return body }
         return JSONWriter.bytes { json in
@@ -131,17 +134,5 @@ extension ChoiceRecord {
             index: choice.index, logprobs: choice.logprobs, tokens: choice.tokens, tokenIDs: choice.tokenIDs,
             logprobValues: choice.logprobValues, finishReason: choice.finishReason,
             promptTokenIDs: choice.promptTokenIDs)
-    }
-}
-
-extension CaptureLevel {
-    init(_ level: Capture.Level) {
-        switch level {
-        case .tokens: self = .tokens
-        case .logprobs: self = .logprobs
-        case .ids: self = .ids
-        case .text: self = .text
-        case .none: self = .none
-        }
     }
 }

@@ -2,6 +2,7 @@ import NIOCore
 import VerbatimAPI
 import VerbatimTrace
 import VerbatimHTTP
+import VerbatimSchema
 
 /// The engine's reply to one attempt on its way to the agent: read, restored, and held back as long as it must be.
 ///
@@ -17,7 +18,7 @@ struct ReplyRelay {
         /// A stream whose head has gone out begins with an error. Proceed.
         case lateError(EngineError)
         /// The reply is whole or cut off, and the record is due. What is held back goes out with ``release(to:)``.
-        case ended(Outcome, by: End)
+        case ended(TurnOutcome, by: End)
     }
 
     enum End {
@@ -61,7 +62,7 @@ struct ReplyRelay {
     /// The engine's status; nil before its head.
     private(set) var status: Int?
     /// Why the reply, or the rest of it, goes through unread.
-    private(set) var problem: String?
+    private(set) var problem: ProblemCode?
     /// Output of the model has gone to the agent.
     private(set) var hasPassedOutput = false
 
@@ -121,14 +122,14 @@ struct ReplyRelay {
         status = head.status
         isUntilClose = head.isUntilClose
         if head.isCompressed {
-            problem = Problem.replyCompressed
+            problem = ProblemCode.replyCompressed
             if head.isSuccess { return pass(head, holdsLastByte: !head.isEventStream, to: &output) }
         }
         if head.isEventStream && head.isSuccess {
             mode = .holding(head)
             if !holdsStream { startStream(to: &output) }
         } else if head.contentLength > maximumReplySize {
-            problem = Problem.replyTooLarge
+            problem = ProblemCode.replyTooLarge
             pass(head, holdsLastByte: true, to: &output)
         } else {
             // Reserve once instead of reallocating.
@@ -147,7 +148,7 @@ struct ReplyRelay {
             if collected.readableBytes > maximumReplySize {
                 let start = collected
                 collected = ByteBuffer()
-                problem = Problem.replyTooLarge
+                problem = ProblemCode.replyTooLarge
                 pass(head, holdsLastByte: true, to: &output)
                 passBody(start, to: &output)
             }
@@ -224,7 +225,7 @@ struct ReplyRelay {
         if reader.isOverLimit {
             passUnread(to: &output)
         } else if reader.receivedBytes > maximumReplySize {
-            problem = Problem.replyTooLarge
+            problem = ProblemCode.replyTooLarge
             reader.stopReading()
         }
         return .goOn
@@ -292,7 +293,7 @@ struct ReplyRelay {
     /// Lets the rest of a stream go through as it is, once an event is too large to wait for its end.
     private mutating func passUnread(to output: inout ResponseWriter) {
         startStream(to: &output)
-        problem = Problem.replyTooLarge
+        problem = ProblemCode.replyTooLarge
         mode = .passing(holdsLastByte: true)
         passBody(reader.takeUnclaimed(), to: &output)
     }

@@ -3,6 +3,7 @@ import NIOHTTP1
 import Synchronization
 import VerbatimTrace
 import VerbatimAPI
+import VerbatimSchema
 
 /// What `GET /healthz` reports: whether turns can be recorded, and whether each was captured as `--require-capture`
 /// demands.
@@ -19,7 +20,7 @@ final class CaptureHealth: Sendable {
     private let state = Mutex(State())
 
     func note(_ record: TurnRecord) {
-        let isViolation = record.problems.contains(Problem.belowRequirement)
+        let isViolation = record.problems.contains(ProblemCode.belowRequirement)
         guard isViolation || record.outcome == .refused else { return }
         let what = isViolation ? "was captured at level \(record.level.rawValue)" : "was refused"
         state.withLock { state in

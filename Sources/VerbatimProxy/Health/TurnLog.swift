@@ -1,6 +1,7 @@
 import VerbatimJSON
 import Logging
 import VerbatimTrace
+import VerbatimSchema
 
 /// Logs one line for each turn.
 struct TurnLog: Sendable {
@@ -33,7 +34,7 @@ struct TurnLog: Sendable {
                 "engine": .string(record.engine ?? "-"),
                 "capture": .string(record.level.rawValue),
                 "complete": .string(record.isComplete ? "true" : "false"),
-                "problems": .string(record.problems.joined(separator: ",")),
+                "problems": .string(record.problems.map(\.rawValue).joined(separator: ",")),
             ])
     }
 

@@ -1,5 +1,6 @@
 import NIOHTTP1
 import VerbatimTrace
+import VerbatimSchema
 
 /// The session of a request, and its parent session.
 ///
@@ -36,7 +37,7 @@ struct SessionIdentity: Hashable, Sendable {
     }
 
     /// Problem codes for the record.
-    var problems: [String] { hasUnusableID ? [ProblemCode.sessionIDUnusable] : [] }
+    var problems: [ProblemCode] { hasUnusableID ? [ProblemCode.sessionIDUnusable] : [] }
 }
 
 private struct Search {

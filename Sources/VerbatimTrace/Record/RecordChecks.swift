@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimSchema
 
 /// Checks one line of a trace by itself.
 enum RecordChecks {
@@ -46,7 +47,7 @@ enum RecordChecks {
         }
         let captures = checkCaptures(of: object, in: line, report: report)
         if let schema = object.value("schema", in: line) {
-            if !schema.equals("verbatim.turn/1", in: line) { report("'schema' is unknown") }
+            if schema.string(in: line) != RecordSchema.turn { report("'schema' is unknown") }
             checkOwnFields(of: object, captures: captures, in: line, report: report)
         }
         return identity(of: object, in: line, report: report)
@@ -94,7 +95,7 @@ enum RecordChecks {
         report: (String) -> Void
     ) {
         for name in requiredFields where object.value(name, in: line) == nil { report("'\(name)' is missing") }
-        if let outcome = object.value("outcome", in: line)?.string(in: line), Outcome(rawValue: outcome) == nil {
+        if let outcome = object.value("outcome", in: line)?.string(in: line), !TurnOutcome(rawValue: outcome).isKnown {
             report("'outcome' is unknown: \(outcome)")
         }
         if let first = object.value("retry_of", in: line), !first.isNull {
@@ -106,7 +107,7 @@ enum RecordChecks {
             let level = capture.value("level", in: line)?.string(in: line),
             let complete = capture.value("complete", in: line), complete.kind.isBool
         else { return report("'capture' does not say its level and whether it is complete") }
-        if CaptureLevel(rawValue: level) == nil { report("'capture.level' is unknown: \(level)") }
+        if !CaptureLevel(rawValue: level).isKnown { report("'capture.level' is unknown: \(level)") }
         guard complete.kind == .true, captures.tokens > 0, let expected = completionTokens(of: object, in: line) else {
             return
         }

@@ -1,4 +1,5 @@
 package import VerbatimJSON
+package import VerbatimSchema
 
 /// Everything the trace says about one turn.
 ///
@@ -21,7 +22,7 @@ package struct TurnRecord: Sendable {
     /// The engine's words when it refused what was injected.
     package var refusals: [String]
 
-    package var outcome: Outcome
+    package var outcome: TurnOutcome
     /// The HTTP status sent to the agent.
     package var status: Int?
     /// Whether the agent has been sent the head of a response. If not, and the record cannot be kept, it gets a 503.
@@ -42,7 +43,7 @@ package struct TurnRecord: Sendable {
     /// Whether every check of the captured data that could be made held.
     package var isComplete: Bool
     /// Codes of what went wrong while capturing.
-    package var problems: [String]
+    package var problems: [ProblemCode]
 
     /// Unix time of arrival, in seconds.
     package var timestamp: Double
@@ -64,7 +65,7 @@ package struct TurnRecord: Sendable {
         engine: String? = nil,
         engineSource: String? = nil,
         refusals: [String] = [],
-        outcome: Outcome,
+        outcome: TurnOutcome,
         status: Int?,
         isHeadSent: Bool,
         request: [UInt8],
@@ -77,7 +78,7 @@ package struct TurnRecord: Sendable {
         clientFields: [ClientField] = [],
         level: CaptureLevel,
         isComplete: Bool,
-        problems: [String] = [],
+        problems: [ProblemCode] = [],
         timestamp: Double,
         latency: Double,
         timeToFirstToken: Double? = nil,
@@ -168,7 +169,7 @@ extension TurnRecord {
         size += (parentSessionID?.utf8.count ?? 0) + (engine?.utf8.count ?? 0)
         for text in [promptTokenIDs, usage, model, responseID] { size += text?.count ?? 0 }
         for text in refusals { size += text.utf8.count + 32 }
-        for text in problems { size += text.utf8.count + 32 }
+        for code in problems { size += code.rawValue.utf8.count + 32 }
         for field in clientFields { size += field.name.utf8.count + (field.value?.count ?? 0) + 64 }
         for choice in choices { size += choice.estimatedSize }
         return size
@@ -196,16 +197,4 @@ extension ChoiceRecord {
         for text in [finishReason, promptTokenIDs] { size += text?.count ?? 0 }
         return size
     }
-}
-
-/// The problem codes that have nothing to do with an API's wire format.
-package enum ProblemCode {
-    /// The agent sent a session id that cannot be used; the next source was asked.
-    package static let sessionIDUnusable = "session_id_unusable"
-    /// A number was NaN or an infinity; it stands as `null`.
-    package static let nonFiniteNumber = "non_finite_number"
-    /// A text was not UTF-8; what was not stands as U+FFFD.
-    package static let invalidUTF8 = "invalid_utf8"
-    /// The record could not be written when its turn ended: the agent was refused or cut off.
-    package static let traceWriteFailed = "trace_write_failed"
 }

@@ -1,11 +1,10 @@
 import VerbatimJSON
+import VerbatimSchema
 
 /// Writes a record as one line of the trace.
 ///
 /// The line is valid JSON if the record's texts are (see ``TurnRecord``); they are not parsed again.
 package enum TurnRecordEncoder {
-    package static let schema = "verbatim.turn/1"
-
     /// The record's line, with its line break.
     package static func encode(_ record: TurnRecord) -> [UInt8] {
         var line: [UInt8] = []
@@ -43,7 +42,7 @@ extension JSONWriter {
     }
 
     fileprivate mutating func addedFields(of record: TurnRecord) {
-        member("schema", TurnRecordEncoder.schema)
+        member("schema", RecordSchema.turn)
         member("session_id", record.sessionID)
         member("parent_session_id", record.parentSessionID)
         member("retry_of", record.retryOf)
@@ -81,7 +80,7 @@ extension JSONWriter {
         object("capture") { json in
             json.member("level", record.level.rawValue)
             json.member("complete", record.isComplete && json.losses.isEmpty)
-            json.member("problems", problems)
+            json.member("problems", problems.map(\.rawValue))
         }
     }
 
