@@ -88,7 +88,10 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .target(name: "VerbatimTesting", dependencies: nio + ["VerbatimPlatform"], swiftSettings: settings),
+        .target(
+            name: "VerbatimTesting",
+            dependencies: nio + ["VerbatimJSON", "VerbatimTrace", "VerbatimSchema", "VerbatimPlatform"],
+            swiftSettings: settings),
         .systemLibrary(name: "CMalloc"),
         .executableTarget(
             name: "VerbatimCLI",
@@ -132,7 +135,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "VerbatimTraceTests",
-            dependencies: ["VerbatimJSON", "TestSupport", "VerbatimTrace", "VerbatimSchema", "VerbatimPlatform"],
+            dependencies: [
+                "VerbatimJSON", "TestSupport", "VerbatimTesting", "VerbatimTrace", "VerbatimSchema", "VerbatimPlatform",
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "VerbatimHTTPTests",

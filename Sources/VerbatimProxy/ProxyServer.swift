@@ -10,7 +10,7 @@ package final class ProxyServer: Sendable {
     package typealias StartError = HTTPServer.StartError
 
     private let server: HTTPServer
-    private let recorder: TraceRecorder?
+    private let recorder: (any RecordSink)?
 
     /// The port that agents connect to; 0 if they connect to a Unix socket.
     package let port: Int
@@ -19,7 +19,7 @@ package final class ProxyServer: Sendable {
     ///
     /// - Parameter recorder: `nil` if nothing is to be captured. ``stop(grace:)`` closes it.
     package static func start(
-        _ settings: ProxySettings, recorder: TraceRecorder?, clock: HTTPClock = .system, logger: Logger
+        _ settings: ProxySettings, recorder: (any RecordSink)?, clock: HTTPClock = .system, logger: Logger
     ) async throws(StartError) -> ProxyServer {
         let capabilities = CapabilityCache(
             fixed: settings.engine, host: settings.upstream.address.host, lifetime: settings.verdictLifetime,
@@ -52,7 +52,7 @@ package final class ProxyServer: Sendable {
         }
     }
 
-    private init(server: HTTPServer, recorder: TraceRecorder?) {
+    private init(server: HTTPServer, recorder: (any RecordSink)?) {
         self.server = server
         self.recorder = recorder
         port = server.addresses.first??.port ?? 0

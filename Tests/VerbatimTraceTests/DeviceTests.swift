@@ -16,7 +16,7 @@ import VerbatimPlatform
         let log = Log()
         let recorder = try TraceRecorder(path: "/dev/full", log: log)
         #expect(recorder.refusal == "the trace cannot be written: No space left on device")
-        #expect(await recorder.keep(.sample())?.errno == ENOSPC)
+        #expect(await recorder.keep(.sample())?.systemError == .noSpace)
         recorder.close()
         #expect(log.messages.count == 2)
         #expect(log.messages.last == "records were lost: the trace could not be written")

@@ -65,10 +65,10 @@ extension TurnRecord {
 
 /// What a log function was told.
 final class Log: Sendable {
-    private let stored = Mutex<[LogEvent]>([])
-    var events: [LogEvent] { stored.withLock { $0 } }
+    private let stored = Mutex<[TraceEvent]>([])
+    var events: [TraceEvent] { stored.withLock { $0 } }
     var messages: [String] { events.map { "\($0.message)" } }
-    func append(_ event: LogEvent) { stored.withLock { $0.append(event) } }
+    func append(_ event: TraceEvent) { stored.withLock { $0.append(event) } }
 }
 
 /// A file system of which each write can be made to fail. It does not wait for the disk.
@@ -154,6 +154,12 @@ extension TraceRecorder {
         configuration.maximumSessions = maximumSessions
         try self.init(configuration, fileSystem: fileSystem) { log.append($0) }
     }
+
+    func record(_ record: TurnRecord, onPersisted: @escaping @Sendable (Result<Void, TraceError>) -> Void) {
+        self.record([RecordSubmission(SharedRecord(record), onPersisted: onPersisted)])
+    }
+
+    func reopen() { reopen { _ in } }
 
     /// The number of the session's next turn, of which there must be one.
     func next(_ session: String) throws -> Int { try #require(nextTurn(inSession: session)) }

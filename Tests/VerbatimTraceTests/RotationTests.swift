@@ -132,7 +132,7 @@ import VerbatimPlatform
         try write([], to: folder.path("run"))
         while recorder.refusal == nil { await Task.yield() }
         let error = await recorder.keep(.sample(turn: 2))
-        #expect(error?.errno == ENOTDIR || error?.errno == EEXIST)
+        #expect(error?.systemError == .isNotDirectory || error?.systemError == .exists)
         #expect(recorder.statistics.pending == 1)
         try FileManager.default.removeItem(atPath: folder.path("run"))
         await untilAccepting(recorder)
@@ -220,7 +220,7 @@ import VerbatimPlatform
         try FileManager.default.removeItem(atPath: target)
         try FileManager.default.removeItem(atPath: link)
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: link)
-        #expect(await recorder.keep(.sample(turn: 2))?.errno == ELOOP)
+        #expect(await recorder.keep(.sample(turn: 2))?.systemError == SystemError(ELOOP))
         try FileManager.default.removeItem(atPath: link)
         await untilAccepting(recorder)
         recorder.close()

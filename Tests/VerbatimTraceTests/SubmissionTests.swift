@@ -25,14 +25,11 @@ import VerbatimPlatform
     private var path: String { folder.path("trace") }
     private func turns() throws -> [Int?] { try records(path).map { $0["turn"] as? Int } }
 
-    private func submissions(_ turns: ClosedRange<Int>) -> [TraceRecorder.Submission] {
+    private func submissions(_ turns: ClosedRange<Int>) -> [RecordSubmission] {
         turns.map { turn in
-            (
-                SharedRecord(.sample(turn: turn)),
-                { [told] result in
-                    if case .success = result { told.append(turn, true) } else { told.append(turn, false) }
-                }
-            )
+            RecordSubmission(SharedRecord(.sample(turn: turn))) { [told] result in
+                if case .success = result { told.append(turn, true) } else { told.append(turn, false) }
+            }
         }
     }
 

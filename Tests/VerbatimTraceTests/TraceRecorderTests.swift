@@ -55,7 +55,7 @@ import Testing
     @Test func aSecondRecorderIsRefused() throws {
         let first = try TraceRecorder(path: path)
         let error = #expect(throws: TraceError.self) { _ = try TraceRecorder(path: path) }
-        #expect(error?.code == .locked(by: nil), "it is this process")
+        #expect(error?.code == .locked && error?.cause == .lockHolder(processID: nil), "it is this process")
         #expect(error?.message.contains("another proxy") == true)
         first.close()
         try TraceRecorder(path: path).close()
@@ -216,7 +216,7 @@ import Testing
         let recorder = try TraceRecorder(path: path, log: log)
         recorder.close()
         recorder.close()
-        #expect(await recorder.keep(.sample())?.code == .cannotWrite)
+        #expect(await recorder.keep(.sample())?.code == .closed)
         #expect(recorder.refusal == "the trace is closed")
         #expect(try contents(path) == [])
         #expect(log.messages == [])

@@ -38,7 +38,7 @@ import VerbatimPlatform
         record.isHeadSent = isHeadSent
         let error = await recorder.keep(record)
         #expect(error?.code == .cannotWrite)
-        #expect(error?.errno == SystemError.noSpace.code)
+        #expect(error?.systemError == .noSpace)
         #expect(error?.message.contains("No space left") == true)
         await untilAccepting(recorder)
 

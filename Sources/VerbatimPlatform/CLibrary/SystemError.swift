@@ -1,4 +1,4 @@
-/// An error number of the operating system.
+/// An error of the operating system: its `errno`.
 package struct SystemError: Error, Hashable, Sendable {
     package let code: Int32
 
@@ -6,7 +6,7 @@ package struct SystemError: Error, Hashable, Sendable {
         self.code = code
     }
 
-    /// The error of the call that has just failed.
+    /// The error of the call that failed last on this thread.
     package static var last: SystemError { SystemError(errno) }
 
     package static let doesNotExist = SystemError(ENOENT)
@@ -19,9 +19,9 @@ package struct SystemError: Error, Hashable, Sendable {
     package static let mayTryAgain = SystemError(EAGAIN)
     package static let isTooLong = SystemError(ENAMETOOLONG)
 
-    /// A device is where a file should be.
+    /// The file is a device.
     package static let isDevice = SystemError(ENODEV)
-    /// Nobody has opened the FIFO for writing.
+    /// No process has the FIFO open for writing.
     package static let hasNoWriter = SystemError(ENXIO)
     /// The file system is full.
     package static let noSpace = SystemError(ENOSPC)

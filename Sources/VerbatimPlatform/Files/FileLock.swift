@@ -1,10 +1,10 @@
-/// A file that one process has for itself.
+/// An exclusive lock of a file.
 ///
-/// `flock` protects it: that lock is the opening's, and goes when it is closed. But it does not say whose it is. A POSIX
-/// lock does, and so one is taken beside it, for that alone: it protects nothing, because it goes as soon as the process
-/// closes any other opening of the file. Then the holder is unknown, and still refused is whoever comes second.
+/// `flock` gives the protection: its lock belongs to the open file and ends when that is closed. It does not tell who holds
+/// it. A POSIX lock does, so that one is taken as well, for this purpose only: it ends as soon as the process closes any
+/// other descriptor of the file. Then the holder is unknown, but the file is still protected.
 extension OpenFile {
-    /// Takes the file for this process alone; false if another opening of it has been given that.
+    /// Locks the file without waiting. Returns false if another open file holds the lock.
     package func lock() throws(SystemError) -> Bool {
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             let error = SystemError.last
@@ -16,11 +16,11 @@ extension OpenFile {
         return true
     }
 
-    /// The id of the process that has the file for itself, if it is another one and known.
+    /// The id of the other process that holds the lock; nil if it is unknown.
     package var lockHolder: Int32? {
         var request = Self.wholeFile
         guard fcntl(descriptor, F_GETLK, &request) == 0, request.l_type != Int16(F_UNLCK) else { return nil }
-        // Of a process on another machine, or in another name space, there is no id that would mean anything here.
+        // The id is 0 or negative for a process on another machine or in another PID namespace.
         return request.l_pid > 0 ? request.l_pid : nil
     }
 

@@ -1,26 +1,26 @@
-/// A file that is closed when it goes out of scope.
+/// An open file, closed when it goes out of scope.
 package struct OpenFile: ~Copyable, Sendable {
     package let descriptor: Int32
 
     package enum Access {
         case reading
-        /// Reading anywhere, writing at the end.
+        /// Reading at any offset, writing at the end.
         case appending
-        /// As `appending`, to a file that must not exist yet; it gets the mode 0600.
+        /// As `appending`, for a new file with the mode 0600. Fails if the file exists.
         case creating
     }
 
-    /// What the file system says about a file.
+    /// The metadata of a file.
     package struct Status: Hashable, Sendable {
         package enum Kind: Hashable, Sendable {
             case regular, directory, characterDevice, fifo
-            /// Sockets and whatever else there may be.
+            /// A socket, for example.
             case other
         }
 
         package let kind: Kind
         package let size: Int
-        /// Whether somebody else than its owner may read or change it.
+        /// Whether other users than the owner may read or change the file.
         package let isOpenToOthers: Bool
         private let device: UInt64
         private let inode: UInt64
@@ -29,13 +29,13 @@ package struct OpenFile: ~Copyable, Sendable {
         /// The number of hard links; 0 once the file is deleted.
         package let links: Int
 
-        /// Whether both are of one file, its size aside.
+        /// Whether both describe the same file. Its size may differ.
         package func isSameFile(as other: Status) -> Bool {
             device == other.device && inode == other.inode
         }
     }
 
-    /// Opening never waits, not even for the other end of a FIFO. For appending one is opened for both reading and
+    /// Opens the file without waiting, not even for the other end of a FIFO. `appending` opens a FIFO for reading and
     /// writing, so that it needs no other end.
     package init(_ path: String, for access: Access) throws(SystemError) {
         if path.isEmpty || path.utf8.contains(0) { throw .doesNotExist }
@@ -64,19 +64,19 @@ package struct OpenFile: ~Copyable, Sendable {
         return Status(status)
     }
 
-    /// What stands at `path` now; `nil` if nothing does, or nothing that may be seen.
+    /// The status of the file at `path`; nil if there is none, or it cannot be accessed.
     package static func status(at path: String) -> Status? { try? find(path) }
 
-    /// What stands at `path` now.
+    /// The status of the file at `path`.
     package static func find(_ path: String) throws(SystemError) -> Status {
         var status = stat()
         if stat(path, &status) != 0 { throw .last }
         return Status(status)
     }
 
-    /// Appends up to `count` of the file's bytes from `offset` on to `buffer`; answers how many there were.
+    /// Appends up to `count` bytes from `offset` to `buffer`. Returns how many were read: 0 at the end of the file.
     ///
-    /// Of what has no offsets (a FIFO), whatever comes next; that is waited for.
+    /// A file without offsets (a FIFO) is read from its current position, and waits for bytes.
     package func read(upTo count: Int, at offset: Int, into buffer: inout [UInt8]) throws(SystemError) -> Int {
         var failure: SystemError?
         let chunk = [UInt8](unsafeUninitializedCapacity: count) { bytes, initialized in
@@ -94,7 +94,7 @@ package struct OpenFile: ~Copyable, Sendable {
         return chunk.count
     }
 
-    /// Waits until there are bytes to read, or the end is known to have been reached; false if the time is over.
+    /// Waits until bytes can be read or the end is reached. Returns false if the time has passed.
     package func waitForBytes(milliseconds: Int32) -> Bool {
         var readiness = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         var result: Int32

@@ -229,7 +229,7 @@ final class TurnRunner: UpstreamDelegate {
         else { return }
         loop.context.health.note(record.record)
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
-        loop.persist(record) { result in
+        let submission = RecordSubmission(record) { result in
             bound.eventLoop.execute {
                 let runner = bound.value
                 let failure: String? = if case .failure(let error) = result { error.message } else { nil }
@@ -238,5 +238,6 @@ final class TurnRunner: UpstreamDelegate {
                 runner.loop.recordPersisted()
             }
         }
+        loop.persist(submission)
     }
 }

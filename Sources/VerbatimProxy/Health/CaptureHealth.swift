@@ -36,7 +36,7 @@ final class CaptureHealth: Sendable {
     ///
     /// - Parameter namesSessions: Whether the client may see names of sessions, which the reason contains.
     func report(
-        _ recorder: TraceRecorder?, namesSessions: Bool
+        _ recorder: (any RecordSink)?, namesSessions: Bool
     ) -> (status: HTTPResponseStatus, json: String) {
         if let refusal = recorder?.refusal {
             return (.serviceUnavailable, Self.json("unavailable") { $0.member("reason", refusal) })

@@ -9,7 +9,7 @@ struct ProxyContext: Sendable {
     let upstream: UpstreamPool.Shared
     let capabilities: CapabilityCache
     /// `nil` if nothing is captured.
-    let recorder: TraceRecorder?
+    let recorder: (any RecordSink)?
     let log: TurnLog
     let bodies: BodyBudget
     let attempts = RetryIndex()
@@ -18,7 +18,8 @@ struct ProxyContext: Sendable {
     let secrets: [String]
 
     init(
-        settings: ProxySettings, upstream: UpstreamPool.Shared, capabilities: CapabilityCache, recorder: TraceRecorder?,
+        settings: ProxySettings, upstream: UpstreamPool.Shared, capabilities: CapabilityCache,
+        recorder: (any RecordSink)?,
         logger: Logger
     ) {
         self.settings = settings

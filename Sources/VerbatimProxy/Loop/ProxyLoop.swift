@@ -8,7 +8,7 @@ final class ProxyLoop {
     let context: ProxyContext
     let pool: UpstreamPool
     /// Records that the recorder has not been given yet.
-    private var submissions: [TraceRecorder.Submission] = []
+    private var submissions: [RecordSubmission] = []
 
     init(server: ServerLoop, context: ProxyContext) {
         self.server = server
@@ -21,16 +21,16 @@ final class ProxyLoop {
     var clock: HTTPClock { server.clock }
     var settings: ProxySettings { context.settings }
     var capabilities: CapabilityCache { context.capabilities }
-    var recorder: TraceRecorder? { context.recorder }
+    var recorder: (any RecordSink)? { context.recorder }
     var log: TurnLog { context.log }
 
     /// Hands a record to the recorder, together with those of the other turns that end in the same turn of the event loop:
     /// waking a thread costs more than writing a record.
     ///
     /// The event loop must stay until ``recordPersisted()``, even if the record's agent is gone.
-    func persist(_ record: SharedRecord, onPersisted: @escaping @Sendable (Result<Void, TraceError>) -> Void) {
+    func persist(_ submission: RecordSubmission) {
         server.beginWork()
-        submissions.append((record, onPersisted))
+        submissions.append(submission)
         if submissions.count > 1 { return }
         eventLoop.assumeIsolated().execute { [self] in
             let submissions = submissions

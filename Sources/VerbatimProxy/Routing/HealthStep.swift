@@ -4,7 +4,7 @@ import VerbatimTrace
 /// Answers `GET /healthz`, which needs no key.
 struct HealthStep: RoutingStep {
     let health: CaptureHealth
-    let recorder: TraceRecorder?
+    let recorder: (any RecordSink)?
     let keys: KeyCheck
 
     func decide(_ request: inout ProxyRequest) -> RoutingDecision? {

@@ -1,5 +1,4 @@
 import NIOHTTP1
-import VerbatimTrace
 import VerbatimSchema
 
 /// The session of a request, and its parent session.
@@ -50,13 +49,13 @@ private struct Search {
         if headers.contains(name: AgentHeaders.ClaudeCode.agent) { return claudeCodeAgent() }
         if headers.contains(name: AgentHeaders.Codex.parentThread) { return codexThread() }
         guard let parent = header(AgentHeaders.parentSession) ?? usable(fields.parent) else {
-            return (named ?? own() ?? TurnNumbers.defaultSession, nil)
+            return (named ?? own() ?? RecordSchema.defaultSession, nil)
         }
         return subAgent(own(), of: parent, main: parent)
     }
 
     private mutating func claudeCodeAgent() -> (session: String, parent: String?) {
-        let main = named ?? own() ?? TurnNumbers.defaultSession
+        let main = named ?? own() ?? RecordSchema.defaultSession
         guard let session = header(AgentHeaders.ClaudeCode.agent, within: main) else { return (main, nil) }
         return (session, header(AgentHeaders.ClaudeCode.parentAgent, within: main) ?? main)
     }
@@ -72,7 +71,7 @@ private struct Search {
         _ own: String?, of parent: String?, main: String?
     ) -> (session: String, parent: String?) {
         guard let named else {
-            let session = own ?? TurnNumbers.defaultSession
+            let session = own ?? RecordSchema.defaultSession
             return (session, parent == session ? nil : parent)
         }
         guard let own, own != named, let session = usable("\(named):\(own)") else {

@@ -1,45 +1,45 @@
 package import VerbatimPlatform
 
-/// Cuts a file into lines while it is read, holding no more than one line and one chunk.
+/// Splits a file into lines while it is read. Holds at most one line and one chunk.
 package struct LineBuffer: Sendable {
-    /// How much is read at once.
+    /// The number of bytes read at once.
     static let chunkSize = 256 * 1024
-    /// Longer lines are passed over: no record is that long.
+    /// Longer lines are skipped: no record is that long.
     package static let maximumLineLength = 1 << 30
 
     package struct Line: Hashable, Sendable {
         /// 1, 2, …
         package let number: Int
-        /// Where it starts in the file.
+        /// Its offset in the file.
         package let offset: Int
-        /// Where it stands in ``LineBuffer/bytes``, without its line break, until the next chunk is read.
+        /// Its range in ``LineBuffer/bytes``, without the line break. Valid until the next chunk is read.
         package let range: Range<Int>
-        /// Why it was passed over, and `range` is empty; of most lines `nil`.
+        /// Why the line was skipped, so that `range` is empty; nil for most lines.
         package let omission: Omission?
     }
 
-    /// Why a line is not held in memory.
+    /// Why a line was skipped and is not in memory.
     package enum Omission: Hashable, Sendable {
         case isTooLong
-        /// It is long, and does not begin like a JSON object.
+        /// It is long and does not start like a JSON object.
         case isNoObject
     }
 
-    /// Lines longer than this must begin like a JSON object, or they are passed over.
+    /// Longer lines are skipped if they do not start like a JSON object.
     private static let maximumForeignLength = 16 << 20
 
     package private(set) var bytes: [UInt8] = []
     private var lineStart = 0
-    /// Up to here no line break follows `lineStart`.
+    /// There is no line break between `lineStart` and this index.
     private var scanned = 0
     private var lineNumber: Int
-    /// Where the line being read starts in the file, and where the next chunk does.
+    /// The offset in the file of the current line, and of the next chunk.
     private var lineOffset: Int
     private var readOffset: Int
     private var omission: Omission?
     private let maximumLineLength: Int
 
-    /// Starts at `offset`, where the line `number` starts.
+    /// Starts reading at `offset`, the start of the line `number`.
     package init(at offset: Int = 0, line number: Int = 1, maximumLineLength: Int = Self.maximumLineLength) {
         lineOffset = offset
         readOffset = offset
@@ -47,16 +47,16 @@ package struct LineBuffer: Sendable {
         self.maximumLineLength = maximumLineLength
     }
 
-    /// Where what stands behind the last line break starts, and its length.
+    /// The offset and length of the bytes after the last line break.
     package var tail: (offset: Int, length: Int) { (lineOffset, readOffset - lineOffset) }
 
-    /// The number of the line that it is a part of.
+    /// The number of the line that the tail belongs to.
     package var nextLineNumber: Int { lineNumber }
 
-    /// Where that stands in ``bytes``; `nil` if it was passed over.
+    /// The range of the tail in ``bytes``; nil if it was skipped.
     package var tailRange: Range<Int>? { omission == nil ? lineStart..<bytes.count : nil }
 
-    /// The next line if all of it has been read.
+    /// Returns the next line, or nil if it has not been read completely.
     package mutating func nextLine() -> Line? {
         guard let end = nextLineBreak() else {
             scanned = bytes.count
@@ -76,7 +76,7 @@ package struct LineBuffer: Sendable {
         return line
     }
 
-    /// Reads on; false at the end of the file.
+    /// Reads the next chunk. Returns false at the end of the file.
     package mutating func fill(from file: borrowing OpenFile) throws(SystemError) -> Bool {
         bytes.removeFirst(lineStart)
         scanned -= lineStart

@@ -1,9 +1,9 @@
 package import VerbatimPlatform
 
-/// Checks a whole trace, of one file or several, in memory for one line and the numbers of the turns.
+/// Checks a whole trace of one or several files. Holds one line and the turn numbers in memory.
 package struct TraceCheck: Sendable {
     package struct Finding: Hashable, Sendable {
-        /// Which of the files; 0 for the first.
+        /// The index of the file, from 0.
         package let file: Int
         /// 1, 2, …
         package let line: Int
@@ -14,7 +14,7 @@ package struct TraceCheck: Sendable {
         package var turns = 0
         package var sessions = 0
         package var findings = 0
-        /// Sessions whose first turns stand in none of the files: they may in one that was renamed, as log rotation does.
+        /// Sessions whose first turn is in none of the files. It may be in one that was rotated away.
         package var continuedSessions = 0
     }
 
@@ -24,7 +24,7 @@ package struct TraceCheck: Sendable {
 
     package init() {}
 
-    /// Reads the trace's next file to its end and tells what is wrong as it is found.
+    /// Checks the trace's next file, and reports what is wrong as it is found.
     package mutating func read(_ file: borrowing OpenFile, report: (Finding) -> Void) throws(SystemError) {
         var buffer = LineBuffer()
         fileCount += 1
@@ -33,12 +33,12 @@ package struct TraceCheck: Sendable {
         }
         let tail = buffer.tail
         if tail.length > 0 {
-            let message = "torn: the last \(tail.length) bytes have no line break behind them"
+            let message = "torn: the last \(tail.length) bytes are not followed by a line break"
             note(message, at: buffer.nextLineNumber, report)
         }
     }
 
-    /// Tells what is missing, once all files have been read.
+    /// Reports missing turns, once all files have been read.
     package mutating func finish(report: (Finding) -> Void) -> Summary {
         for gap in sequence.gaps() {
             let missing = gap.missing
@@ -55,7 +55,7 @@ package struct TraceCheck: Sendable {
     }
 
     private mutating func visit(_ line: LineBuffer.Line, of text: Span<UInt8>, report: (Finding) -> Void) {
-        if let omission = line.omission { return note(RecordChecks.finding(omission), at: line.number, report) }
+        if let omission = line.omission { return note(Self.finding(omission), at: line.number, report) }
         var messages: [String] = []
         let identity = RecordChecks.check(text.extracting(line.range)) { messages.append($0) }
         for message in messages { note(message, at: line.number, report) }
@@ -63,7 +63,14 @@ package struct TraceCheck: Sendable {
         summary.turns += 1
         let place = TurnSequenceCheck.Place(file: fileCount - 1, line: line.number)
         if !sequence.visit(identity.turn, of: identity.session, at: place) {
-            note("turn \(identity.turn) of session '\(identity.session)' stands here again", at: line.number, report)
+            note("turn \(identity.turn) of session '\(identity.session)' is repeated", at: line.number, report)
+        }
+    }
+
+    private static func finding(_ omission: LineBuffer.Omission) -> String {
+        switch omission {
+        case .isTooLong: "the line is too long to be a record"
+        case .isNoObject: "the line is not a JSON object"
         }
     }
 

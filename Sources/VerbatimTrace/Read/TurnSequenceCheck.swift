@@ -1,5 +1,5 @@
-/// Checks that the turns of each session follow each other without gap or repetition, in whatever order they were
-/// recorded. A session need not begin with turn 1: its first turns may stand in a file that was renamed.
+/// Checks that the turns of each session have no gap or repetition, in any order of their lines. A session need not start
+/// with turn 1: its first turns may be in a file that was rotated away.
 struct TurnSequenceCheck: Sendable {
     struct Place: Hashable, Comparable, Sendable {
         let file: Int
@@ -11,10 +11,10 @@ struct TurnSequenceCheck: Sendable {
     typealias Gap = (session: String, missing: ClosedRange<Int>, place: Place)
 
     fileprivate struct Session: Sendable {
-        /// Turns that have been seen without a gap among them, and where the first of them was.
+        /// A run of turns without a gap, and the place of the first.
         var block: Range<Int>
         var start: Place
-        /// Turns seen before and behind that, and where.
+        /// Turns outside of that run, with their places.
         var apart: [Int: Place] = [:]
     }
 
@@ -22,21 +22,21 @@ struct TurnSequenceCheck: Sendable {
 
     var sessionCount: Int { sessions.count }
 
-    /// How many sessions have no turn 1.
+    /// The number of sessions without turn 1.
     var continuedSessionCount: Int { sessions.values.count { $0.block.lowerBound > 1 && $0.apart[1] == nil } }
 
-    /// Notes a turn; false if it has been seen before.
+    /// Notes a turn. Returns false if it has been seen before.
     mutating func visit(_ turn: Int, of session: String, at place: Place) -> Bool {
         sessions[session]?.visit(turn, at: place) ?? begin(session, with: turn, at: place)
     }
 
     private mutating func begin(_ session: String, with turn: Int, at place: Place) -> Bool {
-        // The number after the last one must be a number too.
+        // The upper bound of the range must not overflow.
         sessions[session] = Session(block: turn..<(turn == Int.max ? turn : turn + 1), start: place)
         return true
     }
 
-    /// The turns that are missing between others, with the place of the turn that follows them.
+    /// The missing turns between others, each with the place of the turn that follows it.
     func gaps() -> [Gap] {
         sessions.flatMap { name, session in session.gaps.map { (name, $0.missing, $0.place) } }
             .sorted { $0.place < $1.place }

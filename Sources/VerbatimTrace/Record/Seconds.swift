@@ -1,7 +1,7 @@
 import VerbatimJSON
 
 extension [UInt8] {
-    /// Appends a number of seconds with six decimals. What no clock can have measured becomes zero.
+    /// Appends a number of seconds with six decimals. A value that no clock can have measured becomes zero.
     mutating func appendSeconds(_ seconds: Double) {
         let limit = 9e12
         let micros = seconds.magnitude < limit ? Int64((seconds * 1_000_000).rounded()) : 0

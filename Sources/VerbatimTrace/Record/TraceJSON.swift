@@ -1,12 +1,12 @@
 package import VerbatimJSON
 
 extension JSONCursor.Options {
-    /// What a reader of traces takes for JSON: also what Python writes for numbers that are none.
+    /// The JSON that a reader of traces accepts, including `NaN` and `Infinity`, which Python writes.
     package static let trace: JSONCursor.Options = [.nonFiniteNumbers, .recordDepth, .validUTF8]
 }
 
 extension JSONValue {
-    /// The elements of an array that has been scanned before; `nil` for other values.
+    /// The elements of an array that has been scanned before; nil for other values.
     package func elements(in text: Span<UInt8>) -> [JSONValue]? {
         guard kind == .array else { return nil }
         var elements: [JSONValue] = []
@@ -20,7 +20,7 @@ extension JSONValue {
         }
     }
 
-    /// The members of an object that has been scanned before; `nil` for other values.
+    /// The members of an object that has been scanned before; nil for other values.
     package func object(in text: Span<UInt8>) -> JSONObject? {
         guard kind == .object else { return nil }
         do throws(JSONError) {

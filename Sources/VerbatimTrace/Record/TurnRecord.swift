@@ -1,36 +1,36 @@
 package import VerbatimJSON
 package import VerbatimSchema
 
-/// Everything the trace says about one turn.
+/// Everything that the trace holds about one turn.
 ///
-/// A `[UInt8]` in here is the JSON text of one value that a `JSONCursor` has passed; white space, line breaks, `NaN` and
-/// invalid UTF-8 in it are dealt with when the record is encoded. What no cursor has passed must not come in here: it
-/// could break the line.
+/// A `[UInt8]` is the JSON text of one value that a `JSONCursor` has scanned. The encoder normalizes white space, line
+/// breaks, `NaN` and invalid UTF-8. A text that was not scanned must not be stored: it could break the line.
 package struct TurnRecord: Sendable {
     package var turn: Int
     package var sessionID: String
     package var parentSessionID: String?
-    /// The turn of the session that this one repeats: the first attempt at the same request.
+    /// The turn of the first attempt at the same request, if this one repeats it.
     package var retryOf: Int?
     package var dialect: String
     package var path: String
     package var isStream: Bool
     /// The engine profile in force.
     package var engine: String?
-    /// What the profile was chosen by.
+    /// How the profile was chosen.
     package var engineSource: String?
-    /// The engine's words when it refused what was injected.
+    /// The engine's messages when it refused the injection.
     package var refusals: [String]
 
     package var outcome: TurnOutcome
     /// The HTTP status sent to the agent.
     package var status: Int?
-    /// Whether the agent has been sent the head of a response. If not, and the record cannot be kept, it gets a 503.
+    /// Whether the head of a response has been sent to the agent. If not, and the record cannot be persisted, the agent
+    /// gets a 503.
     package var isHeadSent: Bool
 
     /// The body as forwarded.
     package var request: [UInt8]
-    /// The engine's reply, or what was assembled from its events.
+    /// The engine's reply, assembled from its events if it was streamed.
     package var response: JSONText
     package var choices: [ChoiceRecord]
     package var promptTokenIDs: [UInt8]?
@@ -40,9 +40,9 @@ package struct TurnRecord: Sendable {
     package var clientFields: [ClientField]
 
     package var level: CaptureLevel
-    /// Whether every check of the captured data that could be made held.
+    /// Whether the captured data passed every check that could be made.
     package var isComplete: Bool
-    /// Codes of what went wrong while capturing.
+    /// What went wrong while capturing.
     package var problems: [ProblemCode]
 
     /// Unix time of arrival, in seconds.
@@ -51,7 +51,7 @@ package struct TurnRecord: Sendable {
     package var latency: Double
     /// Seconds from forwarding to the first event that carries output.
     package var timeToFirstToken: Double?
-    /// Whether the field `logprobs` is written.
+    /// Whether the field `logprobs` is written (`--trace-detail full`).
     package var includesLogprobs: Bool
 
     package init(
@@ -115,19 +115,19 @@ package struct TurnRecord: Sendable {
     }
 }
 
-/// What was captured of one choice.
+/// The captured data of one choice.
 package struct ChoiceRecord: Sendable {
     package var index: Int
     /// The elements of `logprobs.content` as sent.
     package var logprobs: JSONList?
-    /// The tokens' texts: JSON strings.
+    /// The texts of the tokens: JSON strings.
     package var tokens: JSONList
     package var tokenIDs: JSONList
-    /// The tokens' log-probabilities: numbers, or `null` where unknown.
+    /// The log-probabilities of the tokens: numbers, or `null` where unknown.
     package var logprobValues: JSONList
     /// JSON text of the finish reason.
     package var finishReason: [UInt8]?
-    /// JSON text of the ids of the choice's own prompt, from engines that send them with each choice.
+    /// JSON text of the prompt ids, from engines that send them with each choice.
     package var promptTokenIDs: [UInt8]?
 
     package init(
@@ -149,11 +149,11 @@ package struct ChoiceRecord: Sendable {
     }
 }
 
-/// A field of the request that was injected or changed, and what the client had sent in its place.
+/// A field of the request that was injected or changed, and the agent's original value.
 package struct ClientField: Sendable {
-    /// The name the client used; nested ones with dots between.
+    /// The name; for a nested field the names joined by dots.
     package var name: String
-    /// JSON text; `nil` if the client had sent nothing.
+    /// The JSON text that the agent sent; nil if it sent none.
     package var value: [UInt8]?
 
     package init(name: String, value: [UInt8]?) {
@@ -163,7 +163,7 @@ package struct ClientField: Sendable {
 }
 
 extension TurnRecord {
-    /// About how many bytes of memory the record takes: all of it that can be large, and something for the rest.
+    /// The memory that the record takes, in bytes: exact for the parts that can be large, estimated for the rest.
     var estimatedSize: Int {
         var size = 1024 + request.count + response.count + path.utf8.count + sessionID.utf8.count
         size += (parentSessionID?.utf8.count ?? 0) + (engine?.utf8.count ?? 0)
@@ -175,19 +175,12 @@ extension TurnRecord {
         return size
     }
 
-    /// Notes that the record could not be written when its turn ended, and what the agent was told then.
+    /// Notes that the record could not be written when its turn ended, and the status that the agent got instead.
     package mutating func markWriteFailed() {
         isComplete = false
         if !problems.contains(ProblemCode.traceWriteFailed) { problems.append(ProblemCode.traceWriteFailed) }
         if !isHeadSent { status = 503 }
     }
-}
-
-/// A record that several hold at the same time: a copy would count some twenty references.
-package final class SharedRecord: Sendable {
-    package let record: TurnRecord
-
-    package init(_ record: TurnRecord) { self.record = record }
 }
 
 extension ChoiceRecord {

@@ -1,9 +1,9 @@
 import VerbatimJSON
 import VerbatimSchema
 
-/// Writes a record as one line of the trace.
+/// Encodes a record as one line of the trace.
 ///
-/// The line is valid JSON if the record's texts are (see ``TurnRecord``); they are not parsed again.
+/// The line is valid JSON if the record's texts are (see ``TurnRecord``): they are not parsed again.
 package enum TurnRecordEncoder {
     /// The record's line, with its line break.
     package static func encode(_ record: TurnRecord) -> [UInt8] {
@@ -19,7 +19,7 @@ package enum TurnRecordEncoder {
             json.object { json in
                 json.originalFields(of: record)
                 json.addedFields(of: record)
-                // Comes last: only now is it known what was lost in the fields before.
+                // Written last, because it tells what was lost in the fields before.
                 json.capture(of: record)
             }
         }
@@ -30,7 +30,7 @@ package enum TurnRecordEncoder {
 extension JSONWriter {
     // MARK: The three parts of a record
 
-    /// What readers of the format's first version know.
+    /// The fields of the first version of the format, which its readers expect.
     fileprivate mutating func originalFields(of record: TurnRecord) {
         member("turn", record.turn)
         member("request", normalizing: record.request)
@@ -119,7 +119,7 @@ extension JSONWriter {
 }
 
 extension TurnRecord {
-    /// The choice that the flat fields speak of.
+    /// The choice whose captured data the flat fields repeat.
     fileprivate var firstChoice: ChoiceRecord {
         choices.first { $0.index == 0 } ?? choices.first ?? ChoiceRecord()
     }

@@ -1,32 +1,33 @@
-/// The records that wait to be written, and whether turns may start. Does no I/O.
+/// The records that wait to be written, and whether turns may start. A state machine without I/O: methods return what
+/// the caller must do.
 struct PendingRecords: Sendable {
     typealias Completion = @Sendable (Result<Void, TraceError>) -> Void
 
     struct Entry: Sendable {
         let shared: SharedRecord
-        /// To be told how the first attempt ended; `nil` once it has failed.
-        var whenKept: Completion?
+        /// Reports the result of the first attempt; nil once that has failed.
+        var onPersisted: Completion?
         let size: Int
 
-        /// What is to be written.
+        /// The record to write.
         var record: TurnRecord {
             var record = shared.record
-            if whenKept == nil { record.markWriteFailed() }
+            if onPersisted == nil { record.markWriteFailed() }
             return record
         }
     }
 
-    /// What the caller has to do after a record was added.
+    /// What the caller must do after adding a record.
     enum AddAction {
         case startWriting
-        /// The writer is at work and will find the record.
+        /// Nothing: the writer is running and will find the record.
         case none
         case refuse(TraceError)
     }
 
     private(set) var statistics = TraceStatistics()
     private(set) var isClosed = false
-    /// Why the last attempt to write failed, until all is written.
+    /// Why the last attempt to write failed, until everything is written.
     private(set) var failure: WriteFailure?
 
     private let maximumBytes: Int
@@ -38,7 +39,7 @@ struct PendingRecords: Sendable {
         self.maximumBytes = maximumBytes
     }
 
-    /// Why no turn may start now.
+    /// The reason why no turn may start now, or nil.
     var refusal: String? {
         if isClosed { return "the trace is closed" }
         if let failure { return "the trace cannot be written: \(failure.reason)" }
@@ -52,13 +53,13 @@ struct PendingRecords: Sendable {
 
     // MARK: Adding
 
-    mutating func add(_ shared: SharedRecord, whenKept: @escaping Completion) -> AddAction {
+    mutating func add(_ submission: RecordSubmission) -> AddAction {
         if isClosed {
             statistics.failed += 1
-            return .refuse(TraceError(.cannotWrite, message: "the trace is closed"))
+            return .refuse(TraceError(.closed, message: "the trace is closed"))
         }
-        let size = shared.record.estimatedSize
-        added.append(Entry(shared: shared, whenKept: whenKept, size: size))
+        let size = submission.record.record.estimatedSize
+        added.append(Entry(shared: submission.record, onPersisted: submission.onPersisted, size: size))
         statistics.pending += 1
         statistics.pendingBytes += size
         if isWriting { return .none }
@@ -70,20 +71,20 @@ struct PendingRecords: Sendable {
 
     // MARK: Writing
 
-    /// Whether the writer, called by the clock and not for a record, has something to do.
+    /// Starts the writer for a retry that is due. Returns false if it must not run.
     mutating func startRetry() -> Bool {
         isRetryDue = false
         return startWriting()
     }
 
-    /// Whether the writer has something to do that nobody has called it for yet.
+    /// Starts the writer. Returns false if it must not run: it is running, or the recorder is closed.
     mutating func startWriting() -> Bool {
         if isWriting || isClosed { return false }
         isWriting = true
         return true
     }
 
-    /// The records added since, for the writer to write; if there are none, it has finished.
+    /// Hands the added records to the writer. If there are none, the writer has finished.
     mutating func take() -> [Entry] {
         defer { added = [] }
         if added.isEmpty { isWriting = false }
@@ -95,31 +96,31 @@ struct PendingRecords: Sendable {
         forget(entries)
     }
 
-    /// Notes that all that is pending is written; answers whether that ends a failure.
+    /// Notes that everything is written. Returns whether that ends a failure.
     mutating func endFailure() -> Bool {
         defer { failure = nil }
         return failure != nil
     }
 
-    /// What the writer has to do after a failure.
+    /// What the writer must do after a failure.
     struct FailAction {
-        /// Whether writing worked until now.
+        /// Whether this is the first failure, so that it must be logged.
         let isNew: Bool
-        /// Whether the writer is to be called again later.
+        /// Whether a retry must be scheduled.
         let schedulesRetry: Bool
-        /// To be told of the failure, in this order.
+        /// The reports to make, in this order.
         let completions: [Completion]
     }
 
-    /// Notes that `entries`, which the writer had taken, could not be written: they and all added since stay, marked as
-    /// such, to be tried again. The writer has finished.
+    /// Notes that `entries`, which the writer had taken, could not be written. They and all entries added since are marked
+    /// as failed and kept for the next attempt. The writer has finished.
     mutating func noteFailure(_ failure: WriteFailure, of entries: [Entry]) -> FailAction {
         added = entries + added
         var completions: [Completion] = []
         for index in added.indices {
-            guard let completion = added[index].whenKept else { continue }
+            guard let completion = added[index].onPersisted else { continue }
             completions.append(completion)
-            added[index].whenKept = nil
+            added[index].onPersisted = nil
         }
         statistics.failed += completions.count
         let action = FailAction(
@@ -133,7 +134,7 @@ struct PendingRecords: Sendable {
         return action
     }
 
-    /// Gives up what is still pending; answers how many records that is.
+    /// Drops all pending records. Returns how many there were.
     mutating func abandon() -> Int {
         let count = added.count
         forget(added)
@@ -146,20 +147,4 @@ struct PendingRecords: Sendable {
         statistics.pending -= entries.count
         for entry in entries { statistics.pendingBytes -= entry.size }
     }
-}
-
-/// What has become of the records, counted since the start.
-package struct TraceStatistics: Hashable, Sendable {
-    /// Records in the trace, also those written late.
-    package internal(set) var recorded = 0
-    /// Records that could not be written when their turn ended.
-    package internal(set) var failed = 0
-    /// Turns refused because their records could not have been kept.
-    package internal(set) var refused = 0
-    /// Records that were never written.
-    package internal(set) var lost = 0
-    /// Records that wait now.
-    package internal(set) var pending = 0
-    /// About how much memory they take.
-    package internal(set) var pendingBytes = 0
 }

@@ -2,14 +2,14 @@ import VerbatimJSON
 import VerbatimPlatform
 
 extension TraceFile {
-    /// Longer tails are not looked into.
+    /// Longer tails are not parsed.
     private static var maximumTailLength: Int { LineBuffer.maximumLineLength }
 
-    /// Makes the file end with a line break, whatever a crash has left behind the last one.
+    /// Repairs the end of the file after a crash, so that it ends with a line break.
     ///
-    /// A whole record gets the line break it lacks. Anything else is moved to a new file beside the trace: `.torn-1`,
-    /// `.torn-2`, … appended to its name.
-    mutating func repairTail(log: (LogEvent) -> Void) throws(SystemError) {
+    /// If only the line break of the last record is missing, it is added. An unfinished record is moved to a new file
+    /// next to the trace, with `.torn-1`, `.torn-2`, … appended to the name.
+    mutating func repairTail(log: (TraceEvent) -> Void) throws(SystemError) {
         let size = try file.status().size
         let start = try lastLineEnd(in: size)
         guard start < size else { return end = size }
@@ -21,7 +21,7 @@ extension TraceFile {
             do throws(SystemError) {
                 try truncate(to: start)
             } catch {
-                // It will be tried again, and would be copied again.
+                // The repair will be tried again and would copy the bytes again.
                 FilePath.removeFile(at: copy)
                 throw error
             }
@@ -30,7 +30,7 @@ extension TraceFile {
         }
     }
 
-    /// The offset behind the last line break before `size`.
+    /// The offset after the last line break within the first `size` bytes; 0 if there is none.
     private borrowing func lastLineEnd(in size: Int) throws(SystemError) -> Int {
         var end = size
         while end > 0 {
@@ -44,7 +44,7 @@ extension TraceFile {
 
     private borrowing func isRecord(_ range: Range<Int>) throws(SystemError) -> Bool {
         guard range.count <= Self.maximumTailLength else { return false }
-        // Most torn records end elsewhere: only what may be whole is read as a whole.
+        // Cheap check first: a torn record rarely ends with a brace.
         guard try bytes(range.upperBound - 1..<range.upperBound) == [UInt8(ascii: "}")] else { return false }
         let tail = try bytes(range)
         do throws(JSONError) {
@@ -54,7 +54,7 @@ extension TraceFile {
         }
     }
 
-    /// Copies the bytes to a new file and answers its path.
+    /// Copies the bytes to a new file. Returns its path.
     private borrowing func setAside(_ range: Range<Int>) throws(SystemError) -> String {
         var number = 1
         while true {

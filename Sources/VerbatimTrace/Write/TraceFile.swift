@@ -1,22 +1,22 @@
 import VerbatimPlatform
 
-/// The trace, opened for appending whole lines: what a failed write leaves behind is taken back.
+/// The open file of the trace. Appends whole lines: a partly written one is removed again.
 struct TraceFile: ~Copyable, Sendable {
     let file: OpenFile
     let path: String
-    /// As it was when it was opened.
+    /// The status at the time of opening.
     private let status: OpenFile.Status
     let system: TraceFileSystem
-    /// What a failed write has left behind and could not be taken back yet.
+    /// The rest of a failed write that could not be removed yet.
     private var residue = Residue.none
-    /// Where the last whole line that is known of ends.
+    /// The offset of the end of the last whole line, if it is known.
     var end: Int?
 
     private enum Residue {
         case none
-        /// Whatever stands behind this length of a regular file.
-        case behind(Int)
-        /// A part of a line in something that cannot be truncated.
+        /// Bytes of a regular file from this offset on.
+        case from(Int)
+        /// A part of a line in a file that cannot be truncated.
         case partOfLine
     }
 
@@ -33,38 +33,37 @@ struct TraceFile: ~Copyable, Sendable {
 
     var kind: OpenFile.Status.Kind { status.kind }
 
-    /// Whether something else, or nothing, stands at the path of this regular file: it was renamed, deleted or replaced.
+    /// Whether this regular file was renamed, deleted or replaced, so that it is no longer at its path.
     borrowing func hasMoved() -> Bool {
         guard kind == .regular else { return false }
         do throws(SystemError) {
             return try !OpenFile.find(path).isSameFile(as: status)
         } catch {
-            // Whatever else keeps the path from being looked at does not keep the file from being written, if it still
-            // has a name.
+            // Other errors (a missing permission) do not prevent writing to the open file, as long as it has a name.
             return error == .doesNotExist || error == .isNotDirectory || isDeleted
         }
     }
 
-    /// Whether the file was deleted, so that what has just been written to it is nowhere to be read.
+    /// Whether the file was deleted, so that no one can read what was written to it.
     borrowing func isGone() -> Bool {
         kind == .regular && isDeleted && hasMoved()
     }
 
     private var isDeleted: Bool { (try? file.status().links) == 0 }
 
-    /// Writes `lines`, all or nothing, by one call of the operating system where it takes them all at once.
+    /// Appends `lines`, all or none, normally in one system call.
     mutating func append(_ lines: [UInt8], sync: Bool) throws(SystemError) {
         try removeResidue()
         let length = kind == .regular ? try file.status().size : 0
         var lines = lines
-        // Somebody else has cut the file off within a line: that line must not take ours with it.
+        // Another program has truncated the file, perhaps within a line. The new line must not become a part of that one.
         if let end, end != length, try !endsLine(at: length) { lines.insert(UInt8(ascii: "\n"), at: 0) }
         var written = 0
         do throws(SystemError) {
             try write(lines, written: &written)
             if sync, kind == .regular { try system.sync(file.descriptor) }
         } catch {
-            if written > 0 { residue = kind == .regular ? .behind(length) : .partOfLine }
+            if written > 0 { residue = kind == .regular ? .from(length) : .partOfLine }
             if kind == .regular { try? removeResidue() }
             throw error
         }
@@ -77,7 +76,7 @@ struct TraceFile: ~Copyable, Sendable {
         return last.isEmpty || last == [UInt8(ascii: "\n")]
     }
 
-    /// Asks a character device, where it costs no more than an empty line, whether writing works.
+    /// Finds out whether a character device can be written, by an empty line. Other files are not probed.
     mutating func probe() -> SystemError? {
         guard kind == .characterDevice else { return nil }
         do throws(SystemError) {
@@ -88,19 +87,19 @@ struct TraceFile: ~Copyable, Sendable {
         }
     }
 
-    /// Cuts the file off behind its first `length` bytes.
+    /// Truncates the file to `length` bytes.
     mutating func truncate(to length: Int) throws(SystemError) {
         try system.truncate(file.descriptor, length)
     }
 
-    /// Takes back what a failed write has left behind, as far as that is possible.
+    /// Removes the rest of a failed write, as far as possible.
     mutating func cleanUp() { try? removeResidue() }
 
     private mutating func removeResidue() throws(SystemError) {
         switch residue {
         case .none: return
-        case .behind(let length):
-            // Somebody else may have emptied the file meanwhile: never make it longer.
+        case .from(let length):
+            // Another program may have truncated the file meanwhile. It must not become longer.
             if try file.status().size > length { try truncate(to: length) }
         case .partOfLine:
             var written = 0

@@ -1,72 +1,87 @@
 import VerbatimPlatform
 
-extension TraceFile {
-    /// Opens or creates the trace at `path` for this process alone, ready for the next line.
-    ///
-    /// Parent folders are made as needed. Of a regular file, an unfinished last line is dealt with. What is no regular
-    /// file (a device, a FIFO) is neither locked nor read: there is nothing in it to protect or to go on from.
-    static func open(
-        _ path: String,
-        system: TraceFileSystem,
-        log: (LogEvent) -> Void
-    ) throws(TraceError) -> TraceFile {
-        var trace = try openOrCreate(path, system: system)
-        guard trace.kind == .regular else { return trace }
-        try trace.lock(log: log)
-        do throws(SystemError) {
-            try trace.repairTail(log: log)
-        } catch {
-            throw TraceError(
-                .cannotWrite,
-                message: "cannot repair the end of the trace '\(path)': \(error)",
-                errno: error.code
-            )
-        }
-        return trace
+/// Opens the trace: at the start, and again when its file was renamed.
+struct TraceFileOpening: Sendable {
+    let configuration: TraceRecorder.Configuration
+    let log: @Sendable (TraceEvent) -> Void
+    private let fileSystem: TraceFileSystem
+
+    init(
+        _ configuration: TraceRecorder.Configuration, fileSystem: TraceFileSystem,
+        log: @escaping @Sendable (TraceEvent) -> Void
+    ) {
+        self.configuration = configuration
+        self.fileSystem = fileSystem
+        self.log = log
     }
 
-    private static func openOrCreate(_ path: String, system: TraceFileSystem) throws(TraceError) -> TraceFile {
+    private var path: String { configuration.path }
+
+    /// Opens or creates the file for this process alone, ready for the next line, and brings its last turns into
+    /// `numbers`.
+    ///
+    /// Missing parent folders are created. An unfinished last line of a regular file is repaired. Other files (a device,
+    /// a FIFO) are neither locked nor read: they hold nothing to protect or to continue from.
+    func open(continuing numbers: inout TurnNumbers) throws(TraceError) -> TraceFile {
+        var file = try openOrCreate()
+        guard file.kind == .regular else { return file }
+        try lock(file)
+        do throws(SystemError) {
+            try file.repairTail(log: log)
+        } catch {
+            throw TraceError(
+                .cannotWrite, message: "cannot repair the end of the trace '\(path)': \(error)", cause: .system(error))
+        }
+        // Even if the file is not new: another program may have created it without doing so.
+        if configuration.sync == .disk { FilePath.syncFolder(of: path) }
+        do throws(SystemError) {
+            try numbers.continue(from: file.file)
+        } catch {
+            throw TraceError(.cannotOpen, message: "cannot read the trace '\(path)': \(error)", cause: .system(error))
+        }
+        return file
+    }
+
+    private func openOrCreate() throws(TraceError) -> TraceFile {
         do throws(SystemError) {
             do throws(SystemError) {
-                return try TraceFile(OpenFile(path, for: .appending), path: path, system: system)
+                return try TraceFile(OpenFile(path, for: .appending), path: path, system: fileSystem)
             } catch .doesNotExist where !path.isEmpty {
                 try FilePath.makeParentFolders(of: path)
             }
             do throws(SystemError) {
-                return try TraceFile(OpenFile(path, for: .creating), path: path, system: system)
+                return try TraceFile(OpenFile(path, for: .creating), path: path, system: fileSystem)
             } catch .exists {
-                // Somebody else was quicker; or it is a link to nowhere, and this fails for good.
-                return try TraceFile(OpenFile(path, for: .appending), path: path, system: system)
+                // Another program has created it meanwhile. If it is a dangling link instead, this fails for good.
+                return try TraceFile(OpenFile(path, for: .appending), path: path, system: fileSystem)
             }
         } catch {
-            throw TraceError(.cannotOpen, message: reason(error, for: path), errno: error.code)
+            throw TraceError(.cannotOpen, message: reason(error), cause: .system(error))
         }
     }
 
-    private static func reason(_ error: SystemError, for path: String) -> String {
+    private func reason(_ error: SystemError) -> String {
         switch error {
-        case _ where path.isEmpty: "the trace's path is empty: name a file"
+        case _ where path.isEmpty: "the path of the trace is empty: name a file"
         case .isDirectory: "the trace '\(path)' is a folder: name a file"
-        case .isNotDirectory, .exists: "cannot make the folders of the trace '\(path)': a file is in the way"
-        case .isDenied: "cannot open the trace '\(path)': \(error); name a file that may be written"
+        case .isNotDirectory, .exists: "cannot create the folders of the trace '\(path)': a file is in the way"
+        case .isDenied: "cannot open the trace '\(path)': \(error); name a file that can be written"
         default: "cannot open the trace '\(path)': \(error)"
         }
     }
 
-    private borrowing func lock(log: (LogEvent) -> Void) throws(TraceError) {
+    private func lock(_ file: borrowing TraceFile) throws(TraceError) {
         let isLocked: Bool
         do throws(SystemError) {
-            isLocked = try file.lock()
+            isLocked = try file.file.lock()
         } catch {
             return log(.lockUnavailable(path: path, reason: error.description))
         }
-        guard isLocked else {
-            let holder = file.lockHolder
-            let proxy = "another proxy" + (holder.map { " (pid \($0))" } ?? "")
-            throw TraceError(
-                .locked(by: holder),
-                message: "\(proxy) writes to the trace '\(path)': stop it, or name another file"
-            )
-        }
+        if isLocked { return }
+        let holder = file.file.lockHolder
+        let proxy = "another proxy" + (holder.map { " (pid \($0))" } ?? "")
+        throw TraceError(
+            .locked, message: "\(proxy) writes to the trace '\(path)': stop it, or name another file",
+            cause: .lockHolder(processID: holder))
     }
 }

@@ -1,14 +1,14 @@
 package import VerbatimPlatform
 
-/// The calls by which a trace is changed, so that tests can make them fail.
+/// The system calls that change a trace. Tests replace them by failing ones.
 package struct TraceFileSystem: Sendable {
-    /// By a name of its own: the compiler does not count an error type after `throws` as a use of the package import.
+    /// The compiler does not count an error type after `throws` as a use of a package import, but counts this alias.
     package typealias Failure = SystemError
 
-    /// Writes some of the bytes, at least one; answers how many.
+    /// Writes at least one of the bytes. Returns how many were written.
     package var write: @Sendable (_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) throws(Failure) -> Int
     package var truncate: @Sendable (_ descriptor: Int32, _ length: Int) throws(Failure) -> Void
-    /// Brings what was written to the disk.
+    /// Brings written data to the disk.
     package var sync: @Sendable (_ descriptor: Int32) throws(Failure) -> Void
 
     package init(
@@ -21,8 +21,8 @@ package struct TraceFileSystem: Sendable {
         self.sync = sync
     }
 
-    /// How long a reader of a FIFO or terminal may leave it full before a write fails.
-    private static let patience: Int32 = 1000
+    /// The time in milliseconds after which a write to a full FIFO or terminal fails.
+    private static let maximumWait: Int32 = 1000
 
     package static let system = TraceFileSystem(
         write: { (descriptor, bytes) throws(SystemError) in
@@ -32,7 +32,7 @@ package struct TraceFileSystem: Sendable {
                 let error = SystemError.last
                 if error == .wasInterrupted { continue }
                 var readiness = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                guard error == .mayTryAgain, poll(&readiness, 1, patience) == 1 else { throw error }
+                guard error == .mayTryAgain, poll(&readiness, 1, maximumWait) == 1 else { throw error }
             }
         },
         truncate: { (descriptor, length) throws(SystemError) in

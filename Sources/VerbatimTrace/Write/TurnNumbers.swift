@@ -1,23 +1,22 @@
 import VerbatimJSON
 import VerbatimPlatform
+import VerbatimSchema
 
 /// Numbers the turns of each session.
 package struct TurnNumbers: Sendable {
-    /// The session of a record that names none.
-    package static let defaultSession = "default"
-
-    /// No session gets there; what claims to be further is passed over, so that counting on cannot overflow.
+    /// No session gets this far. Higher numbers in a file are ignored, so that counting cannot overflow.
     private static let maximumTurn = 1 << 53
 
     private var lastTurns: [String: Int] = [:]
     private let maximumSessions: Int
 
-    /// - Parameter maximumSessions: How many sessions can have been begun; those in a file count, but are always known.
+    /// - Parameter maximumSessions: The number of sessions above which no new one gets a number. Sessions found in a file
+    ///   count, and always get one.
     init(maximumSessions: Int) {
         self.maximumSessions = maximumSessions
     }
 
-    /// Goes on from the last turn of each session in `file`. Lines that are no records are passed over.
+    /// Continues from the last turn of each session in `file`. Lines that are not records are skipped.
     mutating func `continue`(from file: borrowing OpenFile) throws(SystemError) {
         var buffer = LineBuffer()
         while try buffer.fill(from: file) {
@@ -30,12 +29,12 @@ package struct TurnNumbers: Sendable {
         }
     }
 
-    /// Goes on from the later last turn of each session.
+    /// Continues from the higher last turn of each session.
     mutating func merge(_ other: TurnNumbers) {
         lastTurns.merge(other.lastTurns) { max($0, $1) }
     }
 
-    /// `nil` for a new session if there are too many already.
+    /// Returns nil for a new session if there are too many.
     mutating func next(inSession id: String) -> Int? {
         let last = lastTurns[id]
         if last == nil, lastTurns.count >= maximumSessions { return nil }
@@ -45,7 +44,7 @@ package struct TurnNumbers: Sendable {
     }
 
     private static func identity(of line: Span<UInt8>) -> (session: String, turn: Int)? {
-        // A number that was given is taken, whatever the rest of the line has become.
+        // A number in the file was given out, even if the rest of its line is damaged.
         var cursor = JSONCursor(options: .trace.subtracting(.validUTF8))
         var turn: Int?
         var session: String?
@@ -57,7 +56,7 @@ package struct TurnNumbers: Sendable {
                     turn = value.int(in: line)
                 } else if key.equals("session_id", in: line) {
                     session = value.string(in: line)
-                    // It stands behind the turn in our own records: the rest need not be read.
+                    // Records of this program have `turn` before it, so that the rest need not be read.
                     if turn != nil, session != nil { break }
                 }
             }
@@ -65,6 +64,6 @@ package struct TurnNumbers: Sendable {
             return nil
         }
         guard let turn, 1...maximumTurn ~= turn else { return nil }
-        return (session ?? defaultSession, turn)
+        return (session ?? RecordSchema.defaultSession, turn)
     }
 }

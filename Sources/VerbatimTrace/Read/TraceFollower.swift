@@ -1,7 +1,6 @@
-import VerbatimTrace
 import VerbatimPlatform
 
-/// Reads on in a file that grows, is renamed, deleted or replaced, or is not there yet.
+/// Reads a file that grows, and may be missing, renamed, deleted or replaced.
 struct TraceFollower: Sendable {
     struct News {
         var turns: [Turn] = []
@@ -10,40 +9,40 @@ struct TraceFollower: Sendable {
         var mayHaveMore = false
     }
 
-    /// The file that is being read, and how far.
+    /// The open file. A class, because an optional of a noncopyable type cannot be borrowed.
     private final class Source: Sendable {
         let file: OpenFile
         init(_ file: consuming OpenFile) { self.file = file }
     }
 
     private static let maximumMarkLength = 512
-    /// How long the line that a replaced file ends with may take to be finished.
-    private static let patience = Duration.seconds(1)
+    /// The time that the writer has to finish the last line of a replaced file.
+    private static let maximumWait = Duration.seconds(1)
 
     private let reader: TraceReader
     private var source: Source?
-    /// Where the first line not yet read starts, and its number.
+    /// The offset of the first unread line, and its number.
     private var offset = 0
     private var lineNumber = 1
-    /// What stands before that, to know by whether the file was cut off and has grown again.
+    /// The bytes before that offset. If they change, the file was truncated and has grown again.
     private var mark: [UInt8] = []
-    /// The file as it was when all of its finished lines had been read.
+    /// The status of the file when all of its finished lines had been read.
     private var lastStatus: OpenFile.Status?
-    /// Since when another file has been standing at the path.
+    /// The time when another file was first seen at the path.
     private var replacement: ContinuousClock.Instant?
 
     init(path: String) {
         reader = TraceReader(path: path)
     }
 
-    /// What has been appended since, in pieces of bounded size.
+    /// Returns what was appended since the last call, at most one chunk.
     mutating func read() throws(TraceReaderError) -> News {
         guard let source else { return try openFile() ? try read() : News() }
-        // Before the file is read: what its writer had begun by then is in it the next time it is read.
+        // Taken before the file is read: what its writer had begun by then will be found by the next read.
         let now = ContinuousClock.now
-        let standing = OpenFile.status(at: reader.path)
+        let current = OpenFile.status(at: reader.path)
         let status = try self.status(of: source)
-        let isReplaced = standing.map { !$0.isSameFile(as: status) } ?? false
+        let isReplaced = current.map { !$0.isSameFile(as: status) } ?? false
         let news = status == lastStatus ? News() : try readLines(of: source.file, status)
         if !news.turns.isEmpty || !news.invalidLines.isEmpty || news.mayHaveMore { return news }
         guard isReplaced else {
@@ -54,22 +53,22 @@ struct TraceFollower: Sendable {
             replacement = now
             return news
         }
-        // The line being written when the file was renamed may still be on its way.
-        if offset < status.size, now - since < Self.patience { return news }
+        // The writer may not have finished the line that it was writing when the file was renamed.
+        if offset < status.size, now - since < Self.maximumWait { return news }
         self.source = nil
         return try read()
     }
 
-    /// Begins with the file that stands at the path; false if there is none.
+    /// Opens the file at the path. Returns false if there is none.
     private mutating func openFile() throws(TraceReaderError) -> Bool {
         guard let kind = OpenFile.status(at: reader.path)?.kind else { return false }
         if kind != .regular && kind != .directory {
-            throw TraceReaderError(.cannotOpen, "cannot follow the trace '\(reader.path)': it is no regular file")
+            throw TraceReaderError(.cannotOpen, "cannot follow the trace '\(reader.path)': it is not a regular file")
         }
         do throws(TraceReaderError) {
             source = Source(try reader.open())
         } catch {
-            // Removed since it was looked at?
+            // It may have been removed since the check.
             if OpenFile.status(at: reader.path) != nil { throw error }
             return false
         }
@@ -82,7 +81,7 @@ struct TraceFollower: Sendable {
         do throws(SystemError) {
             return try source.file.status()
         } catch {
-            throw TraceReaderError(.cannotRead, "cannot read the trace '\(reader.path)': \(error)")
+            throw TraceReaderError(.cannotRead, "cannot read the trace '\(reader.path)': \(error)", cause: error)
         }
     }
 

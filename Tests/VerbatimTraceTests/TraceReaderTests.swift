@@ -3,7 +3,7 @@ import VerbatimJSON
 import Synchronization
 import Testing
 import VerbatimTrace
-import Verbatim
+import VerbatimSchema
 import TestSupport
 
 @Suite struct TraceReaderTests {

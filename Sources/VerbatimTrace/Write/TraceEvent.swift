@@ -1,18 +1,18 @@
-/// Something the operator should read about the trace.
-package enum LogEvent: Sendable {
-    /// An unfinished last line was moved to a file of its own.
+/// An event of the trace for the operator's log.
+package enum TraceEvent: Sendable {
+    /// An unfinished last line was moved to its own file.
     case tornTailSetAside(path: String, bytes: Int)
-    /// The last line was whole but for its line break, which was added.
+    /// The last line lacked only its line break, which was added.
     case lineBreakAdded(path: String)
-    /// The file system knows no locks: a second proxy on the same file would not be noticed.
+    /// The file system does not support locks: a second proxy on the same file would go unnoticed.
     case lockUnavailable(path: String, reason: String)
-    /// The file was renamed, deleted or replaced, and another one stands at its path now.
+    /// The file was renamed, deleted or replaced, and the recorder continues in the one now at the path.
     case reopened(path: String)
-    /// Records cannot be written. Told once, until ``writeResumed(recorded:)``.
+    /// Records cannot be written. Logged once until ``writeResumed(recorded:)``.
     case writeFailed(reason: String, pending: Int)
-    /// All that was pending is written.
+    /// All pending records are written.
     case writeResumed(recorded: Int)
-    /// The recorder was closed with records that could never be written.
+    /// The recorder was closed while records could not be written.
     case recordsLost(count: Int)
 
     package enum Level: Sendable {

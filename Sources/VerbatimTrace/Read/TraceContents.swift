@@ -1,20 +1,20 @@
-/// What a trace held when it was read.
+/// The contents of a trace at the time it was read.
 public struct TraceContents: Sendable {
-    /// An unfinished line at the end, left by a crash or being written just now.
+    /// An unfinished line at the end, left by a crash or being written.
     public struct TornTail: Hashable, Sendable {
-        /// Where it starts in the file.
+        /// Its offset in the file, in bytes.
         public let offset: Int
         public let byteCount: Int
     }
 
-    /// A line that is no record of a turn.
+    /// A line that is not a record of a turn.
     public struct InvalidLine: Error, Hashable, Sendable {
         /// 1, 2, …
         public let number: Int
         public let reason: String
     }
 
-    /// In the order of their lines: turns that overlapped stand in the order in which they ended.
+    /// The turns in the order of their lines. Turns that overlapped are in the order in which they ended.
     public let turns: [Turn]
     public let tornTail: TornTail?
     public let invalidLines: [InvalidLine]

@@ -1,27 +1,26 @@
 import VerbatimJSON
-import VerbatimTrace
 
-/// What was captured of one choice: of lists that are not empty, element by element of the same tokens.
+/// The captured data of one choice. Lists that are not empty have the same length: one element for each token.
 public struct TurnChoice: Hashable, Sendable {
     /// The choice's `index` in the reply.
     public let index: Int
 
-    /// The tokens' texts; empty if the engine did not give all of them.
+    /// The texts of the tokens; empty if the engine did not send all of them.
     public let completionTokens: [String]
 
-    /// The tokens' ids; empty if the engine did not give all of them. What it gave stands in ``Turn/json``.
+    /// The ids of the tokens; empty if the engine did not send all of them. ``Turn/json`` holds those that it sent.
     public let completionTokenIDs: [Int]
 
-    /// The tokens' log-probabilities, `nil` where unknown; empty if the engine gave none.
+    /// The log-probabilities of the tokens, natural logarithms, nil where unknown; empty if the engine sent none.
     public let perTokenLogprobs: [Double?]
 
     /// Why the choice ended, in the engine's words.
     public let finishReason: String?
 
-    /// The ids of the choice's own prompt, which differ where several prompts were sent; `nil` if the engine gave none.
+    /// The token ids of the choice's prompt, which differ if the request had several prompts; nil if the engine sent none.
     public let promptTokenIDs: [Int]?
 
-    /// Reads the captures that stand in `object`, whose fields are the same in a record and in one of its choices.
+    /// Reads the fields of `object`, which is a record or one of its choices: they have the same names.
     init(_ object: JSONObject, index: Int, in text: Span<UInt8>) {
         self.index = index
         completionTokens = Self.list("completion_tokens", of: object, in: text) { $0.string(in: text) } ?? []
@@ -35,7 +34,7 @@ public struct TurnChoice: Hashable, Sendable {
         promptTokenIDs = Self.list("prompt_token_ids", of: object, in: text) { $0.int(in: text) }
     }
 
-    /// The elements of an array; `nil` unless each of them is what it should be.
+    /// The elements of an array; nil if one of them has another type.
     private static func list<Element>(
         _ name: StaticString,
         of object: JSONObject,

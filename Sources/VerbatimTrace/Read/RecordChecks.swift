@@ -3,28 +3,20 @@ import VerbatimSchema
 
 /// Checks one line of a trace by itself.
 enum RecordChecks {
-    /// What the line says about its place in the trace; `nil` if it does not say it.
+    /// The turn that a line records.
     struct Identity {
         let session: String
         let turn: Int
     }
 
-    /// What every record of ours has.
+    /// The fields that every record with a `schema` has.
     private static let requiredFields: [StaticString] = [
         "completion_tokens", "completion_token_ids", "per_token_logps", "finish_reason", "latency_s", "timestamp",
         "session_id", "dialect", "path", "stream", "outcome", "status", "client_fields", "prompt_token_ids", "usage",
         "model", "engine", "ttft_s", "capture",
     ]
 
-    /// What is wrong with a line that was passed over.
-    static func finding(_ omission: LineBuffer.Omission) -> String {
-        switch omission {
-        case .isTooLong: "the line is too long to be a record"
-        case .isNoObject: "the line is no JSON object"
-        }
-    }
-
-    /// Answers whose turn the line records, and tells what is wrong with it.
+    /// Reports what is wrong with the line. Returns the turn that it records, or nil if that is unknown.
     static func check(_ line: Span<UInt8>, report: (String) -> Void) -> Identity? {
         if line.isEmpty {
             report("the line is empty")
@@ -33,7 +25,7 @@ enum RecordChecks {
         let object: JSONObject
         do throws(JSONError) {
             guard let found = try JSONObject(document: line, options: [.validUTF8, .recordDepth]) else {
-                report("the line is no JSON object")
+                report("the line is not a JSON object")
                 return nil
             }
             object = found
@@ -43,7 +35,7 @@ enum RecordChecks {
         }
         if containsLineSeparator(line) { report("the line has an unescaped U+0085, U+2028 or U+2029") }
         for name in ["request", "response"] as [StaticString] where object.value(name, in: line)?.kind != .object {
-            report("'\(name)' is no object")
+            report("'\(name)' is not an object")
         }
         let captures = checkCaptures(of: object, in: line, report: report)
         if let schema = object.value("schema", in: line) {
@@ -59,14 +51,14 @@ enum RecordChecks {
         report: (String) -> Void
     ) -> Identity? {
         guard let turn = object.value("turn", in: line)?.int(in: line), turn > 0 else {
-            report("'turn' is no positive integer")
+            report("'turn' is not a positive integer")
             return nil
         }
-        let session = object.value("session_id", in: line)?.string(in: line) ?? TurnNumbers.defaultSession
+        let session = object.value("session_id", in: line)?.string(in: line) ?? RecordSchema.defaultSession
         return Identity(session: session, turn: turn)
     }
 
-    /// Checks the captures of each choice; answers how many tokens they hold in all.
+    /// Checks the captured data of each choice. Returns how many tokens they hold in total.
     private static func checkCaptures(
         of object: JSONObject,
         in line: Span<UInt8>,
@@ -84,7 +76,7 @@ enum RecordChecks {
             }
             total.add(CaptureCounts(of: choice, in: line) { report("choice \(index): \($0)") })
         }
-        if !isValid { report("'choices' is no array of objects with an 'index'") }
+        if !isValid { report("'choices' is not an array of objects with an 'index'") }
         return total
     }
 
@@ -101,19 +93,19 @@ enum RecordChecks {
         if let first = object.value("retry_of", in: line), !first.isNull {
             let turn = object.value("turn", in: line)?.int(in: line) ?? 0
             let number = first.int(in: line) ?? 0
-            if number < 1 || number >= turn { report("'retry_of' is no earlier turn") }
+            if number < 1 || number >= turn { report("'retry_of' is not an earlier turn") }
         }
         guard let capture = object.value("capture", in: line)?.object(in: line),
             let level = capture.value("level", in: line)?.string(in: line),
             let complete = capture.value("complete", in: line), complete.kind.isBool
-        else { return report("'capture' does not say its level and whether it is complete") }
+        else { return report("'capture' lacks its level, or whether it is complete") }
         if !CaptureLevel(rawValue: level).isKnown { report("'capture.level' is unknown: \(level)") }
         guard complete.kind == .true, captures.tokens > 0, let expected = completionTokens(of: object, in: line) else {
             return
         }
-        // Some engines count one choice only.
+        // Some engines count the tokens of one choice only.
         if captures.tokens != expected && !captures.ofSeveralChoices.contains(expected) {
-            report("said to be complete, but there are \(captures.tokens) tokens and 'usage' counts \(expected)")
+            report("'capture' is complete, but there are \(captures.tokens) tokens and 'usage' counts \(expected)")
         }
     }
 
@@ -122,25 +114,25 @@ enum RecordChecks {
     }
 }
 
-/// How long the arrays of one choice's captures are.
+/// The lengths of the arrays of one choice's captured data.
 private struct CaptureCounts {
     var tokens = 0
-    /// How many tokens each choice has, if there are several.
+    /// The number of tokens of each choice, if there are several.
     var ofSeveralChoices: [Int] = []
 
     init() {}
 
-    /// Counts, and tells which arrays are no arrays of what they should be or differ in length. Empty ones are unknown
-    /// and agree with any.
+    /// Counts, and reports arrays with wrong elements or different lengths. An empty array means unknown, and matches any
+    /// length.
     init(of object: JSONObject, in line: Span<UInt8>, report: (String) -> Void) {
         var lengths: [(name: StaticString, count: Int)] = []
         func count(_ name: StaticString, isElement: (JSONValue) -> Bool) {
             guard let value = object.value(name, in: line), !value.isNull else { return }
             let elements = value.elements(in: line)
-            if !(elements?.allSatisfy(isElement) ?? false) { report("'\(name)' holds something else than it should") }
+            if !(elements?.allSatisfy(isElement) ?? false) { report("'\(name)' is not an array of the right type") }
             if let count = elements?.count, count > 0 { lengths.append((name, count)) }
         }
-        // What an engine has not told of a token stands as null.
+        // An element is null if the engine did not send it for the token.
         count("completion_tokens") { $0.kind == .string || $0.isNull }
         count("completion_token_ids") { $0.int(in: line) != nil || $0.isNull }
         count("per_token_logps") { $0.kind == .number || $0.isNull }

@@ -1,57 +1,56 @@
 import VerbatimJSON
-import VerbatimTrace
 public import VerbatimSchema
 
-/// One record of a trace: an exchange between an agent and an engine, and what was captured of it.
+/// One record of a trace: an exchange between an agent and an engine, with its captured data.
 ///
-/// Records of the Python proxy that Verbatim follows are read as well. Of what they do not say, ``sessionID`` is
-/// `default`, ``dialect`` is `chat.completions`, and outcome and capture level are told from what they hold.
+/// Records of the earlier Python proxy, which have fewer fields, can be read too. Then ``sessionID`` is `default`,
+/// ``dialect`` is `chat.completions`, and outcome and capture level are derived from the other fields.
 public struct Turn: Hashable, Sendable {
-    /// The record as it stands in the trace, without its line break.
+    /// The line of the trace, without its line break.
     public let json: [UInt8]
 
     /// 1, 2, … in order of arrival in its session.
     public let number: Int
     public let sessionID: String
-    /// The session that this one was started from.
+    /// The session that started this one, of a sub-agent.
     public let parentSessionID: String?
-    /// The turn of the same session that this one repeats: the first attempt at the same request.
+    /// The turn of the first attempt at the same request, if this one repeats it.
     public let retryOf: Int?
 
-    /// The kind of API: `chat.completions`, `completions`, `responses`, `messages`.
+    /// The API: `chat.completions`, `completions`, `responses` or `messages`.
     public let dialect: String
-    /// The path the agent asked for.
+    /// The path of the request.
     public let path: String
     /// Whether the reply was streamed.
     public let isStream: Bool
     /// The engine profile that was in force.
     public let engine: String?
-    /// What it was chosen by: `setting`, `host`, `header`, `models`, `reply` or `refusal`.
+    /// How the profile was chosen: `setting`, `host`, `header`, `models`, `reply` or `refusal`.
     public let engineSource: String?
-    /// What the engine said when it refused what was added to the request.
+    /// The engine's messages when it refused the injection.
     public let refusals: [String]
 
     public let outcome: TurnOutcome
-    /// The HTTP status the agent was sent.
+    /// The HTTP status sent to the agent; nil if the agent had left.
     public let status: Int?
     /// The model's name in the reply.
     public let model: String?
     /// The reply's `id`.
     public let responseID: String?
 
-    /// The captures of each choice; at least one.
+    /// The captured data of each choice; at least one.
     public let choices: [TurnChoice]
-    /// The prompt's token ids; `nil` if the engine gave none.
+    /// The token ids of the prompt; nil if the engine sent none.
     public let promptTokenIDs: [Int]?
-    /// What the engine counted.
+    /// The engine's count of prompt tokens.
     public let promptTokenCount: Int?
-    /// What the engine counted, over all choices.
+    /// The engine's count of completion tokens, over all choices.
     public let completionTokenCount: Int?
 
     public let captureLevel: CaptureLevel
-    /// Whether every check of the captured data that could be made held.
+    /// Whether the captured data passed every check that could be made.
     public let isCaptureComplete: Bool
-    /// Codes of what went wrong while capturing.
+    /// What went wrong while capturing.
     public let captureProblems: [ProblemCode]
 
     /// Unix time of arrival, in seconds.
@@ -66,21 +65,23 @@ public struct Turn: Hashable, Sendable {
 
     /// The tokens of the first choice.
     public var completionTokens: [String] { firstChoice?.completionTokens ?? [] }
-    /// The token ids of the first choice; empty if the engine gave none.
+    /// The token ids of the first choice; empty if the engine sent none.
     public var completionTokenIDs: [Int] { firstChoice?.completionTokenIDs ?? [] }
-    /// The log-probabilities of the first choice's tokens; empty if the engine gave none.
+    /// The log-probabilities of the first choice's tokens, natural logarithms; empty if the engine sent none.
     public var perTokenLogprobs: [Double?] { firstChoice?.perTokenLogprobs ?? [] }
-    /// Why the first choice ended.
+    /// Why the first choice ended, in the engine's words.
     public var finishReason: String? { firstChoice?.finishReason }
 
-    /// The body as it was forwarded: JSON text.
+    /// The body that was forwarded to the engine: JSON text.
     public var requestJSON: [UInt8] { request.map { Array(json[$0]) } ?? Array("null".utf8) }
-    /// The engine's reply, or what was assembled from its events: JSON text.
+    /// The engine's reply, assembled from its events if it was streamed: JSON text.
     public var responseJSON: [UInt8] { response.map { Array(json[$0]) } ?? Array("null".utf8) }
 
     private var firstChoice: TurnChoice? { choices.first { $0.index == 0 } ?? choices.first }
 
-    /// Reads one line of a trace.
+    /// Parses one line of a trace.
+    ///
+    /// - Throws: ``TraceReaderError`` with the code `invalid_record`.
     public init(json: [UInt8]) throws(TraceReaderError) {
         let text = json.span
         let record: JSONObject
@@ -90,10 +91,10 @@ public struct Turn: Hashable, Sendable {
             }
             record = object
         } catch {
-            throw TraceReaderError(.invalidRecord, "not a JSON object: \(error)")
+            throw TraceReaderError(.invalidRecord, "not a JSON object: \(error)", cause: error)
         }
         guard let turn = record.value("turn", in: text)?.int(in: text) else {
-            throw TraceReaderError(.invalidRecord, "no record of a turn: 'turn' is no integer")
+            throw TraceReaderError(.invalidRecord, "not a record of a turn: 'turn' is not an integer")
         }
         func string(_ name: StaticString) -> String? { record.value(name, in: text)?.string(in: text) }
         func number(_ name: StaticString) -> Double? { record.value(name, in: text)?.double(in: text) }
@@ -109,7 +110,7 @@ public struct Turn: Hashable, Sendable {
         self.number = turn
         self.request = request?.range
         self.response = response?.range
-        sessionID = string("session_id") ?? TurnNumbers.defaultSession
+        sessionID = string("session_id") ?? RecordSchema.defaultSession
         parentSessionID = string("parent_session_id")
         retryOf = record.value("retry_of", in: text)?.int(in: text)
         dialect = string("dialect") ?? "chat.completions"
@@ -127,7 +128,7 @@ public struct Turn: Hashable, Sendable {
         responseID = string("response_id") ?? responseObject?.value("id", in: text)?.string(in: text)
         choices = Self.choices(of: record, in: text) ?? [flatChoice]
         promptTokenIDs = Self.integers(record.value("prompt_token_ids", in: text), in: text)
-        // Responses and messages have names of their own.
+        // The responses and messages APIs use other names.
         promptTokenCount =
             (usage?.value("prompt_tokens", in: text) ?? usage?.value("input_tokens", in: text))?.int(in: text)
         completionTokenCount =
@@ -165,7 +166,7 @@ public struct Turn: Hashable, Sendable {
 }
 
 extension TurnChoice {
-    /// What a record that does not say its capture level holds.
+    /// The level of a record that does not state it.
     fileprivate var captureLevel: CaptureLevel {
         switch (completionTokenIDs.isEmpty, perTokenLogprobs.isEmpty) {
         case (false, false): .tokens

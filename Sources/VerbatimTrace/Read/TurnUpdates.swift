@@ -1,6 +1,4 @@
-import VerbatimTrace
-
-/// The turns of a trace, those that are there and those to come. See ``TraceReader/follow(every:onInvalidLine:)``.
+/// The turns of a trace, existing and future ones. See ``TraceReader/follow(every:onInvalidLine:)``.
 public struct TurnUpdates: AsyncSequence, Sendable {
     public typealias Element = Turn
     public typealias Failure = TraceReaderError
@@ -17,7 +15,7 @@ public struct TurnUpdates: AsyncSequence, Sendable {
         var follower: TraceFollower
         let interval: Duration
         let onInvalidLine: (@Sendable (TraceContents.InvalidLine) -> Void)?
-        /// Turns read and not yet handed out, the next one last.
+        /// Turns that were read but not returned yet, in reverse order.
         private var ready: [Turn] = []
 
         init(
@@ -34,7 +32,7 @@ public struct TurnUpdates: AsyncSequence, Sendable {
             try await next(isolation: nil)
         }
 
-        /// The next turn, as soon as it is there; `nil` when the task is cancelled.
+        /// Waits for the next turn. Returns nil when the task is cancelled.
         public mutating func next(
             isolation actor: isolated (any Actor)?
         ) async throws(TraceReaderError) -> Turn? {

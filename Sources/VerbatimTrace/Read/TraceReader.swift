@@ -1,21 +1,22 @@
-package import VerbatimTrace
 import VerbatimPlatform
 
-/// Reads a trace: all of it, or turn by turn as it grows.
+/// Reads a trace: as a whole, or turn by turn as it grows.
 ///
 ///     for turn in try TraceReader(path: "trace.jsonl").turns().turns {
 ///         print(turn.number, turn.completionTokenIDs, turn.perTokenLogprobs)
 ///     }
 public struct TraceReader: Sendable {
-    /// The trace's file.
+    /// The path of the trace's file.
     public let path: String
 
-    /// Does not touch the file.
+    /// The file is opened by the methods, not here.
     public init(path: String) {
         self.path = path
     }
 
-    /// What the file holds now. A missing file holds nothing.
+    /// Reads the whole file. A missing file has no turns.
+    ///
+    /// - Throws: ``TraceReaderError`` with the code `cannot_open` or `cannot_read`. Invalid lines are returned, not thrown.
     public func turns() throws(TraceReaderError) -> TraceContents {
         var turns: [Turn] = []
         var invalidLines: [TraceContents.InvalidLine] = []
@@ -24,15 +25,14 @@ public struct TraceReader: Sendable {
         return TraceContents(turns: turns, tornTail: tornTail, invalidLines: invalidLines)
     }
 
-    /// The turns that are in the file, and then each as it is appended, until the task is cancelled.
+    /// Returns the turns in the file, and then each new one as it is appended, until the task is cancelled.
     ///
-    /// A missing file is waited for. An unfinished line is not looked at before its line break is there. If the file is
-    /// renamed or deleted, it is read to its end, and then the one that stands at the path. If it is cut off, it is read
-    /// from its start again.
+    /// The sequence waits for a missing file, and for the end of an unfinished line. If the file is renamed or deleted, it
+    /// is read to its end, and then the new one at the path. If it is truncated, it is read again from its start.
     ///
     /// - Parameters:
-    ///   - interval: How often to look whether the file has grown.
-    ///   - onInvalidLine: Called for each line that is no record.
+    ///   - interval: The time between two checks whether the file has grown.
+    ///   - onInvalidLine: Called for each line that is not a record.
     public func follow(
         every interval: Duration = .milliseconds(100),
         onInvalidLine: (@Sendable (TraceContents.InvalidLine) -> Void)? = nil
@@ -40,7 +40,7 @@ public struct TraceReader: Sendable {
         TurnUpdates(path: path, interval: interval, onInvalidLine: onInvalidLine)
     }
 
-    /// Reads the file turn by turn, in memory for one; answers where it is torn.
+    /// Reads the file turn by turn, with one turn in memory. Returns the unfinished line at the end, if there is one.
     package func forEachTurn(
         _ body: (Turn) -> Void,
         onInvalidLine: (TraceContents.InvalidLine) -> Void = { _ in }
@@ -65,14 +65,14 @@ public struct TraceReader: Sendable {
         return TraceContents.TornTail(offset: tail.offset, byteCount: tail.length)
     }
 
-    /// Checks the file and tells what is wrong with it as it is found.
+    /// Checks the file, and reports what is wrong as it is found.
     package func check(report: (TraceCheck.Finding) -> Void) throws(TraceReaderError) -> TraceCheck.Summary {
         var check = TraceCheck()
         try read(into: &check, report: report)
         return check.finish(report: report)
     }
 
-    /// Has `check` read the file, which tells what is wrong with it as it is found.
+    /// Checks the file as the next one of `check`, and reports what is wrong as it is found.
     package func read(
         into check: inout TraceCheck, report: (TraceCheck.Finding) -> Void
     ) throws(TraceReaderError) {
@@ -80,18 +80,18 @@ public struct TraceReader: Sendable {
         do throws(SystemError) {
             try check.read(file, report: report)
         } catch {
-            throw TraceReaderError(.cannotRead, "cannot read the trace '\(path)': \(error)")
+            throw TraceReaderError(.cannotRead, "cannot read the trace '\(path)': \(error)", cause: error)
         }
     }
 
-    /// As many of these bytes as the file has.
+    /// The bytes of the range, fewer if the file is shorter.
     func bytes(_ range: Range<Int>, of file: borrowing OpenFile) throws(TraceReaderError) -> [UInt8] {
         var bytes: [UInt8] = []
         do throws(SystemError) {
             _ = try file.read(upTo: range.count, at: range.lowerBound, into: &bytes)
             return bytes
         } catch {
-            throw TraceReaderError(.cannotRead, "cannot read the trace '\(path)': \(error)")
+            throw TraceReaderError(.cannotRead, "cannot read the trace '\(path)': \(error)", cause: error)
         }
     }
 
@@ -99,26 +99,25 @@ public struct TraceReader: Sendable {
         do throws(SystemError) {
             return try buffer.fill(from: file)
         } catch {
-            throw TraceReaderError(.cannotRead, "cannot read the trace '\(path)': \(error)")
+            throw TraceReaderError(.cannotRead, "cannot read the trace '\(path)': \(error)", cause: error)
         }
     }
 
-    /// How long a FIFO may be without anybody who writes to it.
-    private static let patience: Int32 = 2000
+    /// The time in milliseconds to wait for a writer of a FIFO.
+    private static let maximumWait: Int32 = 2000
 
-    /// Opens the file for reading. What cannot be a trace is refused: a folder, a device that has anything to read, a FIFO
-    /// that nobody writes to.
+    /// Opens the file for reading. Fails for what cannot be a trace: a folder, a device with data, a FIFO without a writer.
     func open() throws(TraceReaderError) -> OpenFile {
         do throws(SystemError) {
             return try Self.open(path)
         } catch {
             let reason =
                 switch error {
-                case .isDevice: "it is a device, and no trace"
-                case .hasNoWriter: "it is a FIFO, and nobody writes to it"
+                case .isDevice: "it is a device, not a trace"
+                case .hasNoWriter: "it is a FIFO without a writer"
                 default: error.description
                 }
-            throw TraceReaderError(.cannotOpen, "cannot open the trace '\(path)': \(reason)")
+            throw TraceReaderError(.cannotOpen, "cannot open the trace '\(path)': \(reason)", cause: error)
         }
     }
 
@@ -127,13 +126,13 @@ public struct TraceReader: Sendable {
         switch try file.status().kind {
         case .directory: throw .isDirectory
         case .characterDevice: if try !isEmpty(file) { throw .isDevice }
-        case .fifo: if !file.waitForBytes(milliseconds: patience) { throw .hasNoWriter }
+        case .fifo: if !file.waitForBytes(milliseconds: maximumWait) { throw .hasNoWriter }
         case .regular, .other: break
         }
         return file
     }
 
-    /// Whether a device is like the null device. Others may have no end.
+    /// Whether a device has no data, like the null device. Others may be endless.
     private static func isEmpty(_ device: borrowing OpenFile) throws(SystemError) -> Bool {
         var byte: [UInt8] = []
         guard device.waitForBytes(milliseconds: 0) else { return false }
@@ -142,13 +141,13 @@ public struct TraceReader: Sendable {
 }
 
 extension LineBuffer {
-    /// The record that is the line, or why it is none; `nil` for an empty line.
+    /// The record in the line, or why it is not one; nil for an empty line.
     func turn(in line: Line) -> Result<Turn, TraceContents.InvalidLine>? {
         switch line.omission {
         case .isTooLong:
             return .failure(TraceContents.InvalidLine(number: line.number, reason: "longer than any record"))
         case .isNoObject:
-            return .failure(TraceContents.InvalidLine(number: line.number, reason: "no JSON object"))
+            return .failure(TraceContents.InvalidLine(number: line.number, reason: "not a JSON object"))
         case nil: break
         }
         if bytes[line.range].allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { return nil }

@@ -1,0 +1,45 @@
+package import VerbatimPlatform
+
+/// The reason why a sink cannot be opened, or cannot persist records.
+package struct TraceError: Error, Sendable {
+    package struct Code: RawRepresentable, Hashable, Sendable {
+        package let rawValue: String
+
+        package init(rawValue: String) { self.rawValue = rawValue }
+
+        /// Another proxy writes to the file.
+        package static let locked = Code(rawValue: "locked")
+        /// The file cannot be opened, created or read.
+        package static let cannotOpen = Code(rawValue: "cannot_open")
+        /// Records cannot be written.
+        package static let cannotWrite = Code(rawValue: "cannot_write")
+        /// The sink has been closed.
+        package static let closed = Code(rawValue: "closed")
+    }
+
+    /// What made the operation fail.
+    package enum Cause: Hashable, Sendable {
+        /// The operating system's error.
+        case system(SystemError)
+        /// Another process holds the lock of the file. Its id is nil if it is unknown.
+        case lockHolder(processID: Int32?)
+    }
+
+    package let code: Code
+    /// What happened and what to do about it, for the user.
+    package let message: String
+    package let cause: Cause?
+
+    package init(_ code: Code, message: String, cause: Cause? = nil) {
+        self.code = code
+        self.message = message
+        self.cause = cause
+    }
+
+    /// The operating system's error, if that is the cause.
+    package var systemError: SystemError? { if case .system(let error) = cause { error } else { nil } }
+}
+
+extension TraceError: CustomStringConvertible {
+    package var description: String { message }
+}

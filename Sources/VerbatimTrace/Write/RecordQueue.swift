@@ -1,0 +1,31 @@
+internal import Synchronization
+
+/// ``PendingRecords``, shared by the threads that submit records and the writer.
+final class RecordQueue: Sendable {
+    private let pending: Mutex<PendingRecords>
+    /// Whether `pending` has a refusal. Each turn asks, and rarely is there one: this answers without the lock.
+    private let hasRefusal = Atomic(false)
+
+    init(maximumBytes: Int) {
+        pending = Mutex(PendingRecords(maximumBytes: maximumBytes))
+    }
+
+    var refusal: String? {
+        guard hasRefusal.load(ordering: .relaxed) else { return nil }
+        return pending.withLock { $0.refusal }
+    }
+
+    var statistics: TraceStatistics { pending.withLock { $0.statistics } }
+
+    /// Why the last attempt to write failed, until everything is written.
+    var failure: WriteFailure? { pending.withLock { $0.failure } }
+
+    @discardableResult
+    func update<Result: Sendable>(_ body: (inout PendingRecords) -> Result) -> Result {
+        pending.withLock { pending in
+            let result = body(&pending)
+            hasRefusal.store(pending.refusal != nil, ordering: .relaxed)
+            return result
+        }
+    }
+}

@@ -1,0 +1,26 @@
+extension TraceRecorder {
+    package struct Configuration: Sendable {
+        /// When a record counts as persisted.
+        package enum Sync: String, CaseIterable, Sendable {
+            /// When it has been handed to the kernel. It survives the end of this process.
+            case write
+            /// When it is on the disk. It survives a power failure.
+            case disk
+        }
+
+        package var path: String
+        package var sync = Sync.write
+        /// The size of all waiting records, in bytes, above which no turn may start.
+        package var maximumPendingBytes = 256 << 20
+        /// The number of sessions above which no turn of a new session may start: the last turn of each is in memory.
+        package var maximumSessions = 1_000_000
+        /// The time after a failure until the next attempt to write.
+        package var retryInterval = Duration.seconds(1)
+        /// The time between two checks whether the file is still at its path. Each write checks it too.
+        package var watchInterval = Duration.milliseconds(800)
+
+        package init(path: String) {
+            self.path = path
+        }
+    }
+}
