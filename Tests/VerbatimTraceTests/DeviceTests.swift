@@ -11,7 +11,9 @@ import VerbatimPlatform
 
     init() throws { folder = try TemporaryFolder() }
 
-    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
+    @Test(
+        "With a full device the recorder opens, and refuses turns",
+        .enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
     func aFullDeviceStartsAndRefuses() async throws {
         let log = Log()
         let recorder = try TraceRecorder(path: "/dev/full", log: log)
@@ -22,7 +24,9 @@ import VerbatimPlatform
         #expect(log.messages.last == "records were lost: the trace could not be written")
     }
 
-    @Test func theNullDeviceTakesEverything() async throws {
+    @Test("The null device accepts every record of any number of recorders") func theNullDeviceTakesEverything()
+        async throws
+    {
         let recorder = try TraceRecorder(path: "/dev/null")
         let second = try TraceRecorder(path: "/dev/null")
         #expect(recorder.refusal == nil)
@@ -32,7 +36,7 @@ import VerbatimPlatform
         second.close()
     }
 
-    @Test func aFIFONeedsNoReader() async throws {
+    @Test("A FIFO can be opened without a reader") func aFIFONeedsNoReader() async throws {
         let path = folder.path("fifo")
         #expect(mkfifo(path, 0o600) == 0)
         let recorder = try TraceRecorder(path: path)
@@ -48,7 +52,9 @@ import VerbatimPlatform
         recorder.close()
     }
 
-    @Test func aPartOfALineInAFIFOIsEnded() async throws {
+    @Test("A partly written line in a FIFO is ended, and written again as a whole") func aPartOfALineInAFIFOIsEnded()
+        async throws
+    {
         let path = folder.path("fifo")
         #expect(mkfifo(path, 0o600) == 0)
         let faults = FaultyFileSystem()

@@ -5,15 +5,17 @@ import Testing
 
 @testable import VerbatimTrace
 
-/// `--trace-sync disk`
+/// A record counts as persisted when it is on the disk (`--trace-sync disk`).
 @Suite(.timeLimit(.minutes(5))) struct DiskSyncTests {
     private let folder: TemporaryFolder
     private let faults = FaultyFileSystem()
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// While one record is brought to the disk, 63 more come: one write and one synchronisation serve them all.
-    @Test func recordsThatComeTogetherAreSyncedTogether() async throws {
+    /// While one record is being synced, 63 more arrive: they share one write and one sync.
+    @Test("Records that arrive during a sync share the next one") func recordsThatComeTogetherAreSyncedTogether()
+        async throws
+    {
         let entered = AsyncStream.makeStream(of: Void.self)
         let release = DispatchSemaphore(value: 0)
         faults.state.withLock {
@@ -25,7 +27,7 @@ import Testing
             }
         }
         let recorder = try TraceRecorder(path: folder.path("trace"), sync: .disk, fileSystem: faults.system)
-        /// How many synchronisations had begun when each turn was told that its record is kept.
+        /// How many syncs had started when each turn was reported as persisted.
         let told = Mutex<[Int: Int]>([:])
         let faults = faults
         @Sendable func record(_ turn: Int) {
@@ -37,7 +39,7 @@ import Testing
         record(1)
         for await _ in entered.stream {}
         for turn in 2...64 { record(turn) }
-        #expect(told.withLock { $0 } == [:], "written, but not on the disk yet")
+        #expect(told.withLock { $0 } == [:], "written, but not synced yet")
         #expect(faults.writes.count == 1)
         release.signal()
         recorder.close()

@@ -8,7 +8,7 @@ import VerbatimSchema
 @testable import VerbatimTrace
 
 extension TurnRecord {
-    /// A record with something in every field.
+    /// A record with a value in every field.
     static func sample(
         turn: Int = 1,
         session: String = "default",
@@ -63,7 +63,7 @@ extension TurnRecord {
     }
 }
 
-/// What a log function was told.
+/// The events that were logged.
 final class Log: Sendable {
     private let stored = Mutex<[TraceEvent]>([])
     var events: [TraceEvent] { stored.withLock { $0 } }
@@ -71,23 +71,23 @@ final class Log: Sendable {
     func append(_ event: TraceEvent) { stored.withLock { $0.append(event) } }
 }
 
-/// A file system of which each write can be made to fail. It does not wait for the disk.
+/// A file system whose calls can be made to fail. A sync does not wait for the disk.
 final class FaultyFileSystem: Sendable {
     struct State {
         var writes: [Int] = []
         var truncations = 0
         var syncs = 0
-        /// Answers what the next write does; `nil` for what the operating system does.
+        /// Returns the fault of the next write, or nil for none.
         var onWrite: @Sendable (_ number: Int, _ count: Int) -> Fault? = { _, _ in nil }
         var failsTruncation = false
         var failsSync = false
-        /// Called before each synchronisation, with its number.
+        /// Called before each sync, with its number.
         var onSync: @Sendable (_ number: Int) -> Void = { _ in }
     }
 
     enum Fault {
         case error(SystemError)
-        /// Only so many bytes are taken.
+        /// Only this many bytes are written.
         case short(Int)
     }
 
@@ -161,17 +161,17 @@ extension TraceRecorder {
 
     func reopen() { reopen { _ in } }
 
-    /// The number of the session's next turn, of which there must be one.
+    /// The number of the session's next turn. There must be one.
     func next(_ session: String) throws -> Int { try #require(nextTurn(inSession: session)) }
 
-    /// Looks whether the file still stands at its path; answers why records cannot be written, if so.
+    /// Reopens, and returns why records cannot be persisted, or nil.
     func reopened() async -> TraceError? {
         await withCheckedContinuation { continuation in
             reopen { continuation.resume(returning: $0) }
         }
     }
 
-    /// Records, and answers when the first attempt has ended: `nil` if the record is kept.
+    /// Records, and waits for the first attempt. Returns nil if the record is persisted.
     @discardableResult
     func keep(_ record: TurnRecord) async -> TraceError? {
         await withCheckedContinuation { continuation in
@@ -193,7 +193,7 @@ func write(_ bytes: [UInt8], to path: String) throws {
     try Data(bytes).write(to: URL(fileURLWithPath: path))
 }
 
-/// The file's records as Foundation reads them.
+/// The records in the file, as Foundation reads them.
 func records(_ path: String) throws -> [[String: Any]] {
     let lines = try contents(path).split(separator: UInt8(ascii: "\n"))
     return try lines.map { line in
@@ -204,7 +204,7 @@ func records(_ path: String) throws -> [[String: Any]] {
     }
 }
 
-/// One more for each test that counts something up from another thread.
+/// A counter for several threads.
 final class Counter: Sendable {
     private let value = Atomic(0)
     func increment() { value.add(1, ordering: .relaxed) }

@@ -26,7 +26,9 @@ import VerbatimPlatform
         return (lines, buffer.tail)
     }
 
-    @Test(arguments: ["", "\n", "a", "a\n", "\n\n", "a\n\nb\r\nc", "\u{2028}\n\u{85}\n"])
+    @Test(
+        "The lines are those of the text split at line breaks",
+        arguments: ["", "\n", "a", "a\n", "\n\n", "a\n\nb\r\nc", "\u{2028}\n\u{85}\n"])
     func agreesWithSplitting(_ text: String) throws {
         let bytes = Array(text.utf8)
         var expected = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map(Array.init)
@@ -40,7 +42,7 @@ import VerbatimPlatform
         }
     }
 
-    @Test func agreesWithSplittingAcrossChunks() throws {
+    @Test("Lines that cross chunks are read as a whole") func agreesWithSplittingAcrossChunks() throws {
         var generator = SystemRandomNumberGenerator()
         let lengths = (0..<60).map { _ in Int.random(in: 0...LineBuffer.chunkSize / 8, using: &generator) }
         let expected =
@@ -54,14 +56,14 @@ import VerbatimPlatform
         #expect(result.tail.length == 0)
     }
 
-    @Test func startsAnywhere() throws {
+    @Test("Reading can start at the offset of any line") func startsAnywhere() throws {
         let result = try lines(of: Array("one\ntwo\nthree".utf8), at: 4)
         #expect(result.lines.map(\.1) == [Array("two".utf8)])
         #expect(result.lines.map(\.0.offset) == [4])
         #expect(result.tail == (8, 5))
     }
 
-    @Test func linesBeyondTheLimitArePassedOver() throws {
+    @Test("Lines above the limit are skipped") func linesBeyondTheLimitArePassedOver() throws {
         let long = [UInt8](repeating: UInt8(ascii: "x"), count: LineBuffer.chunkSize * 3)
         let result = try lines(of: Array("a\n".utf8) + long + Array("\nb\n".utf8) + long, limit: 1000)
         #expect(result.lines.map(\.0.omission) == [nil, .isTooLong, nil])

@@ -4,9 +4,9 @@ import VerbatimSchema
 
 @testable import VerbatimTrace
 
-/// The limit of what may wait for the disk counts all that can be large.
+/// The estimated size, which limits the waiting records, includes everything that can be large.
 @Suite struct RecordSizeTests {
-    /// All bytes of texts in `value`, found without knowing its fields.
+    /// The number of text bytes in `value`, found by reflection.
     private func textBytes(in value: Any) -> Int {
         switch value {
         case let bytes as [UInt8]: bytes.count
@@ -15,7 +15,7 @@ import VerbatimSchema
         }
     }
 
-    @Test func everyFieldCounts() {
+    @Test("Every field counts towards the estimated size") func everyFieldCounts() {
         func large(_ seed: Int) -> [UInt8] { Array(#""\#(String(repeating: "x", count: 10_000 + seed))""#.utf8) }
         func text(_ seed: Int) -> String { String(decoding: large(seed), as: UTF8.self) }
         var list = JSONList()

@@ -6,7 +6,7 @@ import VerbatimPlatform
 
 @testable import VerbatimTrace
 
-/// The file is renamed, deleted or replaced while it is written to.
+/// The file is renamed, deleted or replaced while the recorder is writing.
 @Suite(.timeLimit(.minutes(2))) struct RotationTests {
     private let folder: TemporaryFolder
     private var path: String { folder.path("trace.jsonl") }
@@ -32,25 +32,28 @@ import VerbatimPlatform
         while recorder.refusal != nil { await Task.yield() }
     }
 
-    @Test(arguments: [TraceRecorder.Configuration.Sync.write, .disk])
+    @Test(
+        "A renamed file gets no more records, and numbering continues in the new one",
+        arguments: [TraceRecorder.Configuration.Sync.write, .disk])
     func aRenamedFileGetsNoMoreRecords(_ sync: TraceRecorder.Configuration.Sync) async throws {
         let recorder = try recorder(sync: sync)
         #expect(await recorder.keep(.sample(turn: try recorder.next("default"))) == nil)
         try move(path, to: rotated)
         #expect(await recorder.keep(.sample(turn: try recorder.next("default"))) == nil)
         #expect(try turns(rotated) == [1])
-        #expect(try turns(path) == [2], "numbers go on")
+        #expect(try turns(path) == [2], "numbering continues")
         #expect(log.messages == ["reopened the trace"])
         #expect(log.events.first?.metadata.map(\.value) == [path])
         let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
         #expect(mode == 0o600)
-        // The renamed file is free, and the new one is not.
+        // The renamed file is unlocked, and the new one is locked.
         try TraceRecorder(path: rotated).close()
         #expect(throws: TraceError.self) { try TraceRecorder(path: path).close() }
         recorder.close()
     }
 
-    @Test func aDeletedFileIsMadeAgainWithItsFolders() async throws {
+    @Test("A deleted file is created again with its folders") func aDeletedFileIsMadeAgainWithItsFolders() async throws
+    {
         let path = folder.path("a/b/trace.jsonl")
         let recorder = try TraceRecorder(path: path, log: log)
         #expect(await recorder.keep(.sample(turn: 1)) == nil)
@@ -60,7 +63,8 @@ import VerbatimPlatform
         recorder.close()
     }
 
-    @Test func itIsNoticedThoughNothingIsWritten() async throws {
+    @Test("A renamed file is noticed although nothing is written") func itIsNoticedThoughNothingIsWritten() async throws
+    {
         let recorder = try TraceRecorder(path: path, watchInterval: .milliseconds(1), log: log)
         for round in 1...3 {
             try move(path, to: folder.path("\(round)"))
@@ -71,10 +75,10 @@ import VerbatimPlatform
         #expect(log.messages == Array(repeating: "reopened the trace", count: 3))
     }
 
-    @Test func reopeningOnRequest() async throws {
+    @Test("Reopening on request checks the path at once") func reopeningOnRequest() async throws {
         let recorder = try recorder()
         #expect(await recorder.reopened() == nil)
-        #expect(log.messages == [], "it stands where it stood")
+        #expect(log.messages == [], "the file is still at its path")
         try move(path, to: rotated)
         #expect(await recorder.reopened() == nil)
         #expect(try contents(path) == [])
@@ -84,7 +88,7 @@ import VerbatimPlatform
         #expect(!FileManager.default.fileExists(atPath: path), "a closed trace stays closed")
     }
 
-    @Test func whatStandsAtThePathIsGoneOnFrom() async throws {
+    @Test("The records of the file now at the path are continued") func whatStandsAtThePathIsGoneOnFrom() async throws {
         let recorder = try recorder()
         for session in ["a", "b"] {
             for _ in 1...3 {
@@ -105,14 +109,15 @@ import VerbatimPlatform
         recorder.close()
     }
 
-    @Test func anotherProxyHasTheFileAtThePath() async throws {
+    @Test("Turns are refused while another proxy has the file at the path locked")
+    func anotherProxyHasTheFileAtThePath() async throws {
         let recorder = try recorder()
         #expect(await recorder.keep(.sample(turn: 1)) == nil)
         try move(path, to: rotated)
         let other = try TraceRecorder(path: path)
         #expect(await recorder.keep(.sample(turn: 2)) != nil)
         #expect(recorder.refusal?.contains("another proxy") == true)
-        #expect(recorder.refusal?.contains(folder.path) == false, "agents are told no paths")
+        #expect(recorder.refusal?.contains(folder.path) == false, "agents must not see paths")
         #expect(await recorder.reopened()?.message.contains(path) == true)
         #expect(await other.keep(.sample(turn: 1, session: "other")) == nil)
         other.close()
@@ -124,7 +129,7 @@ import VerbatimPlatform
         #expect(log.messages.last == "the trace can be written again")
     }
 
-    @Test func theFolderCannotBeMade() async throws {
+    @Test("Turns are refused while the folder cannot be created") func theFolderCannotBeMade() async throws {
         let path = folder.path("run/trace.jsonl")
         let recorder = try TraceRecorder(path: path, watchInterval: .milliseconds(1), log: log)
         #expect(await recorder.keep(.sample(turn: 1)) == nil)
@@ -144,8 +149,8 @@ import VerbatimPlatform
         #expect(capture?["problems"] as? [String] == ["trace_write_failed"])
     }
 
-    /// As long as there is nowhere to write, that nothing waits is no success.
-    @Test func aRetryWithoutRecordsIsNoSuccess() async throws {
+    /// Having no pending records is not a success while there is no file.
+    @Test("A retry without records does not end a failure") func aRetryWithoutRecordsIsNoSuccess() async throws {
         let path = folder.path("run/trace.jsonl")
         let recorder = try TraceRecorder(path: path, retryInterval: .milliseconds(1), log: log)
         try move(folder.path("run"), to: folder.path("old"))
@@ -162,8 +167,8 @@ import VerbatimPlatform
         #expect(FileManager.default.fileExists(atPath: path))
     }
 
-    /// At the worst moment: after the writer has looked, and before it writes.
-    @Test(arguments: [true, false])
+    /// The worst moment: after the writer has checked the path, and before it writes.
+    @Test("A file renamed or deleted between the check and the write loses no record", arguments: [true, false])
     func whileItIsWritten(isDeleted: Bool) async throws {
         let (path, rotated) = (path, rotated)
         faults.onWrite { number, _ in
@@ -183,7 +188,7 @@ import VerbatimPlatform
         if !isDeleted { #expect(try turns(rotated) == [1, 2]) }
     }
 
-    @Test func aFileThatIsCutOffIsGoneOnWith() async throws {
+    @Test("A truncated file is continued") func aFileThatIsCutOffIsGoneOnWith() async throws {
         let recorder = try recorder()
         for turn in 1...3 {
             #expect(await recorder.keep(.sample(turn: turn)) == nil)
@@ -196,8 +201,9 @@ import VerbatimPlatform
         #expect(log.messages == [])
     }
 
-    /// What is left of that line is lost; the next record is not.
-    @Test func aFileThatIsCutOffWithinALineIsGoneOnWith() async throws {
+    /// The truncated line is lost, but not the next record.
+    @Test("After a truncation within a line the next record starts on a new line")
+    func aFileThatIsCutOffWithinALineIsGoneOnWith() async throws {
         let recorder = try recorder()
         let lines = (1...3).map { TurnRecordEncoder.encode(.sample(turn: $0)) }
         for turn in 1...2 { #expect(await recorder.keep(.sample(turn: turn)) == nil) }
@@ -210,8 +216,9 @@ import VerbatimPlatform
         #expect(try contents(path) == torn + lines[2] + TurnRecordEncoder.encode(.sample(turn: 4)))
     }
 
-    /// Whatever keeps the path from being looked at, a deleted file keeps nothing.
-    @Test func aDeletedFileIsNoneThoughItsPathCannotBeLookedAt() async throws {
+    /// Records written to a deleted file would be lost, whatever the reason why its path cannot be checked.
+    @Test("A deleted file is given up although its path cannot be checked")
+    func aDeletedFileIsNoneThoughItsPathCannotBeLookedAt() async throws {
         let (target, link) = (folder.path("run"), folder.path("link"))
         try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: false)
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: target)
@@ -227,7 +234,7 @@ import VerbatimPlatform
         #expect(try turns(link + "/trace.jsonl") == [2])
     }
 
-    @Test func recordsThatWaitGoToTheNewFileWhole() async throws {
+    @Test("Waiting records go to the new file as a whole") func recordsThatWaitGoToTheNewFileWhole() async throws {
         faults.onWrite { number, _ in
             number == 1 ? nil : number % 2 == 0 ? .short(20) : .error(.noSpace)
         }
@@ -240,11 +247,11 @@ import VerbatimPlatform
         faults.onWrite { _, _ in nil }
         #expect(await recorder.reopened() == nil)
         recorder.close()
-        #expect(try contents(rotated) == TurnRecordEncoder.encode(.sample(turn: 1)), "a part of a line is taken back")
+        #expect(try contents(rotated) == TurnRecordEncoder.encode(.sample(turn: 1)), "a partly written line is removed")
         #expect(try turns(path) == [2, 3, 4])
     }
 
-    @Test func anotherFileBehindALink() async throws {
+    @Test("A link that points to another file is followed") func anotherFileBehindALink() async throws {
         for name in ["one", "two"] { try write([], to: folder.path(name)) }
         let link = folder.path("link")
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: folder.path("one"))
@@ -258,7 +265,7 @@ import VerbatimPlatform
         #expect(try turns(folder.path("two")) == [2])
     }
 
-    /// By rename, again and again, as log rotation does; answers how often.
+    /// Renames the file repeatedly, as log rotation does. Returns how often.
     private func rotate(until isOver: Counter) async -> Int {
         var count = 0
         while isOver.count == 0 {
@@ -268,8 +275,8 @@ import VerbatimPlatform
         return count
     }
 
-    /// Rotated all the time under load: each record stands in exactly one file, whole.
-    @Test func underLoad() async throws {
+    /// Many sessions record while the file is renamed all the time.
+    @Test("Under constant rotation every record is whole in exactly one file") func underLoad() async throws {
         let recorder = try TraceRecorder(path: path, watchInterval: .milliseconds(1))
         let isOver = Counter()
         async let rotating = rotate(until: isOver)

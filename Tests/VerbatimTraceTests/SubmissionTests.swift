@@ -6,11 +6,11 @@ import VerbatimPlatform
 
 @testable import VerbatimTrace
 
-/// Records that are handed over together.
+/// Records that are submitted together.
 @Suite(.timeLimit(.minutes(5))) struct SubmissionTests {
     private let folder: TemporaryFolder
     private let faults = FaultyFileSystem()
-    /// What each turn was told, in order.
+    /// The report of each turn, in order.
     private let told = Told()
 
     private final class Told: Sendable {
@@ -37,14 +37,16 @@ import VerbatimPlatform
         try TraceRecorder(path: path, sync: sync, fileSystem: faults.system)
     }
 
-    @Test(arguments: [TraceRecorder.Configuration.Sync.write, .disk])
+    @Test(
+        "Records submitted together are written together and in order",
+        arguments: [TraceRecorder.Configuration.Sync.write, .disk])
     func theyAreWrittenAtOnceAndInOrder(sync: TraceRecorder.Configuration.Sync) async throws {
         let recorder = try recorder(sync: sync)
         recorder.record(submissions(1...64))
-        // Behind it, so that it has ended when this one is kept.
+        // Submitted after them, so that they have been reported when this one is.
         #expect(await recorder.keep(.sample(turn: 65)) == nil)
         #expect(told.turns == Array(1...64) && told.kept == told.turns)
-        // The 65th may have come in time for the same write.
+        // The 65th record may be in the same write.
         #expect((1...2).contains(faults.writes.count))
         let syncs = faults.state.withLock { $0.syncs }
         #expect(syncs == (sync == .disk ? faults.writes.count : 0))
@@ -53,15 +55,16 @@ import VerbatimPlatform
         #expect(recorder.statistics.pending == 0 && recorder.statistics.recorded == 65)
     }
 
-    @Test func noneAreWrittenAtAll() throws {
+    @Test("An empty submission writes nothing") func noneAreWrittenAtAll() throws {
         let recorder = try recorder()
         recorder.record([])
         recorder.close()
         #expect(faults.writes.isEmpty)
     }
 
-    /// What comes while the writer is busy is written when it is free.
-    @Test func whileTheWriterIsBusy() async throws {
+    @Test("Records that arrive while the writer is busy are written when it is free") func whileTheWriterIsBusy()
+        async throws
+    {
         let entered = AsyncStream.makeStream(of: Void.self)
         let release = DispatchSemaphore(value: 0)
         faults.onWrite { number, _ in
@@ -83,7 +86,7 @@ import VerbatimPlatform
         #expect(try turns() == Array(1...20))
     }
 
-    @Test func aClosedRecorderRefusesEach() throws {
+    @Test("A closed recorder fails each submission") func aClosedRecorderRefusesEach() throws {
         let recorder = try recorder()
         recorder.close()
         recorder.record(submissions(1...5))
@@ -91,8 +94,9 @@ import VerbatimPlatform
         #expect(try contents(path) == [])
     }
 
-    /// Each is told once that it could not be written, and is written as soon as that is possible.
-    @Test func noneIsLostWhenWritingFails() async throws {
+    @Test("After a failure each record is reported once, and written when possible") func noneIsLostWhenWritingFails()
+        async throws
+    {
         let fails = Mutex(true)
         let isBroken = { @Sendable in fails.withLock { $0 } }
         faults.onWrite { _, _ in isBroken() ? .error(.noSpace) : nil }
@@ -104,10 +108,10 @@ import VerbatimPlatform
         #expect(await recorder.keep(.sample(turn: 11)) == nil)
         recorder.close()
         #expect(try turns() == Array(1...11))
-        #expect(told.turns == Array(1...10), "each is told once")
+        #expect(told.turns == Array(1...10), "each is reported once")
     }
 
-    @Test func severalThreadsHandOverTogether() async throws {
+    @Test("Several threads can submit at the same time") func severalThreadsHandOverTogether() async throws {
         let recorder = try recorder()
         await withTaskGroup { group in
             for part in 0..<16 {
@@ -117,7 +121,7 @@ import VerbatimPlatform
         recorder.close()
         #expect(told.kept.count == 800 && Set(told.kept) == Set(1...800))
         let written = try turns().compactMap { $0 }
-        #expect(written == told.kept, "what is told first stands first")
+        #expect(written == told.kept, "reports are in the order of the file")
         for part in 0..<16 {
             let own = written.filter { ($0 - 1) / 50 == part }
             #expect(own == own.sorted())

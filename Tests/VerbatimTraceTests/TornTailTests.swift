@@ -15,7 +15,7 @@ import Testing
         try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
     }
 
-    @Test func everyLengthOfTheLastLine() throws {
+    @Test("The file is repaired for every length of its last line") func everyLengthOfTheLastLine() throws {
         let whole = TurnRecordEncoder.encode(.sample(turn: 1, session: "s"))
         let last = TurnRecordEncoder.encode(.sample(turn: 2, session: "s"))
         for length in 0...last.count {
@@ -42,7 +42,7 @@ import Testing
         }
     }
 
-    @Test func setAsideFilesAreKept() throws {
+    @Test("Files with earlier torn lines are kept") func setAsideFilesAreKept() throws {
         for number in 1...3 {
             try write(Array("torn \(number)".utf8), to: path)
             let log = Log()
@@ -56,7 +56,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["{}x", "[1]", "3}", "\0\0\0\0", " ", "{\"a\":\"\u{1}\"}", "nul"])
+    @Test(
+        "A tail that is not a record is moved to its own file",
+        arguments: ["{}x", "[1]", "3}", "\0\0\0\0", " ", "{\"a\":\"\u{1}\"}", "nul"])
     func whatIsNoRecordIsSetAside(_ tail: String) throws {
         try write(Array("{}\n".utf8) + Array(tail.utf8), to: path)
         try TraceRecorder(path: path).close()
@@ -64,8 +66,9 @@ import Testing
         #expect(try contents(path + ".torn-1") == Array(tail.utf8))
     }
 
-    /// Each attempt would leave another copy.
-    @Test func whatCannotBeCutOffIsNotCopiedAgainAndAgain() throws {
+    /// Otherwise each attempt would leave another copy.
+    @Test("If truncation fails, the tail is not copied at each attempt")
+    func whatCannotBeCutOffIsNotCopiedAgainAndAgain() throws {
         let torn = Array(#"{"turn":1"#.utf8)
         try write(torn, to: path)
         let faults = FaultyFileSystem()
@@ -77,7 +80,7 @@ import Testing
         #expect(try contents(path) == torn)
     }
 
-    @Test func tailsLongerThanAChunk() throws {
+    @Test("Tails longer than a chunk are repaired") func tailsLongerThanAChunk() throws {
         let tail = Array(#"{"turn":9,"request":""#.utf8) + [UInt8](repeating: 0x61, count: LineBuffer.chunkSize * 3)
         try write(Array("{}\n".utf8) + tail, to: path)
         try TraceRecorder(path: path).close()
@@ -92,7 +95,7 @@ import Testing
         #expect(try contents(path) == whole + [UInt8(ascii: "\n")])
     }
 
-    @Test func recordingGoesOnBehindTheRepair() async throws {
+    @Test("Recording continues after the repair") func recordingGoesOnBehindTheRepair() async throws {
         try write(Array(#"{"turn":1}"#.utf8) + [0x0A] + Array(#"{"turn":2,"requ"#.utf8), to: path)
         let recorder = try TraceRecorder(path: path)
         #expect(await recorder.keep(.sample(turn: try recorder.next("default"))) == nil)
@@ -100,7 +103,7 @@ import Testing
         #expect(try records(path).map { $0["turn"] as? Int } == [1, 2])
     }
 
-    @Test func aFailingRepairLeavesTheFileAlone() throws {
+    @Test("A failed repair leaves the file unchanged") func aFailingRepairLeavesTheFileAlone() throws {
         let faults = FaultyFileSystem()
         faults.state.withLock { $0.failsTruncation = true }
         let text = Array("{}\n{\"a".utf8)

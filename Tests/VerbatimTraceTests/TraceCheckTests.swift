@@ -31,10 +31,10 @@ import VerbatimSchema
         try check(records.flatMap { TurnRecordEncoder.encode($0) }).findings
     }
 
-    /// A record without anything that could be wrong.
+    /// A record without findings.
     private static let plain = #""request":{},"response":{}"#
 
-    @Test func whatTheRecorderWritesIsRight() throws {
+    @Test("Records of the recorder have no findings") func whatTheRecorderWritesIsRight() throws {
         var failed = TurnRecord.sample(turn: 2)
         failed.choices = []
         failed.level = .none
@@ -48,13 +48,13 @@ import VerbatimSchema
         #expect(try check([.sample(), failed, several, compact, .sample(session: "b")]) == [])
     }
 
-    @Test func anEmptyTraceIsRight() throws {
+    @Test("An empty trace has no findings") func anEmptyTraceIsRight() throws {
         let result = try check([UInt8]())
         #expect(result.findings == [])
         #expect(result.summary == TraceCheck.Summary())
     }
 
-    @Test func originalRecordsAreRight() throws {
+    @Test("Records of the earlier Python proxy have no findings") func originalRecordsAreRight() throws {
         let text = """
             {"turn": 1, "request": {"messages": []}, "response": {"choices": []}, "logprobs": [{"token": "a"}], \
             "completion_tokens": ["a"], "completion_token_ids": [], "per_token_logps": [-0.5], "finish_reason": "stop", \
@@ -64,55 +64,60 @@ import VerbatimSchema
         #expect(try check(text) == [])
     }
 
-    @Test(arguments: [
-        ("nonsense", "the line is not JSON: unexpected character at byte 1"),
-        ("{\"turn\":1", "the line is not JSON: unexpected end of text at byte 9"),
-        ("[1]", "the line is no JSON object"), ("", "the line is empty"),
-        ("{\"turn\":NaN,\(plain)}", "the line is not JSON: unexpected character at byte 8"),
-        ("{\"turn\":\"1\",\(plain)}", "'turn' is no positive integer"),
-        ("{\"turn\":0,\(plain)}", "'turn' is no positive integer"),
-        ("{\(plain)}", "'turn' is no positive integer"),
-        ("{\"turn\":1,\"request\":[],\"response\":{}}", "'request' is no object"),
-        ("{\"turn\":1,\"request\":{}}", "'response' is no object"),
-        ("{\"turn\":1,\(plain),\"completion_tokens\":[1]}", "'completion_tokens' holds something else than it should"),
-        (
-            "{\"turn\":1,\(plain),\"completion_token_ids\":[1.5]}",
-            "'completion_token_ids' holds something else than it should"
-        ),
-        ("{\"turn\":1,\(plain),\"per_token_logps\":{}}", "'per_token_logps' holds something else than it should"),
-        ("{\"turn\":1,\(plain),\"x\":\"\u{2028}\"}", "the line has an unescaped U+0085, U+2028 or U+2029"),
-        ("{\"turn\":1,\(plain),\"x\":\"\u{85}\"}", "the line has an unescaped U+0085, U+2028 or U+2029"),
-        (
-            "{\"turn\":1,\(plain),\"completion_tokens\":[\"a\"],\"completion_token_ids\":[1,2],\"per_token_logps\":[]}",
-            "arrays differ in length: 'completion_tokens' 1, 'completion_token_ids' 2"
-        ),
-        ("{\"turn\":1,\(plain),\"choices\":[1]}", "'choices' is no array of objects with an 'index'"),
-        (
-            "{\"turn\":1,\(plain),\"choices\":[{\"index\":3,\"completion_tokens\":[\"a\"],\"per_token_logps\":[1,2]}]}",
-            "choice 3: arrays differ in length: 'completion_tokens' 1, 'per_token_logps' 2"
-        ),
-    ])
+    @Test(
+        "Each kind of faulty line is found",
+        arguments: [
+            ("nonsense", "the line is not JSON: unexpected character at byte 1"),
+            ("{\"turn\":1", "the line is not JSON: unexpected end of text at byte 9"),
+            ("[1]", "the line is not a JSON object"), ("", "the line is empty"),
+            ("{\"turn\":NaN,\(plain)}", "the line is not JSON: unexpected character at byte 8"),
+            ("{\"turn\":\"1\",\(plain)}", "'turn' is not a positive integer"),
+            ("{\"turn\":0,\(plain)}", "'turn' is not a positive integer"),
+            ("{\(plain)}", "'turn' is not a positive integer"),
+            ("{\"turn\":1,\"request\":[],\"response\":{}}", "'request' is not an object"),
+            ("{\"turn\":1,\"request\":{}}", "'response' is not an object"),
+            (
+                "{\"turn\":1,\(plain),\"completion_tokens\":[1]}",
+                "'completion_tokens' is not an array of the right type"
+            ),
+            (
+                "{\"turn\":1,\(plain),\"completion_token_ids\":[1.5]}",
+                "'completion_token_ids' is not an array of the right type"
+            ),
+            ("{\"turn\":1,\(plain),\"per_token_logps\":{}}", "'per_token_logps' is not an array of the right type"),
+            ("{\"turn\":1,\(plain),\"x\":\"\u{2028}\"}", "the line has an unescaped U+0085, U+2028 or U+2029"),
+            ("{\"turn\":1,\(plain),\"x\":\"\u{85}\"}", "the line has an unescaped U+0085, U+2028 or U+2029"),
+            (
+                "{\"turn\":1,\(plain),\"completion_tokens\":[\"a\"],\"completion_token_ids\":[1,2],\"per_token_logps\":[]}",
+                "arrays differ in length: 'completion_tokens' 1, 'completion_token_ids' 2"
+            ),
+            ("{\"turn\":1,\(plain),\"choices\":[1]}", "'choices' is not an array of objects with an 'index'"),
+            (
+                "{\"turn\":1,\(plain),\"choices\":[{\"index\":3,\"completion_tokens\":[\"a\"],\"per_token_logps\":[1,2]}]}",
+                "choice 3: arrays differ in length: 'completion_tokens' 1, 'per_token_logps' 2"
+            ),
+        ])
     func oneWrongLine(_ line: String, _ finding: String) throws {
         #expect(try check("{\"turn\":1,\(Self.plain),\"session_id\":\"s\"}\n\(line)\n") == ["2: \(finding)"])
     }
 
-    @Test func invalidUTF8IsFound() throws {
+    @Test("Invalid UTF-8 is found") func invalidUTF8IsFound() throws {
         let line = Array("{\"turn\":1,\(Self.plain),\"x\":\"".utf8) + [0xFF] + Array("\"}\n".utf8)
         #expect(try check(line).findings == ["1: the line is not JSON: invalid UTF-8 in a string at byte 42"])
     }
 
-    @Test func completeRecordsAgreeWithUsage() throws {
+    @Test("A complete record must agree with the usage") func completeRecordsAgreeWithUsage() throws {
         var record = TurnRecord.sample()
         record.usage = Array(#"{"completion_tokens":3}"#.utf8)
-        #expect(try check([record]) == ["1: said to be complete, but there are 2 tokens and 'usage' counts 3"])
+        #expect(try check([record]) == ["1: 'capture' is complete, but there are 2 tokens and 'usage' counts 3"])
         record.isComplete = false
         #expect(try check([record]) == [])
     }
 
-    @Test func eachFieldOfOurOwnRecordsIsThere() throws {
+    @Test("A missing field of a record with a schema is found") func eachFieldOfOurOwnRecordsIsThere() throws {
         let line = try #require(String(bytes: TurnRecordEncoder.encode(.sample()), encoding: .utf8))
         let record = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
-        // What a record may lack, and what turns it into one of the format's first version.
+        // Optional fields, and the one whose absence makes it a record of the format's first version.
         for key in record.keys
         where !["logprobs", "schema", "parent_session_id", "retry_of", "response_id", "engine_source"].contains(key) {
             var without = record
@@ -127,33 +132,38 @@ import VerbatimSchema
                 == ["1: 'capture.level' is unknown: all"])
     }
 
-    @Test(arguments: [("null", true), ("2", true), ("3", false), ("0", false), ("-1", false), ("\"2\"", false)])
+    @Test(
+        "A retry must refer to an earlier turn",
+        arguments: [("null", true), ("2", true), ("3", false), ("0", false), ("-1", false), ("\"2\"", false)])
     func aRetryRepeatsAnEarlierTurn(value: String, isRight: Bool) throws {
         let line = try #require(String(bytes: TurnRecordEncoder.encode(.sample(turn: 3)), encoding: .utf8))
         #expect(line.contains(#""retry_of":null"#))
         let findings = try check(line.replacingOccurrences(of: #""retry_of":null"#, with: "\"retry_of\":" + value))
-        #expect(findings.filter { $0.contains("retry_of") } == (isRight ? [] : ["1: 'retry_of' is no earlier turn"]))
+        #expect(
+            findings.filter { $0.contains("retry_of") } == (isRight ? [] : ["1: 'retry_of' is not an earlier turn"]))
     }
 
-    @Test(arguments: [
-        ([1, 2, 3], []), ([3, 1, 2], []), ([2], []), ([5, 4, 6], []),
-        ([4, 2], ["1: missing before this line's turn: turn 3 of session 's'"]),
-        ([1, 1], ["2: turn 1 of session 's' stands here again"]),
-        (
-            [1, 7, 3, 7],
-            [
-                "4: turn 7 of session 's' stands here again",
-                "2: missing before this line's turn: turns 4 to 6 of session 's'",
-                "3: missing before this line's turn: turn 2 of session 's'",
-            ]
-        ),
-    ])
+    @Test(
+        "Missing and repeated turns are found",
+        arguments: [
+            ([1, 2, 3], []), ([3, 1, 2], []), ([2], []), ([5, 4, 6], []),
+            ([4, 2], ["1: missing before this line's turn: turn 3 of session 's'"]),
+            ([1, 1], ["2: turn 1 of session 's' is repeated"]),
+            (
+                [1, 7, 3, 7],
+                [
+                    "4: turn 7 of session 's' is repeated",
+                    "2: missing before this line's turn: turns 4 to 6 of session 's'",
+                    "3: missing before this line's turn: turn 2 of session 's'",
+                ]
+            ),
+        ])
     func turnNumbers(_ turns: [Int], _ findings: [String]) throws {
         let lines = turns.map { "{\"turn\":\($0),\(Self.plain),\"session_id\":\"s\"}\n" }
         #expect(try check(lines.joined()) == findings)
     }
 
-    @Test func sessionsAreCountedApart() throws {
+    @Test("Each session is checked separately") func sessionsAreCountedApart() throws {
         let result = try check(
             Array(
                 ["a", "b", "a"].enumerated().map {
@@ -163,13 +173,13 @@ import VerbatimSchema
         #expect((result.summary.turns, result.summary.sessions) == (3, 2))
     }
 
-    @Test func aTornTailIsFound() throws {
+    @Test("A torn tail is found") func aTornTailIsFound() throws {
         let line = "{\"turn\":1,\(Self.plain)}"
-        #expect(try check(line + "\n" + "{\"tu") == ["2: torn: the last 4 bytes have no line break behind them"])
-        #expect(try check(line) == ["1: torn: the last \(line.utf8.count) bytes have no line break behind them"])
+        #expect(try check(line + "\n" + "{\"tu") == ["2: torn: the last 4 bytes are not followed by a line break"])
+        #expect(try check(line) == ["1: torn: the last \(line.utf8.count) bytes are not followed by a line break"])
     }
 
-    @Test func deepRequestsAreRight() throws {
+    @Test("Deeply nested requests have no findings") func deepRequestsAreRight() throws {
         let deep = String(repeating: "[", count: 511) + String(repeating: "]", count: 511)
         #expect(try check("{\"turn\":1,\"request\":{\"a\":\(deep)},\"response\":{}}\n") == [])
     }

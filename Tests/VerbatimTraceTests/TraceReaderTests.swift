@@ -48,7 +48,7 @@ import TestSupport
 
     // MARK: Records
 
-    @Test func ownRecord() throws {
+    @Test("Every field of a record is read") func ownRecord() throws {
         let turn = try Turn(json: Array(Self.own.utf8))
         #expect(turn.number == 3)
         #expect((turn.sessionID, turn.parentSessionID, turn.retryOf) == ("s", "p", 2))
@@ -70,7 +70,7 @@ import TestSupport
         #expect(String(decoding: turn.responseJSON, as: UTF8.self) == #"{"id":"c-1","choices":[]}"#)
     }
 
-    @Test func originalRecord() throws {
+    @Test("A record of the earlier Python proxy is read") func originalRecord() throws {
         let turn = try Turn(json: Array(Self.original.utf8))
         #expect((turn.number, turn.sessionID, turn.dialect) == (1, "default", "chat.completions"))
         #expect((turn.parentSessionID, turn.retryOf) == (nil, nil))
@@ -82,14 +82,14 @@ import TestSupport
         #expect((turn.finishReason, turn.latency, turn.timestamp) == ("length", 0.75, 1_700_000_000.5))
     }
 
-    @Test func originalErrorRecord() throws {
+    @Test("An error record of the earlier Python proxy is read") func originalErrorRecord() throws {
         let json = #"{"turn":2,"request":{},"response":{"choices":[],"upstream_status":429,"upstream_error":{"a":1}}}"#
         let turn = try Turn(json: Array(json.utf8))
         #expect((turn.outcome, turn.status, turn.captureLevel) == (.upstreamError, 429, .text))
         #expect(turn.isCaptureComplete == false)
     }
 
-    @Test func severalChoices() throws {
+    @Test("Each of several choices is read") func severalChoices() throws {
         let json = #"""
             {"turn":1,"completion_tokens":["a"],"choices":[{"index":1,"completion_tokens":["b"],"finish_reason":"length",\#
             "completion_token_ids":[2],"per_token_logps":[-2],"prompt_token_ids":[9]},{"index":0,"completion_tokens":["a"]}]}
@@ -103,7 +103,7 @@ import TestSupport
         #expect(turn.completionTokens == ["a"])
     }
 
-    @Test func theRecorderAndTheReaderAgree() throws {
+    @Test("Every outcome and level that the recorder writes is read") func theRecorderAndTheReaderAgree() throws {
         for outcome in TurnOutcome.all {
             for level in CaptureLevel.all {
                 let record = TurnRecord(
@@ -121,20 +121,22 @@ import TestSupport
         }
     }
 
-    @Test(arguments: ["", "{", "[]", "null", "{}", #"{"turn":"1"}"#, #"{"turn":1.5}"#, #"{"turn":1}x"#])
+    @Test(
+        "A line that is not a record is an error",
+        arguments: ["", "{", "[]", "null", "{}", #"{"turn":"1"}"#, #"{"turn":1.5}"#, #"{"turn":1}x"#])
     func noRecords(_ text: String) {
         let error = #expect(throws: TraceReaderError.self) { try Turn(json: Array(text.utf8)) }
         #expect(error?.code == .invalidRecord)
     }
 
-    @Test func oddFieldsAreNotFatal() throws {
+    @Test("Fields with unexpected values are not an error") func oddFieldsAreNotFatal() throws {
         let json = #"""
             {"turn":1,"request":7,"response":null,"completion_tokens":{},"completion_token_ids":[1,null],\#
             "per_token_logps":[NaN,-1,"x"],"choices":[],"usage":3,"capture":[],"outcome":"later","stream":"yes"}
             """#
         let turn = try Turn(json: Array(json.utf8))
         #expect(turn.completionTokens == [])
-        #expect(turn.completionTokenIDs == [], "a list with holes is no list of ids")
+        #expect(turn.completionTokenIDs == [], "a list with missing ids is not returned")
         #expect(turn.perTokenLogprobs == [])
         #expect(turn.outcome == TurnOutcome(rawValue: "later") && !turn.outcome.isKnown)
         #expect(turn.isStream == false)
@@ -143,14 +145,14 @@ import TestSupport
 
     // MARK: Files
 
-    @Test func aMissingFileHoldsNothing() throws {
+    @Test("A missing file has no turns") func aMissingFileHoldsNothing() throws {
         defer { remove() }
         let contents = try TraceReader(path: folder + "/none/trace").turns()
         #expect(contents.turns.isEmpty)
         #expect(contents.tornTail == nil)
     }
 
-    @Test func turnsTornTailAndInvalidLines() throws {
+    @Test("Turns, the torn tail and invalid lines are returned") func turnsTornTailAndInvalidLines() throws {
         defer { remove() }
         let text = Self.original + "\nnonsense\n\n" + Self.own + "\r\n{}\n"
         try write(text + #"{"turn":4,"requ"#)
@@ -161,7 +163,7 @@ import TestSupport
         #expect(contents.tornTail?.byteCount == 15)
     }
 
-    @Test func aWholeLastLineNeedsNoLineBreak() throws {
+    @Test("A whole last line without line break is a turn") func aWholeLastLineNeedsNoLineBreak() throws {
         defer { remove() }
         try write(Self.original + "\n" + Self.own)
         let contents = try reader.turns()
@@ -169,7 +171,7 @@ import TestSupport
         #expect(contents.tornTail == nil)
     }
 
-    @Test func aFolderIsNoTrace() {
+    @Test("A folder cannot be read") func aFolderIsNoTrace() {
         defer { remove() }
         let error = #expect(throws: TraceReaderError.self) { try TraceReader(path: folder).turns() }
         #expect(error?.code == .cannotOpen)
@@ -180,7 +182,7 @@ import TestSupport
 
     private func record(_ turn: Int) -> String { #"{"turn":\#(turn),"request":{}}"# + "\n" }
 
-    /// Follows the file; what `act` does with each turn read brings about the next.
+    /// Follows the file. `act` gets each turn, and causes the next.
     private func follow(
         until last: Int, onInvalidLine: (@Sendable (TraceContents.InvalidLine) -> Void)? = nil,
         act: @Sendable (Int) throws -> Void
@@ -194,7 +196,7 @@ import TestSupport
         return turns
     }
 
-    @Test func followingHandsOutTurnsAsTheyCome() async throws {
+    @Test("Following returns turns as they are appended") func followingHandsOutTurnsAsTheyCome() async throws {
         defer { remove() }
         try write(record(1) + record(2))
         let turns = try await follow(until: 5) { turn in
@@ -207,14 +209,14 @@ import TestSupport
         #expect(turns == [1, 2, 3, 4, 5])
     }
 
-    @Test func followingGoesThroughLongFiles() async throws {
+    @Test("Following reads files of many chunks") func followingGoesThroughLongFiles() async throws {
         defer { remove() }
         let filler = String(repeating: "x", count: 10_000)
         try write((1...200).map { #"{"turn":\#($0),"request":"\#(filler)"}"# + "\n" }.joined())
         #expect(try await follow(until: 200) { _ in } == Array(1...200))
     }
 
-    @Test func followingToldOfInvalidLines() async throws {
+    @Test("Following reports invalid lines") func followingToldOfInvalidLines() async throws {
         defer { remove() }
         try write(record(1) + "x\n" + record(2))
         let numbers = Mutex<[Int]>([])
@@ -225,7 +227,7 @@ import TestSupport
         #expect(numbers.withLock { $0 } == [2, 4])
     }
 
-    @Test func followingAFileThatStartsOver() async throws {
+    @Test("Following reads a truncated file from its start") func followingAFileThatStartsOver() async throws {
         defer { remove() }
         try write(record(1) + record(2))
         let turns = try await follow(until: 9) { turn in
@@ -241,8 +243,7 @@ import TestSupport
         #expect(turns == [1, 2, 7, 8, 9])
     }
 
-    /// As `tail -F` does: the renamed file is read to its end before the new one.
-    @Test func followingARotatedFile() async throws {
+    @Test("Following reads a renamed file to its end, then the new one") func followingARotatedFile() async throws {
         defer { remove() }
         try write(record(1))
         let rotated = folder + "/trace.jsonl.1"
@@ -262,7 +263,7 @@ import TestSupport
         #expect(turns == [1, 2, 3, 4, 5, 6])
     }
 
-    @Test func followingADeletedFile() async throws {
+    @Test("Following continues after a file was deleted") func followingADeletedFile() async throws {
         defer { remove() }
         try write(record(1))
         let turns = try await follow(until: 3) { turn in
@@ -277,7 +278,7 @@ import TestSupport
         #expect(turns == [1, 2, 3])
     }
 
-    @Test func whatIsNoRegularFileCannotBeFollowed() async throws {
+    @Test("A file that is not regular cannot be followed") func whatIsNoRegularFileCannotBeFollowed() async throws {
         defer { remove() }
         #expect(mkfifo(path, 0o600) == 0)
         let error = await #expect(throws: TraceReaderError.self) {
@@ -286,7 +287,7 @@ import TestSupport
         #expect(error?.code == .cannotOpen)
     }
 
-    @Test func followingWaitsForTheFile() async throws {
+    @Test("Following waits for a missing file") func followingWaitsForTheFile() async throws {
         defer { remove() }
         let reader = reader
         let first = Task {
@@ -298,7 +299,7 @@ import TestSupport
         #expect(try await first.value == 4)
     }
 
-    @Test func followingEndsWithItsTask() async throws {
+    @Test("Following ends when its task is cancelled") func followingEndsWithItsTask() async throws {
         defer { remove() }
         let reader = reader
         let task = Task {
@@ -308,7 +309,7 @@ import TestSupport
         try await task.value
     }
 
-    @Test func followingAFolderFails() async throws {
+    @Test("Following a folder is an error") func followingAFolderFails() async throws {
         defer { remove() }
         await #expect(throws: TraceReaderError.self) {
             for try await _ in TraceReader(path: folder).follow() {}

@@ -19,20 +19,20 @@ import Testing
 
     // MARK: Opening
 
-    @Test func makesParentFoldersAndAPrivateFile() throws {
+    @Test("Parent folders and a private file are created") func makesParentFoldersAndAPrivateFile() throws {
         let deep = folder.path("a/b//c/trace.jsonl")
         try TraceRecorder(path: deep).close()
         #expect(try contents(deep) == [])
         #expect(try permissions(deep) == 0o600)
     }
 
-    @Test func relativePathsWork() throws {
+    @Test("Relative paths work") func relativePathsWork() throws {
         let name = "trace-\(UUID().uuidString).jsonl"
         try TraceRecorder(path: name, sync: .disk).close()
         try FileManager.default.removeItem(atPath: name)
     }
 
-    @Test func existingFilesKeepTheirContentsAndMode() async throws {
+    @Test("An existing file keeps its contents and mode") func existingFilesKeepTheirContentsAndMode() async throws {
         try write(Array(#"{"turn":1}"#.utf8) + [0x0A], to: path)
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
         let recorder = try TraceRecorder(path: path)
@@ -42,9 +42,9 @@ import Testing
         #expect(try permissions(path) == 0o644)
     }
 
-    @Test func linksAreFollowed() async throws {
+    @Test("Links are followed") func linksAreFollowed() async throws {
         try FileManager.default.createSymbolicLink(atPath: folder.path("link"), withDestinationPath: path)
-        #expect(throws: TraceError.self, "a link to nowhere") { try TraceRecorder(path: folder.path("link")).close() }
+        #expect(throws: TraceError.self, "a dangling link") { try TraceRecorder(path: folder.path("link")).close() }
         try write([], to: path)
         let recorder = try TraceRecorder(path: folder.path("link"))
         await recorder.keep(.sample())
@@ -52,21 +52,21 @@ import Testing
         #expect(try turns() == [1])
     }
 
-    @Test func aSecondRecorderIsRefused() throws {
+    @Test("A second recorder of the same file is refused") func aSecondRecorderIsRefused() throws {
         let first = try TraceRecorder(path: path)
         let error = #expect(throws: TraceError.self) { _ = try TraceRecorder(path: path) }
-        #expect(error?.code == .locked && error?.cause == .lockHolder(processID: nil), "it is this process")
+        #expect(error?.code == .locked && error?.cause == .lockHolder(processID: nil), "the holder is this process")
         #expect(error?.message.contains("another proxy") == true)
         first.close()
         try TraceRecorder(path: path).close()
     }
 
-    @Test func theLockGoesWithTheRecorder() throws {
+    @Test("The lock ends with the recorder") func theLockGoesWithTheRecorder() throws {
         _ = try TraceRecorder(path: path)
         try TraceRecorder(path: path).close()
     }
 
-    @Test func whatCannotBeOpened() throws {
+    @Test("The error tells why a path cannot be opened") func whatCannotBeOpened() throws {
         try write([], to: folder.path("file"))
         let cases = [
             ("", "empty"), (folder.path, "folder"), (folder.path + "/", "folder"),
@@ -83,7 +83,9 @@ import Testing
 
     // MARK: Recording
 
-    @Test func recordsStandWhenTheirCompletionRuns() async throws {
+    @Test("A record is in the file when it is reported as persisted") func recordsStandWhenTheirCompletionRuns()
+        async throws
+    {
         let recorder = try TraceRecorder(path: path)
         for turn in 1...20 {
             #expect(await recorder.keep(.sample(turn: turn)) == nil)
@@ -96,7 +98,7 @@ import Testing
         recorder.close()
     }
 
-    @Test func manyWritersEachGetALine() async throws {
+    @Test("Each of many concurrent records gets its own line") func manyWritersEachGetALine() async throws {
         let recorder = try TraceRecorder(path: path)
         try await withThrowingTaskGroup { group in
             for session in 0..<16 {
@@ -118,7 +120,7 @@ import Testing
         }
     }
 
-    /// Holds the first write until `release`, so that what comes meanwhile has to wait.
+    /// Holds the first write until `release`, so that later records wait.
     private func recorderHeldInItsFirstWrite(
         _ faults: FaultyFileSystem,
         release: DispatchSemaphore,
@@ -138,7 +140,9 @@ import Testing
         return recorder
     }
 
-    @Test(arguments: [TraceRecorder.Configuration.Sync.write, .disk])
+    @Test(
+        "Waiting records are written together and reported in order",
+        arguments: [TraceRecorder.Configuration.Sync.write, .disk])
     func whatWaitsIsWrittenAtOnceAndAnsweredInOrder(_ sync: TraceRecorder.Configuration.Sync) async throws {
         let faults = FaultyFileSystem()
         let release = DispatchSemaphore(value: 0)
@@ -158,7 +162,7 @@ import Testing
         #expect(try turns() == Array(1...30))
     }
 
-    @Test func batchesAreBounded() async throws {
+    @Test("The size of a batch is limited") func batchesAreBounded() async throws {
         let faults = FaultyFileSystem()
         let release = DispatchSemaphore(value: 0)
         let recorder = try await recorderHeldInItsFirstWrite(faults, release: release)
@@ -171,7 +175,9 @@ import Testing
         #expect(try turns() == Array(1...7))
     }
 
-    @Test func tooMuchWaitingRefusesTurnsButTakesRecords() async throws {
+    @Test("Too many waiting bytes refuse turns, but not records") func tooMuchWaitingRefusesTurnsButTakesRecords()
+        async throws
+    {
         let faults = FaultyFileSystem()
         let release = DispatchSemaphore(value: 0)
         let entered = AsyncStream.makeStream(of: Void.self)
@@ -200,7 +206,7 @@ import Testing
 
     // MARK: Closing
 
-    @Test func closingWritesWhatWaits() throws {
+    @Test("Closing writes the waiting records") func closingWritesWhatWaits() throws {
         let recorder = try TraceRecorder(path: path)
         let kept = Counter()
         for turn in 1...500 {
@@ -211,7 +217,7 @@ import Testing
         #expect(try turns() == Array(1...500))
     }
 
-    @Test func afterClosingNothingIsTaken() async throws {
+    @Test("A closed recorder accepts nothing") func afterClosingNothingIsTaken() async throws {
         let log = Log()
         let recorder = try TraceRecorder(path: path, log: log)
         recorder.close()

@@ -17,7 +17,7 @@ import Testing
         return sessions.map { recorder.nextTurn(inSession: $0) }
     }
 
-    @Test func eachSessionCountsForItself() throws {
+    @Test("Each session is numbered separately") func eachSessionCountsForItself() throws {
         let recorder = try TraceRecorder(path: path)
         #expect([1, 2, 3].map { _ in recorder.nextTurn(inSession: "a") } == [1, 2, 3])
         #expect(recorder.nextTurn(inSession: "b") == 1)
@@ -25,12 +25,12 @@ import Testing
         recorder.close()
     }
 
-    @Test(arguments: [Int.max, .max - 1, 1 << 53 + 1])
+    @Test("Numbers that no session can reach are ignored", arguments: [Int.max, .max - 1, 1 << 53 + 1])
     func numbersThatNoSessionReachesArePassedOver(_ turn: Int) throws {
         #expect(try next("default", "default", after: #"{"turn":\#(turn)}"# + "\n") == [1, 2])
     }
 
-    @Test func goesOnAfterARestart() async throws {
+    @Test("Numbering continues after a restart") func goesOnAfterARestart() async throws {
         for start in stride(from: 1, through: 9, by: 3) {
             let recorder = try TraceRecorder(path: path)
             for turn in start..<start + 3 {
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test func thereIsAMostOfSessions() throws {
+    @Test("The number of sessions is limited") func thereIsAMostOfSessions() throws {
         try write(Array(#"{"turn":4,"session_id":"known"}"#.utf8) + [0x0A], to: path)
         let recorder = try TraceRecorder(path: path, maximumSessions: 3)
         #expect(recorder.nextTurn(inSession: "a") == 1)
@@ -53,8 +53,8 @@ import Testing
         recorder.close()
     }
 
-    /// Whatever the limit is, no number of a session in the file is given out again.
-    @Test func sessionsOfTheFileAreKnownBeyondTheMost() throws {
+    /// No number of a session in the file may be given out again, whatever the limit.
+    @Test("Sessions in the file are known above the limit") func sessionsOfTheFileAreKnownBeyondTheMost() throws {
         let lines = (1...5).map { #"{"turn":\#($0),"session_id":"\#($0)"}"# + "\n" }
         try write(Array(lines.joined().utf8), to: path)
         let recorder = try TraceRecorder(path: path, maximumSessions: 2)
@@ -62,7 +62,7 @@ import Testing
         recorder.close()
     }
 
-    @Test func anUnrecordedTurnIsNotRemembered() throws {
+    @Test("A turn without a record is not remembered") func anUnrecordedTurnIsNotRemembered() throws {
         let recorder = try TraceRecorder(path: path)
         #expect(recorder.nextTurn(inSession: "a") == 1)
         recorder.close()
@@ -71,12 +71,14 @@ import Testing
         second.close()
     }
 
-    @Test func recordsWithoutASessionCountForTheDefault() throws {
+    @Test("Records without a session belong to the default session") func recordsWithoutASessionCountForTheDefault()
+        throws
+    {
         let text = #"{"turn": 3, "request": {"session_id": "x", "turn": 99}}"# + "\n" + #"{"turn": 2}"# + "\n"
         #expect(try next("default", "x", after: text) == [4, 1])
     }
 
-    @Test func ordersOfFieldsAndRecordsDoNotMatter() throws {
+    @Test("The order of fields and records does not matter") func ordersOfFieldsAndRecordsDoNotMatter() throws {
         let text = """
             {"session_id":"a","turn":9}
             {"turn":4,"session_id":"a"}
@@ -86,7 +88,7 @@ import Testing
         #expect(try next("a", "b", "default", after: text + "\n") == [10, 13, 2])
     }
 
-    @Test func whatIsNoRecordIsPassedOver() throws {
+    @Test("Lines that are not records are skipped") func whatIsNoRecordIsPassedOver() throws {
         let text = """
 
             not json
@@ -102,13 +104,13 @@ import Testing
         #expect(try next("default", after: text + "\n") == [3])
     }
 
-    @Test func deepRequestsAreRead() throws {
+    @Test("Deeply nested requests are read") func deepRequestsAreRead() throws {
         let deep = String(repeating: "[", count: 511) + String(repeating: "]", count: 511)
         let text = #"{"turn":5,"request":{"a":\#(deep)},"session_id":"s"}"#
         #expect(try next("s", after: text + "\n") == [6])
     }
 
-    @Test func linesAcrossChunksAreRead() throws {
+    @Test("Lines that cross chunks are read") func linesAcrossChunksAreRead() throws {
         let filler = String(repeating: "x", count: LineBuffer.chunkSize * 5 / 2)
         let text = (1...5).map { #"{"turn":\#($0),"request":"\#(filler)","session_id":"\#($0 % 2)"}"# + "\n" }.joined()
         #expect(try next("0", "1", after: text) == [5, 6])

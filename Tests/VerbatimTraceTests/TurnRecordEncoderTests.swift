@@ -11,7 +11,7 @@ import TestSupport
         String(decoding: TurnRecordEncoder.encode(record), as: UTF8.self)
     }
 
-    /// The line as Foundation reads it.
+    /// The line, as Foundation reads it.
     private func decoded(_ record: TurnRecord) throws -> [String: Any] {
         let line = TurnRecordEncoder.encode(record)
         return try #require(try JSONSerialization.jsonObject(with: Data(line)) as? [String: Any])
@@ -22,7 +22,7 @@ import TestSupport
         return (capture["complete"] as? Bool, capture["problems"] as? [String])
     }
 
-    @Test func wholeRecord() {
+    @Test("A record with all fields is encoded as documented") func wholeRecord() {
         #expect(
             text(.sample()) == #"""
                 {"turn":1,"request":{"model":"m","messages":[]},"response":{"choices":[{"message":{"content":"Hello"}}]},\#
@@ -39,14 +39,14 @@ import TestSupport
         )
     }
 
-    @Test func whereASessionAndARetryComeFrom() throws {
+    @Test("Parent session and retried turn are encoded") func whereASessionAndARetryComeFrom() throws {
         var record = TurnRecord.sample(turn: 3, session: "s:a")
         record.parentSessionID = "s"
         record.retryOf = 2
         #expect(text(record).contains(#""session_id":"s:a","parent_session_id":"s","retry_of":2,"dialect":"#))
     }
 
-    @Test func emptyRecord() throws {
+    @Test("Missing values are null or empty") func emptyRecord() throws {
         let record = TurnRecord(
             turn: 7,
             sessionID: "s",
@@ -74,7 +74,7 @@ import TestSupport
         #expect(read["outcome"] as? String == "timeout")
     }
 
-    @Test func compactRecordHasNoLogprobs() throws {
+    @Test("A compact record has no field logprobs") func compactRecordHasNoLogprobs() throws {
         var record = TurnRecord.sample()
         record.includesLogprobs = false
         record.choices.append(ChoiceRecord(index: 1, logprobs: JSONList()))
@@ -85,13 +85,15 @@ import TestSupport
         #expect(choices.allSatisfy { !$0.keys.contains("logprobs") })
     }
 
-    @Test func severalChoices() throws {
+    @Test("Several choices are encoded, and the flat fields repeat the choice with index 0") func severalChoices()
+        throws
+    {
         var record = TurnRecord.sample()
         var tokens = JSONList()
         tokens.append(Array(#""other""#.utf8))
         record.choices.insert(ChoiceRecord(index: 1, tokens: tokens, finishReason: Array(#""length""#.utf8)), at: 0)
         let read = try decoded(record)
-        #expect(read["completion_tokens"] as? [String] == ["Hel", "lo"], "the flat fields speak of index 0")
+        #expect(read["completion_tokens"] as? [String] == ["Hel", "lo"], "the flat fields repeat index 0")
         let choices = try #require(read["choices"] as? [[String: Any]])
         #expect(choices.map { $0["index"] as? Int } == [1, 0])
         #expect(choices[0]["completion_tokens"] as? [String] == ["other"])
@@ -99,7 +101,7 @@ import TestSupport
         #expect(choices[1]["completion_token_ids"] as? [Int] == [9906, 385])
     }
 
-    @Test func nothingBreaksALine() throws {
+    @Test("No text can break the line") func nothingBreaksALine() throws {
         let breaks = "\u{85}\u{2028}\u{2029}\n\r\u{b}\u{c}\u{1c}\u{1d}\u{1e}"
         var record = TurnRecord.sample()
         record.sessionID = breaks
@@ -123,17 +125,18 @@ import TestSupport
         let read = try decoded(record)
         #expect(read["session_id"] as? String == breaks)
         #expect((read["request"] as? [String: Any])?["a"] as? String == "\u{85}\u{2028}\u{2029}")
-        #expect(line.contains(#""request":{"a":"\u0085\u2028\u2029","\u2028":[1,2.50]}"#), "number text stays")
+        #expect(
+            line.contains(#""request":{"a":"\u0085\u2028\u2029","\u2028":[1,2.50]}"#), "the text of numbers is kept")
     }
 
-    @Test func textIsNotTouched() {
+    @Test("Texts of the engine are kept") func textIsNotTouched() {
         var record = TurnRecord.sample()
         let body = #"{"b":1.0,"a":-8.283243179321289,"a":12345678901234567890,"e":1e-5,"s":"\u00e9\/\ud83d\ude00é😀"}"#
         record.request = Array(body.utf8)
         #expect(text(record).contains(#""request":"# + body + ","))
     }
 
-    @Test func nonFiniteNumbersBecomeNull() throws {
+    @Test("Non-finite numbers become null") func nonFiniteNumbersBecomeNull() throws {
         var record = TurnRecord.sample()
         record.response = JSONText(Array(#"{"a":NaN,"b":[-Infinity,Infinity],"c":"NaN"}"#.utf8))
         let read = try decoded(record)
@@ -145,7 +148,7 @@ import TestSupport
         #expect(capture.problems == ["non_finite_number"])
     }
 
-    @Test func invalidUTF8BecomesReplacementCharacters() throws {
+    @Test("Invalid UTF-8 becomes replacement characters") func invalidUTF8BecomesReplacementCharacters() throws {
         var record = TurnRecord.sample()
         record.problems = ["first", "invalid_utf8"]
         record.response = JSONText(Array(#"{"a":""#.utf8) + [0xFF, 0xE2, 0x80] + Array(#""}"#.utf8))
@@ -153,36 +156,38 @@ import TestSupport
         #expect(response["a"] as? String == String(decoding: [0xFF, 0xE2, 0x80] as [UInt8], as: UTF8.self))
         let capture = try problems(record)
         #expect(capture.isComplete == false)
-        #expect(capture.problems == ["first", "invalid_utf8"], "no code stands twice")
+        #expect(capture.problems == ["first", "invalid_utf8"], "no code is repeated")
     }
 
-    @Test func emptyTextsAreNull() throws {
+    @Test("Empty texts become null") func emptyTextsAreNull() throws {
         var record = TurnRecord.sample()
         record.request = []
         record.response = JSONText()
         #expect(try decoded(record)["request"] is NSNull)
     }
 
-    @Test func linesCanBeAppended() {
+    @Test("Lines can be appended to each other") func linesCanBeAppended() {
         var lines: [UInt8] = []
         TurnRecordEncoder.append(.sample(), to: &lines)
         TurnRecordEncoder.append(.sample(turn: 2), to: &lines)
         #expect(lines == TurnRecordEncoder.encode(.sample()) + TurnRecordEncoder.encode(.sample(turn: 2)))
     }
 
-    @Test(arguments: [
-        (0.0, "0.000000"), (1.5, "1.500000"), (0.0000005, "0.000001"), (0.000001, "0.000001"), (0.1, "0.100000"),
-        (-1.25, "-1.250000"), (-0.000001, "-0.000001"), (1_753_000_000.123456, "1753000000.123456"),
-        (12.999_999_9, "13.000000"), (.nan, "0.000000"), (.infinity, "0.000000"), (-.infinity, "0.000000"),
-        (1e300, "0.000000"), (-0.0, "0.000000"),
-    ])
+    @Test(
+        "Seconds have six decimals",
+        arguments: [
+            (0.0, "0.000000"), (1.5, "1.500000"), (0.0000005, "0.000001"), (0.000001, "0.000001"), (0.1, "0.100000"),
+            (-1.25, "-1.250000"), (-0.000001, "-0.000001"), (1_753_000_000.123456, "1753000000.123456"),
+            (12.999_999_9, "13.000000"), (.nan, "0.000000"), (.infinity, "0.000000"), (-.infinity, "0.000000"),
+            (1e300, "0.000000"), (-0.0, "0.000000"),
+        ])
     func seconds(_ value: Double, _ expected: String) {
         var bytes: [UInt8] = []
         bytes.appendSeconds(value)
         #expect(String(decoding: bytes, as: UTF8.self) == expected)
     }
 
-    @Test func secondsAgreeWithFoundation() {
+    @Test("Seconds are rounded as Foundation does") func secondsAgreeWithFoundation() {
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<2000 {
             let micros = Int64.random(in: 0...2_000_000_000_000_000, using: &generator)

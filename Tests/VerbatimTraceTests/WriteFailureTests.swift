@@ -21,7 +21,7 @@ import VerbatimPlatform
         try TraceRecorder(path: path, sync: sync, retryInterval: retryInterval, fileSystem: faults.system, log: log)
     }
 
-    /// Comes back when the clock's retries have brought writing back to life.
+    /// Waits until a scheduled retry has succeeded.
     private func untilAccepting(_ recorder: TraceRecorder) async {
         while recorder.refusal != nil { await Task.yield() }
     }
@@ -30,7 +30,7 @@ import VerbatimPlatform
         (record["capture"] as? [String: Any])?["problems"] as? [String]
     }
 
-    @Test(arguments: [true, false])
+    @Test("A failed record is reported at once and written later", arguments: [true, false])
     func aFailedRecordIsAnsweredAtOnceAndWrittenLater(isHeadSent: Bool) async throws {
         faults.onWrite { number, _ in number <= 3 ? .error(.noSpace) : nil }
         let recorder = try recorder()
@@ -48,7 +48,7 @@ import VerbatimPlatform
         #expect((written[0]["capture"] as? [String: Any])?["complete"] as? Bool == false)
         #expect(written[0]["status"] as? Int == (isHeadSent ? 200 : 503))
         #expect(faults.writes.count == 4)
-        #expect(log.messages.count == 2, "told once when it fails and once when it works again")
+        #expect(log.messages.count == 2, "logged once when it fails and once when it works again")
         let statistics = recorder.statistics
         #expect((statistics.recorded, statistics.failed, statistics.pending) == (1, 1, 0))
         #expect(await recorder.keep(.sample(turn: 2)) == nil)
@@ -56,7 +56,8 @@ import VerbatimPlatform
         #expect(captureProblems(try records(path)[1]) == [])
     }
 
-    @Test func whileFailingTurnsAreRefusedAndRecordsFailAtOnce() async throws {
+    @Test("During a failure turns are refused, and records fail at once")
+    func whileFailingTurnsAreRefusedAndRecordsFailAtOnce() async throws {
         faults.onWrite { _, _ in .error(.noSpace) }
         let recorder = try recorder(retryInterval: .seconds(3600))
         for turn in 1...5 {
@@ -65,7 +66,7 @@ import VerbatimPlatform
         }
         #expect(recorder.statistics.pending == 5)
         faults.onWrite { _, _ in nil }
-        #expect(await recorder.keep(.sample(turn: 6)) == nil, "the next record does not wait for the clock")
+        #expect(await recorder.keep(.sample(turn: 6)) == nil, "the next record does not wait for the retry interval")
         #expect(recorder.statistics.recorded == 6)
         recorder.close()
         let written = try records(path)
@@ -74,7 +75,7 @@ import VerbatimPlatform
         #expect(captureProblems(written[5]) == [])
     }
 
-    @Test func partsOfALineAreTakenBack() async throws {
+    @Test("A partly written line is removed") func partsOfALineAreTakenBack() async throws {
         try write(Array(#"{"turn":1}"#.utf8) + [0x0A], to: path)
         faults.onWrite { number, _ in
             switch number {
@@ -93,7 +94,7 @@ import VerbatimPlatform
         #expect(try records(path).map { $0["turn"] as? Int } == [1, 2, 2])
     }
 
-    @Test func shortWritesAreCarriedOn() async throws {
+    @Test("Short writes are continued") func shortWritesAreCarriedOn() async throws {
         faults.onWrite { _, count in .short(min(count, 10)) }
         let recorder = try recorder()
         #expect(await recorder.keep(.sample()) == nil)
@@ -101,7 +102,8 @@ import VerbatimPlatform
         #expect(try contents(path) == TurnRecordEncoder.encode(.sample()))
     }
 
-    @Test func aFailedTruncationIsRepeatedBeforeAnythingIsWritten() async throws {
+    @Test("A failed truncation is repeated before anything is written")
+    func aFailedTruncationIsRepeatedBeforeAnythingIsWritten() async throws {
         faults.onWrite { number, _ in
             switch number {
             case 1: .short(7)
@@ -114,14 +116,14 @@ import VerbatimPlatform
         #expect(await recorder.keep(.sample(turn: 1)) != nil)
         #expect(try contents(path).count == 7)
         #expect(await recorder.keep(.sample(turn: 2)) != nil)
-        #expect(faults.writes.count == 2, "nothing is written behind a torn line")
+        #expect(faults.writes.count == 2, "nothing is written after a torn line")
         faults.state.withLock { $0.failsTruncation = false }
         #expect(await recorder.keep(.sample(turn: 3)) == nil)
         recorder.close()
         #expect(try records(path).map { $0["turn"] as? Int } == [1, 2, 3])
     }
 
-    @Test func aFileEmptiedByOthersIsNotFilledUp() async throws {
+    @Test("A file truncated by another program is not extended") func aFileEmptiedByOthersIsNotFilledUp() async throws {
         let path = path
         faults.onWrite { number, _ in
             if number == 3 {
@@ -137,7 +139,7 @@ import VerbatimPlatform
         recorder.close()
     }
 
-    @Test func aFailedSyncIsAFailure() async throws {
+    @Test("A failed sync is a failure") func aFailedSyncIsAFailure() async throws {
         faults.state.withLock { $0.failsSync = true }
         let recorder = try recorder(sync: .disk, retryInterval: .seconds(3600))
         #expect(await recorder.keep(.sample()) != nil)
@@ -147,7 +149,7 @@ import VerbatimPlatform
         #expect(try records(path).count == 1)
     }
 
-    @Test func ofABatchThatFailsWhatFitsIsWritten() async throws {
+    @Test("If a batch fails, the records that fit are written") func ofABatchThatFailsWhatFitsIsWritten() async throws {
         let release = DispatchSemaphore(value: 0)
         let entered = AsyncStream.makeStream(of: Void.self)
         let line = TurnRecordEncoder.encode(.sample()).count
@@ -156,7 +158,7 @@ import VerbatimPlatform
                 entered.continuation.finish()
                 release.wait()
             }
-            // Only single lines fit, and for a while not even those.
+            // Only single lines fit, and at first not even those.
             return count > 2 * line || number == 5 ? .error(.noSpace) : nil
         }
         let recorder = try recorder(retryInterval: .seconds(3600))
@@ -176,7 +178,9 @@ import VerbatimPlatform
         #expect(written.map { captureProblems($0)?.isEmpty } == [true, true, true, false, false, false])
     }
 
-    @Test func closingWhileFailingLosesRecordsAndSaysSo() async throws {
+    @Test("Closing during a failure loses records, and logs how many") func closingWhileFailingLosesRecordsAndSaysSo()
+        async throws
+    {
         faults.onWrite { _, _ in .error(.noSpace) }
         let recorder = try recorder(retryInterval: .seconds(3600))
         #expect(await recorder.keep(.sample()) != nil)

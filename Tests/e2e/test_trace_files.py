@@ -38,7 +38,7 @@ def test_what_cannot_be_opened(command: str, tmp_path: Path) -> None:
         ("", "No such file"),
         ("/dev/zero", "it is a device"),
         ("/dev/urandom", "it is a device"),
-        (tmp_path / "fifo", "nobody writes to it"),
+        (tmp_path / "fifo", "FIFO without a writer"),
     ]
     for path, words in cases:
         finished = run(command, path)
