@@ -1,6 +1,7 @@
 import NIOHTTP1
 import Testing
 import VerbatimAPI
+import TestSupport
 
 @testable import VerbatimProxy
 
