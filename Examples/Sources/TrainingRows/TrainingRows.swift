@@ -1,3 +1,4 @@
+import Foundation
 import Verbatim
 
 /// Prints the turns of a trace that can be trained on, one line of JSON for each, and follows the trace as it grows:
@@ -14,7 +15,8 @@ struct TrainingRows {
             return
         }
         for try await turn in TraceReader(path: CommandLine.arguments[1]).follow() {
-            print(row(of: turn) ?? "# turn \(turn.number) of \(turn.sessionID): \(reason(for: turn))")
+            let line = row(of: turn) ?? "# turn \(turn.number) of \(turn.sessionID): \(reason(for: turn))"
+            FileHandle.standardOutput.write(Data("\(line)\n".utf8))  // at once, also into a pipe
         }
     }
 
