@@ -102,6 +102,26 @@ import VerbatimAPI
         #expect(!cache.isHopeless(Self.key(), at: Self.start + .minutes(10)))
     }
 
+    @Test("Capabilities and shortfalls are bounded, and those that expire first are dropped") func bounds() {
+        let cache = Self.cache()
+        for index in 0...CapabilityCache.capacity {
+            let now = Self.start + .seconds(Int64(index))
+            let key = Self.key("m\(index)")
+            cache.note(.accepted(Injection(), limits: Self.withoutIDs), for: key, at: now)
+            for _ in 1...2 { cache.note(.requirement(isMet: false), for: key, at: now) }
+        }
+        #expect(cache.capability(for: Self.key("m0"), at: Self.start) == nil)
+        #expect(!cache.isHopeless(Self.key("m0"), at: Self.start))
+        for index in [1, CapabilityCache.capacity] {
+            #expect(cache.capability(for: Self.key("m\(index)"), at: Self.start) != nil)
+            #expect(cache.isHopeless(Self.key("m\(index)"), at: Self.start))
+        }
+    }
+
+    @Test("A key holds a bounded part of the model's name") func longNames() {
+        #expect(Self.key(String(repeating: "m", count: 1 << 20)).model.count == 256)
+    }
+
     // MARK: The engine
 
     @Test("The engine is recognised by its host, then by what it sends; the operator's word counts more")

@@ -177,7 +177,7 @@ import VerbatimAPI
             $0.policy.goal = goal
         } _: { proxy in
             _ = try await proxy.ask(CaptureRequest(stream: true).body)
-            #expect(proxy.forwarded.map(RefusalRetryTests.injected) == [injected])
+            #expect(proxy.forwarded.map(RejectionRetryTests.injected) == [injected])
             #expect(try proxy.records().map(\.capture) == [capture])
         }
     }

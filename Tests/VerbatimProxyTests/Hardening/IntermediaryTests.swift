@@ -1,10 +1,8 @@
 import VerbatimTesting
-import NIOCore
 import NIOHTTP1
 import TestSupport
 import Testing
 import Verbatim
-import VerbatimAPI
 
 @testable import VerbatimProxy
 @testable import VerbatimHTTP
@@ -69,28 +67,5 @@ import VerbatimAPI
         let whole = EngineHeaders.make(
             for: request, authority: "e", apiKey: nil, acceptsIdentityOnly: false, bodyLength: 7)
         #expect(whole["Content-Length"] == ["7"] && !whole.contains(name: "Transfer-Encoding"))
-    }
-
-    @Test("Capabilities and shortfalls are bounded, and those that expire first are dropped")
-    func capabilitiesAreBounded() {
-        let capabilities = CapabilityCache(fixed: nil, host: "x", lifetime: .hours(1)) { _, _ in }
-        func key(_ model: String) -> CapabilityKey {
-            CapabilityKey(api: .chatCompletions, model: model, isStream: false, hasTools: false, effort: "")
-        }
-        var limits = InjectionLimits()
-        limits.tokenIDs = false
-        let start = NIODeadline.uptimeNanoseconds(0)
-        for index in 0...CapabilityCache.capacity {
-            let now = start + .seconds(Int64(index))
-            capabilities.note(.accepted(Injection(), limits: limits), for: key("m\(index)"), at: now)
-            for _ in 1...2 { capabilities.note(.requirement(isMet: false), for: key("m\(index)"), at: now) }
-        }
-        #expect(capabilities.capability(for: key("m0"), at: start) == nil)
-        #expect(!capabilities.isHopeless(key("m0"), at: start))
-        for index in [1, CapabilityCache.capacity] {
-            #expect(capabilities.capability(for: key("m\(index)"), at: start) != nil)
-            #expect(capabilities.isHopeless(key("m\(index)"), at: start))
-        }
-        #expect(key(String(repeating: "m", count: 1 << 20)).model.count == 256)
     }
 }

@@ -6,7 +6,7 @@ import Testing
 import VerbatimAPI
 
 /// Turns that begin together find out once what the engine accepts, and again if the engine changes.
-@Suite("Probing an engine", .onOwnThreads, .timeLimit(.minutes(2))) struct InjectionTrialTests {
+@Suite("Probing an engine", .onOwnThreads, .timeLimit(.minutes(2))) struct EngineProbingTests {
     @Test(
         "Of turns that begin together while nothing is known, one is rejected",
         arguments: [false, true], [ScriptedChat.InjectionRejection.tokenIDs, .logprobs])

@@ -7,7 +7,7 @@ import VerbatimAPI
 @testable import VerbatimProxy
 
 /// What looks like a rejection and is not one, and what one turn must not make the others assume.
-@Suite("Doubtful rejections", .onOwnThreads, .timeLimit(.minutes(2))) struct RefusalDoubtTests {
+@Suite("Doubtful rejections", .onOwnThreads, .timeLimit(.minutes(2))) struct RejectionDoubtTests {
     private static let json = [("Content-Type", "application/json")]
 
     private static func reply(ids: Bool) -> String {

@@ -6,7 +6,7 @@ import Testing
 import VerbatimAPI
 
 /// What an engine rejects is left out in a retry, before the agent has got a byte.
-@Suite("Retries after a rejection", .onOwnThreads, .timeLimit(.minutes(2))) struct RefusalRetryTests {
+@Suite("Retries after a rejection", .onOwnThreads, .timeLimit(.minutes(2))) struct RejectionRetryTests {
     /// What a scripted engine rejects, and what each attempt injects.
     struct Case: Sendable, CustomStringConvertible {
         let name: String

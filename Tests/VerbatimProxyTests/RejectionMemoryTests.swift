@@ -6,7 +6,7 @@ import Testing
 import VerbatimAPI
 
 /// Errors that are not rejections, and how long and for which requests a rejection is remembered.
-@Suite("Remembered rejections", .onOwnThreads, .timeLimit(.minutes(2))) struct RefusalVerdictTests {
+@Suite("Remembered rejections", .onOwnThreads, .timeLimit(.minutes(2))) struct RejectionMemoryTests {
     private static func error(_ message: String) -> String { #"{"error":{"message":"\#(message)","code":null}}"# }
 
     static let otherErrors: [(Int, String)] =
@@ -145,7 +145,8 @@ import VerbatimAPI
             // Too many alternatives are rejected in the stream itself, which is too late once the agent has a head.
             let direct = try await proxy.askDirectly(request.body)
             expectSame(try await proxy.ask(request.body), direct, inChunks: true, "first of its kind")
-            #expect(proxy.forwarded.suffix(2).map(RefusalRetryTests.injected) == ["logprobs:5 ids", "logprobs:3 ids"])
+            #expect(
+                proxy.forwarded.suffix(2).map(RejectionRetryTests.injected) == ["logprobs:5 ids", "logprobs:3 ids"])
             try await expect(1, requestsFor: request, proxy)
         }
     }
@@ -189,7 +190,7 @@ import VerbatimAPI
             let direct = try await get(port: proxy.engine.port, path: "/v1/models")
             expectSame(try await get(port: proxy.server.port, path: "/v1/models"), direct, inChunks: true, "models")
             _ = try await proxy.ask(CaptureRequest().body)
-            #expect(proxy.forwarded.dropFirst(2).map(RefusalRetryTests.injected) == [injected])
+            #expect(proxy.forwarded.dropFirst(2).map(RejectionRetryTests.injected) == [injected])
             #expect(try proxy.records().map { $0["engine"] } == ["\"\(name)\""])
         }
     }
@@ -205,7 +206,7 @@ import VerbatimAPI
             let direct = try await proxy.askDirectly(request.body)
             for _ in 1...3 { expectSame(try await proxy.ask(request.body), direct, inChunks: true, "two refusals") }
             #expect(
-                proxy.forwarded.dropFirst().map(RefusalRetryTests.injected)
+                proxy.forwarded.dropFirst().map(RejectionRetryTests.injected)
                     == ["logprobs:5 ids", "logprobs:3 ids", "", "logprobs:3", "logprobs:3"])
             #expect(
                 try proxy.records().map(\.capture) == [
@@ -237,7 +238,7 @@ import VerbatimAPI
             let direct = try await proxy.askDirectly(request.body)
             for _ in 1...2 { expectSame(try await proxy.ask(request.body), direct, inChunks: true, "old llama.cpp") }
             #expect(
-                proxy.forwarded.dropFirst().map(RefusalRetryTests.injected) == [
+                proxy.forwarded.dropFirst().map(RejectionRetryTests.injected) == [
                     "logprobs:5 ids", "n_probs:5", "n_probs:5",
                 ])
             #expect(try proxy.records().map { $0["engine"] } == [#""llamacpp""#, #""llamacpp""#])
