@@ -108,7 +108,7 @@ struct CapabilityNegotiation {
         return false
     }
 
-    /// The engine has answered the attempt, and not with an error.
+    /// The engine has replied to the attempt without an error.
     mutating func engineAccepted() {
         // A turn that injected less because of an unconfirmed rejection proves nothing.
         let isOwnFinding = !isTentative || rejectedLimits != nil
@@ -122,7 +122,7 @@ struct CapabilityNegotiation {
         endProbe()
     }
 
-    /// The engine has answered with an error, and the agent has got nothing yet.
+    /// The engine has replied with an error before the agent got anything.
     ///
     /// - Parameter message: The error's message, as a record may hold it.
     mutating func handle(_ error: EngineError, message: String) -> RetryDecision {

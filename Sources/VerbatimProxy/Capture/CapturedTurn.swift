@@ -9,26 +9,6 @@ import VerbatimSchema
 ///
 /// What the agent gets is in ``takeOutput()`` after each event. A turn gives exactly one record.
 struct CapturedTurn {
-    /// What the caller has to do.
-    enum Action: Equatable {
-        case nothing
-        /// Send ``prepared`` as a further attempt. Close the engine's connection first if it is still busy with the last one.
-        case retry
-        /// Keep the record (``takeRecord(engine:)``), then call ``recordWasKept(_:)``. `closesEngine`: the engine is not
-        /// needed any more.
-        case record(closesEngine: Bool)
-        /// The reply is whole. The agent's connection may serve the next request.
-        case finish
-        /// Cut the agent's connection, so that the agent cannot take the reply for whole.
-        case abort
-    }
-
-    /// What the caller has to do, and what the turn has found out about the engine. The findings come first.
-    struct Decision: Equatable {
-        var action: Action
-        var findings: [CapabilityFinding] = []
-    }
-
     private enum Phase {
         /// For the engine's head.
         case waiting
@@ -118,7 +98,9 @@ struct CapturedTurn {
     /// Has the agent's connection closed after the reply.
     mutating func closeAfterReply() { output.closeAfterResponse() }
 
-    /// Writes bytes that show whether the agent is still there; false if there are none that it would not notice.
+    /// Writes bytes that a connected agent ignores, and that make the host of one that is gone reset the connection.
+    ///
+    /// - Returns: False if there are no such bytes at this point of the reply.
     mutating func probeAgent() -> Bool { output.probeClient() }
 
     /// The turn's record, which names the engine as it is known at that time. There once, after ``Action/record(closesEngine:)``.
@@ -302,7 +284,7 @@ struct CapturedTurn {
         return Decision(action: action, findings: negotiation.takeFindings())
     }
 
-    /// Takes the decisions that the reply asks for until it asks for none.
+    /// Takes decisions until the reply needs no other.
     private mutating func decide(after step: ReplyRelay.Step, at now: NIODeadline) -> Decision {
         var step = step
         while true {
@@ -335,7 +317,7 @@ struct CapturedTurn {
         return .retry
     }
 
-    /// - Parameter message: What the engine answered to the request; nil if it was not asked.
+    /// - Parameter message: The engine's error; nil if no attempt was sent.
     private mutating func refuse(message: String?) -> Action {
         let error = ErrorResponse.captureUnavailable(
             required: facts.policy.requirement?.rawValue ?? "-", engine: negotiation.profile.name, api: facts.api,
