@@ -1,5 +1,4 @@
 import VerbatimAPI
-import VerbatimHTTP
 import VerbatimSchema
 
 /// One turn's part in finding out what the engine accepts of what the proxy injects.

@@ -1,6 +1,5 @@
 import NIOCore
 import VerbatimAPI
-import VerbatimHTTP
 
 /// How a request is forwarded, given what is known of the engine at that moment.
 struct CapabilityPlan {
