@@ -38,6 +38,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Verbatim", targets: ["Verbatim"]),
+        .library(name: "VerbatimService", targets: ["VerbatimService"]),
         .executable(name: "verbatim", targets: ["VerbatimCLI"]),
     ],
     dependencies: [
@@ -92,6 +93,14 @@ let package = Package(
             name: "VerbatimTesting",
             dependencies: nio + ["VerbatimJSON", "VerbatimTrace", "VerbatimSchema", "VerbatimPlatform"],
             swiftSettings: settings),
+        // The proxy as a service of swift-service-lifecycle.
+        .target(
+            name: "VerbatimService",
+            dependencies: [
+                "Verbatim", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
         .systemLibrary(name: "CMalloc"),
         .executableTarget(
             name: "VerbatimCLI",
@@ -160,8 +169,9 @@ let package = Package(
         .testTarget(
             name: "VerbatimTests",
             dependencies: [
-                "VerbatimJSON", "TestSupport", "VerbatimTrace", "Verbatim",
+                "VerbatimJSON", "TestSupport", "VerbatimTrace", "Verbatim", "VerbatimService",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
         .testTarget(

@@ -3,25 +3,29 @@ import Verbatim
 
 @testable import VerbatimCLI
 
-@Suite struct TraceRenderingTests {
+@Suite("Traces as text")
+struct TraceRenderingTests {
     // MARK: Tokens
 
-    @Test func tokensWithoutColors() {
+    @Test("Without colours, a token below 100 % is followed by its probability")
+    func tokensWithoutColors() {
         let renderer = TokenRenderer(color: false)
         #expect(renderer.render(["Hel", "lo", "!"], [0, -0.6931471805599453, nil]) == "Hello[50.0%]![?]")
         #expect(renderer.render(["a"], []) == "a[?]")
         #expect(renderer.render([], []) == "")
     }
 
-    @Test func tokensWithColors() {
+    @Test("With colours, each token is on the colour of its probability")
+    func tokensWithColors() {
         let text = TokenRenderer(color: true).render(["a\n", "b"], [-0.01, -5])
         #expect(text.contains("\u{1B}[38;5;255;48;5;22ma\u{1B}[0m"))
-        #expect(text.contains("⏎\u{1B}[0m\n"), "no colour runs over the end of a line")
+        #expect(text.contains("⏎\u{1B}[0m\n"), "a colour ends before its line")
         #expect(text.contains("48;5;124mb\u{1B}[0m"))
-        #expect(text.contains(" unknown "), "a legend is there")
+        #expect(text.contains(" unknown "), "there is a legend")
     }
 
-    @Test func tableOfTokens() {
+    @Test("The table has a line per token with its id and log-probability")
+    func tableOfTokens() {
         let table = TokenRenderer(color: false).table(["a\n", "\"b\""], ids: [7], logprobs: [-0.1, nil])
         let lines = table.split(separator: "\n").map { $0.split(separator: " ", omittingEmptySubsequences: true) }
         #expect(lines.count == 3)
@@ -29,7 +33,8 @@ import Verbatim
         #expect(lines[2] == ["1", "-", "-", "-", #""\"b\"""#])
     }
 
-    @Test func aModelCannotCommandTheTerminal() {
+    @Test("Control characters in a token are made visible")
+    func controlCharacters() {
         let hostile = "a\u{1B}[2J\r\u{7}\u{9B}b\u{202E}\tc\nd"
         #expect(hostile.printable == "a\\u{1b}[2J\\u{d}\\u{7}\\u{9b}b\\u{202e}\tc\nd")
         #expect(TokenRenderer(color: false).render([hostile], [0]) == hostile.printable)
@@ -38,16 +43,19 @@ import Verbatim
 
     // MARK: Text
 
-    @Test(arguments: [
-        (1.5, 0, "2"), (1.25, 1, "1.3"), (-0.0001, 2, "0.00"), (-1.005, 1, "-1.0"), (0.05, 3, "0.050"),
-        (12, 2, "12.00"),
-        (.nan, 2, "nan"), (1e300, 2, "1e+300"),
-    ])
+    @Test(
+        "Numbers are rounded to a fixed number of decimals",
+        arguments: [
+            (1.5, 0, "2"), (1.25, 1, "1.3"), (-0.0001, 2, "0.00"), (-1.005, 1, "-1.0"), (0.05, 3, "0.050"),
+            (12, 2, "12.00"),
+            (.nan, 2, "nan"), (1e300, 2, "1e+300"),
+        ])
     func fixed(_ value: Double, _ decimals: Int, _ expected: String) {
         #expect(value.fixed(decimals) == expected)
     }
 
-    @Test func longTextsAreShortened() {
+    @Test("A long text is cut to lines and characters, and says how much is missing")
+    func longTexts() {
         #expect("abc".shortened(toLines: 2, characters: 3) == "abc")
         #expect("abcdef".shortened(toLines: 2, characters: 3) == "abc… (3 more characters)")
         #expect("a\nb\nc".shortened(toLines: 2, characters: 9) == "a\nb… (2 more characters)")
@@ -55,60 +63,64 @@ import Verbatim
 
     // MARK: Requests and replies
 
-    @Test(arguments: [
-        (#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"hi"}]}"#, "user", "hi"),
-        (
-            #"{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url"}]}]}"#, "user",
-            "a\n[image_url]"
-        ),
-        (#"{"messages":[{"role":"tool","content":null}]}"#, "tool", ""),
-        (#"{"prompt":"once"}"#, "prompt", "once"), (#"{"prompt":[1,2]}"#, "prompt", "1\n2"),
-        (#"{"input":"ask"}"#, "prompt", "ask"),
-        (#"{"input":[{"type":"function_call_output","output":"42"}]}"#, "input", "42"),
-    ])
+    @Test(
+        "A request is shown by its last message, tool result or prompt",
+        arguments: [
+            (#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"hi"}]}"#, "user", "hi"),
+            (
+                #"{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url"}]}]}"#, "user",
+                "a\n[image_url]"
+            ),
+            (#"{"messages":[{"role":"tool","content":null}]}"#, "tool", ""),
+            (#"{"prompt":"once"}"#, "prompt", "once"), (#"{"prompt":[1,2]}"#, "prompt", "1\n2"),
+            (#"{"input":"ask"}"#, "prompt", "ask"),
+            (#"{"input":[{"type":"function_call_output","output":"42"}]}"#, "input", "42"),
+        ])
     func lastMessages(_ request: String, _ speaker: String, _ text: String) {
         #expect(RequestExcerpt(Array(request.utf8)).lastMessage == Excerpt(speaker: speaker, text: text))
     }
 
-    @Test(arguments: ["", "null", "{}", #"{"messages":[]}"#, "[1]"])
+    @Test("A request without a message shows nothing", arguments: ["", "null", "{}", #"{"messages":[]}"#, "[1]"])
     func requestsWithoutAMessage(_ request: String) {
         #expect(RequestExcerpt(Array(request.utf8)).lastMessage == nil)
     }
 
-    @Test(arguments: [
-        (
-            #"""
-            {"choices":[{"message":{"content":"c","reasoning_content":"r","refusal":null,\#
-            "tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}}]}
-            """#,
-            ["assistant (reasoning): r", "assistant: c", "tool call: f({})"]
-        ),
-        (
-            #"{"choices":[{"index":0,"text":"a"},{"index":1,"message":{"refusal":"no"}}]}"#,
-            ["choice 0: a", "choice 1 (refusal): no"]
-        ),
-        (
-            #"{"choices":[],"upstream_status":404,"upstream_error":{"error":{"message":"no such model"}}}"#,
-            ["error: no such model"]
-        ),
-        (#"{"choices":[],"upstream_error":{"detail":"x"}}"#, [#"error: {"detail":"x"}"#]),
-        (
-            #"""
-            {"content":[{"type":"thinking","thinking":"t"},{"type":"text","text":"x"},\#
-            {"type":"tool_use","name":"f","input":{"a":1}}]}
-            """#,
-            ["assistant (reasoning): t", "assistant: x", #"tool call: f({"a":1})"#]
-        ),
-        (
-            #"""
-            {"output":[{"type":"reasoning","summary":[{"type":"summary_text","text":"s"}]},\#
-            {"type":"message","content":[{"type":"output_text","text":"x"}]},\#
-            {"type":"function_call","name":"f","arguments":"{}"}]}
-            """#,
-            ["assistant (reasoning): s", "assistant: x", "tool call: f({})"]
-        ),
-        ("null", []), ("{}", []),
-    ])
+    @Test(
+        "A reply is shown by its texts and tool calls, whatever its API",
+        arguments: [
+            (
+                #"""
+                {"choices":[{"message":{"content":"c","reasoning_content":"r","refusal":null,\#
+                "tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}}]}
+                """#,
+                ["assistant (reasoning): r", "assistant: c", "tool call: f({})"]
+            ),
+            (
+                #"{"choices":[{"index":0,"text":"a"},{"index":1,"message":{"refusal":"no"}}]}"#,
+                ["choice 0: a", "choice 1 (refusal): no"]
+            ),
+            (
+                #"{"choices":[],"upstream_status":404,"upstream_error":{"error":{"message":"no such model"}}}"#,
+                ["error: no such model"]
+            ),
+            (#"{"choices":[],"upstream_error":{"detail":"x"}}"#, [#"error: {"detail":"x"}"#]),
+            (
+                #"""
+                {"content":[{"type":"thinking","thinking":"t"},{"type":"text","text":"x"},\#
+                {"type":"tool_use","name":"f","input":{"a":1}}]}
+                """#,
+                ["assistant (reasoning): t", "assistant: x", #"tool call: f({"a":1})"#]
+            ),
+            (
+                #"""
+                {"output":[{"type":"reasoning","summary":[{"type":"summary_text","text":"s"}]},\#
+                {"type":"message","content":[{"type":"output_text","text":"x"}]},\#
+                {"type":"function_call","name":"f","arguments":"{}"}]}
+                """#,
+                ["assistant (reasoning): s", "assistant: x", "tool call: f({})"]
+            ),
+            ("null", []), ("{}", []),
+        ])
     func replies(_ reply: String, _ parts: [String]) {
         #expect(ReplyExcerpt(Array(reply.utf8)).parts.map { "\($0.speaker): \($0.text)" } == parts)
     }
@@ -124,7 +136,8 @@ import Verbatim
         "capture":{"level":"tokens","complete":false,"problems":["logprob_missing"]}}
         """#
 
-    @Test func aTurnAsText() throws {
+    @Test("A turn is shown by its title, figures, problems, last message and reply")
+    func turnAsText() throws {
         let turn = try Turn(json: Array(Self.record.utf8))
         #expect(
             TurnPrinter(color: false, showing: .none).text(of: turn) == """
@@ -138,14 +151,16 @@ import Verbatim
         #expect(withTokens.contains("tokens:\nHel[90.5%]lo[?]\n"))
     }
 
-    @Test func whereATurnComesFrom() throws {
+    @Test("A turn's title names the turn that it retries and the session that started its own")
+    func origins() throws {
         let record = Self.record.replacing(
             #""session_id":"s""#, with: #""session_id":"s:a","parent_session_id":"s","retry_of":1"#)
         let text = TurnPrinter(color: false, showing: .none).text(of: try Turn(json: Array(record.utf8)))
         #expect(text.hasPrefix("── turn 2, a retry of turn 1 · session s:a, started by s · m · "))
     }
 
-    @Test func summaryOfTurns() throws {
+    @Test("A summary counts turns, sessions, outcomes and tokens")
+    func summary() throws {
         var summary = TraceSummary()
         #expect(summary.table.contains("complete captures   -"))
         for _ in 1...3 { summary.add(try Turn(json: Array(Self.record.utf8))) }

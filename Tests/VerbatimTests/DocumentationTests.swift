@@ -10,7 +10,7 @@ struct DocumentationTests {
         return try String(contentsOf: root.appending(path: path), encoding: .utf8)
     }
 
-    @Test("docs/trace.md explains every problem code, and no other")
+    @Test("docs/trace.md explains exactly the problem codes that exist")
     func problemCodes() throws {
         let documentation = try text(of: "docs/trace.md")
         let table = documentation.split(separator: "| code | meaning |").last ?? ""
@@ -20,7 +20,7 @@ struct DocumentationTests {
         #expect(ProblemCode.all.count == Set(ProblemCode.all).count)
     }
 
-    @Test("Every test that docs/threat-model.md names is there")
+    @Test("Every test that docs/threat-model.md names exists")
     func threatModel() throws {
         let tests = try TestNames()
         let threats = try text(of: "docs/threat-model.md").split(separator: "## Threats").last ?? ""
@@ -28,7 +28,7 @@ struct DocumentationTests {
         #expect(rows.count > 20)
         for row in rows {
             let names = row.split(separator: "|").last?.matches(of: /`([^`]+)`/).map { String($0.1) } ?? []
-            #expect(!names.isEmpty, "no test holds: \(row)")
+            #expect(!names.isEmpty, "no test is named: \(row)")
             for name in names { #expect(tests.contains(name), "no such test: \(name)") }
         }
     }
@@ -55,7 +55,7 @@ struct DocumentationTests {
 
         func contains(_ name: String) -> Bool { names.contains(name) }
 
-        /// A function belongs to the suite that begins last in front of it.
+        /// A function belongs to the last suite that begins before it.
         private mutating func addSwift(_ text: String) {
             var suite = ""
             for match in text.matches(of: /(?:struct|class|extension) (\w+Tests)\b|func (\w+)/) {

@@ -1,7 +1,7 @@
 import Testing
 import Verbatim
 
-/// What cannot be is said before anything is opened.
+@Suite("Checks of the configuration")
 struct ProxyConfigurationTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let message: String
@@ -23,7 +23,7 @@ struct ProxyConfigurationTests {
         },
     ]
 
-    @Test(arguments: cases)
+    @Test("A setting outside its range is refused before the trace is opened or the address is bound", arguments: cases)
     func limits(wrong: Case) async throws {
         var configuration = ProxyConfiguration(upstreamURL: "http://127.0.0.1:1")
         configuration.trace = "/nonexistent/\u{0}"

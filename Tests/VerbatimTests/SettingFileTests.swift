@@ -5,7 +5,6 @@ import TestSupport
 import Testing
 import Verbatim
 
-/// The files that settings name, and what is said of those that cannot be used.
 @Suite("Files of keys and certificates")
 struct SettingFileTests {
     private let folder: TemporaryFolder
@@ -24,7 +23,7 @@ struct SettingFileTests {
             .appending(path: "Fixtures/tls/\(name)").path
     }
 
-    /// Starts a proxy and stops it; what stood in its way, and what it logged.
+    /// Starts a proxy and stops it. Returns the error if it could not start, and what it logged.
     private func start(
         _ configure: (inout ProxyConfiguration) throws -> Void
     ) async throws -> (error: ProxyError?, log: [String]) {
@@ -45,7 +44,7 @@ struct SettingFileTests {
     }
 
     @Test(
-        "A file of keys that cannot be used is named with its line",
+        "An invalid file of keys is refused with an error that names the line",
         arguments: [
             ("", "is empty"), ("# nothing\n\n  \t\n", "holds no key"),
             ("a\nb c d\n", "line 2: expected KEY or KEY SESSION"),
@@ -61,14 +60,14 @@ struct SettingFileTests {
         #expect(error.message.hasPrefix("api-key-file: ") && error.message.contains(expected), "\(error.message)")
     }
 
-    @Test("Lines of keys may have comments, blanks and line breaks of any system")
+    @Test("A file of keys may have comments, blanks and line breaks of any system")
     func goodKeys() async throws {
         let path = try file("\u{20}# all\r\n\r\nsk-a  rollout-1 \r\n\tsk-b\trollout-1\nsk-c")
         let result = try await start { $0.apiKeyFile = path }
         #expect(result.error == nil && result.log.isEmpty)
     }
 
-    @Test("A file that cannot be read", arguments: ["", "/nonexistent/file", "/"])
+    @Test("An error names the setting and the file that cannot be read", arguments: ["", "/nonexistent/file", "/"])
     func unreadable(path: String) async throws {
         let settings: [(String, WritableKeyPath<ProxyConfiguration, String?>)] = [
             ("api-key-file", \.apiKeyFile), ("upstream-api-key-file", \.upstreamAPIKeyFile),
@@ -88,7 +87,7 @@ struct SettingFileTests {
     }
 
     @Test(
-        "A file for the engine's key holds one",
+        "A file for the engine's key must hold exactly one",
         arguments: [("a\nb", "more than one line"), ("#\n", "holds no key"), ("a b", "line 1: a key must not")])
     func badUpstreamKey(text: String, expected: String) async throws {
         let path = try file(text)
@@ -102,7 +101,7 @@ struct SettingFileTests {
         #expect(both.message.contains("give one of them"))
     }
 
-    @Test("Keys that are given directly are checked, too", arguments: ["", "a b", "a\n", "é"])
+    @Test("Keys that are given directly are checked like those of a file", arguments: ["", "a b", "a\n", "é"])
     func badDirectKeys(key: String) async throws {
         #expect(
             try await start { $0.apiKeys = [APIKey(key)] }.error?.message.hasPrefix("api-key: a key must not") == true)
@@ -111,7 +110,7 @@ struct SettingFileTests {
         #expect(twice.error?.message == "api-key: the same key is given twice")
     }
 
-    @Test("Certificates and keys that are none, or do not belong together")
+    @Test("Invalid certificates and keys, and those that do not belong together, are refused")
     func certificates() async throws {
         let garbage = try file("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
         let (good, key) = (Self.fixture("good.pem"), Self.fixture("good.key"))
@@ -140,7 +139,7 @@ struct SettingFileTests {
         #expect(try await start { $0.upstreamCA = Self.fixture("authority.pem") }.error == nil)
     }
 
-    @Test("A file that is also the trace is not written to")
+    @Test("A file that is also the trace is refused and not written to")
     func traceIsNoSettingFile() async throws {
         let keys = try file("sk-a")
         let link = keys + "-link"
@@ -156,14 +155,16 @@ struct SettingFileTests {
         #expect(try String(contentsOfFile: keys, encoding: .utf8) == "sk-a")
     }
 
-    @Test("An address that is none is said in plain words", arguments: ["nonsense host", "999.1.1.1", "127.0.0.1:80"])
+    @Test(
+        "An address that cannot be resolved is refused in plain words",
+        arguments: ["nonsense host", "999.1.1.1", "127.0.0.1:80"])
     func noAddress(host: String) async throws {
         let error = try #require(try await start { $0.host = host }.error)
         #expect(error.code == .addressUnavailable)
         #expect(error.message == "cannot listen on \(host):0: its name cannot be resolved")
     }
 
-    @Test("Files of secrets that others can read are used and warned of")
+    @Test("A file of secrets that others can read is used, with a warning")
     func modes() async throws {
         for (mode, isWarned) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o644, true)] {
             let keys = try file("sk-a", mode: mode)
@@ -176,7 +177,7 @@ struct SettingFileTests {
         }
     }
 
-    @Test("Listening beyond the machine without a key is warned of")
+    @Test("Listening beyond the machine without a key logs a warning, without TLS a notice")
     func openAddress() async throws {
         let open = try await start { $0.host = "0.0.0.0" }
         #expect(open.log.count == 1 && open.log.first?.hasPrefix("warning: NO API KEY") == true)

@@ -9,7 +9,7 @@ struct SimpleHTTPClient: Sendable {
 
     /// Posts `body` as JSON and calls `receive` with each piece of the reply's body. Returns the status.
     func post(
-        _ path: String, headers: HTTPHeaders = [:], body: [UInt8], receive: (ByteBuffer) -> Void
+        _ path: String, headers: [(String, String)] = [], body: [UInt8], receive: (ByteBuffer) -> Void
     ) async throws -> Int {
         try await send(.POST, path, headers: headers, body: body, receive: receive)
     }
@@ -17,12 +17,13 @@ struct SimpleHTTPClient: Sendable {
     /// Gets a document, and returns its status and body.
     func get(_ path: String) async throws -> (status: Int, body: [UInt8]) {
         var body: [UInt8] = []
-        let status = try await send(.GET, path, headers: [:], body: []) { body += $0.readableBytesView }
+        let status = try await send(.GET, path, headers: [], body: []) { body += $0.readableBytesView }
         return (status, body)
     }
 
     private func send(
-        _ method: HTTPMethod, _ path: String, headers more: HTTPHeaders, body: [UInt8], receive: (ByteBuffer) -> Void
+        _ method: HTTPMethod, _ path: String, headers more: [(String, String)], body: [UInt8],
+        receive: (ByteBuffer) -> Void
     ) async throws -> Int {
         let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .connect(host: host, port: port) { channel in

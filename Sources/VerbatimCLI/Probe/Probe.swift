@@ -1,5 +1,4 @@
 import VerbatimJSON
-import NIOHTTP1
 import VerbatimTrace
 import Verbatim
 import VerbatimPlatform
@@ -54,7 +53,7 @@ struct Probe {
     }
 
     private func post(_ path: String, body: [UInt8]) async throws -> Turn {
-        _ = try await agent.post(path, headers: ["anthropic-version": "2023-06-01"], body: body) { _ in }
+        _ = try await agent.post(path, headers: [("anthropic-version", "2023-06-01")], body: body) { _ in }
         guard let turn = try turns().last else {
             throw CommandFailure(code: EX_SOFTWARE, message: "the turn is not in the trace")
         }
