@@ -129,11 +129,11 @@ extension ProxyConfiguration {
 
 extension ProxySettings {
     mutating func liftTimeLimits() {
-        refusalTime = .hours(1)
-        connectTimeout = .hours(1)
-        headTimeout = .hours(1)
-        bodyTimeout = .hours(1)
-        engineKeepAlive = .hours(1)
+        limits.refusalTime = .hours(1)
+        limits.connectTimeout = .hours(1)
+        limits.headTimeout = .hours(1)
+        limits.bodyTimeout = .hours(1)
+        limits.engineKeepAlive = .hours(1)
     }
 }
 

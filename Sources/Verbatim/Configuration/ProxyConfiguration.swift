@@ -1,4 +1,8 @@
 public import Logging
+import NIOCore
+import VerbatimAPI
+import VerbatimProxy
+import VerbatimTrace
 
 /// Everything that can be set of an ``InterceptionProxy``. Only the upstream URL has no default.
 ///
@@ -49,12 +53,12 @@ public struct ProxyConfiguration: Sendable {
     // MARK: Capture
 
     /// What is captured of each turn. Default: tokens.
-    public var capture = Capture.tokens
+    public var capture = Capture(goal: Defaults.policy.goal)
     /// The least that each turn must give. A turn that would give less is refused before generation if that is known by
     /// then. Otherwise it is recorded as a violation, and the proxy's health is `degraded`. Default: none.
     public var requireCapture: Requirement?
     /// Number of alternatives per token, 0 to 20. Default: 5.
-    public var topLogprobs = 5
+    public var topLogprobs = Defaults.policy.topLogprobs
     /// Repeats a request that the engine failed with 500 once, with nothing injected, at the cost of a second generation.
     /// (vLLM fails so if a log-probability is NaN.) Default: off.
     public var retryServerError = false
@@ -73,53 +77,60 @@ public struct ProxyConfiguration: Sendable {
     // MARK: Limits
 
     /// Largest request body of a captured route, in bytes; 413 beyond it. Default: 64 MiB.
-    public var maxBodySize = 64 << 20
+    public var maxBodySize = Defaults.limits.maximumBodySize
     /// Largest reply held in memory, in bytes; beyond it a reply passes through as the engine sends it. Default: 64 MiB.
-    public var maxReplySize = 64 << 20
+    public var maxReplySize = Defaults.limits.maximumReplySize
     /// Bytes of request bodies of captured routes held in memory, over all connections; 503 beyond it. Default: 2 GiB.
-    public var maxBuffered = 2 << 30
+    public var maxBuffered = Defaults.limits.maximumBuffered
     /// Bytes of memory for records that wait to be written; beyond it new turns are refused with 503. Default: 256 MiB.
-    public var maxPending = 256 << 20
+    public var maxPending = Defaults.recorder.maximumPendingBytes
     /// Number of agents connected at a time; 503 beyond it. Default: 10000.
-    public var maxConnections = 10_000
+    public var maxConnections = Defaults.limits.maximumConnections
     /// Largest request line and headers together, in bytes; 431 beyond it. Default: 64 KiB.
-    public var maxHeaderSize = 64 << 10
+    public var maxHeaderSize = Defaults.limits.maximumHeaderSize
 
     // MARK: Timeouts
 
     /// Longest time for an exchange with the engine. Default: 600 s.
-    public var requestTimeout = Duration.seconds(600)
+    public var requestTimeout = Duration(Defaults.limits.requestTimeout)
     /// Longest time to connect to the engine. Default: 10 s.
-    public var connectTimeout = Duration.seconds(10)
+    public var connectTimeout = Duration(Defaults.limits.connectTimeout)
     /// Longest silence of the engine within an exchange. Default: none.
-    public var idleTimeout: Duration?
+    public var idleTimeout = Defaults.limits.idleTimeout.map { Duration($0) }
     /// Longest time for the head of a request, from its first byte, or for a connection's first request from the time of
     /// connecting; 408 beyond it. Default: 60 s.
-    public var headTimeout = Duration.seconds(60)
+    public var headTimeout = Duration(Defaults.limits.headTimeout)
     /// Longest time for the body of a captured request, from the end of its head; 408 beyond it. Default: 300 s.
-    public var bodyTimeout = Duration.seconds(300)
+    public var bodyTimeout = Duration(Defaults.limits.bodyTimeout)
     /// How long an agent's unused connection is kept open. Default: 600 s.
-    public var keepAlive = Duration.seconds(600)
+    public var keepAlive = Duration(Defaults.limits.keepAlive)
     /// How long running turns may go on when the proxy stops. Default: 10 s.
     public var shutdownGrace = Duration.seconds(10)
     /// How long an engine takes to refuse what was injected. Not a setting of the command. Default: 1 s.
-    package var refusalTime = Duration.seconds(1)
+    package var refusalTime = Duration(Defaults.limits.refusalTime)
     /// How long an unused connection to the engine is kept open. Not a setting of the command. Default: 4 s.
-    package var engineKeepAlive = Duration.seconds(4)
+    package var engineKeepAlive = Duration(Defaults.limits.engineKeepAlive)
 
     // MARK: Trace
 
     /// File that turns are appended to; missing folders are created. Default: trace.jsonl.
     public var trace = "trace.jsonl"
     /// How much of the log-probabilities a record repeats. Default: full.
-    public var traceDetail = TraceDetail.full
+    public var traceDetail = TraceDetail(detail: Defaults.policy.detail)
     /// When a record counts as kept. Default: write.
-    public var traceSync = TraceSync.write
+    public var traceSync = TraceSync(sync: Defaults.recorder.sync)
 
     // MARK: Log
 
     /// Receives one line per turn at level `info`, and warnings. Default: silent.
     public var logger = Logger(label: "verbatim") { _ in SwiftLogNoOpLogHandler() }
+
+    /// Most defaults are stated where they are used, and only there. Tests compare the comments above with them.
+    private enum Defaults {
+        static let limits = ProxyLimits()
+        static let policy = RequestPolicy()
+        static let recorder = TraceRecorder.Configuration(path: "")
+    }
 
     /// A configuration with the defaults.
     public init(upstreamURL: String) {

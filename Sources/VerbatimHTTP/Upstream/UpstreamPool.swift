@@ -9,14 +9,15 @@ package final class UpstreamPool {
         package var address: UpstreamAddress
         /// `nil` for plain HTTP.
         package var tls: UpstreamTLS?
-        package var connectTimeout: TimeAmount = .seconds(10)
-        /// How long an unused connection is kept. Shorter than the five seconds after which uvicorn and llama.cpp close
-        /// theirs, so that a request is not sent into a connection that is being closed.
-        package var keepAlive: TimeAmount = .seconds(4)
+        package var connectTimeout: TimeAmount
+        /// How long an unused connection is kept.
+        package var keepAlive: TimeAmount
 
-        package init(address: UpstreamAddress, tls: UpstreamTLS? = nil) {
+        package init(address: UpstreamAddress, tls: UpstreamTLS?, connectTimeout: TimeAmount, keepAlive: TimeAmount) {
             self.address = address
             self.tls = tls
+            self.connectTimeout = connectTimeout
+            self.keepAlive = keepAlive
         }
     }
 
