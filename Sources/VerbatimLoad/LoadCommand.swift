@@ -1,12 +1,14 @@
 import ArgumentParser
 import VerbatimPlatform
 
-/// Shares no code with the proxy except `VerbatimPlatform`, so that a fault of the proxy cannot hide itself.
+/// The load tool: a scripted engine and agents that check every byte of its replies.
+///
+/// It shares no code with the proxy except `VerbatimPlatform`, so that a fault of the proxy cannot hide itself.
 @main
 struct LoadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verbatim-load",
-        abstract: "A scripted engine and many agents, to load a proxy between them and check every byte.",
+        abstract: "A scripted engine and many agents, to load the proxy between them and check every byte.",
         subcommands: [EngineCommand.self, ClientCommand.self]
     )
 
@@ -27,7 +29,7 @@ struct LoadCommand: AsyncParsableCommand {
 }
 
 enum StandardOutput {
-    /// Prints a line at once.
+    /// Prints a line and flushes it.
     static func print(_ line: String) {
         Swift.print(line)
         fflush(nil)

@@ -3,25 +3,25 @@ import NIOCore
 import NIOPosix
 import VerbatimPlatform
 
-/// A line between two parties that breaks as it is told to, at any byte of either direction.
+/// A connection between two parties that breaks as planned, at any byte of either direction.
 ///
-/// It listens on a port of its own and hands on what comes to another, until a connection's fault is due.
+/// It listens on its own port and forwards to another one, until the fault of a connection is due.
 package final class FaultLine: Sendable {
     package struct Fault: Sendable {
         package enum Action: Hashable, Sendable, CaseIterable {
             /// Both parties see the connection end in order.
             case close
-            /// Both see it reset.
+            /// Both parties see the connection reset.
             case reset
-            /// Nothing more passes, and nobody is told.
+            /// Nothing more passes, and the connection stays open.
             case stall
-            /// The next byte arrives with all bits turned, what follows as it is.
+            /// All bits of the next byte are inverted.
             case corrupt
-            /// What follows comes byte by byte.
+            /// The rest arrives byte by byte.
             case crawl
         }
 
-        /// How many bytes pass before.
+        /// The number of bytes that pass before the fault.
         package var offset: Int
         package var action: Action
 
@@ -31,7 +31,7 @@ package final class FaultLine: Sendable {
         }
     }
 
-    /// What is to happen on one connection.
+    /// The faults of one connection.
     package struct Plan: Sendable {
         package var toServer: Fault?
         package var toClient: Fault?
@@ -47,6 +47,9 @@ package final class FaultLine: Sendable {
         var plan = Plan()
         var accepted = 0
         var open: [ObjectIdentifier: any Channel] = [:]
+        /// Bytes that clients were sent, and whether a client's connection has ended, since the plan was made.
+        var passedToClient = 0
+        var hasEnded = false
     }
 
     private let state: Monitor<State>
@@ -73,14 +76,25 @@ package final class FaultLine: Sendable {
 
     package var port: Int { listener.localAddress?.port ?? 0 }
 
-    /// How many connections were accepted so far.
+    /// The number of connections that were accepted so far.
     package var connectionCount: Int { state.read(\.accepted) }
 
-    /// Connects the other end to `port` of 127.0.0.1.
+    /// Sets the port of 127.0.0.1 to which connections are forwarded.
     package func connect(to port: Int) { state.update { $0.target = port } }
 
-    /// What happens on connections that come from now on.
-    package func plan(_ plan: Plan) { state.update { $0.plan = plan } }
+    /// Sets what happens on the connections that are made from now on.
+    package func plan(_ plan: Plan) {
+        state.update { state in
+            state.plan = plan
+            state.passedToClient = 0
+            state.hasEnded = false
+        }
+    }
+
+    /// Waits until `count` bytes have been sent to clients since the plan was made, or a connection has ended.
+    package func waitForBytesToClient(_ count: Int) async {
+        await state.wait { $0.passedToClient >= count || $0.hasEnded }
+    }
 
     package func stop() async {
         try? await listener.close().get()
@@ -96,7 +110,12 @@ package final class FaultLine: Sendable {
             state.open[ObjectIdentifier(client)] = client
             return (state.target, state.plan)
         }
-        client.closeFuture.whenComplete { _ in state.update { $0.open[ObjectIdentifier(client)] = nil } }
+        client.closeFuture.whenComplete { _ in
+            state.update { state in
+                state.open[ObjectIdentifier(client)] = nil
+                state.hasEnded = true
+            }
+        }
         return ClientBootstrap(group: client.eventLoop)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -104,26 +123,32 @@ package final class FaultLine: Sendable {
             .connect(host: "127.0.0.1", port: target)
             .flatMapThrowing { server in
                 try client.pipeline.syncOperations.addHandler(LineEnd(to: server, fault: plan.toServer))
-                try server.pipeline.syncOperations.addHandler(LineEnd(to: client, fault: plan.toClient))
+                try server.pipeline.syncOperations.addHandler(
+                    LineEnd(to: client, fault: plan.toClient) { count in state.update { $0.passedToClient += count } })
                 for channel in [client, server] { try channel.syncOptions?.setOption(.autoRead, value: true) }
             }
     }
 }
 
-/// Hands on what one party says to the other.
+/// Forwards the bytes of one party to the other.
 private final class LineEnd: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let other: any Channel
     private var fault: FaultLine.Fault?
+    private let onPass: @Sendable (Int) -> Void
     private var passed = 0
     private var isStalled = false
     private var crawls = false
     private var corruptsNext = false
 
-    init(to other: any Channel, fault: FaultLine.Fault?) {
+    /// - Parameter onPass: Called with the number of bytes once they are on their way.
+    init(
+        to other: any Channel, fault: FaultLine.Fault?, onPass: @escaping @Sendable (Int) -> Void = { _ in }
+    ) {
         self.other = other
         self.fault = fault
+        self.onPass = onPass
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -151,7 +176,8 @@ private final class LineEnd: ChannelInboundHandler {
         if crawls {
             while let byte = bytes.readSlice(length: 1) { other.writeAndFlush(byte, promise: nil) }
         } else if bytes.readableBytes > 0 {
-            other.writeAndFlush(bytes, promise: nil)
+            let count = bytes.readableBytes
+            other.writeAndFlush(bytes).whenComplete { [onPass] _ in onPass(count) }
         }
     }
 

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Foundation's `JSONSerialization` as a judge of what is JSON, with its deviations from RFC 8259 evened out.
+/// Foundation's `JSONSerialization` as an oracle for JSON, with its deviations from RFC 8259 corrected.
 ///
 /// Where Foundation (swift-corelibs-foundation 6.3) deviates:
 ///
@@ -21,7 +21,7 @@ package enum JSONOracle {
         (try? tree(of: text, validUTF8: validUTF8)) != nil
     }
 
-    /// What `text` means.
+    /// The value of `text`.
     package static func tree(of text: [UInt8], validUTF8: Bool = false) throws -> JSONTree {
         if startsWithMarkOrNUL(text) || hasTrailingComma(text) { throw NotJSON() }
         var evened = replacingLoneSurrogates(shorteningNumbers(text))
@@ -29,7 +29,7 @@ package enum JSONOracle {
         return try JSONTree(parsing: evened)
     }
 
-    /// What `text` means, to be compared with what another text means. Characters beyond ASCII stand as `<hex>` in it:
+    /// The value of `text`, for comparison with that of another text. Characters beyond ASCII are written as `<hex>`:
     /// Foundation drops a byte order mark at the start of a string, and takes canonically equivalent keys for one.
     package static func comparableTree(of text: [UInt8]) throws -> JSONTree {
         if startsWithMarkOrNUL(text) || hasTrailingComma(text) { throw NotJSON() }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What a JSON text means, in a form that can be compared: Foundation's objects have no equality in Swift.
+/// The value of a JSON text in a form that can be compared: Foundation's objects have no equality in Swift.
 package indirect enum JSONTree: Hashable {
     case null
     case bool(Bool)
@@ -36,7 +36,7 @@ package indirect enum JSONTree: Hashable {
         if case .object(let members) = self { members } else { nil }
     }
 
-    /// The same without the members of the given names, at any depth.
+    /// The same value without the members of the given names, at any depth.
     package func removing(_ names: Set<String>) -> JSONTree {
         switch self {
         case .array(let elements): .array(elements.map { $0.removing(names) })

@@ -1,4 +1,4 @@
-/// What a reader makes of one event.
+/// One event, as an event stream reader sees it.
 package struct ReadEvent: Hashable {
     package let name: String
     package let data: String
@@ -9,7 +9,7 @@ package struct ReadEvent: Hashable {
     }
 }
 
-/// A reader of complete event streams, as WHATWG HTML describes it ("Server-sent events", 9.2.6), in the plainest way.
+/// A simple reader of complete event streams, after WHATWG HTML ("Server-sent events", 9.2.6).
 ///
 /// It shares nothing with the code under test. An unfinished event at the end of the stream is dropped.
 package enum NaiveEventStream {
@@ -40,8 +40,8 @@ package enum NaiveEventStream {
         return events
     }
 
-    /// Where the units of a stream end: behind each blank line, behind each comment that stands between events, and
-    /// behind the byte order mark.
+    /// Where the units of a stream end: after each blank line, after each comment between events, and
+    /// after the byte order mark.
     package static func boundaries(in stream: [UInt8]) -> [Int] {
         var boundaries: [Int] = []
         var position = 0
@@ -64,7 +64,7 @@ package enum NaiveEventStream {
         return boundaries
     }
 
-    /// The lines that are ended, without their endings and without a byte order mark in front.
+    /// The terminated lines, without their terminators and without a byte order mark before them.
     private static func lines(of stream: [UInt8]) -> [[UInt8]] {
         var lines: [[UInt8]] = [[]]
         var rest = stream[...]

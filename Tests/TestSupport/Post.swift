@@ -1,4 +1,4 @@
-/// Sends one `POST` on a connection of its own, reads the response, and closes the connection.
+/// Sends one `POST` on a new connection, reads the response, and closes the connection.
 ///
 /// `Host` and `Content-Length` are added unless `headers` hold them; nothing else is.
 package func post(
@@ -7,7 +7,7 @@ package func post(
     try await request("POST", port: port, path: path, headers: headers, body: Array(body.utf8))
 }
 
-/// Sends one `GET` on a connection of its own, reads the response, and closes the connection.
+/// Sends one `GET` on a new connection, reads the response, and closes the connection.
 package func get(port: Int, path: String, headers: [(String, String)] = []) async throws -> RawResponse {
     try await request("GET", port: port, path: path, headers: headers, body: nil)
 }

@@ -1,9 +1,9 @@
 import VerbatimTesting
 
-// How an agent takes bytes out of what has arrived, and follows the framing of a body. One task reads at a time.
+// Taking bytes out of what has arrived, and following the framing of a body. One task reads at a time.
 
 extension RawAgent {
-    /// Takes `count` bytes, or all there are if the connection ends first.
+    /// Takes `count` bytes, or fewer if the connection ends first.
     func takeBytes(_ count: Int) async throws -> (bytes: [UInt8], isWhole: Bool) {
         await state.wait { $0.available.count >= count || $0.end != nil }
         try Task.checkCancellation()
@@ -11,7 +11,7 @@ extension RawAgent {
         return (bytes, bytes.count == count)
     }
 
-    /// Takes the bytes up to and including `marker`, or nothing if the connection ends first.
+    /// Takes the bytes up to and including `marker`, or none if the connection ends first.
     func takeThrough(_ marker: [UInt8]) async throws -> [UInt8]? {
         var scanned = 0
         while true {
@@ -61,7 +61,7 @@ extension RawAgent {
 }
 
 extension RawAgent.State {
-    /// Takes the next `count` bytes, which must be there.
+    /// Takes the next `count` bytes, which must have arrived.
     mutating func take(_ count: Int) -> [UInt8] {
         let bytes = Array(available.prefix(count))
         consumed += bytes.count
@@ -74,7 +74,7 @@ extension RawAgent.State {
 }
 
 extension ArraySlice<UInt8> {
-    /// How many bytes there are up to the end of the first `marker` that starts at offset `start` or later.
+    /// The number of bytes up to the end of the first `marker` that starts at offset `start` or later.
     fileprivate func endOfFirst(_ marker: [UInt8], from start: Int) -> Int? {
         var offset = start
         while offset + marker.count <= count {

@@ -4,10 +4,10 @@ import NIOPosix
 import NIOSSL
 import VerbatimPlatform
 
-/// A TCP client that sends exactly the bytes it is given, and shows how the answer was framed and how it ended.
+/// A TCP client that sends exactly the given bytes, and shows the framing and the end of responses.
 package final class RawAgent: Sendable {
     struct State {
-        /// What has arrived and was not asked for yet starts at `consumed`.
+        /// The bytes that have arrived. Those that were not read yet start at `consumed`.
         var buffer: [UInt8] = []
         var consumed = 0
         var end: CloseKind?
@@ -23,10 +23,10 @@ package final class RawAgent: Sendable {
         self.state = state
     }
 
-    /// Connects to `port`. A small `receiveBuffer`, in bytes, lets a slow reader be felt by the server early.
+    /// Connects to `port`. With a small `receiveBuffer`, in bytes, a slow reader soon stops the server.
     ///
-    /// With `isTLS` it speaks TLS, trusts the tests' authority and expects a certificate for `localhost`. An end without
-    /// TLS's farewell is then a `.reset`.
+    /// With `isTLS` it uses TLS, trusts the tests' authority and expects a certificate for `localhost`. An end without
+    /// close_notify is then a `.reset`.
     package static func connect(
         port: Int, host: String = "127.0.0.1", receiveBuffer: Int? = nil, isTLS: Bool = false
     ) async throws -> RawAgent {
@@ -70,31 +70,31 @@ package final class RawAgent: Sendable {
 
     // MARK: Reading
 
-    /// Everything that arrives until the other side closes in order. Throws if it resets the connection.
+    /// Reads everything until the other side closes in order. Throws if it resets the connection.
     package func readUntilClosed() async throws -> [UInt8] {
         let (bytes, end) = try await takeToEnd()
         if end == .reset { throw RawAgentError.ended(.reset, received: bytes) }
         return bytes
     }
 
-    /// Everything up to and including `marker`. What follows it stays for the next read.
+    /// Reads everything up to and including `marker`. The rest stays for the next read.
     package func read(until marker: String) async throws -> [UInt8] {
         if let bytes = try await takeThrough(Array(marker.utf8)) { return bytes }
         let (received, end) = try await takeToEnd()
         throw RawAgentError.ended(end, received: received)
     }
 
-    /// Exactly `count` bytes.
+    /// Reads exactly `count` bytes.
     package func read(count: Int) async throws -> [UInt8] {
         let (bytes, isWhole) = try await takeBytes(count)
         guard isWhole else { throw RawAgentError.ended(state.read(\.end) ?? .eof, received: bytes) }
         return bytes
     }
 
-    /// One response, read to the end of its framing or of the connection.
+    /// Reads one response to the end of its framing or of the connection.
     ///
     /// An interim response (1xx) counts as one. Throws if the connection ends before the head is complete. Pass
-    /// `toHead` if the request was a `HEAD`, whose answer has no body whatever its headers say.
+    /// `toHead` if the request was a `HEAD`, whose response has no body whatever its headers say.
     package func readResponse(toHead: Bool = false) async throws -> RawResponse {
         var response = try RawResponse(head: try await read(until: "\r\n\r\n"))
         if toHead || response.status < 200 || response.status == 204 || response.status == 304 {
@@ -120,7 +120,7 @@ package final class RawAgent: Sendable {
     /// What has arrived and was not read yet. It grows only while the agent reads.
     package var availableCount: Int { state.read(\.available.count) }
 
-    /// Waits until the other side ends the connection, and says how. Returns `.eof` if this side closed first.
+    /// Waits until the other side ends the connection, and returns how. Returns `.eof` if this side closed first.
     ///
     /// While reading is stopped, the end stays unnoticed.
     @discardableResult
@@ -129,7 +129,7 @@ package final class RawAgent: Sendable {
         return state.read(\.end) ?? .eof
     }
 
-    /// Ends the sending direction only: the server sees an end of file and may still answer.
+    /// Closes the sending direction only: the server reads an end of file and may still respond.
     package func halfClose() async throws {
         try await channel.close(mode: .output).get()
     }
@@ -148,18 +148,18 @@ package final class RawAgent: Sendable {
         await close()
     }
 
-    /// Leaves what arrives from now on in the socket, as a slow agent does.
+    /// Stops reading from the socket, as a slow agent does.
     package func stopReading() async throws {
         try await channel.setOption(.autoRead, value: false).get()
     }
 
-    /// Reads again what ``stopReading()`` had left.
+    /// Reads from the socket again.
     package func resumeReading() async throws {
         try await channel.setOption(.autoRead, value: true).get()
     }
 }
 
-/// Puts what arrives, and how it ends, into the agent's state.
+/// Stores the bytes that arrive, and the end of the connection, in the agent's state.
 private final class ReceivingHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

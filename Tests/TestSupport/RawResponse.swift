@@ -12,7 +12,7 @@ package struct RawResponse: Sendable {
     package var chunks: [[UInt8]] = []
     /// The fields that followed a chunked body.
     package var trailers: [(String, String)] = []
-    /// False if the connection ended before the framing said that the body was over.
+    /// Whether the body has arrived up to the end of its framing.
     package var complete = false
     /// How the connection ended, if it had by the time this response was read.
     package var end: CloseKind?
@@ -63,9 +63,9 @@ package enum CloseKind: Sendable, Equatable {
     case reset
 }
 
-/// Why an agent could not read what it was asked for.
+/// Why an agent could not read.
 package enum RawAgentError: Error, Equatable {
-    /// The connection ended first; `received` is what had come by then.
+    /// The connection ended first; `received` holds the bytes up to then.
     case ended(CloseKind, received: [UInt8])
     /// The bytes are not a response.
     case malformed(String)

@@ -1,4 +1,4 @@
-/// A deterministic source of random numbers (SplitMix64), so that a failing case can be had again from its seed.
+/// A deterministic source of random numbers (SplitMix64), so that a failing case can be repeated from its seed.
 package struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: UInt64
 

@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 package import NIOSSL
 
-/// A certificate of `Tests/Fixtures/tls`, made by the script that is there.
+/// A certificate of `Tests/Fixtures/tls`, made by the script in that folder.
 package struct TestCertificate: Sendable {
     package let certificatePath: String
     package let keyPath: String
@@ -16,14 +16,14 @@ package struct TestCertificate: Sendable {
         keyPath = folder.appending(path: "\(name).key").path
     }
 
-    /// Who has signed those that are to be trusted.
+    /// The certificate authority that has signed the trusted certificates.
     package static let authority = TestCertificate("authority")
 }
 
-/// Puts TLS in front of a server that speaks none.
+/// Terminates TLS in front of a plain server.
 package final class TLSRelay: Sendable {
     package let port: Int
-    /// The names that clients have asked for; `nil` for a handshake without one.
+    /// The server names in clients' handshakes; `nil` for a handshake without one.
     package let names: Monitor<[String?]>
     private let listener: any Channel
 
@@ -33,7 +33,7 @@ package final class TLSRelay: Sendable {
         port = listener.localAddress?.port ?? 0
     }
 
-    /// Listens on 127.0.0.1 and hands on to `target` what comes.
+    /// Listens on 127.0.0.1 and forwards to the port `target`.
     package static func start(
         _ certificate: TestCertificate, to target: Int, newest version: TLSVersion = .tlsv13
     ) async throws -> TLSRelay {
@@ -64,7 +64,7 @@ package final class TLSRelay: Sendable {
     package func stop() async { try? await listener.close() }
 }
 
-/// One direction of a relayed connection; the client's opens the other.
+/// One direction of a relayed connection. The client's direction opens the other.
 private final class RelayHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

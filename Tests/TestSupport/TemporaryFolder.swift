@@ -1,6 +1,6 @@
 import Foundation
 
-/// A folder of its own for one test, removed with its owner.
+/// A temporary folder, which is removed with this object.
 package final class TemporaryFolder: Sendable {
     package let path: String
 
@@ -11,6 +11,6 @@ package final class TemporaryFolder: Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
-    /// Where something of that name is, or would be.
+    /// The path of an item of that name in the folder.
     package func path(_ name: String) -> String { path + "/" + name }
 }

@@ -2,7 +2,7 @@ import Foundation
 
 /// One exchange with a real engine, as recorded under `Tests/Fixtures/wire-samples/<set>/`.
 ///
-/// The recorder wrote down what went over the wire, with two differences: streamed bodies stand without their chunk
+/// A sample holds what went over the wire, with two differences: streamed bodies are without their chunk
 /// framing, and `Content-Length` may be wrong where a name in the body was made shorter afterwards.
 package struct WireSample: Sendable, CustomStringConvertible {
     package typealias Header = (name: String, value: String)
@@ -10,7 +10,7 @@ package struct WireSample: Sendable, CustomStringConvertible {
     package struct Request: Sendable {
         package let method: String
         package let path: String
-        /// What the recorder set beside its defaults; mostly nothing.
+        /// The options with which the sample was recorded; mostly none.
         package let headers: [Header]
         package let body: [UInt8]
     }
@@ -21,7 +21,7 @@ package struct WireSample: Sendable, CustomStringConvertible {
         package let headers: [Header]
         package let body: [UInt8]
 
-        /// The value of the first header of that name, in any case.
+        /// The value of the first header of that name, compared without case.
         package func header(_ name: String) -> String? {
             headers.first { $0.name.lowercased() == name.lowercased() }?.value
         }
@@ -31,7 +31,7 @@ package struct WireSample: Sendable, CustomStringConvertible {
 
     /// The engine and how it was started: `vllm`, `vllm-reasoning`, `llamacpp`, `llamacpp-tools`.
     package let set: String
-    /// What was asked: `chat_stream_plain`, `err_bad_model`, …
+    /// The kind of request: `chat_stream_plain`, `err_bad_model`, …
     package let name: String
     package let request: Request
     package let response: Response
@@ -100,8 +100,8 @@ extension WireSample {
 }
 
 extension WireSample.Request {
-    /// `METHOD PATH`, a line with a header or an empty one, an empty line, the body. Requests without a body end behind
-    /// the first line; some leave out the line of the header.
+    /// `METHOD PATH`, a line with a header or an empty one, an empty line, the body. Requests without a body end after
+    /// the first line; some omit the line of the header.
     fileprivate init(file: [UInt8]) throws {
         let lines = file.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         let start = String(decoding: lines[0], as: UTF8.self).split(separator: " ")

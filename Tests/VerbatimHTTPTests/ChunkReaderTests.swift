@@ -26,21 +26,23 @@ import Testing
         return (String(decoding: body, as: UTF8.self), .needsMore, String(decoding: held, as: UTF8.self))
     }
 
-    @Test(arguments: [
-        ("5\r\nHello\r\n6\r\n World\r\n0\r\n\r\n", "Hello World", "0\r\n\r\n"),
-        ("a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\nX: y\r\n\r\n", "01234567890123456789", "0\r\nX: y\r\n\r\n"),
-        ("00005\r\nHello\r\n000\r\n\r\n", "Hello", "000\r\n\r\n"),
-        ("2\r\n\r\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n", "\r\n", "0\r\n\r\nHTTP/1.1 200 OK\r\n"),
-        // What is not as plain is the parser's from the beginning of the chunk on.
-        ("5\r\nHello\r\n6;name=value\r\n World\r\n", "Hello", "6;name=value\r\n World\r\n"),
-        ("5\r\nHello\r\n6 \r\n World\r\n", "Hello", "6 \r\n World\r\n"),
-        ("5\r\nHello\r\n6\n World\r\n", "Hello", "6\n World\r\n"),
-        ("5\r\nHello\r\n6\rx World\r\n", "Hello", "6\rx World\r\n"),
-        ("5\r\nHello\r\n\r\n World\r\n", "Hello", "\r\n World\r\n"),
-        ("5\r\nHello\r\n-1\r\n World\r\n", "Hello", "-1\r\n World\r\n"),
-        ("5\r\nHello\r\n00000006\r\n World\r\n", "Hello", "00000006\r\n World\r\n"),
-        ("ffffffffffffffff\r\nHello\r\n", "", "ffffffffffffffff\r\nHello\r\n"),
-    ])
+    @Test(
+        "Chunks are read however they are split",
+        arguments: [
+            ("5\r\nHello\r\n6\r\n World\r\n0\r\n\r\n", "Hello World", "0\r\n\r\n"),
+            ("a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\nX: y\r\n\r\n", "01234567890123456789", "0\r\nX: y\r\n\r\n"),
+            ("00005\r\nHello\r\n000\r\n\r\n", "Hello", "000\r\n\r\n"),
+            ("2\r\n\r\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n", "\r\n", "0\r\n\r\nHTTP/1.1 200 OK\r\n"),
+            // Anything else is left to the parser, from the beginning of the chunk on.
+            ("5\r\nHello\r\n6;name=value\r\n World\r\n", "Hello", "6;name=value\r\n World\r\n"),
+            ("5\r\nHello\r\n6 \r\n World\r\n", "Hello", "6 \r\n World\r\n"),
+            ("5\r\nHello\r\n6\n World\r\n", "Hello", "6\n World\r\n"),
+            ("5\r\nHello\r\n6\rx World\r\n", "Hello", "6\rx World\r\n"),
+            ("5\r\nHello\r\n\r\n World\r\n", "Hello", "\r\n World\r\n"),
+            ("5\r\nHello\r\n-1\r\n World\r\n", "Hello", "-1\r\n World\r\n"),
+            ("5\r\nHello\r\n00000006\r\n World\r\n", "Hello", "00000006\r\n World\r\n"),
+            ("ffffffffffffffff\r\nHello\r\n", "", "ffffffffffffffff\r\nHello\r\n"),
+        ])
     func chunksAreReadHoweverTheyAreSplit(text: String, body: String, rest: String) {
         let bytes = Array(text.utf8)
         for split in 0...bytes.count {
@@ -51,7 +53,9 @@ import Testing
         #expect(result.body == body && result.rest == rest && result.end == .isForParser)
     }
 
-    @Test(arguments: ["5\r\nHelloX\r\n", "5\r\nHello\rX", "5\r\nHello\n6\r\n World\r\n"])
+    @Test(
+        "Data beyond the size of a chunk is an error",
+        arguments: ["5\r\nHelloX\r\n", "5\r\nHello\rX", "5\r\nHello\n6\r\n World\r\n"])
     func dataThatGoesOnIsBroken(text: String) {
         let bytes = Array(text.utf8)
         for split in 0...bytes.count {

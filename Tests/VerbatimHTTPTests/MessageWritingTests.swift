@@ -5,11 +5,13 @@ import Testing
 @testable import VerbatimHTTP
 
 @Suite struct MessageWritingTests {
-    @Test(arguments: [
-        (["HTTP/1.1", "200", "OK"], [("Content-Type", "text/plain"), ("x-empty", ""), ("Content-Type", "again")]),
-        (["HTTP/1.1", "299", ""], []),
-        (["HTTP/1.1", "404", "Nicht da: ü"], [("X", String(repeating: "long ", count: 5000)), ("Ü", "\u{FFFD}")]),
-    ])
+    @Test(
+        "A head is written byte for byte",
+        arguments: [
+            (["HTTP/1.1", "200", "OK"], [("Content-Type", "text/plain"), ("x-empty", ""), ("Content-Type", "again")]),
+            (["HTTP/1.1", "299", ""], []),
+            (["HTTP/1.1", "404", "Nicht da: ü"], [("X", String(repeating: "long ", count: 5000)), ("Ü", "\u{FFFD}")]),
+        ])
     func byteForByte(startLine: [String], headers: [(String, String)]) {
         var buffer = ByteBuffer(string: "in front")
         buffer.writeHead(startLine: startLine, HTTPHeaders(headers))
@@ -17,8 +19,8 @@ import Testing
         #expect(String(buffer: buffer) == "in front" + lines.map { $0 + "\r\n" }.joined())
     }
 
-    /// What other buffers share stays as it is.
-    @Test func sharedStorage() {
+    @Test("Writing does not change storage that other buffers share")
+    func sharedStorage() {
         var buffer = ByteBuffer(string: "shared")
         let other = buffer
         buffer.writeHead(startLine: ["A", "B"], ["c": "d"])

@@ -1,16 +1,16 @@
-import VerbatimTesting
 import NIOCore
 import NIOEmbedded
 import Testing
+import VerbatimTesting
 
 @testable import VerbatimHTTP
 
-/// What the connections of an event loop read into, as NIO asks for it.
-@Suite struct ReceiveBuffersTests {
+@Suite("The buffers that connections of one event loop read into")
+struct ReceiveBuffersTests {
     private let loop = EmbeddedEventLoop()
     private let buffers = ReceiveBuffers()
 
-    /// One connection, without its socket.
+    /// A connection without a socket.
     private struct Reader {
         var pool: NIOPooledRecvBufferAllocator
         let buffers: ReceiveBuffers
@@ -22,7 +22,7 @@ import Testing
             self.buffers = buffers
         }
 
-        /// Reads that many bytes if there is room, and passes them on. Answers with where they lay, and how much room there
+        /// Reads up to `length` bytes and passes them on. Returns the address of the buffer and its capacity.
         /// was.
         mutating func read(_ length: Int, keeping kept: (ByteBuffer) -> Void = { _ in }) -> (place: UInt, room: Int) {
             var place: UInt = 0
@@ -41,7 +41,8 @@ import Testing
         }
     }
 
-    @Test func connectionsReadIntoTheSame() {
+    @Test("Connections read into the same buffer")
+    func connectionsReadIntoTheSame() {
         var readers = (0..<3).map { _ in Reader(loop, buffers) }
         let first = readers.indices.map { readers[$0].read(200).place }
         #expect(Set(first).count == 3, "NIO keeps the first of each")
@@ -50,20 +51,21 @@ import Testing
         for round in 0..<30 { #expect(readers[round % 3].read(700).place == shared) }
     }
 
-    @Test func whatIsKeptIsNotReadInto() {
+    @Test("A buffer that is kept is not read into")
+    func whatIsKeptIsNotReadInto() {
         var readers = [Reader(loop, buffers), Reader(loop, buffers)]
         for place in readers.indices { _ = readers[place].read(1) }
         var kept: ByteBuffer?
         let place = readers[0].read(700) { kept = $0.getSlice(at: 600, length: 5) }.place
         #expect(readers[1].read(700).place != place)
         #expect(kept?.readableBytes == 5)
-        // Once let go of, there is no way back to it: another has taken its place.
+        // A buffer that was released is not used again, since another has replaced it.
         kept = nil
         #expect(readers[1].read(700).place == readers[0].read(700).place)
     }
 
-    /// A connection that brings much reads more at a time, and takes nothing from those that bring little.
-    @Test func sizesFollowWhatComes() {
+    @Test("A connection that receives much reads more at a time, at no cost to the others")
+    func sizesFollowWhatComes() {
         var large = Reader(loop, buffers)
         var small = Reader(loop, buffers)
         #expect(large.read(.max).room == 256)

@@ -3,16 +3,21 @@ import Testing
 @testable import VerbatimHTTP
 
 @Suite struct ReplyHeadReaderTests {
-    @Test(arguments: [
-        ("HTTP/1.1 200 OK\r\nA: b\r\n\r\n", "OK", false),
-        ("HTTP/1.1 200 Quite All Right\r\nTransfer-Encoding: chunked\r\n\r\n", "Quite All Right", true),
-        ("HTTP/1.1 200\r\ntransfer-encoding: chunked\r\n\r\n", "", true),
-        ("HTTP/1.1 404 \r\nContent-Length: 3\r\n\r\n", "", false),
-        ("HTTP/1.0 200 OK\nServer: T\n\n", "OK", false),
-        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 Fine\r\n\r\n", "Fine", false),
-        ("HTTP/1.1 103 Early Hints\r\nTrailer: x\r\nLink: y\r\n\r\nHTTP/1.1 200 Fine\r\nB: c\r\n\r\n", "Fine", false),
-        ("nonsense\r\n\r\n", "", false),
-    ])
+    @Test(
+        "The end of a head is found however it is split",
+        arguments: [
+            ("HTTP/1.1 200 OK\r\nA: b\r\n\r\n", "OK", false),
+            ("HTTP/1.1 200 Quite All Right\r\nTransfer-Encoding: chunked\r\n\r\n", "Quite All Right", true),
+            ("HTTP/1.1 200\r\ntransfer-encoding: chunked\r\n\r\n", "", true),
+            ("HTTP/1.1 404 \r\nContent-Length: 3\r\n\r\n", "", false),
+            ("HTTP/1.0 200 OK\nServer: T\n\n", "OK", false),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 Fine\r\n\r\n", "Fine", false),
+            (
+                "HTTP/1.1 103 Early Hints\r\nTrailer: x\r\nLink: y\r\n\r\nHTTP/1.1 200 Fine\r\nB: c\r\n\r\n", "Fine",
+                false
+            ),
+            ("nonsense\r\n\r\n", "", false),
+        ])
     func theEndOfAHeadIsFoundHoweverItIsSplit(head: String, reason: String, mayHaveChunks: Bool) {
         let bytes = Array((head + "5\r\nHello\r\n\r\n").utf8)
         let end = head.utf8.count
@@ -30,14 +35,16 @@ import Testing
         #expect(reader.reasonPhrase == reason && reader.mayHaveChunks == mayHaveChunks)
     }
 
-    @Test func nothingIsLeftOfTheReplyBefore() {
+    @Test("A response starts without state of the one before it")
+    func nothingIsLeftOfTheReplyBefore() {
         var reader = ResponseHeadReader()
         _ = Array("HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\n\r\n".utf8).withUnsafeBytes { reader.read($0) }
         reader.expectReply()
         #expect(reader.reasonPhrase == nil && !reader.mayHaveChunks)
     }
 
-    @Test func aStatusLineIsKeptOnlySoFar() {
+    @Test("The reason phrase that is kept is bounded")
+    func aStatusLineIsKeptOnlySoFar() {
         var reader = ResponseHeadReader()
         let bytes = Array(("HTTP/1.1 200 " + String(repeating: "x", count: 9000) + "\r\n\r\n").utf8)
         #expect(bytes.withUnsafeBytes { reader.read($0) } == bytes.count)

@@ -12,12 +12,13 @@ import Testing
         return buffer
     }
 
-    /// Where a buffer's bytes lie.
+    /// The address of a buffer's bytes.
     private func place(of buffer: inout ByteBuffer) -> UInt {
         buffer.withUnsafeMutableWritableBytes { UInt(bitPattern: $0.baseAddress) } - UInt(buffer.writerIndex)
     }
 
-    @Test func whatWasWrittenIsUsedAgain() throws {
+    @Test("A buffer that was written is used again")
+    func whatWasWrittenIsUsedAgain() throws {
         let spare = SpareBuffer()
         #expect(spare.take(for: 1) == nil)
         var used = buffer(capacity: 1024)
@@ -30,8 +31,8 @@ import Testing
         #expect(spare.take(for: 1) == nil, "there is one")
     }
 
-    /// Who has not got it yet gets what was written for them.
-    @Test func whatWaitsIsLeftAlone() {
+    @Test("A buffer that waits to be written is not used")
+    func whatWaitsIsLeftAlone() {
         let spare = SpareBuffer()
         let waiting = buffer(capacity: 1024, "for another")
         spare.giveBack(waiting)
@@ -45,7 +46,8 @@ import Testing
         #expect(rest.map { String(buffer: $0) } == "for")
     }
 
-    @Test func thereIsRoomOrNone() {
+    @Test("A buffer is taken only if it has room")
+    func thereIsRoomOrNone() {
         let spare = SpareBuffer()
         spare.giveBack(buffer(capacity: 256))
         #expect(spare.take(for: 4000) == nil)
@@ -57,14 +59,13 @@ import Testing
     }
 }
 
-/// Responses whose buffers are reused.
-@Suite struct ResponseWriterBufferTests {
+@Suite("Response writers that use buffers again")
+struct ResponseWriterBufferTests {
     private func text(_ segments: ResponseWriter.Segments) -> String {
         (segments.front + [segments.last]).map { String(buffer: $0) }.joined()
     }
 
-    /// Whether a part is written before the next one is made, or later, it stays what it was.
-    @Test(arguments: [true, false])
+    @Test("A part of a response is not changed by later parts", arguments: [true, false])
     func partsDoNotDisturbEachOther(isWritten: Bool) {
         let spare = SpareBuffer()
         let request = ResponseWriter.Request(errorFormat: ErrorFormat { _ in [] })

@@ -16,7 +16,7 @@ import Testing
         channel.write(HTTPClientRequestPart.head(head), promise: nil)
     }
 
-    /// What has been written, a text for each write.
+    /// The text of each write.
     private func written() throws -> [String] {
         channel.flush()
         var writes: [String] = []
@@ -24,7 +24,8 @@ import Testing
         return writes
     }
 
-    @Test func aSmallRequestIsOneWrite() throws {
+    @Test("A small request is one write")
+    func aSmallRequestIsOneWrite() throws {
         try start(["Host": "engine", "Content-Length": "4"])
         writer.send(ByteBuffer(string: "bo"))
         writer.send(ByteBuffer(string: "dy"))
@@ -36,19 +37,20 @@ import Testing
         #expect(try written() == [])
     }
 
-    @Test func chunks() throws {
+    @Test("A request without a length is chunked")
+    func chunks() throws {
         try start(["transfer-encoding": "chunked"])
         #expect(try written() == ["POST /v1/x?y HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"])
         writer.send(ByteBuffer(string: "seventeen letters"))
-        // An empty chunk would be the last.
+        // An empty chunk would end the body.
         writer.send(ByteBuffer())
         #expect(try written() == ["11\r\nseventeen letters\r\n"])
         writer.end()
         #expect(try written() == ["0\r\n\r\n"])
     }
 
-    /// Writing may have the exchange send more.
-    @Test func whatIsSentFromWithinAWrite() throws {
+    @Test("More may be sent from within a write")
+    func whatIsSentFromWithinAWrite() throws {
         final class Sender: ChannelOutboundHandler {
             typealias OutboundIn = ByteBuffer
             var writer: UpstreamRequestWriter?
@@ -68,8 +70,8 @@ import Testing
         #expect(try written() == ["body"])
     }
 
-    /// The framing of one request is not that of the next.
-    @Test func oneBehindAnother() throws {
+    @Test("A request does not inherit the framing of the one before it")
+    func oneBehindAnother() throws {
         try start(["transfer-encoding": "chunked"])
         writer.end()
         try start(["Content-Length": "1"])
@@ -79,7 +81,9 @@ import Testing
         #expect(requests.hasSuffix("0\r\n\r\nPOST /v1/x?y HTTP/1.1\r\nContent-Length: 1\r\n\r\nx"))
     }
 
-    @Test(arguments: [16 << 10, 1 << 20]) func largePiecesAreNotCopied(length: Int) throws {
+    @Test("Large pieces are not copied", arguments: [16 << 10, 1 << 20]) func largePiecesAreNotCopied(length: Int)
+        throws
+    {
         let piece = ByteBuffer(repeating: UInt8(ascii: "x"), count: length)
         let place = piece.withUnsafeReadableBytes { UInt(bitPattern: $0.baseAddress) }
         try start(["transfer-encoding": "chunked"])
@@ -94,8 +98,8 @@ import Testing
         #expect(try written() == ["\r\n0\r\n\r\n"])
     }
 
-    /// Bytes written behind a connection's end go nowhere.
-    @Test func aConnectionThatIsGone() throws {
+    @Test("Bytes for a closed connection are dropped")
+    func aConnectionThatIsGone() throws {
         try start(["Content-Length": "1"])
         _ = try channel.finish(acceptAlreadyClosed: true)
         writer.send(ByteBuffer(repeating: 0, count: 1 << 20))

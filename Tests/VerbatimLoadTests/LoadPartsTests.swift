@@ -6,7 +6,7 @@ import Testing
 @testable import verbatim_load
 
 struct LoadPartsTests {
-    @Test(arguments: TurnSpec.Fault.allCases + [nil])
+    @Test("The engine reads the specification that the agent writes", arguments: TurnSpec.Fault.allCases + [nil])
     func engineReadsWhatTheAgentWants(fault: TurnSpec.Fault?) {
         var spec = TurnSpec(id: 4_000_000_000)
         spec.events = 64
@@ -23,7 +23,8 @@ struct LoadPartsTests {
         #expect(TurnSpec(body: ByteBuffer(string: String(more))) == spec)
     }
 
-    @Test func anEventHasTheSizeThatIsWanted() {
+    @Test("An event has the requested size")
+    func anEventHasTheSizeThatIsWanted() {
         var spec = TurnSpec(id: 1)
         spec.hasLogprobs = true
         spec.hasTokenIDs = true
@@ -31,7 +32,8 @@ struct LoadPartsTests {
         #expect(ReplyTemplates(.init(spec), isChunked: false).token.length == 1000)
     }
 
-    @Test func plansAreTheSameForTheSameSeed() {
+    @Test("The same seed gives the same plans")
+    func plansAreTheSameForTheSameSeed() {
         let mix = TurnMix(pauses: 10, leaves: 30, faults: 20, unary: 10, events: 5...50, seed: 3)
         for agent in 0..<20 {
             let (one, other) = (mix.plan(agent: agent, turn: 2, id: 1), mix.plan(agent: agent, turn: 2, id: 1))
@@ -40,7 +42,8 @@ struct LoadPartsTests {
         }
     }
 
-    @Test func percentiles() {
+    @Test("Percentiles are exact within the resolution")
+    func percentiles() {
         var histogram = Histogram()
         for value in 1...100_000 { histogram.record(UInt64(value)) }
         for share in [0.5, 0.9, 0.99, 0.999] {
@@ -51,7 +54,8 @@ struct LoadPartsTests {
         #expect(Histogram().percentile(0.5) == 0)
     }
 
-    @Test func octaves() {
+    @Test("Octaves count durations by powers of two")
+    func octaves() {
         var histogram = Histogram()
         for value in [0, 1, 3, 3, 64, 100, 40_000] as [UInt64] { histogram.record(value) }
         let expected: [Int: UInt64] = [0: 1, 1: 1, 2: 2, 7: 2, 16: 1]
@@ -59,7 +63,7 @@ struct LoadPartsTests {
         #expect(Histogram().octaves.isEmpty)
     }
 
-    /// What the engine writes for a stream of three tokens, write by write.
+    /// The writes of the engine for a stream of three tokens.
     private static func writes(burst: Int) throws -> [String] {
         let loop = EmbeddedEventLoop()
         let engine = EngineLoop(loop: loop, burst: burst)
@@ -77,7 +81,8 @@ struct LoadPartsTests {
         return writes
     }
 
-    @Test func aBurstHoldsAsManyEventsAsAreWanted() throws {
+    @Test("A burst holds the requested number of events")
+    func aBurstHoldsAsManyEventsAsAreWanted() throws {
         let single = try Self.writes(burst: 1)
         // The head; the role, three tokens, the usage, `[DONE]`; the end of the body.
         #expect(single.count == 8)
@@ -90,7 +95,8 @@ struct LoadPartsTests {
             single.joined().replacing(times, with: "") == bursts.joined().replacing(times, with: ""))
     }
 
-    @Test func aWheelMayTurnInSmallerSteps() {
+    @Test("A timer wheel may have a smaller tick")
+    func aWheelMayTurnInSmallerSteps() {
         let loop = EmbeddedEventLoop()
         let wheel = TimerWheel(loop: loop, tick: .microseconds(100), now: { loop.now })
         var called: [Int] = []
@@ -105,7 +111,8 @@ struct LoadPartsTests {
         #expect(called == [300, 700, 250_000])
     }
 
-    @Test func theWheelCallsWhenTimeHasCome() {
+    @Test("The timer wheel fires when a timer is due")
+    func theWheelCallsWhenTimeHasCome() {
         let loop = EmbeddedEventLoop()
         let wheel = TimerWheel(loop: loop, now: { loop.now })
         var called: [Int] = []

@@ -18,7 +18,7 @@ struct ReplyCheckTests {
         return spec
     }
 
-    /// The chunks of the engine's reply, the last with the end of the body behind it.
+    /// The chunks of the engine's reply. The last one includes the end of the body.
     private static func chunks(_ spec: TurnSpec) -> [String] {
         let script = StreamScript(spec, ReplyTemplates(.init(spec), isChunked: true), isChunked: true)
         return (0..<script.stepCount).map { step in
@@ -48,7 +48,7 @@ struct ReplyCheckTests {
         return seen
     }
 
-    @Test(arguments: [false, true], [1, 2, 7, 100, Int.max])
+    @Test("An intact stream passes, however it is split", arguments: [false, true], [1, 2, 7, 100, Int.max])
     func wholeStream(asks: Bool, pieces: Int) {
         let spec = Self.spec(asks: asks)
         let seen = Self.check(Self.head + Self.chunks(spec).joined(), spec, pieces: pieces)
@@ -58,7 +58,8 @@ struct ReplyCheckTests {
         #expect(seen.times == [1001, 1002, 1003, 1004, 1005])
     }
 
-    @Test func everyPrefixIsWithoutFaultAndNotDone() {
+    @Test("A prefix of a stream is intact and incomplete")
+    func everyPrefixIsWithoutFaultAndNotDone() {
         let spec = Self.spec(asks: true)
         let whole = Array((Self.head + Self.chunks(spec).joined()).utf8)
         for count in stride(from: 0, to: whole.count, by: 37) {
@@ -68,28 +69,32 @@ struct ReplyCheckTests {
         }
     }
 
-    @Test func lostEvent() {
+    @Test("A lost event is found")
+    func lostEvent() {
         let spec = Self.spec()
         var chunks = Self.chunks(spec)
         chunks.remove(at: 2)
         #expect(Self.check(Self.head + chunks.joined(), spec).mismatch == .order(expected: 2, got: 3))
     }
 
-    @Test func doubledEvent() {
+    @Test("A repeated event is found")
+    func doubledEvent() {
         let spec = Self.spec()
         var chunks = Self.chunks(spec)
         chunks.insert(chunks[2], at: 3)
         #expect(Self.check(Self.head + chunks.joined(), spec).mismatch == .order(expected: 3, got: 2))
     }
 
-    @Test func eventsInAnotherOrder() {
+    @Test("Events in another order are found")
+    func eventsInAnotherOrder() {
         let spec = Self.spec()
         var chunks = Self.chunks(spec)
         chunks.swapAt(3, 4)
         #expect(Self.check(Self.head + chunks.joined(), spec).mismatch == .order(expected: 3, got: 4))
     }
 
-    @Test func eventOfAnotherRequest() {
+    @Test("An event of another request is found")
+    func eventOfAnotherRequest() {
         let spec = Self.spec()
         var other = spec
         other.id = 0xabc
@@ -98,14 +103,16 @@ struct ReplyCheckTests {
         #expect(Self.check(Self.head + chunks.joined(), spec).mismatch == .foreign(request: "00000abc"))
     }
 
-    @Test func lostTail() {
+    @Test("A missing end is found")
+    func lostTail() {
         let spec = Self.spec()
         let chunks = Self.chunks(spec).dropLast()
         let seen = Self.check(Self.head + chunks.joined() + "0\r\n\r\n", spec)
         #expect(seen.mismatch == .short(event: spec.events + 2))
     }
 
-    @Test func anyOtherByte() {
+    @Test("Any changed byte is found")
+    func anyOtherByte() {
         let spec = Self.spec(asks: true)
         let whole = Array((Self.head + Self.chunks(spec).joined()).utf8)
         var random = SeededGenerator(seed: 1)
@@ -119,7 +126,8 @@ struct ReplyCheckTests {
         }
     }
 
-    @Test func bytesThatNobodyAskedFor() {
+    @Test("Bytes after the end are found")
+    func bytesThatNobodyAskedFor() {
         let spec = Self.spec()
         let seen = Self.check(Self.head + Self.chunks(Self.spec(asks: true)).joined(), spec)
         #expect(seen.mismatch != nil)
@@ -127,7 +135,8 @@ struct ReplyCheckTests {
         #expect(more.mismatch == .framing("17 bytes behind the reply"))
     }
 
-    @Test func wholeReply() {
+    @Test("A whole reply is checked to its last byte")
+    func wholeReply() {
         var spec = Self.spec(asks: true)
         spec.isStream = false
         var body = ByteBuffer()
@@ -145,13 +154,15 @@ struct ReplyCheckTests {
         #expect(Self.check(damaged, spec).mismatch != nil)
     }
 
-    @Test func replyOfAnotherRequest() {
+    @Test("A reply to another request is found")
+    func replyOfAnotherRequest() {
         let spec = Self.spec()
         let head = Self.head.replacing("load-7", with: "load-8")
         #expect(Self.check(head + "0\r\n\r\n", spec).mismatch == .header("x-request-id"))
     }
 
-    @Test func anyHeadersIfNoneAreWanted() throws {
+    @Test("Headers are not checked if that is turned off")
+    func anyHeadersIfNoneAreWanted() throws {
         let spec = Self.spec()
         let head = Self.head.replacing("load-7", with: "8").replacing("uvicorn", with: "other")
         var check = ReplyCheck(spec, ReplyTemplates(.init(spec), isChunked: false), checksHeaders: false)

@@ -1,11 +1,12 @@
 import Foundation
-import VerbatimTesting
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimAPI
+import VerbatimProxy
+import VerbatimTesting
 
-/// Who may enter, and what becomes of the key.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct AccessKeyTests {
+@Suite("Access keys of agents", .onOwnThreads, .timeLimit(.minutes(10)))
+struct AccessKeyTests {
     static let routes = [Chat.path, "/v1/messages", "/v1/models", "/v1/embeddings", "/sessions/a/v1/completions", "/x"]
 
     static let wrong: [[(String, String)]] = [
@@ -16,9 +17,11 @@ import Verbatim
         [("Cookie", "sk-ours")], [("X-Key", "sk-ours")], [("Proxy-Authorization", "Bearer sk-ours")],
     ]
 
-    @Test(arguments: routes, wrong)
+    @Test(
+        "A request without a valid key is refused with 401 and reaches neither engine nor trace", arguments: routes,
+        wrong)
     func withoutAKeyNobodyEnters(path: String, headers: [(String, String)]) async throws {
-        try await withProxy({ $0.apiKeys = [APIKey("sk-ours")] }, script: Chat.engine.serve) { proxy in
+        try await withProxy({ $0.apiKeys = [AccessKey("sk-ours")] }, script: Chat.engine.serve) { proxy in
             let response = try await post(port: proxy.port, path: path, headers: headers, body: Chat.unary)
             #expect(response.status == 401 && response.complete)
             #expect(response.header("WWW-Authenticate") == "Bearer")
@@ -36,10 +39,11 @@ import Verbatim
         }
     }
 
-    /// It costs nothing to send much, so that nothing of it is kept; the answer is there before the body is.
-    @Test(arguments: ["Content-Length: 1000000000", "Transfer-Encoding: chunked"], [false, true])
+    @Test(
+        "The refusal of a request without a key does not wait for its body",
+        arguments: ["Content-Length: 1000000000", "Transfer-Encoding: chunked"], [false, true])
     func theBodyIsNotWaitedFor(framing: String, expects: Bool) async throws {
-        try await withProxy({ $0.apiKeys = [APIKey("sk-ours")] }, script: Chat.engine.serve) { proxy in
+        try await withProxy({ $0.apiKeys = [AccessKey("sk-ours")] }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(
                 "POST \(Chat.path) HTTP/1.1\r\nHost: x\r\n\(framing)\r\n"
@@ -51,9 +55,11 @@ import Verbatim
         }
     }
 
-    /// A connection without a body to be skipped goes on.
-    @Test func aRefusedAgentMayTryAgain() async throws {
-        try await withProxy({ $0.apiKeys = [APIKey("sk-ours")] }, script: Chat.engine.serve) { proxy in
+    @Test("A refused request without a body leaves its connection open for another")
+    func aRefusedAgentMayTryAgain()
+        async throws
+    {
+        try await withProxy({ $0.apiKeys = [AccessKey("sk-ours")] }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(requestBytes("GET", path: "/v1/models"))
             #expect(try await agent.readResponse().status == 401)
@@ -64,7 +70,7 @@ import Verbatim
 
     struct Entrance: Sendable, CustomStringConvertible {
         let sent: [(String, String)]
-        /// What of it the engine gets without a key of its own, and with `sk-engine`.
+        /// The credentials that the engine gets: without a key of its own, and with `sk-engine`.
         let plain: [String]
         let replaced: [String]
         var description: String { sent.map { "\($0.0): \($0.1)" }.joined(separator: ", ") }
@@ -95,12 +101,12 @@ import Verbatim
             replaced: ["Authorization: Bearer sk-engine", "x-api-key: sk-engine"]),
     ]
 
-    @Test(arguments: entrances, [Chat.path, "/v1/embeddings"])
+    @Test("The engine never receives a key of the proxy", arguments: entrances, [Chat.path, "/v1/embeddings"])
     func noKeyOfOursReachesTheEngine(entrance: Entrance, path: String) async throws {
         for (key, expected) in [(nil, entrance.plain), ("sk-engine", entrance.replaced)] {
             try await withProxy(
                 {
-                    $0.apiKeys = [APIKey("sk-ours"), APIKey("sk-two")]
+                    $0.apiKeys = [AccessKey("sk-ours"), AccessKey("sk-two")]
                     $0.upstreamAPIKey = key
                 }, script: Chat.engine.serve
             ) { proxy in
@@ -118,18 +124,20 @@ import Verbatim
 
     // MARK: Sessions
 
-    private static func bound(_ configuration: inout ProxyConfiguration) {
+    private static func bound(_ configuration: inout ProxySetup) {
         configuration.apiKeys = [
-            APIKey("sk-a", session: "rollout-a"), APIKey("sk-b", session: "rollout-b"), APIKey("sk-free"),
+            AccessKey("sk-a", session: "rollout-a"), AccessKey("sk-b", session: "rollout-b"), AccessKey("sk-free"),
         ]
     }
 
-    @Test(arguments: [
-        ("/sessions/rollout-b/v1", []), ("/sessions/rollout-a:x/v1", []), ("/sessions/%2e%2e/v1", []),
-        ("/v1", [("X-Verbatim-Session", "rollout-b")]), ("/v1", [("X-Verbatim-Session", "default")]),
-        ("/v1", [("X-Verbatim-Session", "rollout-a"), ("X-Verbatim-Session", "rollout-a")]),
-        ("/sessions/rollout-b/v1", [("X-Verbatim-Session", "rollout-a")]), ("/v1", [("X-Verbatim-Session", "")]),
-    ])
+    @Test(
+        "A key that is bound to a session is refused for any other",
+        arguments: [
+            ("/sessions/rollout-b/v1", []), ("/sessions/rollout-a:x/v1", []), ("/sessions/%2e%2e/v1", []),
+            ("/v1", [("X-Verbatim-Session", "rollout-b")]), ("/v1", [("X-Verbatim-Session", "default")]),
+            ("/v1", [("X-Verbatim-Session", "rollout-a"), ("X-Verbatim-Session", "rollout-a")]),
+            ("/sessions/rollout-b/v1", [("X-Verbatim-Session", "rollout-a")]), ("/v1", [("X-Verbatim-Session", "")]),
+        ])
     func aBoundKeyCannotNameAnotherSession(base: String, headers: [(String, String)]) async throws {
         try await withProxy(Self.bound, script: Chat.engine.serve) { proxy in
             for route in ["/chat/completions", "/models"] {
@@ -179,8 +187,7 @@ import Verbatim
             session: "rollout-a:u", parent: "rollout-a:rollout-b"),
     ]
 
-    /// Whatever it says, its turns stand in its own session and speak of no other.
-    @Test(arguments: claims)
+    @Test("Turns with a bound key are recorded in its session, whatever session the agent claims", arguments: claims)
     func aBoundKeyWritesToItsSession(claim: Claim) async throws {
         try await withProxy(Self.bound, script: Chat.engine.serve) { proxy in
             let headers = claim.headers + [("Authorization", "Bearer sk-a")]
@@ -190,7 +197,8 @@ import Verbatim
         }
     }
 
-    @Test func aKeyThatIsNotBoundNamesAnySession() async throws {
+    @Test("A key that is not bound may name any session")
+    func aKeyThatIsNotBoundNamesAnySession() async throws {
         try await withProxy(Self.bound, script: Chat.engine.serve) { proxy in
             for session in ["rollout-a", "rollout-c"] {
                 _ = try await post(
@@ -203,12 +211,12 @@ import Verbatim
 
     // MARK: Health
 
-    /// Anybody may ask whether the proxy is up; whose turn it was that failed is told to who may see every session.
-    @Test func healthNeedsNoKeyAndNamesNoSession() async throws {
+    @Test("Health needs no key, and names sessions only to keys that may see all of them")
+    func healthNeedsNoKeyAndNamesNoSession() async throws {
         try await withProxy(
             {
                 Self.bound(&$0)
-                $0.requireCapture = .tokens
+                $0.policy.requirement = .tokens
             }, script: { try await $0.respond(headers: [("Content-Type", "application/json")], body: Chat.body()) }
         ) { proxy in
             #expect(try await get(port: proxy.port, path: "/healthz").bodyText == #"{"status":"ok"}"#)

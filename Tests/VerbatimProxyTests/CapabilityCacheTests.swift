@@ -31,7 +31,8 @@ import VerbatimAPI
 
     // MARK: Capabilities
 
-    @Test("An accepted injection without limits is trusted as long as it is used") func acceptedWithoutLimits() {
+    @Test("An accepted injection without limits is trusted as long as it is used")
+    func acceptedWithoutLimits() {
         let cache = Self.cache()
         let accepted = CapabilityFinding.accepted(Self.injection, limits: InjectionLimits())
         cache.note(accepted, for: Self.key(), at: Self.start)
@@ -41,7 +42,8 @@ import VerbatimAPI
         #expect(cache.capability(for: Self.key("other"), at: Self.start) == nil)
     }
 
-    @Test("A limit expires however much it is used, so that it is tested again") func limitsExpire() {
+    @Test("A limit expires however much it is used, so that it is tested again")
+    func limitsExpire() {
         let cache = Self.cache()
         let accepted = CapabilityFinding.accepted(Self.injection, limits: Self.withoutIDs)
         cache.note(accepted, for: Self.key(), at: Self.start)
@@ -50,7 +52,8 @@ import VerbatimAPI
         #expect(cache.capability(for: Self.key(), at: Self.start + .minutes(10)) == nil)
     }
 
-    @Test("A rejection is tentative, and expires soon") func rejectionsAreTentative() {
+    @Test("A rejection is tentative, and expires soon")
+    func rejectionsAreTentative() {
         let cache = Self.cache()
         cache.note(.rejected(leaving: Self.withoutIDs), for: Self.key(), at: Self.start)
         let capability = cache.capability(for: Self.key(), at: Self.start + .seconds(29))
@@ -58,7 +61,8 @@ import VerbatimAPI
         #expect(cache.capability(for: Self.key(), at: Self.start + .seconds(30)) == nil)
     }
 
-    @Test("A rejection does not replace what is known, and is confirmed by what is accepted") func confirmation() {
+    @Test("A rejection does not replace what is known, and is confirmed by what is accepted")
+    func confirmation() {
         let cache = Self.cache()
         cache.note(.rejected(leaving: Self.withoutIDs), for: Self.key(), at: Self.start)
         cache.note(.rejected(leaving: .nothing), for: Self.key(), at: Self.start)
@@ -71,14 +75,16 @@ import VerbatimAPI
         #expect(cache.capability(for: Self.key(), at: Self.start) == nil)
     }
 
-    @Test("An unconfirmed rejection is forgotten") func unconfirmed() {
+    @Test("An unconfirmed rejection is forgotten")
+    func unconfirmed() {
         let cache = Self.cache()
         cache.note(.rejected(leaving: Self.withoutIDs), for: Self.key(), at: Self.start)
         cache.note(.unconfirmed, for: Self.key(), at: Self.start)
         #expect(cache.capability(for: Self.key(), at: Self.start) == nil)
     }
 
-    @Test("Another version of a model's engine makes what is known of that model void") func versions() {
+    @Test("Another version of a model's engine makes what is known of that model void")
+    func versions() {
         let cache = Self.cache()
         let accepted = CapabilityFinding.accepted(Self.injection, limits: Self.withoutIDs)
         for model in ["m", "other"] {
@@ -92,7 +98,8 @@ import VerbatimAPI
         #expect(cache.capability(for: Self.key("other"), at: Self.start) != nil)
     }
 
-    @Test("Two shortfalls in a row are hopeless, until they expire") func shortfalls() {
+    @Test("Two shortfalls in a row are hopeless, until they expire")
+    func shortfalls() {
         let cache = Self.cache()
         cache.note(.requirement(isMet: false), for: Self.key(), at: Self.start)
         #expect(!cache.isHopeless(Self.key(), at: Self.start))
@@ -144,7 +151,8 @@ import VerbatimAPI
         #expect(fixed.engine == EngineIdentity(profile: .sglang, evidence: .setting) && !fixed.isUnrecognised)
     }
 
-    @Test("Another engine that takes other fields makes what is known void") func anotherEngine() {
+    @Test("Another engine that takes other fields makes what is known void")
+    func anotherEngine() {
         let cache = Self.cache()
         cache.note(.recognised(.vllm, by: .reply), for: Self.key(), at: Self.start)
         cache.note(.accepted(Self.injection, limits: InjectionLimits()), for: Self.key(), at: Self.start)
@@ -154,7 +162,8 @@ import VerbatimAPI
 
     // MARK: Probes
 
-    @Test("One turn probes, and the others wait for its end, but not longer than the longest wait") func probes() {
+    @Test("One turn probes, and the others wait for its end, but not longer than the longest wait")
+    func probes() {
         let probes = CapabilityProbes(maxWait: .seconds(1))
         let resumed = Atomic(0)
         func join(_ key: CapabilityKey, _ milliseconds: Int64) -> CapabilityProbes.Role {
@@ -175,7 +184,8 @@ import VerbatimAPI
         #expect(join(Self.key(), 1000) == .probe)
     }
 
-    @Test("The end of a probe that a turn reports resumes those that wait") func aFindingEndsTheProbe() {
+    @Test("The end of a probe that a turn reports resumes those that wait")
+    func aFindingEndsTheProbe() {
         let cache = Self.cache()
         let resumed = Atomic(0)
         _ = cache.probes.join(Self.key(), at: Self.start) {}

@@ -270,7 +270,8 @@ import VerbatimSchema
         #expect(try !Setup(known: [.accepted(Injection(), limits: .nothing)]).negotiation().mayBeRejected)
     }
 
-    @Test("A probe ends with the first rejection, before the retry is answered") func aRejectionEndsTheProbe() throws {
+    @Test("A probe ends with the first rejection, before the retry is answered")
+    func aRejectionEndsTheProbe() throws {
         var negotiation = try Setup().negotiation()
         negotiation.becomeProbe()
         _ = negotiation.handle(EngineError(status: 400, body: Array(Self.rejectsIDs.utf8)), message: "")
@@ -279,7 +280,8 @@ import VerbatimSchema
         #expect(!negotiation.takeFindings().contains(.probeEnded))
     }
 
-    @Test("A newer plan takes the place of the first") func replanning() throws {
+    @Test("A newer plan takes the place of the first")
+    func replanning() throws {
         var negotiation = try Setup(body: #"{"model":"m","stream":true}"#).negotiation()
         let capabilities = CapabilityCache(fixed: nil, host: "engine", lifetime: .hours(1)) { _, _ in }
         capabilities.recognise(.llamaCpp, by: .models)
@@ -324,7 +326,8 @@ import VerbatimSchema
 
     // MARK: The end
 
-    @Test("Once the reply has begun, an error is not retried") func noRetryAfterTheHead() throws {
+    @Test("Once the reply has begun, an error is not retried")
+    func noRetryAfterTheHead() throws {
         var negotiation = try Setup().negotiation()
         negotiation.endRetries()
         let error = EngineError(status: 400, body: Array(Self.rejectsIDs.utf8))

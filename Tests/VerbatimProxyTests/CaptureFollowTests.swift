@@ -1,12 +1,13 @@
-import VerbatimTesting
-import VerbatimProxy
 import TestSupport
 import Testing
 import Verbatim
+import VerbatimProxy
+import VerbatimTesting
 
-/// The library's reader sees turns as the proxy writes them.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct CaptureFollowTests {
-    @Test func turnsAreSeenAsTheyCome() async throws {
+@Suite("Following the trace of a running proxy", .onOwnThreads, .timeLimit(.minutes(10)))
+struct CaptureFollowTests {
+    @Test("The reader of the library sees turns as the proxy writes them")
+    func turnsAreSeenAsTheyCome() async throws {
         try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) { proxy in
             let reader = TraceReader(path: proxy.trace)
             var turns = reader.follow(every: .milliseconds(5)).makeAsyncIterator()
@@ -24,7 +25,7 @@ import Verbatim
                 #expect(turn.captureLevel == .tokens && turn.isCaptureComplete && turn.captureProblems.isEmpty)
                 #expect(turn.isStream == request.stream && turn.engine == "vllm")
             }
-            // Whoever comes later reads the same.
+            // A reader that starts later reads the same.
             let contents = try reader.turns()
             #expect(contents.turns.map(\.number) == [1, 2, 3, 4, 5])
             #expect(contents.tornTail == nil && contents.invalidLines.isEmpty)

@@ -1,26 +1,26 @@
 import Foundation
-import VerbatimJSON
-import VerbatimTesting
 import NIOCore
-import VerbatimProxy
 import TestSupport
 import Testing
-import VerbatimTrace
-import Verbatim
 import VerbatimAPI
+import VerbatimJSON
+import VerbatimProxy
+import VerbatimTesting
+import VerbatimTrace
 
 /// A proxy in front of a scripted engine, its trace, and an agent with one connection to each.
 struct CaptureProxy: Sendable {
     let server: ProxyServer
     let engine: MockEngine
     let trace: String
+    private let writtenRecords: Monitor<Int>
 
     static let path = "/v1/chat/completions"
     static let headers = [("Content-Type", "application/json"), ("X-Agent", "a")]
 
     /// Runs a proxy for as long as `body` runs. `configure` may set `policy.goal` to `.off` for one without a trace.
     static func run(
-        to engine: MockEngine,
+        to engine: MockEngine, clock: HTTPClock = .system,
         _ configure: (inout ProxySettings) -> Void = { _ in },
         _ body: (CaptureProxy) async throws -> Void
     ) async throws {
@@ -31,12 +31,16 @@ struct CaptureProxy: Sendable {
         settings.threads = 1
         settings.liftTimeLimits()
         configure(&settings)
-        let recorder = settings.policy.goal == .off ? nil : try TraceRecorder(.init(path: trace)) { _ in }
-        let silence = ProxyConfiguration(upstreamURL: engine.url).logger
-        let server = try await ProxyServer.start(settings, recorder: recorder, logger: silence)
+        let writtenRecords = Monitor(0)
+        let recorder =
+            settings.policy.goal == .off
+            ? nil
+            : try TraceRecorder(.init(path: trace), fileSystem: .system.counting(writtenRecords)) { _ in }
+        let server = try await ProxyServer.start(settings, recorder: recorder, clock: clock, logger: .silent)
         let result: Result<Void, any Error>
         do {
-            result = .success(try await body(CaptureProxy(server: server, engine: engine, trace: trace)))
+            let proxy = CaptureProxy(server: server, engine: engine, trace: trace, writtenRecords: writtenRecords)
+            result = .success(try await body(proxy))
         } catch {
             result = .failure(error)
         }
@@ -47,13 +51,13 @@ struct CaptureProxy: Sendable {
 
     /// Runs an engine and a proxy in front of it.
     static func run(
-        _ script: @escaping MockEngine.Script,
+        _ script: @escaping MockEngine.Script, clock: HTTPClock = .system,
         _ configure: (inout ProxySettings) -> Void = { _ in },
         _ body: (CaptureProxy) async throws -> Void
     ) async throws {
         let engine = try await MockEngine.start(script: script)
         do {
-            try await run(to: engine, configure, body)
+            try await run(to: engine, clock: clock, configure, body)
             await engine.stop()
         } catch {
             await engine.stop()
@@ -80,35 +84,36 @@ struct CaptureProxy: Sendable {
         return agent
     }
 
+    /// Waits until the proxy, which has one event loop, has handled what had arrived before: it has answered since.
+    func catchUp() async throws {
+        for _ in 0..<3 { _ = try await get(port: server.port, path: "/healthz") }
+    }
+
     // MARK: The trace
 
-    /// What stands in the trace now.
+    /// The records that are in the trace now.
     func records() throws -> [CaptureRecord] {
         let data = try Data(contentsOf: URL(fileURLWithPath: trace))
         return data.split(separator: UInt8(ascii: "\n")).map { CaptureRecord(line: Array($0)) }
     }
 
-    /// The trace once it holds `count` records: for turns whose end the agent cannot see.
+    /// Waits until the trace holds `count` records, for turns whose end the agent cannot see.
     func records(atLeast count: Int) async throws -> [CaptureRecord] {
-        for _ in 0..<500 {
-            let records = try records()
-            if records.count >= count { return records }
-            try await Task.sleep(for: .milliseconds(10))
-        }
+        await writtenRecords.wait { $0 >= count }
         return try records()
     }
 
-    /// The bodies the engine got.
+    /// The bodies that the engine has received.
     var forwarded: [String] { engine.requests.map(\.bodyText) }
 }
 
-/// One line of a trace, read as JSON text.
+/// One line of a trace, as JSON text.
 struct CaptureRecord: Sendable, CustomStringConvertible {
     let line: [UInt8]
 
     var description: String { String(decoding: line, as: UTF8.self) }
 
-    /// The JSON text at a path of keys and positions; `nil` if there is nothing.
+    /// The JSON text at a path of keys and indices; `nil` if there is none.
     subscript(path: String...) -> String? {
         var text = line
         for name in path {
@@ -125,7 +130,7 @@ struct CaptureRecord: Sendable, CustomStringConvertible {
         try JSONDecoder().decode([String].self, from: Data((self[path] ?? "null").utf8))
     }
 
-    /// The string at a path of two, decoded.
+    /// The decoded string at a path of keys and indices.
     func string(_ path: String...) throws -> String? {
         var value = try JSONSerialization.jsonObject(with: Data(line))
         for name in path {
@@ -166,7 +171,7 @@ struct CaptureRecord: Sendable, CustomStringConvertible {
     }
 }
 
-/// A chat completion request, by what matters here.
+/// A chat completion request, with the properties that matter here.
 struct CaptureRequest: Sendable, CustomStringConvertible {
     var model = "mock/scripted-1"
     var stream = false
@@ -175,11 +180,11 @@ struct CaptureRequest: Sendable, CustomStringConvertible {
     var n = 1
     var asksLogprobs = false
     var asksIDs = false
-    /// Further members, each with a comma in front.
+    /// Further members, each after a comma.
     var more = ""
 
     var body: String {
-        // Without tools the request is one that the script answers in plain words.
+        // A tool result instead of tools makes the script answer with plain text.
         let messages =
             tools
             ? #"[{"role": "user", "content": "Grüße"}]"#
@@ -196,7 +201,7 @@ struct CaptureRequest: Sendable, CustomStringConvertible {
     var description: String { body }
 }
 
-/// Two replies to each kind of request: one that thinks and calls a tool, and plain ones with texts that are awkward.
+/// Two replies to each kind of request: one that thinks and calls a tool, and plain ones with unusual characters.
 enum CaptureScript {
     static let awkward = ScriptedReply(
         .reasoning([ScriptedToken(11, "Hm…", "-1.5e-05")])

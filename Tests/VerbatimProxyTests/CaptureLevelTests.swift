@@ -1,22 +1,22 @@
-import VerbatimTesting
-import VerbatimProxy
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimProxy
+import VerbatimTesting
 
-/// What is said of a capture that is not all it could be. The agent gets the reply as it came, restored.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct CaptureLevelTests {
-    /// A reply of a vLLM, and what the record must say of it.
+@Suite("The capture level and the problems of a record", .onOwnThreads, .timeLimit(.minutes(10)))
+struct CaptureLevelTests {
+    /// A reply of vLLM, and what its record must state.
     struct Case: Sendable, CustomStringConvertible {
         let name: String
         /// A body, or the events of a stream.
         let reply: [String]
         var isStream = false
         var headers: [(String, String)] = []
-        /// What the agent gets where it is not the reply itself.
+        /// What the agent gets, if that is not the reply itself.
         var restored: [String]?
         let capture: String
-        /// Fields of the record that matter here.
+        /// The fields of the record that are checked.
         var fields: [String: String] = [:]
 
         var description: String { name }
@@ -125,7 +125,8 @@ import VerbatimAPI
             fields: ["logprobs": "null", "per_token_logps": "[-0.125]", "completion_tokens": #"["No"]"#]),
     ]
 
-    @Test(arguments: cases) func isMarkedAsItIs(example: Case) async throws {
+    @Test("A record states what its capture lacks, and the agent gets the restored reply", arguments: cases)
+    func isMarkedAsItIs(example: Case) async throws {
         let script: MockEngine.Script = { exchange in
             guard example.isStream else {
                 return try await exchange.respond(headers: example.headers, body: example.reply[0])
@@ -153,8 +154,10 @@ import VerbatimAPI
         }
     }
 
-    /// A client that asked for a stream gets whatever the engine makes of it.
-    @Test func aWholeReplyToAStreamRequest() async throws {
+    @Test("A request for a stream gets the whole reply that the engine makes of it")
+    func aWholeReplyToAStreamRequest()
+        async throws
+    {
         let script: MockEngine.Script = { exchange in
             try await exchange.respond(
                 headers: [("Content-Type", "application/json")], body: Self.body(logprobs: Self.two, ids: "[7,8]"))
@@ -167,11 +170,12 @@ import VerbatimAPI
         }
     }
 
-    /// `--capture` decides what is injected, and what is missed if it does not come.
-    @Test(arguments: [
-        (CaptureGoal.tokens, "logprobs:5 ids", "tokens complete"), (.logprobs, "logprobs:5", "logprobs complete"),
-        (.text, "", "text complete"),
-    ])
+    @Test(
+        "The capture goal decides what is injected and what counts as missing",
+        arguments: [
+            (CaptureGoal.tokens, "logprobs:5 ids", "tokens complete"), (.logprobs, "logprobs:5", "logprobs complete"),
+            (.text, "", "text complete"),
+        ])
     func theGoalDecides(goal: CaptureGoal, injected: String, capture: String) async throws {
         try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) {
             $0.policy.goal = goal

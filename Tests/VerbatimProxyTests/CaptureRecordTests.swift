@@ -1,19 +1,19 @@
 import Foundation
-import VerbatimTesting
-import VerbatimProxy
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimProxy
+import VerbatimTesting
 
-/// The record tells what the engine's script said, token by token.
-@Suite(.onOwnThreads, .timeLimit(.minutes(2))) struct CaptureRecordTests {
+@Suite("Records hold what the engine sent, token by token", .onOwnThreads, .timeLimit(.minutes(10)))
+struct CaptureRecordTests {
     struct Case: Sendable, CustomStringConvertible {
         let flavour: ScriptedChat.Flavour
         let request: CaptureRequest
 
         var description: String { "\(flavour): \(request)" }
 
-        /// The tokens of which such an engine tells; without texts where it gives none.
+        /// The tokens that such an engine reports; without text where it gives none.
         func tokens(_ reply: ScriptedReply) -> [ScriptedToken] {
             switch flavour {
             case .vllm: return reply.tokens
@@ -42,7 +42,9 @@ import VerbatimAPI
         }
     }
 
-    @Test(arguments: cases) func tokensAreTheScripts(example: Case) async throws {
+    @Test("A record holds the tokens of the engine's script", arguments: cases) func tokensAreTheScripts(example: Case)
+        async throws
+    {
         let request = example.request
         try await CaptureProxy.run(CaptureScript.chat(example.flavour).serve) { proxy in
             _ = try await proxy.ask(request.body)
@@ -105,7 +107,7 @@ import VerbatimAPI
         }
     }
 
-    /// The record has the request as it was forwarded last.
+    /// The record holds the request as it was forwarded last.
     private func checkRequest(_ record: CaptureRecord, _ proxy: CaptureProxy) throws {
         let forwarded = try #require(proxy.forwarded.last)
         func object(_ text: String) throws -> NSDictionary? {
@@ -116,22 +118,24 @@ import VerbatimAPI
 
     // MARK: What was asked
 
-    @Test(arguments: [
-        (
-            #""logprobs": null"#,
-            #"{"logprobs":{"value":null},"top_logprobs":{"absent":true},"return_token_ids":{"absent":true}}"#
-        ),
-        (
-            #""logprobs": false, "return_token_ids": false"#,
-            #"{"logprobs":{"value":false},"top_logprobs":{"absent":true},"return_token_ids":{"value":false}}"#
-        ),
-        (#""log\u0070robs": true"#, #"{"return_token_ids":{"absent":true}}"#),
-        (#""logprobs": true, "top_logprobs": 3, "return_token_ids": true"#, "{}"),
-        (
-            #""max_tokens": 7"#,
-            #"{"logprobs":{"absent":true},"top_logprobs":{"absent":true},"return_token_ids":{"absent":true}}"#
-        ),
-    ])
+    @Test(
+        "client_fields holds what the agent had sent",
+        arguments: [
+            (
+                #""logprobs": null"#,
+                #"{"logprobs":{"value":null},"top_logprobs":{"absent":true},"return_token_ids":{"absent":true}}"#
+            ),
+            (
+                #""logprobs": false, "return_token_ids": false"#,
+                #"{"logprobs":{"value":false},"top_logprobs":{"absent":true},"return_token_ids":{"value":false}}"#
+            ),
+            (#""log\u0070robs": true"#, #"{"return_token_ids":{"absent":true}}"#),
+            (#""logprobs": true, "top_logprobs": 3, "return_token_ids": true"#, "{}"),
+            (
+                #""max_tokens": 7"#,
+                #"{"logprobs":{"absent":true},"top_logprobs":{"absent":true},"return_token_ids":{"absent":true}}"#
+            ),
+        ])
     func clientFieldsTellWhatTheAgentHadSent(more: String, expected: String) async throws {
         try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) { proxy in
             let request = CaptureRequest(more: ", " + more)
@@ -140,7 +144,7 @@ import VerbatimAPI
             #expect(response.body == direct.body)
             let record = try #require(try proxy.records().first)
             #expect(record["client_fields"] == expected)
-            // A request that needs no change leaves as it came.
+            // A request that needs no change is forwarded as it came.
             if expected == "{}" { #expect(proxy.forwarded[0] == request.body) }
             #expect(record.capture == "tokens complete")
         }
@@ -148,7 +152,8 @@ import VerbatimAPI
 
     // MARK: What was answered
 
-    @Test func aUnaryResponseStandsAsSent() async throws {
+    @Test("A whole reply is recorded as it was sent")
+    func aUnaryResponseStandsAsSent() async throws {
         let chat = CaptureScript.chat(.vllm)
         try await CaptureProxy.run(chat.serve) { proxy in
             _ = try await proxy.ask(CaptureRequest(tools: true).body)
@@ -157,14 +162,14 @@ import VerbatimAPI
                 Issue.record("no unary reply")
                 return
             }
-            // No white space in it, and nothing that has to be escaped.
+            // Without white space, and without anything that has to be escaped.
             #expect(record["response"] == body)
             #expect(record["logprobs"] == record["response", "choices", "0", "logprobs", "content"])
         }
     }
 
-    @Test(arguments: ScriptedChat.Flavour.allCases) func aStreamIsAssembled(flavour: ScriptedChat.Flavour) async throws
-    {
+    @Test("The events of a stream are assembled to one reply", arguments: ScriptedChat.Flavour.allCases)
+    func aStreamIsAssembled(flavour: ScriptedChat.Flavour) async throws {
         try await CaptureProxy.run(CaptureScript.chat(flavour).serve) { proxy in
             let request = CaptureRequest(stream: true, tools: true, usage: true, n: 2)
             _ = try await proxy.ask(request.body)
@@ -195,7 +200,8 @@ import VerbatimAPI
         }
     }
 
-    @Test(arguments: [false, true]) func compactRecordsLeaveTheEntriesOut(stream: Bool) async throws {
+    @Test("A compact record leaves the log-probability entries out", arguments: [false, true])
+    func compactRecordsLeaveTheEntriesOut(stream: Bool) async throws {
         try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) {
             $0.policy.detail = .compact
         } _: { proxy in

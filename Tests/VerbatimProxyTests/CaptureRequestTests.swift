@@ -1,19 +1,19 @@
-import VerbatimJSON
-import VerbatimTesting
-import VerbatimProxy
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimJSON
+import VerbatimProxy
+import VerbatimTesting
 
-/// What becomes of a request on its way through the whole proxy.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct CaptureRequestTests {
+@Suite("What becomes of a captured request on its way through the proxy", .onOwnThreads, .timeLimit(.minutes(10)))
+struct CaptureRequestTests {
     struct Case: Sendable, CustomStringConvertible {
         let name: String
         let policy: @Sendable (inout RequestPolicy) -> Void
         let body: String
-        /// The body that is forwarded, without what is injected.
+        /// The forwarded body without the injection.
         let forwarded: String
-        /// `client_fields`, without what is injected.
+        /// `client_fields` without the injection.
         var fields = "{}"
 
         var description: String { name }
@@ -80,7 +80,9 @@ import VerbatimAPI
             body: #"{"chat_template_kwargs": "x"}"#, forwarded: #"{"chat_template_kwargs": "x"}"#),
     ]
 
-    @Test(arguments: cases) func leavesAs(example: Case) async throws {
+    @Test("The forwarded body has the injections of the policy, and no other change", arguments: cases) func leavesAs(
+        example: Case
+    ) async throws {
         try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) {
             $0.policy.goal = .text
             example.policy(&$0.policy)
@@ -92,7 +94,7 @@ import VerbatimAPI
             let record = try #require(try proxy.records().first)
             #expect(record["client_fields"] == example.fields && record.capture == "text complete")
         }
-        // The same with the injection on top, and not at all where nothing is captured.
+        // With capture the injection is added; without capture nothing changes.
         try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) {
             example.policy(&$0.policy)
         } _: { proxy in
@@ -110,8 +112,9 @@ import VerbatimAPI
         }
     }
 
-    /// `top_logprobs` without `logprobs` is the agent's own mistake: the engine answers for it.
-    @Test(arguments: ScriptedChat.Flavour.allCases, ["", #", "logprobs": false"#])
+    @Test(
+        "top_logprobs without logprobs is left for the engine to refuse", arguments: ScriptedChat.Flavour.allCases,
+        ["", #", "logprobs": false"#])
     func theAgentsOwnErrorIsTheEnginesToTell(flavour: ScriptedChat.Flavour, more: String) async throws {
         try await CaptureProxy.run(CaptureScript.chat(flavour).serve) { proxy in
             for stream in [false, true] {
@@ -139,7 +142,8 @@ import VerbatimAPI
             Array(#"{"model":"a"#.utf8) + [0xFF] + Array(#""}"#.utf8), [0xC3], Array("{\"\u{e9}\":1}".utf8.dropLast(6)),
         ]
 
-    @Test func theProxyRefusesWhatIsNoJSONObject() async throws {
+    @Test("A body that is not a JSON object is refused")
+    func theProxyRefusesWhatIsNoJSONObject() async throws {
         try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) { proxy in
             let agent = try await RawAgent.connect(port: proxy.server.port)
             for body in Self.faulty {
@@ -155,7 +159,7 @@ import VerbatimAPI
                 #expect(error["error", "param"] == "null" && error["error", "code"] != nil, comment)
             }
             #expect(proxy.forwarded.isEmpty)
-            // None of them has taken a number, and the connection goes on.
+            // None of them has taken a turn number, and the connection stays open.
             let body = Array(CaptureRequest().body.utf8)
             try await agent.send(
                 requestBytes("POST", path: CaptureProxy.path, headers: CaptureProxy.headers, body: body))

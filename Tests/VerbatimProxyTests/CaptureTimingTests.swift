@@ -1,12 +1,12 @@
-import VerbatimTesting
-import VerbatimProxy
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimProxy
+import VerbatimTesting
 
-/// Nothing waits that need not wait: each event leaves as soon as its last byte has come.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct CaptureTimingTests {
-    /// The events of a captured stream, and of the same without capture.
+@Suite("Events leave as soon as their last byte has arrived", .onOwnThreads, .timeLimit(.minutes(10)))
+struct CaptureTimingTests {
+    /// The events of a captured stream, and of the same stream without capture.
     struct Events {
         let captured: [String]
         let plain: [String]
@@ -27,9 +27,9 @@ import VerbatimAPI
         }
     }
 
-    /// The engine sends an event and half of the next one, and does not go on before the agent has the first; the
-    /// first time when the verdict on the injection is unknown, then when it is known.
-    @Test(arguments: [ScriptedChat.Flavour.vllm, .openai])
+    @Test(
+        "An event does not wait for the next one, before and after the capability is known",
+        arguments: [ScriptedChat.Flavour.vllm, .openai])
     func anEventDoesNotWaitForTheNext(flavour: ScriptedChat.Flavour) async throws {
         let request = CaptureRequest(stream: true)
         let events = try Events(flavour, request: request)
@@ -69,7 +69,8 @@ import VerbatimAPI
         }
     }
 
-    @Test func commentsInMidStreamAreForwardedAtOnce() async throws {
+    @Test("Comments within a stream are forwarded at once")
+    func commentsInMidStreamAreForwardedAtOnce() async throws {
         let events = try Events(.vllm, request: CaptureRequest(stream: true))
         let seen = Monitor(0)
         let script: MockEngine.Script = { exchange in
@@ -100,14 +101,17 @@ import VerbatimAPI
         }
     }
 
-    /// While the verdict is unknown the head waits for the first event, later it does not.
-    @Test(arguments: [CaptureGoal.tokens, .text])
+    @Test(
+        "The head of a stream waits for the first event only while the capability is unknown",
+        arguments: [CaptureGoal.tokens, .text])
     func theHeadWaitsOnlyForAVerdict(goal: CaptureGoal) async throws {
         let events = try Events(.vllm, request: CaptureRequest(stream: true))
+        let hasBegun = Monitor(false)
         let mayGoOn = Monitor(false)
         let script: MockEngine.Script = { exchange in
             try await exchange.startEventStream()
             try await exchange.sendChunk(": one\n\n: two\n\n")
+            hasBegun.update { $0 = true }
             await mayGoOn.wait { $0 }
             for event in goal == .text ? events.plain : events.captured { try await exchange.sendChunk(event) }
             try await exchange.finishStream()
@@ -120,8 +124,8 @@ import VerbatimAPI
                 let agent = try await proxy.agent(asking: CaptureRequest(stream: true).body)
                 let waits = round == 1 && goal == .tokens
                 if waits {
-                    await proxy.engine.waitForRequests(1)
-                    try await Task.sleep(for: .milliseconds(100))
+                    await hasBegun.wait { $0 }
+                    try await proxy.catchUp()
                     #expect(agent.availableCount == 0)
                     mayGoOn.update { $0 = true }
                 }
@@ -138,8 +142,8 @@ import VerbatimAPI
         }
     }
 
-    /// `[DONE]` is the only event that waits, and for its record: when the agent has it, the record is there.
-    @Test func theRecordIsThereBeforeTheEnd() async throws {
+    @Test("[DONE] waits for the record, and no other event does")
+    func theRecordIsThereBeforeTheEnd() async throws {
         let mayGoOn = Monitor(0)
         let script: MockEngine.Script = { exchange in
             guard case .stream(_, let events) = CaptureScript.chat(.vllm).answer(exchange.request) else { return }
@@ -158,9 +162,9 @@ import VerbatimAPI
             _ = try await agent.read(until: "data: [DONE]\n\n")
             let records = try proxy.records()
             #expect(records.count == 1 && records[0]["outcome"] == #""completed""#)
-            // The end of the framing is the engine's to send.
+            // The engine has yet to send the end of the framing.
             _ = try await agent.read(count: 2)
-            try await Task.sleep(for: .milliseconds(50))
+            try await proxy.catchUp()
             #expect(agent.availableCount == 0)
             mayGoOn.update { $0 = 2 }
             #expect(String(decoding: try await agent.read(count: 5), as: UTF8.self) == "0\r\n\r\n")

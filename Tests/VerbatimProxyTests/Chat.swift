@@ -1,16 +1,16 @@
-import VerbatimTesting
 import TestSupport
+import VerbatimTesting
 
-/// Requests and replies of chat completions, small enough to be read.
+/// Small requests and replies of chat completions.
 enum Chat {
     static let path = "/v1/chat/completions"
     static let unary = #"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#
     static let stream = #"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}"#
 
-    /// One request that the tests' scripts answer in full whatever they do with others.
+    /// Marks a request that scripts answer in full, whatever they do with others.
     static let warmUpHeader = ("X-Warm-Up", "1")
 
-    /// What the scripted model says: `Hello there!` in four tokens and an end.
+    /// The reply of the scripted model: `Hello there!` in four tokens and an end-of-turn token.
     static let reply = ScriptedReply(
         .content([
             ScriptedToken(9906, "Hel", "-0.125"), ScriptedToken(385, "lo", "-0.25"),
@@ -42,7 +42,7 @@ enum Chat {
         #"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"#
         + #""logprobs":null,"finish_reason":"stop","token_ids":null}]}"#
 
-    /// A whole reply with `content`, whose tokens are not told.
+    /// A whole reply with `content` and without token data.
     static func body(content: String = "hello") -> String {
         #"{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"#
             + #""message":{"role":"assistant","content":"\#(content)"},"logprobs":null,"finish_reason":"stop"}]}"#

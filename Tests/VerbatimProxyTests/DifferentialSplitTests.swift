@@ -1,11 +1,13 @@
-import VerbatimTesting
-import VerbatimProxy
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimProxy
+import VerbatimTesting
 
-/// Wherever the network cuts a stream, the agent gets the same bytes and the trace the same record.
-@Suite(.onOwnThreads, .timeLimit(.minutes(5))) struct DifferentialSplitTests {
+@Suite(
+    "Where the network splits a stream changes neither the reply nor the record", .onOwnThreads,
+    .timeLimit(.minutes(10)))
+struct DifferentialSplitTests {
     /// How the engine writes its events.
     enum Style: String, CaseIterable, Sendable {
         case lf, crlf, cr, mixed
@@ -34,7 +36,7 @@ import VerbatimAPI
             + .swallowed([ScriptedToken(23, "<x>", "-1e-5")]),
         stopToken: ScriptedToken(2, "</s>", "-0.25"))
     static let chat = ScriptedChat(.vllm, .always([reply]))
-    /// Nothing in it is dropped, so that the comments between its events are the same, captured or not.
+    /// None of its events is dropped, so that the comments between them are the same with capture and without.
     static let visible = ScriptedChat(
         .vllm,
         .always([
@@ -44,8 +46,8 @@ import VerbatimAPI
         ]))
     static let body = CaptureRequest(stream: true, usage: true).body
 
-    /// Answers in the style that the request's header names, cut into pieces as another header says: at one place
-    /// (`at 17`), or everywhere after so many bytes (`each 3`, and with the framing `raw 3`).
+    /// Answers in the style that a header of the request names, split as another header specifies: at one offset
+    /// (`at 17`), or after every so many bytes (`each 3`, or `raw 3` to split the framing as well).
     @Sendable static func serve(_ exchange: MockExchange) async throws {
         let bytes = try stream(
             to: exchange.request, style: #require(exchange.request.header("X-Style").flatMap(Style.init)))
@@ -61,7 +63,7 @@ import VerbatimAPI
         try await exchange.finishStream()
     }
 
-    /// Sends head and framing too in writes of a few bytes.
+    /// Sends the head and the framing, too, in writes of a few bytes.
     private static func serveRaw(_ pieces: [[UInt8]], of size: Int, on exchange: MockExchange) async throws {
         var bytes = Array(
             "HTTP/1.1 200 Very  Fine\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n".utf8)
@@ -79,7 +81,7 @@ import VerbatimAPI
         return style.stream(events)
     }
 
-    /// The stream to a request with nothing injected.
+    /// The reply to a request without the injection.
     static func plainStream(_ style: Style) throws -> [UInt8] {
         try stream(
             to: MockRequest(method: "POST", target: CaptureProxy.path, headers: [], body: Array(body.utf8)),
@@ -97,12 +99,14 @@ import VerbatimAPI
         settings.policy.topLogprobs = 0
     }
 
-    @Test(arguments: Style.allCases) func anywhereOnce(style: Style) async throws {
+    @Test("A stream may be split once at any byte", arguments: Style.allCases) func anywhereOnce(style: Style)
+        async throws
+    {
         try await CaptureProxy.run(Self.serve, settings) { proxy in
             let agent = try await RawAgent.connect(port: proxy.server.port)
             let plain = try Self.plainStream(style)
             var count = 0
-            // The captured stream is what is cut; it is longer than the plain one.
+            // The offsets are those of the captured stream, which is longer than the plain one.
             _ = try await exchange(agent, style, cut: "each 1000000")
             let captured = try Self.stream(to: #require(proxy.engine.requests.first), style: style)
             #expect(captured.count > plain.count)
@@ -116,7 +120,7 @@ import VerbatimAPI
         }
     }
 
-    @Test(arguments: Style.allCases) func everywhere(style: Style) async throws {
+    @Test("A stream may be split at every byte", arguments: Style.allCases) func everywhere(style: Style) async throws {
         try await CaptureProxy.run(Self.serve, settings) { proxy in
             let agent = try await RawAgent.connect(port: proxy.server.port)
             let plain = try Self.plainStream(style)
@@ -129,7 +133,8 @@ import VerbatimAPI
         }
     }
 
-    @Test func everywhereOnTheWire() async throws {
+    @Test("A stream may be split at every byte of its chunked framing")
+    func everywhereOnTheWire() async throws {
         try await CaptureProxy.run(Self.serve, settings) { proxy in
             let agent = try await RawAgent.connect(port: proxy.server.port)
             let plain = try Self.plainStream(.crlf)
@@ -142,7 +147,7 @@ import VerbatimAPI
         }
     }
 
-    /// Every record tells of the script's tokens.
+    /// Every record holds the script's tokens.
     private func expectAlike(_ records: [CaptureRecord], count: Int) throws {
         #expect(records.count == count)
         for record in records {

@@ -1,11 +1,11 @@
-import VerbatimTesting
-import VerbatimProxy
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimProxy
+import VerbatimTesting
 
-/// What the agent gets through the proxy is what the engine would have sent it.
-@Suite(.onOwnThreads, .timeLimit(.minutes(5))) struct DifferentialTests {
+@Suite("Replies through the proxy are those that the engine sends without it", .onOwnThreads, .timeLimit(.minutes(10)))
+struct DifferentialTests {
     struct Setting: Sendable, CustomStringConvertible {
         let flavour: ScriptedChat.Flavour
         let isExplicit: Bool
@@ -35,13 +35,14 @@ import VerbatimAPI
             func bit(_ place: Int) -> Bool { bits >> place & 1 == 1 }
             let request = CaptureRequest(
                 stream: bit(0), tools: bit(1), usage: bit(2), n: bit(3) ? 2 : 1, asksLogprobs: bit(4), asksIDs: bit(5))
-            // Usage cannot be asked for where nothing is streamed.
+            // Only streams have the option to include usage.
             if request.stream || !request.usage { requests.append(request) }
         }
         return requests
     }()
 
-    @Test(arguments: settings) func bytesAreThoseOfTheEngine(setting: Setting) async throws {
+    @Test("The reply has the bytes that the engine sends to an agent directly", arguments: settings)
+    func bytesAreThoseOfTheEngine(setting: Setting) async throws {
         let engine = try await MockEngine.start(script: CaptureScript.chat(setting.flavour).serve)
         for request in Self.requests {
             let direct = try await post(
@@ -51,8 +52,8 @@ import VerbatimAPI
                 settings.policy.goal = setting.goal
                 settings.policy.topLogprobs = 1
             } _: { proxy in
-                // The first of them meets an engine nobody knows, the others one that has given its verdict, if it has
-                // been asked for one.
+                // The first request meets an engine whose capabilities are unknown; for the others they are known,
+                // if a probe was needed at all.
                 let rounds = setting.goal == .tokens || setting.goal == .logprobs ? 3 : 1
                 let agent = try await RawAgent.connect(port: proxy.server.port)
                 for round in 1...rounds {
@@ -71,7 +72,7 @@ import VerbatimAPI
         await engine.stop()
     }
 
-    /// The turns have been recorded, alike.
+    /// Expects the turns to be recorded alike.
     private func checkRecords(
         _ proxy: CaptureProxy, _ count: Int, _ direct: RawResponse, _ request: CaptureRequest, _ setting: Setting
     ) throws {
@@ -88,8 +89,8 @@ import VerbatimAPI
         }
     }
 
-    /// A small conversation with everything the agent may have asked for, with pauses: the very events, each at once.
-    @Test(arguments: ScriptedChat.Flavour.allCases) func slowStreamsTooArriveEventByEvent(
+    @Test("A stream with pauses arrives event by event", arguments: ScriptedChat.Flavour.allCases)
+    func slowStreamsTooArriveEventByEvent(
         flavour: ScriptedChat.Flavour
     ) async throws {
         var chat = CaptureScript.chat(flavour)

@@ -1,15 +1,16 @@
 import Foundation
-import VerbatimTesting
+import NIOCore
 import NIOHTTP1
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimTesting
 
 @testable import VerbatimProxy
 @testable import VerbatimHTTP
 
-/// Errors of the proxy's own have the form that the agent's API gives to errors.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct ErrorFormTests {
+@Suite(
+    "Errors of the proxy have the form that the agent's API gives to errors", .onOwnThreads, .timeLimit(.minutes(10)))
+struct ErrorFormTests {
     static let replies: [(ErrorResponse, status: UInt, anthropicType: String)] = [
         (.badRequest("no \"JSON\"\n"), 400, "invalid_request_error"),
         (.bodyTooLarge(limit: 7), 413, "request_too_large"),
@@ -21,7 +22,8 @@ import Verbatim
         (.expectationFailed, 417, "invalid_request_error"),
     ]
 
-    @Test func eachErrorHasBothForms() throws {
+    @Test("Each error has OpenAI's form and Anthropic's")
+    func eachErrorHasBothForms() throws {
         for (reply, status, type) in Self.replies {
             #expect(reply.status.code == status)
             #expect(
@@ -35,15 +37,18 @@ import Verbatim
                 == #"{"type":"error","error":{"type":"api_error","message":"\"x\""}}"#)
     }
 
-    @Test(arguments: [
-        ("/v1/messages", true), ("/v1/messages/count_tokens", true), ("/v1/messages?beta=true", true),
-        ("/messages", true), ("/messages/", true), ("/sessions/a/v1/messages", true), ("http://x/v1/messages", true),
-        ("/v1/messagesx", false), ("/v1/chat/completions", false), ("/v1/message", false), ("/v2/messages", false),
-        ("/", false), ("/v1/threads/t/messages", false), ("/sessions/a/messages", false),
-        ("/v1/chat?/v1/messages", false),
-        // What a terminal shows as one character are two.
-        ("/v1/messages?\u{301}", true), ("http://engine/\u{301}/messages", false),
-    ])
+    @Test(
+        "The path of a request decides the form",
+        arguments: [
+            ("/v1/messages", true), ("/v1/messages/count_tokens", true), ("/v1/messages?beta=true", true),
+            ("/messages", true), ("/messages/", true), ("/sessions/a/v1/messages", true),
+            ("http://x/v1/messages", true),
+            ("/v1/messagesx", false), ("/v1/chat/completions", false), ("/v1/message", false), ("/v2/messages", false),
+            ("/", false), ("/v1/threads/t/messages", false), ("/sessions/a/messages", false),
+            ("/v1/chat?/v1/messages", false),
+            // A combining character makes one grapheme cluster with the letter before it.
+            ("/v1/messages?\u{301}", true), ("http://engine/\u{301}/messages", false),
+        ])
     func thePathTellsWhich(target: String, isAnthropic: Bool) throws {
         let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: target)
         let request = ProxyRequest(head, target: try #require(RequestTarget(head)))
@@ -52,11 +57,12 @@ import Verbatim
         #expect(body == (isAnthropic ? ErrorFormat.anthropic : .openAI).body(.badRequest("x")))
     }
 
-    /// On a captured route the agent gets the form of its API; the record keeps its own.
-    @Test(arguments: [
-        (CapturedTurnDriver.Event.unreachable, 502, "api_error"), (.connectTimeout, 504, "timeout_error"),
-        (.disconnect, 502, "api_error"), (.timeout, 504, "timeout_error"), (.shutdown, 503, "overloaded_error"),
-    ])
+    @Test(
+        "A captured turn answers in its API's form; the record keeps OpenAI's",
+        arguments: [
+            (CapturedTurnDriver.Event.unreachable, 502, "api_error"), (.connectTimeout, 504, "timeout_error"),
+            (.disconnect, 502, "api_error"), (.timeout, 504, "timeout_error"), (.shutdown, 503, "overloaded_error"),
+        ])
     func capturedTurns(event: CapturedTurnDriver.Event, status: Int, type: String) throws {
         var driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorFormat: .anthropic))
         driver.sendAttempt()
@@ -69,7 +75,8 @@ import Verbatim
         #expect(try AnthropicError(sentIn: sent).type == type)
     }
 
-    @Test func aCapturedTurnThatCannotBeRecorded() throws {
+    @Test("A turn that cannot be recorded answers in its API's form")
+    func aCapturedTurnThatCannotBeRecorded() throws {
         var driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorFormat: .anthropic))
         driver.sendAttempt()
         #expect(driver.on(.unreachable) == .record(closesEngine: false))
@@ -81,7 +88,10 @@ import Verbatim
 
     // MARK: Over sockets
 
-    @Test func anEngineThatIsNotThere() async throws {
+    @Test("An engine that cannot be reached is reported in the form of the path")
+    func anEngineThatIsNotThere()
+        async throws
+    {
         try await withProxy({ $0.upstreamURL = "http://127.0.0.1:1" }, script: Chat.engine.serve) { proxy in
             for path in ["/v1/messages?beta=true", "/v1/messages/count_tokens", "/sessions/a/v1/messages"] {
                 let response = try await post(port: proxy.port, path: path, body: "{}")
@@ -93,21 +103,28 @@ import Verbatim
         }
     }
 
-    @Test func anEngineThatDoesNotAnswer() async throws {
+    @Test("A connection to the engine that times out is reported in the form of the path")
+    func anEngineThatDoesNotAnswer() async throws {
         let hole = try UnansweringPort()
+        let clock = ManualClock()
         try await withProxy(
             {
                 $0.upstreamURL = hole.url
-                $0.connectTimeout = .milliseconds(300)
+                $0.clock = HTTPClock(clock)
+                $0.connectTimeout = .seconds(10)
             }, script: Chat.engine.serve
         ) { proxy in
-            let response = try await post(port: proxy.port, path: "/v1/messages", body: "{}")
+            async let reply = post(port: proxy.port, path: "/v1/messages", body: "{}")
+            await clock.waitForTimer(in: .seconds(10))
+            try await clock.advance(by: .seconds(10))
+            let response = try await reply
             #expect(response.status == 504)
             #expect(try AnthropicError(response.body).type == "timeout_error")
         }
     }
 
-    @Test func aSessionThatIsNone() async throws {
+    @Test("An invalid session id is reported in the form of the path")
+    func aSessionThatIsNone() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let response = try await post(port: proxy.port, path: "/sessions/a%20b/v1/messages", body: "{}")
             #expect(response.status == 400)
@@ -116,10 +133,9 @@ import Verbatim
         }
     }
 
-    @Test func anAgentThatIsCutOff() async throws {
-        try await withProxy(
-            { $0.shutdownGrace = .milliseconds(200) }, script: { await $0.peerClosed() }
-        ) { proxy in
+    @Test("A turn that shutdown cuts off is answered in the form of the path")
+    func anAgentThatIsCutOff() async throws {
+        try await withProxy({ $0.shutdownGrace = .zero }, script: { await $0.peerClosed() }) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(requestBytes("POST", path: "/v1/messages", body: Array("{}".utf8)))
             await proxy.engine.waitForRequests(1)
@@ -153,7 +169,7 @@ struct AnthropicError: Decodable, Equatable {
         self = body.error
     }
 
-    /// - Parameter reply: A whole reply as it went over the wire.
+    /// - Parameter reply: A whole reply with its head.
     init(sentIn reply: String) throws {
         let end = try #require(reply.range(of: "\r\n\r\n"))
         try self.init(Array(reply[end.upperBound...].utf8))

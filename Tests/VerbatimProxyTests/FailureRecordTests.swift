@@ -1,14 +1,15 @@
-import VerbatimTesting
+import NIOCore
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimProxy
+import VerbatimTesting
 
-/// What a record says of replies that failed in unusual ways.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct FailureRecordTests {
+@Suite("Records of replies that fail in unusual ways", .onOwnThreads, .timeLimit(.minutes(10)))
+struct FailureRecordTests {
     private static let json = ("Content-Type", "application/json")
 
-    /// Some servers answer 200 with an error in it.
-    @Test func anErrorInASuccess() async throws {
+    @Test("An error in a reply with status 200 is recorded as an upstream error")
+    func anErrorInASuccess() async throws {
         let body = #"{"error":{"message":"slow down","code":429}}"#
         try await withProxy(script: { try await $0.respond(headers: [Self.json], body: body) }) { proxy in
             #expect(try await proxy.chat().bodyText == body)
@@ -18,7 +19,8 @@ import Verbatim
         }
     }
 
-    @Test func aPageInASuccess() async throws {
+    @Test("An HTML page with status 200 is recorded as text that is not JSON")
+    func aPageInASuccess() async throws {
         let body = "<html>Bad \"gateway\"</html>"
         try await withProxy(script: { try await $0.respond(headers: [("Content-Type", "text/html")], body: body) }) {
             proxy in
@@ -29,7 +31,8 @@ import Verbatim
         }
     }
 
-    @Test func nothingToChooseFrom() async throws {
+    @Test("A reply without choices is recorded as one without token data")
+    func nothingToChooseFrom() async throws {
         let body = #"{"choices":[]}"#
         try await withProxy(script: { try await $0.respond(headers: [Self.json], body: body) }) { proxy in
             #expect(try await proxy.chat().bodyText == body)
@@ -38,7 +41,8 @@ import Verbatim
         }
     }
 
-    @Test func aCompressedError() async throws {
+    @Test("A compressed error is passed on, and recorded as compressed")
+    func aCompressedError() async throws {
         let headers = [Self.json, ("Content-Encoding", "gzip")]
         let body: [UInt8] = [0x1F, 0x8B, 8, 0, 0xFF]
         try await withProxy(script: { try await $0.respond(status: 400, headers: headers, body: body) }) { proxy in
@@ -48,7 +52,10 @@ import Verbatim
         }
     }
 
-    @Test func anErrorEventAndTheConnectionIsGone() async throws {
+    @Test("An error event counts although the connection ends after it")
+    func anErrorEventAndTheConnectionIsGone()
+        async throws
+    {
         try await withProxy(script: { exchange in
             try await exchange.startEventStream()
             try await exchange.sendEvent(Chat.event(1))
@@ -61,12 +68,21 @@ import Verbatim
         }
     }
 
-    /// An engine that never says anything has a latency, and not one before its time.
-    @Test func theLatencyOfSilence() async throws {
-        try await withProxy({ $0.requestTimeout = .milliseconds(200) }, script: { await $0.peerClosed() }) { proxy in
-            #expect(try await proxy.chat().status == 504)
+    @Test("A turn that times out has the latency of its timeout")
+    func theLatencyOfSilence() async throws {
+        let clock = ManualClock()
+        try await withProxy(
+            {
+                $0.clock = HTTPClock(clock)
+                $0.requestTimeout = .seconds(10)
+            }, script: { await $0.peerClosed() }
+        ) { proxy in
+            async let reply = proxy.chat()
+            await proxy.engine.waitForRequests(1)
+            try await clock.advance(by: .seconds(10))
+            #expect(try await reply.status == 504)
             let record = try #require(try await proxy.finalRecords().only)
-            #expect(record.latency > 0.1)
+            #expect(record.latency == 10)
         }
     }
 }

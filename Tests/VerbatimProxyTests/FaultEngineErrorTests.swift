@@ -1,16 +1,15 @@
-import VerbatimTesting
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimTesting
 
-/// §6: the engine says no.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct FaultEngineErrorTests {
+@Suite("The engine answers with an error", .onOwnThreads, .timeLimit(.minutes(10)))
+struct FaultEngineErrorTests {
     struct InjectionRejection: Sendable, CustomTestStringConvertible {
         let status: Int
         let reason: String
         let type: String?
         let body: String
-        /// As it stands in the record, with sorted keys.
+        /// As in the record, with sorted keys.
         let recorded: String
 
         var testDescription: String { "\(status) \(body.prefix(20))" }
@@ -44,7 +43,7 @@ import Verbatim
             status: 307, reason: "Elsewhere", type: nil, body: "moved", recorded: #"{"error":"moved"}"#),
     ]
 
-    @Test(arguments: refusals, [Chat.unary, Chat.stream])
+    @Test("An error is passed on byte for byte and recorded", arguments: refusals, [Chat.unary, Chat.stream])
     func comesThroughAsItIs(refusal: InjectionRejection, body: String) async throws {
         try await withProxy(script: { exchange in
             let type = refusal.type.map { [("Content-Type", $0)] } ?? []
@@ -67,8 +66,7 @@ import Verbatim
         }
     }
 
-    /// However the reply is framed.
-    @Test(arguments: ["chunked", "close"])
+    @Test("An error is passed on whatever its framing", arguments: ["chunked", "close"])
     func framing(kind: String) async throws {
         try await withProxy(script: { exchange in
             if kind == "chunked" {
@@ -89,8 +87,9 @@ import Verbatim
         }
     }
 
-    /// An error event, and what follows it: `[DONE]`, more events, or nothing.
-    @Test(arguments: [["[DONE]"], [Chat.event(3), Chat.finish, "[DONE]"], []])
+    @Test(
+        "An error event within a stream is passed on with what follows it",
+        arguments: [["[DONE]"], [Chat.event(3), Chat.finish, "[DONE]"], []])
     func anErrorInMidStream(after: [String]) async throws {
         let error = #"{"error":{"message":"out of memory","type":"server_error","code":500}}"#
         try await withProxy(script: { exchange in
@@ -110,8 +109,10 @@ import Verbatim
         }
     }
 
-    /// A 200 stream that begins with an error which is not about what was injected.
-    @Test func anErrorAsTheFirstEvent() async throws {
+    @Test("A stream that begins with an error unrelated to the injection is passed on")
+    func anErrorAsTheFirstEvent()
+        async throws
+    {
         try await withProxy(script: { exchange in
             try await exchange.startEventStream()
             try await exchange.sendEvent(#"{"error":{"message":"the prompt is too long","code":400}}"#)
@@ -126,8 +127,10 @@ import Verbatim
         }
     }
 
-    /// An error that a 200 reply carries in its body.
-    @Test func anErrorInAWholeReply() async throws {
+    @Test("An error in the body of a reply with status 200 is passed on and recorded")
+    func anErrorInAWholeReply()
+        async throws
+    {
         let body = #"{"error":"Unexpected endpoint or method."}"#
         try await withProxy(script: { exchange in
             try await exchange.respond(headers: [("Content-Type", "application/json")], body: body)

@@ -1,9 +1,9 @@
-import VerbatimTesting
 import TestSupport
 import Testing
+import VerbatimTesting
 
-/// §6: the engine closes or resets its connection.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct FaultEngineGoneTests {
+@Suite("The engine closes or resets its connection", .onOwnThreads, .timeLimit(.minutes(10)))
+struct FaultEngineGoneTests {
     enum Break: CaseIterable, Sendable {
         case close, reset
 
@@ -15,7 +15,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Stage.allCases, Break.allCases)
+    @Test(
+        "A turn whose engine disconnects leaves one record, at every stage", arguments: Stage.allCases, Break.allCases)
     func leavesOneRecord(stage: Stage, how: Break) async throws {
         let isVisible = Monitor(false)
         try await withProxy(
@@ -55,8 +56,7 @@ import Testing
         }
     }
 
-    /// Between the last token and `[DONE]`.
-    @Test(arguments: Break.allCases)
+    @Test("A stream that ends before [DONE] is cut off for the agent", arguments: Break.allCases)
     func beforeTheTerminalEvent(how: Break) async throws {
         let isVisible = Monitor(false)
         try await withProxy(script: { exchange in
@@ -75,8 +75,7 @@ import Testing
         }
     }
 
-    /// After `[DONE]` the turn is whole; the agent is told that the framing is not.
-    @Test(arguments: Break.allCases)
+    @Test("A stream that ends after [DONE] is complete, although its framing is not", arguments: Break.allCases)
     func behindTheTerminalEvent(how: Break) async throws {
         let isVisible = Monitor(false)
         try await withProxy(script: { exchange in
@@ -95,8 +94,8 @@ import Testing
         }
     }
 
-    /// A stream whose head promises more than comes.
-    @Test func aStreamWithALengthIsCutOff() async throws {
+    @Test("A stream that is shorter than its Content-Length is cut off")
+    func aStreamWithALengthIsCutOff() async throws {
         try await withProxy(script: { exchange in
             try await exchange.send(
                 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 100000\r\n\r\n"
@@ -114,8 +113,9 @@ import Testing
         }
     }
 
-    /// The attempt that follows a refusal of what was injected fails: still one turn, one record.
-    @Test(arguments: Break.allCases, [Chat.unary, Chat.stream])
+    @Test(
+        "A second attempt that fails leaves one turn with one record", arguments: Break.allCases,
+        [Chat.unary, Chat.stream])
     func inASecondAttempt(how: Break, body: String) async throws {
         let attempts = Monitor(0)
         try await withProxy(script: { exchange in
@@ -138,8 +138,8 @@ import Testing
         }
     }
 
-    /// The end of the connection is the end of the reply, and the reply is whole.
-    @Test func aStreamFramedByItsConnectionEndsWell() async throws {
+    @Test("A stream that ends with its connection is complete")
+    func aStreamFramedByItsConnectionEndsWell() async throws {
         try await withProxy(script: { exchange in
             try await Stage.midUnframedStream.play(exchange)
             try await exchange.send("data: \(Chat.finish)\n\ndata: [DONE]\n\n")
@@ -153,8 +153,8 @@ import Testing
         }
     }
 
-    /// A reset is no regular end of a reply that ends with its connection.
-    @Test(arguments: ["stream", "unary", "forwarded"])
+    @Test(
+        "A reset is not the end of a reply that ends with its connection", arguments: ["stream", "unary", "forwarded"])
     func aResetIsNotTheEndOfAnUnframedReply(kind: String) async throws {
         let isVisible = Monitor(false)
         try await withProxy(script: { exchange in
@@ -186,8 +186,8 @@ import Testing
         }
     }
 
-    /// An engine that answers with what is not HTTP.
-    @Test func garbageIsABadGateway() async throws {
+    @Test("A reply that is not HTTP is answered with 502")
+    func garbageIsABadGateway() async throws {
         try await withProxy(script: { exchange in
             try await exchange.send("SSH-2.0-OpenSSH_9.6\r\n\r\n")
         }) { proxy in
@@ -199,8 +199,8 @@ import Testing
         }
     }
 
-    /// A kept connection that the engine closes while it is not used is not used again.
-    @Test func aKeptConnectionMayEnd() async throws {
+    @Test("A kept connection that the engine has closed is not used again")
+    func aKeptConnectionMayEnd() async throws {
         try await withProxy(script: { exchange in
             try await exchange.respond(headers: [("Content-Type", "application/json")], body: Chat.body())
             await exchange.close()
@@ -211,7 +211,7 @@ import Testing
                 #expect(try await agent.readResponse().status == 200)
                 await proxy.engine.waitForOpenConnections(atMost: 0)
                 #expect(proxy.engine.connectionCount == turn)
-                // A round trip on the same loop, behind the news of the end.
+                // A round trip on the same event loop, after the end of the connection was noticed.
                 try await agent.send(requestBytes("GET", path: "/healthz"))
                 #expect(try await agent.readResponse().status == 200)
             }
@@ -221,6 +221,6 @@ import Testing
 }
 
 extension Array {
-    /// The element of a list of one.
+    /// The only element; `nil` if there are none or several.
     var only: Element? { count == 1 ? first : nil }
 }

@@ -1,22 +1,23 @@
 import Foundation
-import VerbatimTesting
 import NIOCore
-import VerbatimProxy
 import TestSupport
 import Testing
+import VerbatimProxy
+import VerbatimTesting
 
-/// The line to the engine breaks, and the line to the agent, at every byte.
-@Suite(.onOwnThreads, .timeLimit(.minutes(10))) struct FaultLineTests {
+@Suite("Broken connections, at every byte of either direction", .onOwnThreads, .timeLimit(.minutes(10)))
+struct FaultLineTests {
     /// The end of a reply is then the end of the connection.
     private static let close = ("Connection", "close")
 
-    /// The first byte at which a line can be cut off: one that is reset before it has carried any may never come about.
+    /// The first byte at which a line can break: a connection that is reset at once may not be established.
     private static func first(_ how: FaultLine.Fault.Action) -> Int { how == .reset ? 1 : 0 }
 
     // MARK: The line to the engine
 
-    /// Wherever a stream is cut off, the agent gets the events that came whole and cannot take the end for a regular one.
-    @Test(arguments: [FaultLine.Fault.Action.close, .reset])
+    @Test(
+        "A stream that is cut off gives the agent its complete events and no regular end",
+        arguments: [FaultLine.Fault.Action.close, .reset])
     func aStreamIsCutOff(how: FaultLine.Fault.Action) async throws {
         let reply = FixedReply.stream
         try await withFaultyEngine(reply) { proxy, line in
@@ -24,7 +25,7 @@ import Testing
             try #require(whole.complete && whole.status == 200)
             var outcomes: [String] = []
             var tokenCounts: [Int] = []
-            // What a reset leaves unread is lost, so that it says less of each single byte.
+            // A reset discards unread bytes, so that single bytes need not be tested.
             let offsets = how == .close ? reply.tellingOffsets : Array(stride(from: 0, to: reply.bytes.count, by: 31))
             for offset in offsets {
                 line.plan(.init(toClient: .init(how, at: offset)))
@@ -42,7 +43,7 @@ import Testing
                 let body = try Self.dechunked(answer.text)
                 #expect(whole.bodyText.hasPrefix(body), "byte \(offset): not what was sent")
                 if how == .close {
-                    // The terminal event ends the turn; only its framing is missing.
+                    // The terminal event ends the turn, although its framing is incomplete.
                     outcomes.append(passed.contains("[DONE]\n\n") ? "completed" : "upstream_disconnected")
                     tokenCounts.append(
                         passed.split(separator: "\n\n", omittingEmptySubsequences: false).dropLast().count {
@@ -61,8 +62,9 @@ import Testing
         }
     }
 
-    /// A whole reply that is cut off never reaches the agent in part.
-    @Test(arguments: [FaultLine.Fault.Action.close, .reset])
+    @Test(
+        "A whole reply that is cut off reaches the agent not even in part",
+        arguments: [FaultLine.Fault.Action.close, .reset])
     func aWholeReplyIsCutOff(how: FaultLine.Fault.Action) async throws {
         let reply = FixedReply.unary
         try await withFaultyEngine(reply) { proxy, line in
@@ -81,22 +83,28 @@ import Testing
         }
     }
 
-    /// An engine that falls silent is left when the silence has lasted too long.
-    @Test func theEngineFallsSilent() async throws {
-        try await withPatience { try await theEngineFallsSilent(for: .milliseconds($0 ? 3000 : 100)) }
-    }
-
-    private func theEngineFallsSilent(for limit: TimeAmount) async throws {
+    @Test("An engine that falls silent anywhere in its reply is left after the idle timeout")
+    func theEngineFallsSilent() async throws {
         let reply = FixedReply.stream
-        try await withFaultyEngine(reply, { $0.idleTimeout = limit }) { proxy, line in
+        let clock = ManualClock()
+        try await withFaultyEngine(
+            reply,
+            {
+                $0.clock = HTTPClock(clock)
+                $0.idleTimeout = .seconds(5)
+            }
+        ) { proxy, line in
             #expect(try await proxy.chat(Chat.stream).complete)
             let offsets = Array(stride(from: 0, to: reply.bytes.count - 1, by: reply.bytes.count / 12))
-            for offset in offsets {
+            for (number, offset) in offsets.enumerated() {
                 line.plan(.init(toClient: .init(.stall, at: offset)))
                 let agent = try await proxy.startChat(Chat.stream, headers: [Self.close])
+                await proxy.engine.waitForRequests(number + 2)
+                await line.waitForBytesToClient(offset)
+                try await proxy.catchUp()
+                try await clock.advance(by: .seconds(5))
                 let answer = try await agent.readToEnd()
                 await agent.close()
-                // On a busy machine the silence may begin before the bytes that passed were read.
                 let isTold = answer.text.hasPrefix("HTTP/1.1 504 ")
                 #expect(isTold || reply.hasHead(before: offset), "byte \(offset)")
                 #expect(isTold || !answer.text.hasSuffix("\r\n0\r\n\r\n"), "byte \(offset)")
@@ -107,21 +115,27 @@ import Testing
         }
     }
 
-    /// Whatever a wrong byte makes of a reply, the turn ends, is recorded once, and others are not touched by it.
-    @Test(arguments: [true, false])
+    @Test(
+        "A turn whose reply has a corrupted byte ends, has one record and does not affect others",
+        arguments: [true, false])
     func aByteOfTheReplyIsWrong(isStream: Bool) async throws {
-        try await withPatience {
-            try await aByteOfTheReplyIsWrong(isStream: isStream, silence: .milliseconds($0 ? 3000 : 200))
-        }
-    }
-
-    private func aByteOfTheReplyIsWrong(isStream: Bool, silence: TimeAmount) async throws {
         let reply = isStream ? FixedReply.stream : .unary
-        try await withFaultyEngine(reply, { $0.idleTimeout = silence }) { proxy, line in
+        let clock = ManualClock()
+        try await withFaultyEngine(
+            reply,
+            {
+                $0.clock = HTTPClock(clock)
+                $0.idleTimeout = .seconds(5)
+            }
+        ) { proxy, line in
             let offsets = Array(stride(from: 0, to: reply.bytes.count, by: isStream ? 13 : 7))
             for offset in offsets {
                 line.plan(.init(toClient: .init(.corrupt, at: offset)))
                 let agent = try await proxy.startChat(isStream ? Chat.stream : Chat.unary, headers: [Self.close])
+                // With a wrong length the proxy waits for bytes that never come.
+                await line.waitForBytesToClient(reply.bytes.count)
+                try await proxy.catchUp()
+                try await clock.advance(by: .seconds(5))
                 let answer = try await agent.readToEnd()
                 await agent.close()
                 #expect(answer.text.hasPrefix("HTTP/1.1 ") || answer.text.isEmpty, "byte \(offset): \(answer.text)")
@@ -133,8 +147,7 @@ import Testing
         }
     }
 
-    /// However slowly it comes, it is what the engine sent.
-    @Test(arguments: [true, false])
+    @Test("A reply that arrives byte by byte is passed on and recorded like any other", arguments: [true, false])
     func theReplyCrawls(isStream: Bool) async throws {
         try await withFaultyEngine(isStream ? .stream : .unary) { proxy, line in
             let whole = try await proxy.chat(isStream ? Chat.stream : Chat.unary)
@@ -149,15 +162,15 @@ import Testing
 
     // MARK: The line to the agent
 
-    /// A request that does not come to its end is none: the engine hears nothing of it, and there is no record.
-    @Test(arguments: [FaultLine.Fault.Action.close, .reset])
+    @Test(
+        "A request that is cut off reaches neither engine nor trace", arguments: [FaultLine.Fault.Action.close, .reset])
     func aRequestIsCutOff(how: FaultLine.Fault.Action) async throws {
         try await withFaultyAgent { proxy, line in
             let request = requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8))
             for offset in Self.first(how)..<request.count {
                 line.plan(.init(toServer: .init(how, at: offset)))
                 let agent = try await RawAgent.connect(port: line.port)
-                // The line may break while this is on its way.
+                // The line may break while the request is sent.
                 try? await agent.send(request)
                 _ = try await agent.readToEnd()
                 await agent.close()
@@ -169,8 +182,10 @@ import Testing
         }
     }
 
-    /// A wrong byte in a request is an error or another request, and never two.
-    @Test func aByteOfTheRequestIsWrong() async throws {
+    @Test("A corrupted byte in a request makes an error or another request, never two")
+    func aByteOfTheRequestIsWrong()
+        async throws
+    {
         try await withFaultyAgent { proxy, line in
             let request = requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8))
             for offset in request.indices {
@@ -190,8 +205,9 @@ import Testing
         }
     }
 
-    /// Wherever in its reply an agent is lost, there is one record, with no more than the engine said.
-    @Test(arguments: [FaultLine.Fault.Action.close, .reset])
+    @Test(
+        "An agent that is lost within its reply leaves one record, with no more than the engine sent",
+        arguments: [FaultLine.Fault.Action.close, .reset])
     func anAgentIsLostWithinItsReply(how: FaultLine.Fault.Action) async throws {
         try await withFaultyAgent { proxy, line in
             let whole = try await post(port: line.port, path: Chat.path, body: Chat.stream)
@@ -212,7 +228,7 @@ import Testing
         }
     }
 
-    /// The bodies of a reply's chunks, joined.
+    /// The content of a reply's chunks.
     private static func dechunked(_ reply: String) throws -> String {
         var rest = try #require(reply.firstRange(of: "\r\n\r\n").map { reply[$0.upperBound...] })
         var body = ""
@@ -225,7 +241,7 @@ import Testing
     }
 }
 
-/// A reply whose every byte is known.
+/// A reply with known bytes.
 private struct FixedReply: Sendable {
     let bytes: [UInt8]
     private let headLength: Int
@@ -259,31 +275,31 @@ private struct FixedReply: Sendable {
         payloadRanges = ranges
     }
 
-    /// Every byte around the borders of head and chunks, and some in between.
+    /// The offsets around the borders of the head and the chunks, and some in between.
     var tellingOffsets: [Int] {
         let borders = [headLength] + payloadRanges.flatMap { [$0.lowerBound, $0.upperBound] } + [bytes.count]
         return bytes.indices.filter { offset in offset % 29 == 0 || borders.contains { abs($0 - offset) < 6 } }
     }
 
-    /// Whether the head and a byte of the first event have passed with `offset` bytes.
+    /// Whether the first `offset` bytes include the head.
     func hasHead(before offset: Int) -> Bool { offset >= headLength }
 
-    /// The part of the body that has passed with `offset` bytes.
+    /// The part of the body among the first `offset` bytes.
     func payload(before offset: Int) -> String {
         String(decoding: payloadRanges.flatMap { bytes[$0.clamped(to: 0..<offset)] }, as: UTF8.self)
     }
 }
 
-/// Runs `body` with a proxy that reaches its engine by a line that breaks.
+/// Runs `body` with a proxy whose connections to the engine pass a ``FaultLine``.
 private func withFaultyEngine(
-    _ reply: FixedReply, _ configure: (inout ProxySettings) -> Void = { _ in },
+    _ reply: FixedReply, _ configure: (inout ProxySetup) -> Void = { _ in },
     _ body: (ProxyHarness, FaultLine) async throws -> Void
 ) async throws {
     let line = try await FaultLine.start()
-    let upstream = try UpstreamURL("http://127.0.0.1:\(line.port)")
-    try await withServer {
-        $0.upstream = upstream
-        // Each turn has a connection of its own, so that its bytes can be counted.
+    try await withProxy {
+        $0.upstreamURL = "http://127.0.0.1:\(line.port)"
+        $0.threads = 1
+        // Each turn has its own connection, so that its bytes can be counted.
         $0.engineKeepAlive = .nanoseconds(0)
         configure(&$0)
     } script: {
@@ -295,10 +311,10 @@ private func withFaultyEngine(
     await line.stop()
 }
 
-/// Runs `body` with a proxy that agents reach by a line that breaks.
+/// Runs `body` with a proxy whose agents connect through a ``FaultLine``.
 private func withFaultyAgent(_ body: (ProxyHarness, FaultLine) async throws -> Void) async throws {
     let line = try await FaultLine.start()
-    try await withServer(script: Chat.engine.serve) { proxy in
+    try await withProxy(script: Chat.engine.serve) { proxy in
         line.connect(to: proxy.port)
         try await body(proxy, line)
     }

@@ -1,10 +1,10 @@
 import Dispatch
-import VerbatimTesting
 import Synchronization
+import VerbatimTesting
 import VerbatimTrace
 import VerbatimPlatform
 
-/// A file system whose writes, or synchronisations, can be held up or made to fail.
+/// A file system whose writes or synchronisations can be held up or made to fail.
 final class GatedFileSystem: Sendable {
     enum Mode: Sendable, Equatable {
         case open
@@ -19,9 +19,9 @@ final class GatedFileSystem: Sendable {
     }
 
     private let state: Mutex<State>
-    /// Whether synchronisations are held up, and not writes.
+    /// Whether synchronisations are controlled instead of writes.
     private let isOfSyncs: Bool
-    /// How many of these have begun.
+    /// The number of controlled operations that have begun.
     let begun = Monitor(0)
 
     init(_ mode: Mode = .open, ofSyncs isOfSyncs: Bool = false) {

@@ -1,18 +1,19 @@
-import VerbatimTesting
 import NIOCore
-import VerbatimProxy
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimAPI
+import VerbatimProxy
+import VerbatimTesting
 
-/// §3: requests' bodies, however they are sent.
-@Suite(.onOwnThreads, .timeLimit(.minutes(10))) struct HTTPSurfaceBodyTests {
+@Suite("Bodies of requests", .onOwnThreads, .timeLimit(.minutes(10)))
+struct HTTPSurfaceBodyTests {
     private static func chunked(_ path: String, headers: String = "", pieces: [String]) -> String {
         "POST \(path) HTTP/1.1\r\nHost: x\r\n\(headers)Transfer-Encoding: chunked\r\n\r\n"
             + pieces.map { "\(String($0.utf8.count, radix: 16))\r\n\($0)\r\n" }.joined() + "0\r\nX-Sum: 1\r\n\r\n"
     }
 
-    @Test func aChunkedRequestIsCaptured() async throws {
+    @Test("A chunked request is captured")
+    func aChunkedRequestIsCaptured() async throws {
         try await withProxy({ $0.capture = .text }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             for _ in 1...2 {
@@ -28,7 +29,8 @@ import Verbatim
         }
     }
 
-    @Test func aChunkedRequestIsForwarded() async throws {
+    @Test("A chunked request is forwarded")
+    func aChunkedRequestIsForwarded() async throws {
         try await withProxy(script: { try await $0.respond(body: $0.request.body) }) { proxy in
             let agent = try await proxy.connect()
             for _ in 1...2 {
@@ -40,11 +42,10 @@ import Verbatim
         }
     }
 
-    /// Larger than any buffer, and larger than captured routes allow.
-    @Test(arguments: [true, false])
+    @Test("An upload larger than any buffer streams through", arguments: [true, false])
     func aLargeUploadStreamsThrough(isChunked: Bool) async throws {
         try await withProxy(
-            { $0.maxBodySize = 1000 },
+            { $0.maximumBodySize = 1000 },
             script: { exchange in
                 try await exchange.respond(
                     body: "\(exchange.request.body.count) \(exchange.request.body.allSatisfy { $0 == 120 })")
@@ -62,8 +63,10 @@ import Verbatim
         }
     }
 
-    /// An engine that has seen enough: its answer reaches an agent that is still sending.
-    @Test func anEarlyAnswerIsPassedOn() async throws {
+    @Test("A reply that the engine sends before the end of an upload is passed on")
+    func anEarlyAnswerIsPassedOn()
+        async throws
+    {
         let port = try await SilentPort(answer: "HTTP/1.1 413 Enough\r\nContent-Length: 2\r\n\r\nno")
         try await withProxy({ $0.upstreamURL = "http://127.0.0.1:\(port.port)" }, script: { _ in }) { proxy in
             let agent = try await proxy.connect()
@@ -79,7 +82,7 @@ import Verbatim
 
     // MARK: Expect: 100-continue
 
-    @Test(arguments: [Chat.path, "/v1/embeddings"])
+    @Test("A request that expects 100-continue is told to continue", arguments: [Chat.path, "/v1/embeddings"])
     func continuesWhenAsked(path: String) async throws {
         try await withProxy(script: { exchange in
             if exchange.request.target == Chat.path {
@@ -102,7 +105,8 @@ import Verbatim
         }
     }
 
-    @Test func anOldAgentIsNotToldToContinue() async throws {
+    @Test("An HTTP/1.0 agent is not told to continue")
+    func anOldAgentIsNotToldToContinue() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             let length = Chat.unary.utf8.count
@@ -115,8 +119,11 @@ import Verbatim
 
     // MARK: Bodies that are too large
 
-    @Test func tooLongIsRefusedBeforeItIsSent() async throws {
-        try await withProxy({ $0.maxBodySize = 100 }, script: Chat.engine.serve) { proxy in
+    @Test("A body that is declared too long is refused before it is sent")
+    func tooLongIsRefusedBeforeItIsSent()
+        async throws
+    {
+        try await withProxy({ $0.maximumBodySize = 100 }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(
                 "POST \(Chat.path) HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\nExpect: 100-continue\r\n\r\n")
@@ -130,7 +137,7 @@ import Verbatim
         }
     }
 
-    @Test(arguments: ["9223372036854775808", "18446744073709551615"])
+    @Test("A Content-Length beyond any integer is refused", arguments: ["9223372036854775808", "18446744073709551615"])
     func tooLongForANumber(length: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
@@ -139,21 +146,17 @@ import Verbatim
         }
     }
 
-    /// The agent sends all of it before it reads, however long that takes: the refusal must not get lost in a reset.
-    @Test(arguments: ["chunked", "length", "slow"])
+    @Test(
+        "The refusal of a large body can be read after all of the body was sent, however slowly",
+        arguments: ["chunked", "length", "slow"])
     func theRefusalCanBeRead(kind: String) async throws {
-        // Longer in all than an agent may be silent, each pause far shorter.
-        try await withPatience { isPatient in
-            try await refusalCanBeRead(
-                kind: kind, silence: .seconds(isPatient ? 20 : 2), pause: .milliseconds(isPatient ? 2400 : 400))
-        }
-    }
-
-    private func refusalCanBeRead(kind: String, silence: TimeAmount, pause: Duration) async throws {
-        try await withServer(
+        let clock = ManualClock()
+        try await withProxy(
             {
+                $0.clock = HTTPClock(clock)
+                $0.threads = 1
                 $0.maximumBodySize = 100_000
-                $0.lingerSilence = silence
+                $0.lingerSilence = .seconds(2)
             }, script: Chat.engine.serve
         ) { proxy in
             let agent = try await proxy.connect()
@@ -164,22 +167,25 @@ import Verbatim
             } else {
                 try await agent.send("POST \(Chat.path) HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n")
                 for _ in 0..<10 {
-                    if kind == "slow" { try await Task.sleep(for: pause) }
+                    // Each pause is shorter than an agent may be silent; together they are longer.
+                    if kind == "slow" { try await clock.advance(by: .milliseconds(1500)) }
                     try await agent.send(piece)
+                    try await proxy.catchUp()
                 }
             }
-            // The connection may be over by now, with the reply in the agent's buffer.
+            // The connection may have ended by now, with the reply in the agent's buffer.
             try? await agent.resumeReading()
             let response = try await agent.readResponse()
             #expect(response.status == 413 && response.complete)
             #expect(await agent.waitUntilClosed() == .eof)
+            await agent.close()
             #expect(try await proxy.finalRecords().isEmpty && proxy.engine.requests.isEmpty)
         }
     }
 
-    /// A pipelined request behind a body that is refused is not taken for one.
-    @Test func nothingIsReadBehindARefusal() async throws {
-        try await withProxy({ $0.maxBodySize = 100 }, script: Chat.engine.serve) { proxy in
+    @Test("What follows a refused body is not read as a request")
+    func nothingIsReadBehindARefusal() async throws {
+        try await withProxy({ $0.maximumBodySize = 100 }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(
                 Self.chunked(Chat.path, pieces: [String(repeating: "x", count: 200)])

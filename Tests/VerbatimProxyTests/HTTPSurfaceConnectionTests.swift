@@ -1,14 +1,15 @@
-import VerbatimTesting
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimProxy
+import VerbatimTesting
 
-/// §3: connections are kept, requests pipelined, and old versions of HTTP spoken.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct HTTPSurfaceConnectionTests {
+@Suite("Persistent connections, pipelining and HTTP/1.0", .onOwnThreads, .timeLimit(.minutes(10)))
+struct HTTPSurfaceConnectionTests {
     private static let chat = requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8))
     private static let chatStream = requestBytes("POST", path: Chat.path, body: Array(Chat.stream.utf8))
 
-    @Test func connectionsAreKeptOnBothSides() async throws {
+    @Test("Connections are kept on both sides")
+    func connectionsAreKeptOnBothSides() async throws {
         try await withProxy({ $0.threads = 1 }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             for turn in 1...6 {
@@ -27,8 +28,9 @@ import Verbatim
         }
     }
 
-    /// `Keep-Alive: timeout=1` leaves no time to use the connection again.
-    @Test(arguments: [("Keep-Alive", "timeout=1"), ("Connection", "close")])
+    @Test(
+        "A connection is not used again if the engine's headers leave no time for that",
+        arguments: [("Keep-Alive", "timeout=1"), ("Connection", "close")])
     func theEnginesWishIsHeeded(header: (String, String)) async throws {
         try await withProxy(
             { $0.threads = 1 },
@@ -46,7 +48,7 @@ import Verbatim
         }
     }
 
-    @Test(arguments: [1, 7, Int.max])
+    @Test("Pipelined requests are answered in order, however they are split", arguments: [1, 7, Int.max])
     func pipelinedRequestsAreAnsweredInOrder(piece: Int) async throws {
         try await withProxy(script: { exchange in
             if exchange.request.method == "GET" {
@@ -78,8 +80,8 @@ import Verbatim
         }
     }
 
-    /// What follows a request is no request: the reply is owed all the same.
-    @Test func garbageBehindARequest() async throws {
+    @Test("A request that is followed by garbage is answered")
+    func garbageBehindARequest() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(Self.chat + Array("\u{1}\u{2} nonsense\r\n\r\n".utf8))
@@ -90,9 +92,11 @@ import Verbatim
         }
     }
 
-    @Test(arguments: [
-        [("Content-Length", "5")], [("Transfer-Encoding", "chunked")], [],
-    ])
+    @Test(
+        "The reply to HEAD has no body",
+        arguments: [
+            [("Content-Length", "5")], [("Transfer-Encoding", "chunked")], [],
+        ])
     func headHasNoBody(framing: [(String, String)]) async throws {
         try await withProxy(script: { exchange in
             let lines = (framing + [("ETag", "x")]).map { "\($0.0): \($0.1)\r\n" }.joined()
@@ -106,12 +110,12 @@ import Verbatim
                 #expect(response.header("Content-Length") == framing.first { $0.0 == "Content-Length" }?.1)
                 #expect(agent.availableCount == 0)
             }
-            // Without any framing the parser takes the connection for used up.
+            // Without framing the parser does not let the connection be used again.
             #expect(proxy.engine.connectionCount == (framing.isEmpty ? 3 : 1))
         }
     }
 
-    @Test(arguments: [204, 304], [Chat.path, "/v1/x"])
+    @Test("Replies with status 204 and 304 have no body", arguments: [204, 304], [Chat.path, "/v1/x"])
     func repliesWithoutABody(status: Int, path: String) async throws {
         try await withProxy(script: { exchange in
             try await exchange.send("HTTP/1.1 \(status) Nothing\r\nX-A: b\r\n\r\n")
@@ -135,7 +139,8 @@ import Verbatim
         "POST \(Chat.path) HTTP/1.0\r\n\(headers)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
     }
 
-    @Test func anOldAgentGetsOneReply() async throws {
+    @Test("An HTTP/1.0 agent gets one reply, and the connection is closed")
+    func anOldAgentGetsOneReply() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(old())
@@ -147,7 +152,8 @@ import Verbatim
         }
     }
 
-    @Test func anOldAgentMayKeepItsConnection() async throws {
+    @Test("An HTTP/1.0 agent may ask to keep its connection")
+    func anOldAgentMayKeepItsConnection() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             for _ in 1...3 {
@@ -163,8 +169,8 @@ import Verbatim
         }
     }
 
-    /// Without chunks only a reset tells a cut from an end.
-    @Test func anOldAgentsStreamIsCutByAReset() async throws {
+    @Test("A stream to an HTTP/1.0 agent is cut off by a reset")
+    func anOldAgentsStreamIsCutByAReset() async throws {
         let isVisible = Monitor(false)
         try await withProxy(script: { exchange in
             try await Stage.midStream.play(exchange)
@@ -182,7 +188,8 @@ import Verbatim
 
     // MARK: Ends
 
-    @Test func closeIsAnswered() async throws {
+    @Test("Connection: close is answered with the same")
+    func closeIsAnswered() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             for path in [Chat.path, "/v1/models", "/healthz"] {
                 let agent = try await proxy.connect()
@@ -197,8 +204,7 @@ import Verbatim
         }
     }
 
-    /// Java's client asks to upgrade with every first request; nothing comes of it.
-    @Test(arguments: [Chat.path, "/v1/embeddings"])
+    @Test("A request to upgrade is served as HTTP/1.1", arguments: [Chat.path, "/v1/embeddings"])
     func anUpgradeIsNotTaken(path: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()

@@ -1,12 +1,11 @@
 import Foundation
-import VerbatimTesting
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimTesting
 
-/// §10: an agent that half-closes after its request still gets its reply.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct HTTPSurfaceHalfCloseTests {
-    @Test(arguments: Stage.allCases)
+@Suite("Agents that half-close their connection after the request", .onOwnThreads, .timeLimit(.minutes(10)))
+struct HTTPSurfaceHalfCloseTests {
+    @Test("The reply comes although the agent has half-closed", arguments: Stage.allCases)
     func theReplyComesAllTheSame(stage: Stage) async throws {
         let isHalfClosed = Monitor(false)
         try await withProxy(
@@ -35,8 +34,8 @@ import Verbatim
         }
     }
 
-    /// Everything that was asked is answered, then the connection ends.
-    @Test func behindPipelinedRequests() async throws {
+    @Test("All pipelined requests are answered before the connection ends")
+    func behindPipelinedRequests() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             let chat = requestBytes("POST", path: Chat.path, body: Array(Chat.stream.utf8))
@@ -54,8 +53,7 @@ import Verbatim
         }
     }
 
-    /// More than the sockets hold, to an agent that has nothing more to say and takes its time.
-    @Test(arguments: [Chat.path, "/v1/files"], [true, false])
+    @Test("A large reply is sent to its end", arguments: [Chat.path, "/v1/files"], [true, false])
     func aLargeReplyIsNotCutShort(path: String, closesEarly: Bool) async throws {
         let body = Chat.body(content: String(repeating: "x", count: 16 << 20))
         try await withProxy(script: { exchange in
@@ -65,7 +63,7 @@ import Verbatim
             try await agent.send(requestBytes("POST", path: path, body: Array(Chat.unary.utf8)))
             if closesEarly { try await agent.halfClose() }
             while String(decoding: try await agent.read(until: "\r\n\r\n"), as: UTF8.self).contains(" 100 ") {}
-            // The connection may be over by now on both sides, with everything in the agent's buffer.
+            // The connection may have ended by now on both sides, with the reply in the agent's buffer.
             try? await agent.stopReading()
             if path == Chat.path { await waitForRecord(proxy) }
             if !closesEarly { try await agent.halfClose() }
@@ -76,7 +74,7 @@ import Verbatim
         }
     }
 
-    /// Comes back when the turn's record is in the trace, which is before the reply's end.
+    /// Returns when the turn's record is in the trace, which is before the end of the reply.
     private func waitForRecord(_ proxy: ProxyHarness) async {
         while FileManager.default.contents(atPath: proxy.tracePath)?.last != UInt8(ascii: "\n") { await Task.yield() }
     }

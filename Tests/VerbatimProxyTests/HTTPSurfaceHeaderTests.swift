@@ -1,10 +1,11 @@
-import VerbatimTesting
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimAPI
+import VerbatimProxy
+import VerbatimTesting
 
-/// §3: which headers cross the proxy, and how.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct HTTPSurfaceHeaderTests {
+@Suite("Headers that cross the proxy", .onOwnThreads, .timeLimit(.minutes(10)))
+struct HTTPSurfaceHeaderTests {
     static let routes = [Chat.path, "/v1/embeddings"]
 
     /// The header lines of a request or reply, without the first line.
@@ -12,7 +13,7 @@ import Verbatim
         String(decoding: head.dropLast(4), as: UTF8.self).split(separator: "\r\n").dropFirst().map { String($0) }
     }
 
-    @Test(arguments: routes)
+    @Test("Request headers keep their order, case and duplicates", arguments: routes)
     func requestHeadersKeepOrderCaseAndDuplicates(path: String) async throws {
         try await withProxy({ $0.capture = .text }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
@@ -43,9 +44,9 @@ import Verbatim
         }
     }
 
-    /// White space behind a value is no part of it.
-    @Test func spaceBehindValues() async throws {
-        try await withProxy({ $0.apiKeys = [APIKey("sk-ours")] }, script: Chat.engine.serve) { proxy in
+    @Test("White space after a value is removed")
+    func spaceBehindValues() async throws {
+        try await withProxy({ $0.apiKeys = [AccessKey("sk-ours")] }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(
                 "POST \(Chat.path) HTTP/1.1\r\nHost: x \r\nAuthorization: Bearer sk-ours\t \r\n"
@@ -59,8 +60,7 @@ import Verbatim
         }
     }
 
-    /// What frames a message or leads it to its place is not the agent's to remove.
-    @Test(arguments: routes)
+    @Test("Connection cannot remove headers that frame or route a request", arguments: routes)
     func connectionCannotNameTheFraming(path: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
@@ -77,7 +77,10 @@ import Verbatim
         }
     }
 
-    @Test func theReplysConnectionCannotNameTheFramingEither() async throws {
+    @Test("Connection cannot remove headers that frame a reply")
+    func theReplysConnectionCannotNameTheFramingEither()
+        async throws
+    {
         try await withProxy(script: { exchange in
             let headers = [
                 ("Connection", "content-length, x-hop"), ("X-Hop", "1"), ("Content-Type", "application/json"),
@@ -102,7 +105,7 @@ import Verbatim
         ("x-ratelimit-remaining-tokens", "149984"), ("X-Empty", ""), ("Vary", "Origin"),
     ]
 
-    @Test(arguments: routes, [200, 429, 503])
+    @Test("Headers of whole replies come as they were sent", arguments: routes, [200, 429, 503])
     func replyHeadersComeAsSent(path: String, status: Int) async throws {
         let body = Chat.body()
         try await withProxy(script: { exchange in
@@ -122,7 +125,8 @@ import Verbatim
         }
     }
 
-    @Test func streamHeadersComeAsSent() async throws {
+    @Test("Headers of streams come as they were sent")
+    func streamHeadersComeAsSent() async throws {
         try await withProxy(script: { exchange in
             try await exchange.startEventStream(
                 headers: Self.replyHeaders.filter { $0.0 != "Content-Type" } + [
@@ -139,8 +143,10 @@ import Verbatim
         }
     }
 
-    /// Nothing to be undone: the length is the engine's own text. Something undone: it fits the new body.
-    @Test func theLengthIsRecomputedOnlyForAnEditedBody() async throws {
+    @Test("Content-Length changes only with an edited body")
+    func theLengthIsRecomputedOnlyForAnEditedBody()
+        async throws
+    {
         try await withProxy(script: { exchange in
             let plain = Chat.body()
             let edited = exchange.request.header("X-Plain") == nil
@@ -158,7 +164,7 @@ import Verbatim
         }
     }
 
-    @Test(arguments: ["", "Two  Words", "not quite ok!"], routes)
+    @Test("Reason phrases are passed on", arguments: ["", "Two  Words", "not quite ok!"], routes)
     func reasonPhrasesPass(reason: String, path: String) async throws {
         try await withProxy(script: { exchange in
             try await exchange.send(

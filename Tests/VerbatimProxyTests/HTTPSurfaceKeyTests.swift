@@ -1,11 +1,11 @@
-import VerbatimTesting
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimProxy
+import VerbatimTesting
 
-/// §3: the engine's key takes the place of the agent's, and none of them is told to anybody else.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct HTTPSurfaceKeyTests {
-    @Test(arguments: HTTPSurfaceHeaderTests.routes)
+@Suite("The engine's key and the agent's", .onOwnThreads, .timeLimit(.minutes(10)))
+struct HTTPSurfaceKeyTests {
+    @Test("The engine's key replaces the agent's", arguments: HTTPSurfaceHeaderTests.routes)
     func theKeyReplacesTheAgents(path: String) async throws {
         try await withProxy({ $0.upstreamAPIKey = "sk-upstream" }, script: Chat.engine.serve) { proxy in
             for headers in [[("AUTHORIZATION", "Bearer agent"), ("authorization", "Basic eDp5"), ("X", "y")], []] {
@@ -53,7 +53,9 @@ import Verbatim
             .map { "\($0.name): \($0.value)" }
     }
 
-    @Test(arguments: HTTPSurfaceHeaderTests.routes + ["/v1/messages", "/v1/messages/count_tokens"], agentKeys)
+    @Test(
+        "The engine's key is sent in the header in which the agent sent its own",
+        arguments: HTTPSurfaceHeaderTests.routes + ["/v1/messages", "/v1/messages/count_tokens"], agentKeys)
     func theKeyGoesWhereTheAgentsWas(path: String, keys: AgentKeys) async throws {
         try await withProxy({ $0.upstreamAPIKey = "sk-upstream" }, script: Chat.engine.serve) { proxy in
             _ = try await post(port: proxy.port, path: path, headers: keys.sent, body: Chat.unary)
@@ -64,13 +66,15 @@ import Verbatim
         }
     }
 
-    @Test(arguments: [
-        ("/v1/messages", "x-api-key: sk-upstream"), ("/v1/messages/batches?a", "x-api-key: sk-upstream"),
-        ("/sessions/a/v1/messages?beta=true", "x-api-key: sk-upstream"), ("/messages", "x-api-key: sk-upstream"),
-        ("/v1/messagesx", "Authorization: Bearer sk-upstream"), ("/v1/models", "Authorization: Bearer sk-upstream"),
-        ("/v1/threads/t/messages", "Authorization: Bearer sk-upstream"),
-        (Chat.path, "Authorization: Bearer sk-upstream"),
-    ])
+    @Test(
+        "The engine's key is added to a request without one",
+        arguments: [
+            ("/v1/messages", "x-api-key: sk-upstream"), ("/v1/messages/batches?a", "x-api-key: sk-upstream"),
+            ("/sessions/a/v1/messages?beta=true", "x-api-key: sk-upstream"), ("/messages", "x-api-key: sk-upstream"),
+            ("/v1/messagesx", "Authorization: Bearer sk-upstream"), ("/v1/models", "Authorization: Bearer sk-upstream"),
+            ("/v1/threads/t/messages", "Authorization: Bearer sk-upstream"),
+            (Chat.path, "Authorization: Bearer sk-upstream"),
+        ])
     func anAgentWithoutAKeyGetsOne(path: String, expected: String) async throws {
         try await withProxy({ $0.upstreamAPIKey = "sk-upstream" }, script: Chat.engine.serve) { proxy in
             _ = try await post(port: proxy.port, path: path, body: Chat.unary)
@@ -78,8 +82,8 @@ import Verbatim
         }
     }
 
-    @Test(arguments: HTTPSurfaceHeaderTests.routes) func withoutAKeyTheAgentsOwnAreForwarded(path: String) async throws
-    {
+    @Test("Without a key for the engine, the agent's keys are forwarded", arguments: HTTPSurfaceHeaderTests.routes)
+    func withoutAKeyTheAgentsOwnAreForwarded(path: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let headers = [("x-api-key", "agent-a"), ("API-KEY", "agent-b"), ("Authorization", "Bearer agent-c")]
             _ = try await post(port: proxy.port, path: path, headers: headers, body: Chat.unary)

@@ -1,10 +1,10 @@
-import VerbatimTesting
 import Testing
+import VerbatimTesting
 
-/// Runs a suite's tests on threads of their own.
+/// Runs the tests of a suite on their own threads.
 ///
-/// All tests of a process share as many threads as there are cores. Beside tests that only compute, a test that talks
-/// over sockets would wait for them at each `await`, for longer than any time limit that it sets for the proxy.
+/// All tests of a process share as many threads as there are cores. A test that talks over sockets would wait at each
+/// `await` for tests that compute.
 struct OwnThreads: SuiteTrait, TestTrait, TestScoping {
     let isRecursive = true
 

@@ -1,15 +1,16 @@
-import VerbatimTesting
+import NIOCore
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimProxy
+import VerbatimTesting
 
-/// Requests that arrive while one is being answered wait for their turn, and the agent is not read without end.
-@Suite(.onOwnThreads, .timeLimit(.minutes(5))) struct PipeliningTests {
-    /// What the engine has seen of the requests, which carry numbers.
+@Suite("Pipelined requests wait for their turn, within bounds", .onOwnThreads, .timeLimit(.minutes(10)))
+struct PipeliningTests {
+    /// The numbered requests that the engine has received.
     private struct Seen {
         var begun: [Int] = []
         var ended = 0
-        /// Requests that came before the one in front of them was answered.
+        /// Requests that came before the previous one was answered.
         var early: [Int] = []
     }
 
@@ -22,7 +23,7 @@ import Verbatim
             body: Array(#"{"model":"m","messages":[{"role":"user","content":"\#(number) \#(content)"}]}"#.utf8))
     }
 
-    /// Notes the request, waits for `gate` with the first, and answers with its number.
+    /// Notes each request, waits for `gate` at the first, and answers with the request's number.
     private static func script(_ seen: Monitor<Seen>, gate: Monitor<Bool>) -> MockEngine.Script {
         { exchange in
             let number = exchange.request.header("X-Number").flatMap { Int($0) } ?? -1
@@ -38,6 +39,7 @@ import Verbatim
     }
 
     @Test(
+        "Each request waits for the reply before it",
         arguments: [(2, false), (3, false), (50, false), (2, true), (3, true), (50, true)], [Chat.path, "/v1/files"])
     func eachWaitsForTheReplyBeforeIt(requests: (count: Int, areLarge: Bool), path: String) async throws {
         let seen = Monitor(Seen())
@@ -47,7 +49,7 @@ import Verbatim
             let all = (0..<requests.count).map { Self.request($0, to: path, large: requests.areLarge) }
             let sending = Task { try await agent.send(all.reduce(into: [], +=)) }
             await proxy.engine.waitForRequests(1)
-            // The proxy has had every chance to read on when it has answered another agent.
+            // A proxy that has answered other agents has had the chance to read on.
             for _ in 0..<3 { #expect(try await get(port: proxy.port, path: "/healthz").status == 200) }
             #expect(seen.state.begun == [0])
             gate.update { $0 = true }
@@ -64,8 +66,9 @@ import Verbatim
         }
     }
 
-    /// A request of which only a part has come waits for the rest behind the reply.
-    @Test(arguments: [Chat.path, "/v1/files"], [1, 20, 150, 400])
+    @Test(
+        "A request that has arrived in part waits for the reply before it", arguments: [Chat.path, "/v1/files"],
+        [1, 20, 150, 400])
     func partOfARequestWaitsToo(path: String, cut: Int) async throws {
         let seen = Monitor(Seen())
         let gate = Monitor(false)
@@ -85,13 +88,13 @@ import Verbatim
 
     /// What an agent sends while a reply does not end.
     enum Flood: CaseIterable, Sendable {
-        /// Requests without bodies, one behind the other.
+        /// Requests without bodies, one after the other.
         case requests
         /// One request, whose body does not end.
         case body
-        /// The same in chunks.
+        /// The same, chunked.
         case chunks
-        /// What is no request.
+        /// Bytes that are not HTTP.
         case garbage
 
         var start: [UInt8] {
@@ -102,7 +105,7 @@ import Verbatim
             }
         }
 
-        /// About a megabyte of it.
+        /// About a megabyte of the flood.
         var megabyte: [UInt8] {
             switch self {
             case .requests:
@@ -114,11 +117,13 @@ import Verbatim
         }
     }
 
-    /// Far more than the sockets hold; see `BackPressureTests`.
+    /// Much more than the sockets hold; see `BackPressureTests`.
     private static let megabytes = 256
     private static let mostTaken = 80
 
-    @Test(arguments: zip(Flood.allCases, [Chat.path, "/v1/events", Chat.path, Chat.path]))
+    @Test(
+        "What an agent sends during a reply is not read without limit",
+        arguments: zip(Flood.allCases, [Chat.path, "/v1/events", Chat.path, Chat.path]))
     func anAgentIsNotReadWithoutEnd(flood: Flood, path: String) async throws {
         let isOver = Monitor(false)
         try await withProxy(script: { exchange in
@@ -137,15 +142,14 @@ import Verbatim
                     sent.update { $0 += 1 }
                 }
             }
-            let taken = try await stalled(sent)
-            print("\(flood): \(taken) MiB of \(Self.megabytes) were taken")
+            let taken = try await proxy.waitForStall(of: sent)
             #expect(taken < Self.mostTaken)
             #expect(proxy.engine.requests.count == 1)
-            // Meanwhile others are served.
+            // Other agents are served meanwhile.
             #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
             await agent.reset()
             _ = await upload.result
-            // An agent that leaves is noticed although nothing more is read.
+            // The agent's leaving is noticed although nothing more is read.
             await isOver.wait { $0 }
             #expect(proxy.engine.requests.count == 1)
             let records = try await proxy.finalRecords()
@@ -153,19 +157,9 @@ import Verbatim
         }
     }
 
-    /// Waits until no more is taken while time passes.
-    private func stalled(_ sent: Monitor<Int>) async throws -> Int {
-        await sent.wait { $0 > 0 }
-        var before = 0
-        while sent.state != before {
-            before = sent.state
-            try await Task.sleep(for: .milliseconds(400))
-        }
-        return before
-    }
-
-    /// What waits behind a reply goes with its agent.
-    @Test(arguments: FaultAgentGoneTests.Leaving.allCases, [Chat.path, "/v1/events"])
+    @Test(
+        "Requests that wait are dropped with their agent", arguments: FaultAgentGoneTests.Leaving.allCases,
+        [Chat.path, "/v1/events"])
     func whatWaitsIsForgottenWithItsAgent(how: FaultAgentGoneTests.Leaving, path: String) async throws {
         let isOver = Monitor(false)
         try await withProxy(script: { exchange in
@@ -186,8 +180,7 @@ import Verbatim
         }
     }
 
-    /// An agent that asks several things at once and says that this was all gets all replies.
-    @Test(arguments: [0, 1, 2, 49], [Chat.path, "/v1/files"])
+    @Test("An agent that half-closes gets all replies", arguments: [0, 1, 2, 49], [Chat.path, "/v1/files"])
     func whatWaitsIsAnsweredToAnAgentThatHasHalfClosed(waiting: Int, path: String) async throws {
         let seen = Monitor(Seen())
         let gate = Monitor(false)
@@ -200,7 +193,7 @@ import Verbatim
             #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
             gate.update { $0 = true }
             for number in 0...waiting {
-                // Whether the agent is still there is found out by interim replies.
+                // The proxy sends interim replies to find out whether the agent is still there.
                 var response = try await agent.readResponse()
                 while response.status == 100 { response = try await agent.readResponse() }
                 #expect(response.status == 200 && response.complete)
@@ -211,8 +204,9 @@ import Verbatim
         }
     }
 
-    /// What follows a request is no request, and goes on: the reply is owed all the same.
-    @Test(arguments: [1, 100_000], [Chat.path, "/v1/files"])
+    @Test(
+        "Garbage after a request does not cost the request its reply", arguments: [1, 100_000],
+        [Chat.path, "/v1/files"])
     func garbageInManyParts(size: Int, path: String) async throws {
         let seen = Monitor(Seen())
         let gate = Monitor(false)
@@ -222,7 +216,7 @@ import Verbatim
             await proxy.engine.waitForRequests(1)
             for _ in 0..<5 {
                 try await agent.send([UInt8](repeating: 1, count: size))
-                // The only loop answers this behind what came before it.
+                // The only event loop answers this after it has handled what came before.
                 #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
             }
             gate.update { $0 = true }
@@ -236,28 +230,28 @@ import Verbatim
         }
     }
 
-    /// A head that begins during a reply has the time for heads from the reply's end on.
-    @Test func aHeadThatHasBegunIsNotIdleness() async throws {
-        try await withPatience { try await aHeadThatHasBegunIsNotIdleness(limit: .seconds($0 ? 8 : 1)) }
-    }
-
-    private func aHeadThatHasBegunIsNotIdleness(limit: Duration) async throws {
+    @Test("A head that begins during a reply has the time for heads from the end of the reply on")
+    func aHeadThatHasBegunIsNotIdleness() async throws {
+        let clock = ManualClock()
         let seen = Monitor(Seen())
         let gate = Monitor(false)
         try await withProxy(
             {
+                $0.clock = HTTPClock(clock)
                 $0.threads = 1
-                $0.headTimeout = limit
-                $0.keepAlive = .seconds(3600)
+                $0.headTimeout = .seconds(10)
             }, script: Self.script(seen, gate: gate)
         ) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(Self.request(0, to: Chat.path, large: false))
             await proxy.engine.waitForRequests(1)
             try await agent.send("POST ")
-            #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
+            try await proxy.catchUp()
+            try await clock.advance(by: .seconds(60))
             gate.update { $0 = true }
             #expect(try await agent.readResponse().bodyText.contains("\"answer 0\""))
+            await clock.waitForTimer(in: .seconds(10))
+            try await clock.advance(by: .seconds(10))
             #expect(try await agent.readResponse().status == 408)
             #expect(await agent.waitUntilClosed() == .eof)
         }

@@ -1,42 +1,49 @@
 import Logging
-import VerbatimTesting
 import NIOCore
-import VerbatimProxy
 import TestSupport
-import VerbatimTrace
-import Verbatim
 import VerbatimAPI
+import VerbatimProxy
+import VerbatimTesting
+import VerbatimTrace
 
 /// A proxy in front of a scripted engine, with a trace of its own.
 final class ProxyHarness: Sendable {
     let engine: MockEngine
     let folder: TemporaryFolder
     let port: Int
+    private let writtenRecords: Monitor<Int>
+    private let agents = Monitor<[RawAgent]>([])
     private let stopProxy: @Sendable () async -> Void
 
-    init(engine: MockEngine, folder: TemporaryFolder, port: Int, stop: @escaping @Sendable () async -> Void) {
+    init(
+        engine: MockEngine, folder: TemporaryFolder, port: Int, writtenRecords: Monitor<Int>,
+        stop: @escaping @Sendable () async -> Void
+    ) {
         self.engine = engine
         self.folder = folder
         self.port = port
+        self.writtenRecords = writtenRecords
         stopProxy = stop
     }
 
     var tracePath: String { folder.path("trace.jsonl") }
 
-    // MARK: Asking
+    // MARK: Requests
 
     func connect(receiveBuffer: Int? = nil) async throws -> RawAgent {
-        try await RawAgent.connect(port: port, receiveBuffer: receiveBuffer)
+        let agent = try await RawAgent.connect(port: port, receiveBuffer: receiveBuffer)
+        agents.update { $0.append(agent) }
+        return agent
     }
 
-    /// A chat completion on a connection of its own.
+    /// Sends a chat completion on a connection of its own.
     func chat(
         _ body: String = Chat.unary, headers: [(String, String)] = [("Content-Type", "application/json")]
     ) async throws -> RawResponse {
         try await post(port: port, path: Chat.path, headers: headers, body: body)
     }
 
-    /// An agent whose chat completion is on its way.
+    /// Returns an agent that has sent a chat completion and has not read the reply.
     func startChat(
         _ body: String = Chat.unary, headers: [(String, String)] = [], receiveBuffer: Int? = nil
     ) async throws -> RawAgent {
@@ -45,12 +52,40 @@ final class ProxyHarness: Sendable {
         return agent
     }
 
+    // MARK: Progress
+
+    /// Waits until `count` records have been written to the trace.
+    func waitForRecords(_ count: Int) async { await writtenRecords.wait { $0 >= count } }
+
+    /// Waits until a proxy with one event loop has handled what had arrived before: it has answered requests since.
+    func catchUp(requests: Int = 3) async throws {
+        let agent = try await connect()
+        for _ in 0..<requests {
+            try await agent.send(requestBytes("GET", path: "/healthz"))
+            _ = try await agent.readResponse()
+        }
+        await agent.close()
+    }
+
+    /// Waits until a sender that counts in `sent` makes no progress while the proxy handles many other requests.
+    ///
+    /// - Returns: The count at which it stalled.
+    func waitForStall(of sent: Monitor<Int>) async throws -> Int {
+        await sent.wait { $0 > 0 }
+        var before = 0
+        while sent.state != before {
+            before = sent.state
+            try await catchUp(requests: 50)
+        }
+        return before
+    }
+
     // MARK: The trace
 
-    /// What the trace holds now.
+    /// The records that are in the trace now.
     func records() throws -> [TraceRecord] { try TraceRecord.all(in: tracePath) }
 
-    /// What the trace holds once the proxy has stopped: then nothing more can come.
+    /// Stops the proxy, after which no record can follow, and returns what the trace holds.
     func finalRecords() async throws -> [TraceRecord] {
         await stopProxy()
         return try records()
@@ -59,94 +94,117 @@ final class ProxyHarness: Sendable {
     func stop() async { await stopProxy() }
 }
 
-/// Runs `body` with a proxy whose engine follows `script`.
+/// What a test may change of its proxy. The settings of the server are members of it.
+@dynamicMemberLookup
+struct ProxySetup {
+    var settings: ProxySettings
+    /// `{engine}` is replaced by the URL of the scripted engine.
+    var upstreamURL = "{engine}"
+    var trace: TraceRecorder.Configuration
+    var clock = HTTPClock.system
+    /// How long running turns may finish when the proxy is stopped. Turns of most tests end by themselves.
+    var shutdownGrace = Duration.seconds(3600)
+
+    subscript<Value>(dynamicMember path: WritableKeyPath<ProxySettings, Value>) -> Value {
+        get { settings[keyPath: path] }
+        set { settings[keyPath: path] = newValue }
+    }
+
+    var capture: CaptureGoal {
+        get { settings.policy.goal }
+        set { settings.policy.goal = newValue }
+    }
+}
+
+/// Runs `body` with a proxy whose engine follows `script`, and whose trace is written by `fileSystem`.
 func withProxy(
-    _ configure: (inout ProxyConfiguration) -> Void = { _ in }, script: @escaping MockEngine.Script,
-    _ body: (ProxyHarness) async throws -> Void
+    fileSystem: TraceFileSystem = .system, _ configure: (inout ProxySetup) throws -> Void = { _ in },
+    script: @escaping MockEngine.Script, _ body: (ProxyHarness) async throws -> Void
 ) async throws {
     let engine = try await MockEngine.start(script: script)
     let folder = try TemporaryFolder()
-    var configuration = ProxyConfiguration(upstreamURL: engine.url)
-    configuration.trace = folder.path("trace.jsonl")
-    configuration.port = 0
-    configuration.liftTimeLimits()
-    configuration.engine = .vllm
-    configuration.shutdownGrace = .seconds(2)
-    configure(&configuration)
-    // `{engine}` stands for what is not known before the engine listens.
-    configuration.upstreamURL = configuration.upstreamURL.replacing("{engine}", with: engine.url)
-    let proxy = InterceptionProxy(configuration: configuration)
-    try await proxy.start()
-    let harness = ProxyHarness(engine: engine, folder: folder, port: proxy.port) { await proxy.stop() }
-    try await harness.run(body)
-}
-
-/// Runs `body` with a server whose trace is kept by `fileSystem`, and whose settings go beyond the public ones.
-func withServer(
-    fileSystem: TraceFileSystem = .system, sync: TraceRecorder.Configuration.Sync = .write, sessions: Int = 1000,
-    _ configure: (inout ProxySettings) -> Void = { _ in }, script: @escaping MockEngine.Script,
-    _ body: (ProxyHarness) async throws -> Void
-) async throws {
-    let engine = try await MockEngine.start(script: script)
-    let folder = try TemporaryFolder()
-    var trace = TraceRecorder.Configuration(path: folder.path("trace.jsonl"))
-    trace.retryInterval = .milliseconds(10)
-    trace.sync = sync
-    trace.maximumSessions = sessions
-    let recorder = try TraceRecorder(trace, fileSystem: fileSystem) { _ in }
-    var settings = ProxySettings(upstream: try UpstreamURL(engine.url))
-    settings.port = 0
-    settings.engine = .vllm
-    settings.liftTimeLimits()
-    configure(&settings)
-    let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-    let server = try await ProxyServer.start(settings, recorder: recorder, logger: logger)
+    var setup = ProxySetup(
+        settings: ProxySettings(upstream: try UpstreamURL(engine.url)),
+        trace: TraceRecorder.Configuration(path: folder.path("trace.jsonl")))
+    setup.trace.retryInterval = .milliseconds(10)
+    setup.port = 0
+    setup.engine = .vllm
+    setup.settings.liftTimeLimits()
+    try configure(&setup)
+    setup.upstream = try UpstreamURL(setup.upstreamURL.replacing("{engine}", with: engine.url))
+    let writtenRecords = Monitor(0)
+    let recorder =
+        setup.capture == .off
+        ? nil : try TraceRecorder(setup.trace, fileSystem: fileSystem.counting(writtenRecords)) { _ in }
+    let server = try await ProxyServer.start(
+        setup.settings, recorder: recorder, clock: setup.clock, logger: .silent)
     let isStopped = Monitor(false)
-    let harness = ProxyHarness(engine: engine, folder: folder, port: server.port) {
-        if isStopped.update({ isStopped in
+    let grace = setup.shutdownGrace
+    let harness = ProxyHarness(engine: engine, folder: folder, port: server.port, writtenRecords: writtenRecords) {
+        let isFirst = isStopped.update { isStopped in
             defer { isStopped = true }
-            return isStopped
-        }) {
-            return
+            return !isStopped
         }
-        await server.stop(grace: .seconds(2))
-        recorder.close()
+        guard isFirst else { return }
+        await server.stop(grace: grace)
+        recorder?.close()
     }
     try await harness.run(body)
 }
 
-// However busy the machine is, no limit strikes that a test has not set.
-
-extension ProxyConfiguration {
-    fileprivate mutating func liftTimeLimits() {
-        refusalTime = .seconds(3600)
-        connectTimeout = .seconds(3600)
-        headTimeout = .seconds(3600)
-        bodyTimeout = .seconds(3600)
-        engineKeepAlive = .seconds(3600)
+extension TraceFileSystem {
+    /// The same file system, which counts in `lines` the lines that it has written.
+    func counting(_ lines: Monitor<Int>) -> TraceFileSystem {
+        TraceFileSystem(
+            write: { (descriptor, bytes) throws(SystemError) in
+                let count = try write(descriptor, bytes)
+                let ends = bytes.prefix(count).count { $0 == UInt8(ascii: "\n") }
+                if ends > 0 { lines.update { $0 += ends } }
+                return count
+            }, truncate: truncate, sync: sync)
     }
+}
+
+extension Logger {
+    static var silent: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 }
 
 extension ProxySettings {
+    /// However busy the machine is, no limit is reached that a test has not set.
     mutating func liftTimeLimits() {
         limits.refusalTime = .hours(1)
         limits.connectTimeout = .hours(1)
         limits.headTimeout = .hours(1)
         limits.bodyTimeout = .hours(1)
         limits.engineKeepAlive = .hours(1)
+        limits.requestTimeout = .hours(1)
+        limits.handshakeTimeout = .hours(1)
+        limits.keepAlive = .hours(1)
+    }
+}
+
+extension HTTPClock {
+    init(_ clock: ManualClock) {
+        self.init {
+            clock.now
+        } schedule: { deadline, loop, task in
+            Timer(onCancel: clock.schedule(at: deadline, on: loop, task))
+        }
     }
 }
 
 extension ProxyHarness {
     fileprivate func run(_ body: (ProxyHarness) async throws -> Void) async throws {
+        let result: Result<Void, any Error>
         do {
-            try await body(self)
+            result = .success(try await body(self))
         } catch {
-            await engine.stop()
-            await stop()
-            throw error
+            result = .failure(error)
         }
         await engine.stop()
+        // A proxy waits for agents that may still send, by a clock that may stand still.
+        for agent in agents.state { await agent.close() }
         await stop()
+        try result.get()
     }
 }

@@ -1,13 +1,15 @@
-import VerbatimTesting
-import VerbatimProxy
+import NIOCore
 import TestSupport
 import Testing
+import VerbatimProxy
+import VerbatimTesting
 import VerbatimTrace
-import Verbatim
 
-/// §7: the record is in the trace before the agent can know that its reply is over.
-@Suite(.onOwnThreads, .serialized, .timeLimit(.minutes(3))) struct RecordFirstTests {
-    /// How a reply ends, and what an agent may have of it before its record is kept.
+@Suite(
+    "The record is in the trace before the agent can know that its reply is over", .onOwnThreads, .serialized,
+    .timeLimit(.minutes(10)))
+struct RecordFirstTests {
+    /// How a reply ends, and which part of it an agent may receive before its record is written.
     enum Reply: String, CaseIterable, Sendable, CustomTestStringConvertible {
         case stream, streamWithoutTerminal, unary, large, error, unreachable
 
@@ -28,7 +30,7 @@ import Verbatim
             }
         }
 
-        /// Reads what may be seen, and answers how the rest must look.
+        /// Reads the part that may be received, and returns the expected rest.
         func readVisiblePart(_ agent: RawAgent) async throws -> String {
             switch self {
             case .stream:
@@ -48,10 +50,10 @@ import Verbatim
         }
     }
 
-    @Test(arguments: Reply.allCases)
+    @Test("The end of a reply waits for its record", arguments: Reply.allCases)
     func theEndWaitsForTheRecord(reply: Reply) async throws {
         let files = GatedFileSystem(.shut)
-        try await withServer(
+        try await withProxy(
             fileSystem: files.system,
             {
                 $0.threads = 1
@@ -61,7 +63,7 @@ import Verbatim
             let agent = try await proxy.startChat(reply.isStream ? Chat.stream : Chat.unary)
             let rest = try await reply.readVisiblePart(agent)
             await files.begun.wait { $0 > 0 }
-            // The loop that would let the rest out is not held up: it answers others.
+            // The event loop is not blocked meanwhile: it answers others.
             for _ in 1...3 { #expect(try await get(port: proxy.port, path: "/healthz").status == 200) }
             #expect(agent.availableCount == 0 && !agent.isClosed)
             #expect(try proxy.records().isEmpty)
@@ -75,11 +77,16 @@ import Verbatim
         }
     }
 
-    /// With `--trace-sync disk` it also waits for the disk.
-    @Test(arguments: [Reply.stream, .unary])
+    @Test("With --trace-sync disk the end of a reply waits for the disk", arguments: [Reply.stream, .unary])
     func theEndWaitsForTheDisk(reply: Reply) async throws {
         let files = GatedFileSystem(.shut, ofSyncs: true)
-        try await withServer(fileSystem: files.system, sync: .disk, { $0.threads = 1 }, script: reply.play) { proxy in
+        try await withProxy(
+            fileSystem: files.system,
+            {
+                $0.trace.sync = .disk
+                $0.threads = 1
+            }, script: reply.play
+        ) { proxy in
             let agent = try await proxy.startChat(reply.isStream ? Chat.stream : Chat.unary)
             let rest = try await reply.readVisiblePart(agent)
             await files.begun.wait { $0 > 0 }
@@ -91,8 +98,8 @@ import Verbatim
         }
     }
 
-    /// Every turn of many agents at once is in the file when its agent sees the end.
-    @Test func everyEndComesAfterItsRecord() async throws {
+    @Test("With many agents at once each end comes after its record")
+    func everyEndComesAfterItsRecord() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<8 {
@@ -113,11 +120,10 @@ import Verbatim
         }
     }
 
-    /// An agent that leaves while its record is being written: the turn was whole.
-    @Test(arguments: [Reply.stream, .unary])
+    @Test("A turn whose agent leaves while its record is written is complete", arguments: [Reply.stream, .unary])
     func anAgentThatLeavesMeanwhile(reply: Reply) async throws {
         let files = GatedFileSystem(.shut)
-        try await withServer(fileSystem: files.system, script: reply.play) { proxy in
+        try await withProxy(fileSystem: files.system, script: reply.play) { proxy in
             let agent = try await proxy.startChat(reply.isStream ? Chat.stream : Chat.unary)
             await files.begun.wait { $0 > 0 }
             await agent.reset()
@@ -126,11 +132,11 @@ import Verbatim
         }
     }
 
-    /// What an engine sends behind the end, while the record is being written, is not piled up.
-    @Test func theRestOfAStreamIsNotHoarded() async throws {
+    @Test("What an engine sends after the end, while the record is written, is not buffered without limit")
+    func theRestOfAStreamIsNotHoarded() async throws {
         let files = GatedFileSystem(.shut)
         let sent = Monitor(0)
-        try await withServer(
+        try await withProxy(
             fileSystem: files.system,
             script: { exchange in
                 try await exchange.startEventStream()
@@ -145,12 +151,7 @@ import Verbatim
         ) { proxy in
             let agent = try await proxy.startChat(Chat.stream)
             await files.begun.wait { $0 > 0 }
-            var before = -1
-            while sent.state != before {
-                before = sent.state
-                try await Task.sleep(for: .milliseconds(400))
-            }
-            #expect(before < 32)
+            #expect(try await proxy.waitForStall(of: sent) < 32)
             files.set(.open)
             let response = try await agent.readResponse()
             #expect(response.complete && response.body.count == 48 << 20 + 14)
@@ -158,13 +159,27 @@ import Verbatim
         }
     }
 
-    /// Records are written before the trace is let go of, even if that takes longer than the agents' time.
-    @Test func recordsAreWaitedFor() async throws {
+    @Test("Records are written before the trace is closed, although the grace period is over")
+    func recordsAreWaitedFor() async throws {
         let files = GatedFileSystem(.shut)
-        try await withServer(fileSystem: files.system, script: Chat.engine.serve) { proxy in
+        let clock = ManualClock()
+        try await withProxy(
+            fileSystem: files.system,
+            {
+                $0.clock = HTTPClock(clock)
+                $0.shutdownGrace = .seconds(10)
+            }, script: Chat.engine.serve
+        ) { proxy in
             let agent = try await proxy.startChat(Chat.stream)
             await files.begun.wait { $0 > 0 }
             async let stopped: Void = proxy.stop()
+            await clock.waitForTimer(in: .seconds(10))
+            try await clock.advance(by: .seconds(10))
+            // The turn cannot be cut off either, since its record is being written.
+            for _ in 1...2 {
+                await clock.waitForTimer(in: .seconds(2))
+                try await clock.advance(by: .seconds(2))
+            }
             try await agent.expectAbort()
             files.set(.open)
             await stopped

@@ -1,16 +1,15 @@
-import VerbatimTesting
-import VerbatimProxy
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimProxy
+import VerbatimTesting
 
-/// §5, §10: replies that are not what was asked for, or cannot be read.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct ReplyShapeTests {
+@Suite("Replies that are not what was requested, or cannot be read", .onOwnThreads, .timeLimit(.minutes(10)))
+struct ReplyShapeTests {
     private static let json = ("Content-Type", "application/json")
 
-    /// Nothing is made of a length that is only claimed, however much may come.
-    @Test func aLengthBeyondAllMemory() async throws {
-        try await withServer({ $0.maximumReplySize = .max }) { exchange in
+    @Test("No memory is reserved for a length that is only declared")
+    func aLengthBeyondAllMemory() async throws {
+        try await withProxy({ $0.maximumReplySize = .max }) { exchange in
             try await exchange.send(
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9000000000000000000\r\n\r\n{")
             await exchange.close()
@@ -20,8 +19,8 @@ import Verbatim
         }
     }
 
-    /// A whole reply to a request for a stream is treated as what it is.
-    @Test func aWholeReplyToAStreamRequest() async throws {
+    @Test("A whole reply to a request for a stream is captured as such")
+    func aWholeReplyToAStreamRequest() async throws {
         try await withProxy(script: { exchange in
             try await exchange.respond(
                 headers: [Self.json],
@@ -61,14 +60,13 @@ import Verbatim
         }
     }
 
-    /// What is too large to be held passes as it is, with whatever was injected.
-    @Test(arguments: Framing.allCases, [200, 500])
+    @Test("A reply that is too large to hold passes unrestored", arguments: Framing.allCases, [200, 500])
     func aReplyThatIsTooLarge(framing: Framing, status: Int) async throws {
         let text = Chat.body(content: String(repeating: "x", count: 5000))
             .replacing("\"logprobs\":null", with: #""logprobs":{"content":[]}"#)
         let body = Array(text.utf8)
         try await withProxy(
-            { $0.maxReplySize = 4000 },
+            { $0.maximumReplySize = 4000 },
             script: { exchange in
                 try await framing.send(status, "Content-Type: application/json\r\n", body, on: exchange)
             }
@@ -91,12 +89,11 @@ import Verbatim
         }
     }
 
-    /// The engine's end in the middle of such a reply is no end.
-    @Test(arguments: Framing.allCases)
+    @Test("A large reply that is cut off has no regular end", arguments: Framing.allCases)
     func aReplyThatIsTooLargeAndCutOff(framing: Framing) async throws {
         let isVisible = Monitor(false)
         try await withProxy(
-            { $0.maxReplySize = 10 },
+            { $0.maximumReplySize = 10 },
             script: { exchange in
                 switch framing {
                 case .length: try await exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
@@ -118,10 +115,10 @@ import Verbatim
         }
     }
 
-    /// A single event beyond all measure: from there on the stream goes through as it is.
-    @Test func anEventThatIsTooLarge() async throws {
+    @Test("After an event that is too large the stream passes unrestored")
+    func anEventThatIsTooLarge() async throws {
         let large = "{\"x\":\"" + String(repeating: "x", count: 50_000) + "\"}"
-        try await withServer(
+        try await withProxy(
             { $0.maximumEventSize = 10_000 },
             script: { exchange in
                 try await exchange.startEventStream()
@@ -144,10 +141,10 @@ import Verbatim
         }
     }
 
-    /// As the first event it stands in front of the head.
-    @Test func aFirstEventThatIsTooLarge() async throws {
+    @Test("A first event that is too large releases the head")
+    func aFirstEventThatIsTooLarge() async throws {
         let large = String(repeating: "x", count: 50_000)
-        try await withServer(
+        try await withProxy(
             { $0.maximumEventSize = 10_000 },
             script: { exchange in
                 try await exchange.startEventStream()
@@ -163,8 +160,7 @@ import Verbatim
         }
     }
 
-    /// A reply that is compressed although that was not asked for passes as it is.
-    @Test(arguments: ["application/json", "text/event-stream"], [200, 500])
+    @Test("A compressed reply passes unrestored", arguments: ["application/json", "text/event-stream"], [200, 500])
     func aCompressedReply(type: String, status: Int) async throws {
         let body: [UInt8] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 0xFF, 0x0A, 0x0A, 0x0D]
         try await withProxy(script: { exchange in
@@ -181,8 +177,8 @@ import Verbatim
         }
     }
 
-    /// Numbers that no JSON knows pass to the agent; the record is JSON all the same.
-    @Test func numbersThatAreNone() async throws {
+    @Test("A reply with NaN passes, and its record is valid JSON")
+    func numbersThatAreNone() async throws {
         let body =
             #"{"id":"c","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"a"},"#
             + #""logprobs":{"content":[{"token":"a","logprob":NaN},{"token":"b","logprob":-Infinity}]},"#
@@ -197,7 +193,9 @@ import Verbatim
         }
     }
 
-    @Test(arguments: ["", "not JSON", "[1]", "{\"choices\":", "\u{FEFF}{}"], [Chat.unary, Chat.stream])
+    @Test(
+        "A reply that is not JSON passes unrestored",
+        arguments: ["", "not JSON", "[1]", "{\"choices\":", "\u{FEFF}{}"], [Chat.unary, Chat.stream])
     func aReplyThatIsNotJSON(body: String, request: String) async throws {
         try await withProxy(script: { try await $0.respond(headers: [Self.json], body: body) }) { proxy in
             let response = try await proxy.chat(request)
@@ -207,8 +205,7 @@ import Verbatim
         }
     }
 
-    /// The engine's trailers are of no concern to an agent that was not promised any.
-    @Test(arguments: [Chat.path, "/v1/x"])
+    @Test("Trailers of the engine are not passed on", arguments: [Chat.path, "/v1/x"])
     func trailersAreLeftOut(path: String) async throws {
         try await withProxy(script: { exchange in
             try await exchange.send(

@@ -1,20 +1,21 @@
 import Foundation
-import VerbatimJSON
-import VerbatimTesting
 import NIOHTTP1
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimAPI
+import VerbatimJSON
+import VerbatimTesting
 
 @testable import VerbatimProxy
 
-/// What an engine repeats of a key stands in no record.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct SecretsTests {
+@Suite("Keys that an engine repeats are not recorded", .onOwnThreads, .timeLimit(.minutes(10)))
+struct SecretsTests {
     static let engineSays =
         "{\"error\":{\"message\":\"Incorrect API key provided: \u{1}. See https://x\",\"code\":401}}"
 
-    /// The agent gets the engine's own bytes; the record does not hold the key.
-    @Test(arguments: [nil, "sk-engine-0123456789"], [400, 401, 500])
+    @Test(
+        "A repeated key is masked in the record, and the agent gets the engine's bytes",
+        arguments: [nil, "sk-engine-0123456789"], [400, 401, 500])
     func aRepeatedKeyIsMaskedInTheRecord(engineKey: String?, status: Int) async throws {
         let key = engineKey ?? "sk-agent-0123456789"
         let said = Self.engineSays.replacing("\u{1}", with: key)
@@ -33,13 +34,15 @@ import Verbatim
         }
     }
 
-    /// The words of a refusal, in the record and in the proxy's own answer.
-    @Test func aRepeatedKeyIsMaskedInRefusals() async throws {
+    @Test("A repeated key is masked in the engine's words that a refusal quotes")
+    func aRepeatedKeyIsMaskedInRefusals()
+        async throws
+    {
         let words = #"{"error":{"message":"key sk-engine-0123456789 may not ask for logprobs","code":"bad"}}"#
         try await withProxy(
             {
                 $0.upstreamAPIKey = "sk-engine-0123456789"
-                $0.requireCapture = .logprobs
+                $0.policy.requirement = .logprobs
             },
             script: {
                 try await $0.respond(status: 400, headers: [("Content-Type", "application/json")], body: words)
@@ -52,7 +55,8 @@ import Verbatim
         }
     }
 
-    @Test func aRepeatedKeyIsMaskedInAnErrorEvent() async throws {
+    @Test("A repeated key is masked in an error event")
+    func aRepeatedKeyIsMaskedInAnErrorEvent() async throws {
         try await withProxy(
             { $0.upstreamAPIKey = "sk-engine-0123456789" },
             script: { exchange in
@@ -69,8 +73,8 @@ import Verbatim
         }
     }
 
-    /// What a model says is what the trace is for.
-    @Test func aReplyIsNeverMasked() async throws {
+    @Test("What a model generates is never masked")
+    func aReplyIsNeverMasked() async throws {
         try await withProxy(
             { $0.upstreamAPIKey = "hello-there" },
             script: {
@@ -93,7 +97,8 @@ import Verbatim
         return String(result.dropFirst(#"{"upstream_status":null,"upstream_error":"#.count).dropLast())
     }
 
-    @Test func onlyStringsAreMasked() throws {
+    @Test("Only strings are masked")
+    func onlyStringsAreMasked() throws {
         #expect(try masked(#"{"a":12345678,"b":"12345678 2"}"#, "12345678") == #"{"a":12345678,"b":"[redacted] 2"}"#)
         #expect(try masked(#"{"u0041bcdef":"\u0041bcdefgh"}"#, "u0041bcd") == #"{"[redacted]ef":"\u0041bcdefgh"}"#)
         #expect(try masked(#""\\sk-long-key\"sk-long-key""#, "sk-long-key") == #""\\[redacted]\"[redacted]""#)
@@ -101,12 +106,14 @@ import Verbatim
         #expect(try masked("null", "sk-long-key") == "null")
     }
 
-    @Test func shortKeysAreWords() throws {
+    @Test("Keys that are too short to tell from words are not masked")
+    func shortKeysAreWords() throws {
         #expect(try masked(#""EMPTY message""#, "EMPTY", "message") == #""EMPTY message""#)
         #expect(try masked(#""EMPTY messages""#, "EMPTY", "messages") == #""EMPTY [redacted]""#)
     }
 
-    @Test func theAgentsOwnAreMaskedWhereverTheyStood() throws {
+    @Test("Keys of the agent are masked whichever header held them")
+    func theAgentsOwnAreMaskedWhereverTheyStood() throws {
         let headers: HTTPHeaders = [
             "authorization": "Bearer agent-key-1", "X-API-Key": "agent-key-2", "Api-Key": "agent-key-3",
             "X": "agent-key-4",
@@ -115,8 +122,8 @@ import Verbatim
         #expect(try masked(said, headers: headers) == #""[redacted] [redacted] [redacted] agent-key-4""#)
     }
 
-    /// Half a key is no business of anybody's either.
-    @Test func aKeyThatWasCutIsMasked() {
+    @Test("Part of a key is masked")
+    func aKeyThatWasCutIsMasked() {
         let secrets = Secrets(configured: ["sk-" + String(repeating: "x", count: 60)])
         #expect(secrets.masked("no: sk-" + String(repeating: "x", count: 60) + "!") == "no: [redacted]!")
         #expect(secrets.masked("no: sk-" + String(repeating: "x", count: 50) + "!") == "no: [redacted]!")
@@ -124,7 +131,8 @@ import Verbatim
         #expect(secrets.masked("no: sk-xxxx") == "no: sk-xxxx")
     }
 
-    @Test func secretsOfTheURLAreKnown() throws {
+    @Test("Secrets in the engine's URL are masked")
+    func secretsOfTheURLAreKnown() throws {
         var settings = ProxySettings(
             upstream: try UpstreamURL("http://h/v1?api-version=2024-10-21&api-key=abc&sig=d%3D"))
         settings.upstreamAPIKey = "k"

@@ -5,8 +5,8 @@ import TestSupport
 
 @testable import VerbatimProxy
 
-/// Whose turn a request is, told from its headers and body.
-@Suite struct SessionIdentityTests {
+@Suite("The session of a request, from its headers and body")
+struct SessionIdentityTests {
     private func identity(
         named: String? = nil, _ headers: [(String, String)] = [], _ body: String = "{}"
     ) throws -> SessionIdentity {
@@ -19,7 +19,7 @@ import TestSupport
 
     // MARK: The order of the sources
 
-    /// Each source with an id of its own, the one that counts most first.
+    /// The sources in order of precedence, each with its own id.
     static let sources: [String] = AgentHeaders.sessions + ["prompt_cache_key", "session_id", "user_id", "metadata"]
 
     private func request(from first: Int, unusable: Int? = nil) -> (headers: [(String, String)], body: String) {
@@ -37,13 +37,15 @@ import TestSupport
         return (headers.reversed(), "{\(body)}")
     }
 
-    @Test(arguments: sources.indices) func theFirstSourceCounts(index: Int) throws {
+    @Test("The first source counts", arguments: sources.indices) func theFirstSourceCounts(index: Int) throws {
         let request = request(from: index)
         #expect(try identity(request.headers, request.body) == SessionIdentity(session: "from-\(index)"))
         #expect(try identity(named: "n", request.headers, request.body) == SessionIdentity(session: "n"))
     }
 
-    @Test(arguments: sources.indices) func whatIsNoIDIsPassedOver(index: Int) throws {
+    @Test("A source without a valid id is passed over", arguments: sources.indices) func whatIsNoIDIsPassedOver(
+        index: Int
+    ) throws {
         let request = request(from: index, unusable: index)
         let next = index + 1 < Self.sources.count ? "from-\(index + 1)" : "default"
         let found = try identity(request.headers, request.body)
@@ -52,13 +54,15 @@ import TestSupport
         #expect(try identity(named: "n", request.headers, request.body) == SessionIdentity(session: "n"))
     }
 
-    @Test func withoutAnythingItIsTheDefault() throws {
+    @Test("A request that names no session belongs to the default")
+    func withoutAnythingItIsTheDefault() throws {
         #expect(try identity() == SessionIdentity(session: "default"))
         #expect(try identity().problems.isEmpty)
         #expect(try identity([("User-Agent", "x"), ("session", "y"), ("X-Session", "z")]).session == "default")
     }
 
-    @Test func namesOfHeadersHaveNoCase() throws {
+    @Test("Header names are compared without case")
+    func namesOfHeadersHaveNoCase() throws {
         #expect(try identity([("SESSION_ID", "a")]).session == "a")
         #expect(try identity([("x-claude-code-session-id", "b")]).session == "b")
         #expect(
@@ -67,29 +71,33 @@ import TestSupport
 
     // MARK: Fields
 
-    @Test(arguments: [
-        (#"{"prompt_cache_key":"a"}"#, ["a"]), (#"{"prompt_cache_key":null,"session_id":"b"}"#, ["b"]),
-        (#"{"session\u005fid":"\u0062"}"#, ["b"]), (#"{"session_id":"a","session_id":"b"}"#, ["b"]),
-        (#"{"prompt_cache_key":1,"session_id":["b"]}"#, ["", ""]), (#"{"metadata":{"session_id":"c"}}"#, ["c"]),
-        (#"{"metadata":{"user_id":"alice","session_id":"c"}}"#, ["c"]), (#"{"metadata":{"user_id":7}}"#, []),
-        (#"{"metadata":{"user_id":{"session_id":"x"}}}"#, []), (#"{"metadata":null}"#, []),
-        (#"{"metadata":["session_id","x"]}"#, []), (#"{"metadata":"session_id"}"#, []),
-        (#"{"messages":[{"session_id":"x","metadata":{"session_id":"y"}}]}"#, []),
-    ])
+    @Test(
+        "Fields of the body name a session",
+        arguments: [
+            (#"{"prompt_cache_key":"a"}"#, ["a"]), (#"{"prompt_cache_key":null,"session_id":"b"}"#, ["b"]),
+            (#"{"session\u005fid":"\u0062"}"#, ["b"]), (#"{"session_id":"a","session_id":"b"}"#, ["b"]),
+            (#"{"prompt_cache_key":1,"session_id":["b"]}"#, ["", ""]), (#"{"metadata":{"session_id":"c"}}"#, ["c"]),
+            (#"{"metadata":{"user_id":"alice","session_id":"c"}}"#, ["c"]), (#"{"metadata":{"user_id":7}}"#, []),
+            (#"{"metadata":{"user_id":{"session_id":"x"}}}"#, []), (#"{"metadata":null}"#, []),
+            (#"{"metadata":["session_id","x"]}"#, []), (#"{"metadata":"session_id"}"#, []),
+            (#"{"messages":[{"session_id":"x","metadata":{"session_id":"y"}}]}"#, []),
+        ])
     func fields(body: String, sessions: [String]) throws {
         #expect(SessionFields(try RequestDocument(body: Array(body.utf8))).sessions == sessions)
     }
 
-    @Test(arguments: [
-        (#"{"device_id":"d","account_uuid":"","session_id":"s"}"#, "s"), (#"{"session_id":""}"#, ""),
-        (#"{"session_id":7}"#, ""), (#"{"session_id":null}"#, nil), ("{}", nil), ("{", nil), ("{}x", nil),
-        ("user_4f_account__session_\(uuid)", uuid),
-        ("user_4f_account_\(uuid)_session_\(uuid.uppercased())", uuid.uppercased()),
-        ("user_session_\(uuid)", uuid), ("user__session_\(uuid)", uuid), ("user_4f_session_\(uuid)0", nil),
-        ("user_4f_session_\(uuid.dropLast())", nil), ("user_4f_session_\(uuid.dropLast())g", nil),
-        ("user_4f_session_0195f5a27c1e-7b60-9d5e-2f6f0e3a4b5c-", nil), ("4f_session_\(uuid)", nil), (uuid, nil),
-        ("user_4f_session_", nil), ("user_", nil), ("", nil), ("alice", nil), ("user_ü_session_\(uuid)", uuid),
-    ])
+    @Test(
+        "The user of Claude Code names a session",
+        arguments: [
+            (#"{"device_id":"d","account_uuid":"","session_id":"s"}"#, "s"), (#"{"session_id":""}"#, ""),
+            (#"{"session_id":7}"#, ""), (#"{"session_id":null}"#, nil), ("{}", nil), ("{", nil), ("{}x", nil),
+            ("user_4f_account__session_\(uuid)", uuid),
+            ("user_4f_account_\(uuid)_session_\(uuid.uppercased())", uuid.uppercased()),
+            ("user_session_\(uuid)", uuid), ("user__session_\(uuid)", uuid), ("user_4f_session_\(uuid)0", nil),
+            ("user_4f_session_\(uuid.dropLast())", nil), ("user_4f_session_\(uuid.dropLast())g", nil),
+            ("user_4f_session_0195f5a27c1e-7b60-9d5e-2f6f0e3a4b5c-", nil), ("4f_session_\(uuid)", nil), (uuid, nil),
+            ("user_4f_session_", nil), ("user_", nil), ("", nil), ("alice", nil), ("user_ü_session_\(uuid)", uuid),
+        ])
     func usersOfClaudeCode(user: String, session: String?) throws {
         #expect(SessionFields.session(ofUser: user) == session)
     }
@@ -193,7 +201,9 @@ import TestSupport
             session: "c"),
     ]
 
-    @Test(arguments: subAgents) func subAgentsHaveASessionOfTheirOwn(example: SubAgent) throws {
+    @Test("Sub-agents have sessions of their own", arguments: subAgents) func subAgentsHaveASessionOfTheirOwn(
+        example: SubAgent
+    ) throws {
         let expected = SessionIdentity(
             session: example.session, parent: example.parent, hasUnusableID: example.hasUnusableID)
         #expect(try identity(named: example.named, example.headers, example.body) == expected)

@@ -1,18 +1,22 @@
-import VerbatimTesting
 import TestSupport
 import Testing
-import VerbatimTrace
 import Verbatim
+import VerbatimAPI
+import VerbatimProxy
+import VerbatimTesting
+import VerbatimTrace
 
-/// Turns go to the session their requests name, and names are taken off on the way to the engine.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct SessionTests {
+@Suite("Turns belong to the session that their request names", .onOwnThreads, .timeLimit(.minutes(10)))
+struct SessionTests {
     // MARK: By path
 
-    @Test(arguments: [
-        ("/sessions/rollout-1/v1/chat/completions", "rollout-1"),
-        ("/sessions/a%3Ab%40c/v1/chat/completions/", "a:b@c"),
-        ("http://proxy.example:7000/sessions/x/v1/chat/completions", "x"),
-    ])
+    @Test(
+        "A path names the session",
+        arguments: [
+            ("/sessions/rollout-1/v1/chat/completions", "rollout-1"),
+            ("/sessions/a%3Ab%40c/v1/chat/completions/", "a:b@c"),
+            ("http://proxy.example:7000/sessions/x/v1/chat/completions", "x"),
+        ])
     func aPathNamesTheSession(target: String, session: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let response = try await post(
@@ -29,14 +33,18 @@ import Verbatim
         }
     }
 
-    @Test(arguments: [
-        ("GET", "/sessions/x/v1/models?limit=2", "/v1/models?limit=2"), ("GET", "/sessions/x/v1", "/v1"),
-        ("POST", "/sessions/x/v1/embeddings", "/v1/embeddings"),
-        ("POST", "/sessions/x/v1/healthz", "/v1/healthz"), ("DELETE", "/sessions/x/v1/files/a%2Fb", "/v1/files/a%2Fb"),
-        // What is no name passes whole.
-        ("GET", "/sessions/x/healthz", "/sessions/x/healthz"), ("GET", "/sessions/x/metrics", "/sessions/x/metrics"),
-        ("POST", "/sessions/x/chat/completions", "/sessions/x/chat/completions"), ("GET", "/sessions", "/sessions"),
-    ])
+    @Test(
+        "Other routes are forwarded without the session prefix",
+        arguments: [
+            ("GET", "/sessions/x/v1/models?limit=2", "/v1/models?limit=2"), ("GET", "/sessions/x/v1", "/v1"),
+            ("POST", "/sessions/x/v1/embeddings", "/v1/embeddings"),
+            ("POST", "/sessions/x/v1/healthz", "/v1/healthz"),
+            ("DELETE", "/sessions/x/v1/files/a%2Fb", "/v1/files/a%2Fb"),
+            // A path without a session passes as it is.
+            ("GET", "/sessions/x/healthz", "/sessions/x/healthz"),
+            ("GET", "/sessions/x/metrics", "/sessions/x/metrics"),
+            ("POST", "/sessions/x/chat/completions", "/sessions/x/chat/completions"), ("GET", "/sessions", "/sessions"),
+        ])
     func otherRoutesAreForwardedWithoutTheName(method: String, target: String, expected: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
@@ -50,7 +58,8 @@ import Verbatim
         }
     }
 
-    @Test func namesGoBelowTheBasePathToo() async throws {
+    @Test("Paths without the session prefix go below the base path")
+    func namesGoBelowTheBasePathToo() async throws {
         try await withProxy({ $0.upstreamURL = "{engine}/api?k=v" }, script: Chat.engine.serve) { proxy in
             _ = try await get(port: proxy.port, path: "/sessions/x/v1/models?n")
             _ = try await post(port: proxy.port, path: "/sessions/x/v1/chat/completions", body: Chat.unary)
@@ -58,7 +67,10 @@ import Verbatim
         }
     }
 
-    @Test func withoutCaptureTheNameIsTakenOffAsWell() async throws {
+    @Test("Without capture the session prefix is removed as well")
+    func withoutCaptureTheNameIsTakenOffAsWell()
+        async throws
+    {
         try await withProxy({ $0.capture = .off }, script: Chat.engine.serve) { proxy in
             let path = "/sessions/x/v1/chat/completions"
             _ = try await post(port: proxy.port, path: path, headers: [("X-Verbatim-Session", "y")], body: Chat.unary)
@@ -71,20 +83,25 @@ import Verbatim
 
     static let tooLong = String(repeating: "x", count: 201)
 
-    @Test(arguments: [
-        "/sessions/a%20b/v1/chat/completions", "/sessions//v1/chat/completions", "/sessions/%2E%2e/v1/models",
-        "/sessions/a%2Fb/v1/models", "/sessions/\(tooLong)/v1/chat/completions", "/sessions/%/v1/embeddings",
-    ])
+    @Test(
+        "A path with an invalid session is refused",
+        arguments: [
+            "/sessions/a%20b/v1/chat/completions", "/sessions//v1/chat/completions", "/sessions/%2E%2e/v1/models",
+            "/sessions/a%2Fb/v1/models", "/sessions/\(tooLong)/v1/chat/completions", "/sessions/%/v1/embeddings",
+        ])
     func aPathThatNamesNoSessionIsRefused(path: String) async throws {
         try await refusal(of: path, headers: [])
     }
 
-    @Test(arguments: [Chat.path, "/v1/models"], ["", "..", "a b", "a/b", "ä", tooLong])
+    @Test(
+        "A header with an invalid session is refused", arguments: [Chat.path, "/v1/models"],
+        ["", "..", "a b", "a/b", "ä", tooLong])
     func aHeaderThatNamesNoSessionIsRefused(path: String, name: String) async throws {
         try await refusal(of: path, headers: [("X-Verbatim-Session", name)])
     }
 
-    @Test func twoNamesAreRefused() async throws {
+    @Test("Two names are refused")
+    func twoNamesAreRefused() async throws {
         try await refusal(of: Chat.path, headers: [("X-Verbatim-Session", "a"), ("x-verbatim-session", "b")])
     }
 
@@ -97,15 +114,15 @@ import Verbatim
             let error = try OpenAIError(response.body)
             #expect(error.type == "invalid_request_error" && error.message.contains("letters, digits and -_.:@+=~"))
             #expect(proxy.engine.requests.isEmpty)
-            // The connection goes on, and no number is used up.
+            // The connection stays open, and no turn number is taken.
             try await agent.send(requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8)))
             #expect(try await agent.readResponse().status == 200)
             #expect(try await proxy.finalRecords().map(\.turn) == [1])
         }
     }
 
-    /// An agent that waits to be told to go on is not left waiting.
-    @Test func aRefusalDoesNotWaitForTheBody() async throws {
+    @Test("The refusal of a session does not wait for a body that awaits 100-continue")
+    func aRefusalDoesNotWaitForTheBody() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(
@@ -119,10 +136,12 @@ import Verbatim
 
     // MARK: By what agents send
 
-    @Test(arguments: [
-        "X-Verbatim-Session", "X-Session-Id", "x-session-affinity", "session-id", "thread-id", "session_id",
-        "conversation_id", "X-Claude-Code-Session-Id", "x-litellm-session-id", "x-affinity",
-    ])
+    @Test(
+        "A header names the session",
+        arguments: [
+            "X-Verbatim-Session", "X-Session-Id", "x-session-affinity", "session-id", "thread-id", "session_id",
+            "conversation_id", "X-Claude-Code-Session-Id", "x-litellm-session-id", "x-affinity",
+        ])
     func aHeaderSaysTheSession(name: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let body = #"{"model":"m","messages":[],"session_id":"body"}"#
@@ -134,7 +153,8 @@ import Verbatim
         }
     }
 
-    @Test func aFieldSaysTheSession() async throws {
+    @Test("A field of the body names the session")
+    func aFieldSaysTheSession() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let body = #"{"model":"m","messages":[],"metadata":{"user_id":"{\"session_id\":\"s-2\"}"}}"#
             _ = try await proxy.chat(body, headers: [("X-Agent", "a")])
@@ -143,7 +163,8 @@ import Verbatim
         }
     }
 
-    @Test func whatIsNoIDBreaksNoAgent() async throws {
+    @Test("An invalid id of an agent's own does not fail its request")
+    func whatIsNoIDBreaksNoAgent() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let headers = [("X-Session-Id", "my session"), ("thread-id", "t")]
             #expect(try await proxy.chat(headers: headers).status == 200)
@@ -154,7 +175,8 @@ import Verbatim
         }
     }
 
-    @Test func subAgentsAreTurnsOfTheirOwn() async throws {
+    @Test("Sub-agents have turns of their own")
+    func subAgentsAreTurnsOfTheirOwn() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let main = ("X-Claude-Code-Session-Id", "s")
             for agent in [nil, "a", nil, "a", "b"] {
@@ -172,12 +194,12 @@ import Verbatim
 
     // MARK: Numbers
 
-    /// Two sessions take turns, over connections of their own and a restart of the proxy.
-    @Test func sessionsAreNumberedApartAndGoOnAfterARestart() async throws {
+    @Test("Sessions are numbered separately, and continue after a restart")
+    func sessionsAreNumberedApartAndGoOnAfterARestart() async throws {
         let folder = try TemporaryFolder()
         let trace = folder.path("kept.jsonl")
         for _ in 1...2 {
-            try await withProxy({ $0.trace = trace }, script: Chat.engine.serve) { proxy in
+            try await withProxy({ $0.trace.path = trace }, script: Chat.engine.serve) { proxy in
                 let agent = try await proxy.connect()
                 for session in ["a", "b", "a"] {
                     let path = "/sessions/\(session)/v1/chat/completions"
@@ -199,7 +221,8 @@ import Verbatim
 
     // MARK: Retries
 
-    @Test func repeatedRequestsSayWhatTheyRepeat() async throws {
+    @Test("A repeated request names the turn that it repeats")
+    func repeatedRequestsSayWhatTheyRepeat() async throws {
         try await withProxy(
             { $0.capture = .text },
             script: { exchange in
@@ -232,8 +255,8 @@ import Verbatim
         }
     }
 
-    /// The memory is one for all event loops: each connection may be on another.
-    @Test func retriesAreKnownOnEveryEventLoop() async throws {
+    @Test("Retries are recognised on every event loop")
+    func retriesAreKnownOnEveryEventLoop() async throws {
         try await withProxy({ $0.threads = 4 }, script: Chat.engine.serve) { proxy in
             for count in 0...5 { _ = try await proxy.chat(headers: [("x-stainless-retry-count", "\(count)")]) }
             #expect(try await proxy.finalRecords().map(\.retryOf) == [nil, 1, 1, 1, 1, 1])

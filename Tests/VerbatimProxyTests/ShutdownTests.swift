@@ -1,17 +1,19 @@
-import VerbatimTesting
+import NIOCore
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimProxy
+import VerbatimTesting
 
-/// §2, §10: the proxy is told to stop.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct ShutdownTests {
-    /// Comes back when new connections are refused.
+@Suite("Shutdown", .onOwnThreads, .timeLimit(.minutes(10)))
+struct ShutdownTests {
+    /// Returns when new connections are refused.
     private func untilRefused(_ port: Int) async {
         while let agent = try? await RawAgent.connect(port: port) { await agent.close() }
     }
 
-    @Test func idleConnectionsAreClosed() async throws {
-        try await withProxy({ $0.shutdownGrace = .seconds(3600) }, script: Chat.engine.serve) { proxy in
+    @Test("Idle connections are closed")
+    func idleConnectionsAreClosed() async throws {
+        try await withProxy(script: Chat.engine.serve) { proxy in
             let used = try await proxy.startChat()
             _ = try await used.readResponse()
             let fresh = try await proxy.connect()
@@ -26,11 +28,10 @@ import Verbatim
         }
     }
 
-    @Test(arguments: Stage.allCases)
+    @Test("Running turns finish within the grace period", arguments: Stage.allCases)
     func runningTurnsFinish(stage: Stage) async throws {
         let mayEnd = Monitor(false)
         try await withProxy(
-            { $0.shutdownGrace = .seconds(3600) },
             script: Chat.warmable { exchange in
                 try await stage.play(exchange)
                 await mayEnd.wait { $0 }
@@ -54,13 +55,18 @@ import Verbatim
         }
     }
 
-    @Test(arguments: Stage.allCases)
+    @Test("Turns that outlast the grace period are cut off and recorded", arguments: Stage.allCases)
     func turnsThatTakeTooLongAreCutOff(stage: Stage) async throws {
+        let clock = ManualClock()
         let isClosed = Monitor(false)
         try await withProxy(
-            { $0.shutdownGrace = .milliseconds(200) },
+            {
+                $0.clock = HTTPClock(clock)
+                $0.threads = 1
+                $0.shutdownGrace = .seconds(10)
+            },
             script: Chat.warmable { exchange in
-                // On a slow machine the connection may be closed before the engine has said all this.
+                // The connection may be closed before the engine has sent everything.
                 defer { isClosed.update { $0 = true } }
                 try await stage.play(exchange)
                 await exchange.peerClosed()
@@ -71,6 +77,8 @@ import Verbatim
             await proxy.engine.waitForRequests(1 + stage.recordsBefore)
             try await stage.readVisiblePart(agent)
             async let stopped: Void = proxy.stop()
+            await clock.waitForTimer(in: .seconds(10))
+            try await clock.advance(by: .seconds(10))
             if stage.agentHasHead {
                 try await agent.expectAbort()
             } else {
@@ -89,28 +97,39 @@ import Verbatim
         }
     }
 
-    /// A request whose body is still on its way is no turn yet.
-    @Test func requestsThatTakeTooLongAreNoTurns() async throws {
-        try await withProxy({ $0.shutdownGrace = .milliseconds(200) }, script: Chat.engine.serve) { proxy in
+    @Test("A request whose body has not arrived is not a turn")
+    func requestsThatTakeTooLongAreNoTurns() async throws {
+        let clock = ManualClock()
+        try await withProxy(
+            {
+                $0.clock = HTTPClock(clock)
+                $0.threads = 1
+                $0.shutdownGrace = .seconds(10)
+            }, script: Chat.engine.serve
+        ) { proxy in
             let agent = try await proxy.connect()
             try await agent.send("POST \(Chat.path) HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
             let forwarded = try await proxy.connect()
             try await forwarded.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
-            #expect(try await get(port: proxy.port, path: "/healthz").status == 200)
-            await proxy.stop()
+            try await proxy.catchUp()
+            async let stopped: Void = proxy.stop()
+            await clock.waitForTimer(in: .seconds(10))
+            try await clock.advance(by: .seconds(10))
+            // The refused upload is drained, since the agent may not have read the refusal.
+            await clock.waitForTimer(in: .seconds(2))
+            try await clock.advance(by: .seconds(2))
+            await stopped
             _ = await agent.waitUntilClosed()
             _ = await forwarded.waitUntilClosed()
             #expect(try proxy.records().isEmpty)
         }
     }
 
-    /// Part of a large reply is still on its way to an agent that reads slowly.
-    @Test(arguments: [Chat.path, "/v1/files"])
+    @Test("The rest of a large reply is sent to a slow agent", arguments: [Chat.path, "/v1/files"])
     func finishedRepliesAreSentToTheirEnd(path: String) async throws {
         let body = Chat.body(content: String(repeating: "x", count: 16 << 20))
         let sent = Monitor(false)
         try await withProxy(
-            { $0.shutdownGrace = .seconds(3600) },
             script: { exchange in
                 try await exchange.respond(headers: [("Content-Type", "application/json")], body: body)
                 sent.update { $0 = true }

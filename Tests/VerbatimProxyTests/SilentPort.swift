@@ -1,7 +1,7 @@
 import NIOCore
 import NIOPosix
 
-/// A port that takes connections and says one thing to whatever it is sent, or never anything. It need not even read.
+/// A port that accepts connections and answers anything with the same text, or does not answer, or does not even read.
 final class SilentPort: Sendable {
     let port: Int
     private let listener: any Channel

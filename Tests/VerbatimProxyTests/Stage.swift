@@ -1,16 +1,16 @@
-import VerbatimTesting
 import TestSupport
 import Testing
+import VerbatimTesting
 
-/// How far an exchange has come when something goes wrong.
+/// How far an exchange has come when a fault occurs.
 enum Stage: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case unaryBeforeHead
     case unaryInBody
     case unaryInChunkedBody
     case streamBeforeHead
-    /// The engine has sent its head, and the proxy holds it until the verdict on the injection is known.
+    /// The engine has sent its head, which the proxy holds until the capability is known.
     case silentPrefill
-    /// The verdict is known, and the agent has the head.
+    /// The capability is known, and the agent has the head.
     case openPrefill
     case midStream
     /// A stream that ends with its connection.
@@ -38,7 +38,7 @@ enum Stage: String, CaseIterable, Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// The tokens that have come by then.
+    /// The tokens that have arrived by then.
     var tokenIDs: [Int] {
         switch self {
         case .midStream, .midUnframedStream: [1, 2]
@@ -46,17 +46,17 @@ enum Stage: String, CaseIterable, Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// How many records there are before the exchange.
+    /// The number of records before the exchange.
     var recordsBefore: Int { self == .openPrefill ? 1 : 0 }
 
-    /// Lets the proxy learn what the stage needs.
+    /// Lets the proxy learn the capability if the stage requires it.
     func prepare(_ proxy: ProxyHarness) async throws {
         guard self == .openPrefill else { return }
         let response = try await proxy.chat(request, headers: [Chat.warmUpHeader])
         try #require(response.complete)
     }
 
-    /// The engine's part.
+    /// Sends the engine's part of the exchange.
     func play(_ exchange: MockExchange) async throws {
         switch self {
         case .unaryBeforeHead, .streamBeforeHead: break
@@ -78,7 +78,7 @@ enum Stage: String, CaseIterable, Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// Ends the reply as it should end.
+    /// Completes the reply.
     func finish(_ exchange: MockExchange) async throws {
         switch self {
         case .unaryBeforeHead, .streamBeforeHead: try await Chat.engine.serve(exchange)
@@ -97,7 +97,7 @@ enum Stage: String, CaseIterable, Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// Reads what the agent gets until then.
+    /// Reads what the agent gets up to the stage.
     func readVisiblePart(_ agent: RawAgent) async throws {
         if agentHasHead {
             let head = try await agent.read(until: "\r\n\r\n")
@@ -108,7 +108,7 @@ enum Stage: String, CaseIterable, Sendable, CustomTestStringConvertible {
 }
 
 extension RawAgent {
-    /// All that still comes, and how it ended.
+    /// Reads everything up to the end of the connection, and returns how it ended.
     func readToEnd() async throws -> (text: String, end: CloseKind) {
         do {
             return (String(decoding: try await readUntilClosed(), as: UTF8.self), .eof)
@@ -117,7 +117,7 @@ extension RawAgent {
         }
     }
 
-    /// Whether the connection ends without the reply having come to a regular end.
+    /// Expects the connection to end without a regular end of the reply.
     func expectAbort(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         let rest = try await readToEnd()
         #expect(!rest.text.hasSuffix("0\r\n\r\n"), sourceLocation: sourceLocation)
@@ -126,7 +126,7 @@ extension RawAgent {
 }
 
 extension RawResponse {
-    /// The message of an error in OpenAI's form; the type and the code must be there too.
+    /// The message of an error in OpenAI's form, which must also have a type and a code.
     func errorMessage() throws -> String {
         let error = try OpenAIError(body)
         return error.message

@@ -1,13 +1,15 @@
-import VerbatimTesting
 import Synchronization
 import TestSupport
 import Testing
+import VerbatimTesting
 
 @testable import VerbatimProxy
 
-/// A kept connection that the engine closes while the next request is on its way.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct StaleConnectionTests {
-    /// Answers the first request of a connection and closes it when a second one comes.
+@Suite(
+    "Kept connections that the engine closes while the next request is on its way", .onOwnThreads,
+    .timeLimit(.minutes(10)))
+struct StaleConnectionTests {
+    /// Answers the first request of a connection, and closes it at the second.
     private static func oneRequestOnly() -> MockEngine.Script {
         let served = Mutex<Set<Int>>([])
         return { exchange in
@@ -16,18 +18,20 @@ import Testing
         }
     }
 
-    @Test func costsTheAgentNoError() async throws {
-        try await withServer({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
+    @Test("A captured request is sent again without the agent noticing")
+    func costsTheAgentNoError() async throws {
+        try await withProxy({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
             for _ in 1...3 { #expect(try await proxy.chat().status == 200) }
             let records = try await proxy.finalRecords()
             #expect(records.map(\.turn) == [1, 2, 3] && records.allSatisfy { $0.outcome == "completed" })
-            // The second and third request were asked twice.
+            // The second and third request were sent twice.
             #expect(proxy.engine.requests.count == 5)
         }
     }
 
-    @Test func neitherWhereItPasses() async throws {
-        try await withServer({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
+    @Test("A forwarded request is sent again without the agent noticing")
+    func neitherWhereItPasses() async throws {
+        try await withProxy({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
             for _ in 1...3 {
                 let response = try await get(port: proxy.port, path: "/v1/models")
                 #expect(response.status != 502)
@@ -35,19 +39,19 @@ import Testing
         }
     }
 
-    /// What has a body that has been passed on already is not repeated.
-    @Test func anUploadIsNotRepeated() async throws {
-        try await withServer({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
+    @Test("A request whose body was forwarded is not sent again")
+    func anUploadIsNotRepeated() async throws {
+        try await withProxy({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
             _ = try await get(port: proxy.port, path: "/v1/models")
             let response = try await post(port: proxy.port, path: "/v1/files", body: "x")
             #expect(response.status == 502)
         }
     }
 
-    /// An engine that never answers such a request is asked twice, not for ever.
-    @Test func isRepeatedOnce() async throws {
+    @Test("A request is sent again once, not for ever")
+    func isRepeatedOnce() async throws {
         let hasServed = Mutex(false)
-        try await withServer(
+        try await withProxy(
             { $0.threads = 1 },
             script: { exchange in
                 let isFirst = hasServed.withLock { served in

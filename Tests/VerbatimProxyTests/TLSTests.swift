@@ -1,19 +1,23 @@
 import Foundation
-import VerbatimTesting
 import NIOCore
 import NIOEmbedded
 import NIOSSL
 import NIOTLS
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimTesting
 
 @testable import VerbatimProxy
 @testable import VerbatimHTTP
 
-/// TLS between the proxy and the engine.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct EngineTLSTests {
-    /// The engine behind TLS with that certificate, and a proxy that trusts the tests' authority.
+/// The PEM file at `path`.
+private func pem(_ path: String) throws -> PEMText {
+    PEMText(source: path, bytes: Array(try Data(contentsOf: URL(filePath: path))))
+}
+
+@Suite("TLS between the proxy and the engine", .onOwnThreads, .timeLimit(.minutes(10)))
+struct EngineTLSTests {
+    /// Runs `body` with an engine behind TLS and a proxy that trusts the tests' certificate authority.
     private func withRelay(
         _ certificate: String, host: String = "localhost", newest: TLSVersion = .tlsv13, trusts: Bool = true,
         script: @escaping MockEngine.Script = Chat.engine.serve,
@@ -25,14 +29,16 @@ import Verbatim
             {
                 $0.upstreamURL = "https://\(host):\(relay.port)/v1?key=secret-in-query"
                 $0.upstreamAPIKey = "sk-engine"
-                if trusts { $0.upstreamCA = TestCertificate.authority.certificatePath }
+                if trusts { $0.upstreamCA = try pem(TestCertificate.authority.certificatePath) }
             }, script: Chat.engine.serve
         ) { try await body($0, engine, relay) }
         await relay.stop()
         await engine.stop()
     }
 
-    @Test(arguments: ["localhost", "127.0.0.1"], [TLSVersion.tlsv12, .tlsv13])
+    @Test(
+        "Replies are captured, and connections reused", arguments: ["localhost", "127.0.0.1"],
+        [TLSVersion.tlsv12, .tlsv13])
     func repliesAreCapturedAndConnectionsReused(host: String, newest: TLSVersion) async throws {
         try await withRelay("good", host: host, newest: newest) { proxy, engine, relay in
             let agent = try await proxy.startChat(Chat.stream)
@@ -40,7 +46,7 @@ import Verbatim
             #expect(try await agent.readResponse().bodyText == direct.bodyText)
             try await agent.send(requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8)))
             #expect(try await agent.readResponse().status == 200)
-            // One of the proxy's, one of this test's. A name is asked for by name; an address must not be.
+            // One connection of the proxy, one of this test. SNI holds a name, and must not hold an address.
             #expect(engine.connectionCount == 2)
             #expect(relay.names.state == [host == "localhost" ? "localhost" : nil])
             let records = try await proxy.finalRecords()
@@ -49,8 +55,8 @@ import Verbatim
         }
     }
 
-    /// An event is passed on before the next one is sent.
-    @Test func eventsComeOneByOne() async throws {
+    @Test("Each event is passed on before the next is sent")
+    func eventsComeOneByOne() async throws {
         let isRead = Monitor(0)
         let script: MockEngine.Script = { exchange in
             try await exchange.startEventStream()
@@ -92,7 +98,7 @@ import Verbatim
         .init(certificate: "good", words: "TLS: the handshake failed", newest: .tlsv11),
     ]
 
-    @Test(arguments: distrusts, [Chat.path, "/v1/embeddings"])
+    @Test("Nothing is sent to an engine that is not trusted", arguments: distrusts, [Chat.path, "/v1/embeddings"])
     func nothingIsSentToWhoIsNotTrusted(distrust: Distrust, path: String) async throws {
         try await withRelay(
             distrust.certificate, host: distrust.host, newest: distrust.newest, trusts: distrust.trusts
@@ -111,16 +117,21 @@ import Verbatim
         }
     }
 
-    /// One that answers in plain HTTP is among the ``FaultUnreachableTests``; this one would take a plain request.
-    @Test func whoSpeaksNoTLSIsNotSpokenToInPlainText() async throws {
+    @Test("An engine without TLS gets no plain request")
+    func whoSpeaksNoTLSIsNotSpokenToInPlainText() async throws {
         let engine = try await MockEngine.start(script: Chat.engine.serve)
+        let clock = ManualClock()
         try await withProxy(
             {
                 $0.upstreamURL = "https://127.0.0.1:\(engine.port)"
-                $0.connectTimeout = .milliseconds(300)
+                $0.clock = HTTPClock(clock)
+                $0.connectTimeout = .seconds(10)
             }, script: Chat.engine.serve
         ) { proxy in
-            let response = try await proxy.chat()
+            async let reply = proxy.chat()
+            await clock.waitForTimer(in: .seconds(10))
+            try await clock.advance(by: .seconds(10))
+            let response = try await reply
             #expect(response.status == 504, "\(response.bodyText)")
             #expect(engine.requests.isEmpty)
         }
@@ -128,34 +139,30 @@ import Verbatim
     }
 }
 
-/// TLS between agents and the proxy.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct AgentTLSTests {
+@Suite("TLS between agents and the proxy", .onOwnThreads, .timeLimit(.minutes(10)))
+struct AgentTLSTests {
     private func withTLS(
-        _ configure: (inout ProxyConfiguration) -> Void = { _ in },
+        _ configure: (inout ProxySetup) -> Void = { _ in },
         script: @escaping MockEngine.Script = Chat.engine.serve, _ body: (ProxyHarness) async throws -> Void
     ) async throws {
-        let certificate = TestCertificate("good")
         try await withProxy(
             {
-                $0.tlsCertificate = certificate.certificatePath
-                $0.tlsKey = certificate.keyPath
+                $0.agentTLS = try agentTLS()
                 configure(&$0)
             }, script: script, body)
     }
 
     private func agentTLS() throws -> ServerTLS {
         let certificate = TestCertificate("good")
-        func text(_ path: String) throws -> PEMText {
-            PEMText(source: path, bytes: Array(try Data(contentsOf: URL(filePath: path))))
-        }
-        return .init(certificates: try text(certificate.certificatePath), key: try text(certificate.keyPath))
+        return .init(certificates: try pem(certificate.certificatePath), key: try pem(certificate.keyPath))
     }
 
     private func connect(_ proxy: ProxyHarness) async throws -> RawAgent {
         try await RawAgent.connect(port: proxy.port, isTLS: true)
     }
 
-    @Test func repliesAreWhatTheyAreWithoutIt() async throws {
+    @Test("Replies are the same as without TLS")
+    func repliesAreWhatTheyAreWithoutIt() async throws {
         try await withTLS { proxy in
             let agent = try await connect(proxy)
             for body in [Chat.unary, Chat.stream] {
@@ -169,9 +176,11 @@ import Verbatim
         }
     }
 
-    /// Larger than any TLS record, both ways, and refused where it is too large.
-    @Test func largeBodiesPass() async throws {
-        try await withTLS({ $0.maxBodySize = 4 << 20 }) { proxy in
+    @Test("Bodies larger than a TLS record pass, and those beyond the limit are refused")
+    func largeBodiesPass()
+        async throws
+    {
+        try await withTLS({ $0.maximumBodySize = 4 << 20 }) { proxy in
             let text = String(repeating: "x", count: 3 << 20)
             let agent = try await connect(proxy)
             let body = #"{"model":"m","messages":[{"role":"user","content":"\#(text)"}]}"#
@@ -184,7 +193,8 @@ import Verbatim
         }
     }
 
-    @Test func eventsComeOneByOne() async throws {
+    @Test("Each event is passed on before the next is sent")
+    func eventsComeOneByOne() async throws {
         let isRead = Monitor(0)
         try await withTLS(script: { exchange in
             try await exchange.startEventStream()
@@ -206,7 +216,7 @@ import Verbatim
     }
 
     enum Leaving: CaseIterable, Sendable {
-        /// TLS's farewell, and reads on.
+        /// Sends close_notify and continues to read.
         case farewell
         case close, reset
 
@@ -219,8 +229,9 @@ import Verbatim
         }
     }
 
-    /// In a stream and before its head.
-    @Test(arguments: [Stage.streamBeforeHead, .midStream], Leaving.allCases)
+    @Test(
+        "The engine's connection is closed when the agent leaves", arguments: [Stage.streamBeforeHead, .midStream],
+        Leaving.allCases)
     func theEngineIsToldAtOnceThatTheAgentLeft(stage: Stage, how: Leaving) async throws {
         let hasReached = Monitor(false)
         let isOver = Monitor(false)
@@ -243,8 +254,8 @@ import Verbatim
         }
     }
 
-    /// A reply whose end only the connection's end shows must not seem whole: TLS's farewell would say that it is.
-    @Test func aReplyThatIsCutOffGetsNoFarewell() async throws {
+    @Test("A reply that is cut off is not followed by close_notify, which would make it seem complete")
+    func aReplyThatIsCutOffGetsNoFarewell() async throws {
         let isRead = Monitor(false)
         try await withTLS(script: { exchange in
             try await Stage.midUnframedStream.play(exchange)
@@ -261,7 +272,9 @@ import Verbatim
         }
     }
 
-    @Test(arguments: ["GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n", "POST /v1/chat/completions HTTP/1.1\r\n"])
+    @Test(
+        "A plain HTTP request is answered with the advice to use https",
+        arguments: ["GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n", "POST /v1/chat/completions HTTP/1.1\r\n"])
     func whoSpeaksPlainHTTPIsToldSo(request: String) async throws {
         try await withTLS { proxy in
             let agent = try await proxy.connect()
@@ -273,31 +286,35 @@ import Verbatim
         }
     }
 
-    @Test(arguments: ["\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}", "", "\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}"])
+    @Test(
+        "A handshake that stalls is ended",
+        arguments: ["\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}", "", "\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}"])
     func aHandshakeThatStallsIsEnded(bytes: String) async throws {
         let tls = try agentTLS()
-        try await withServer(
+        let clock = ManualClock()
+        try await withProxy(
             {
                 $0.agentTLS = tls
-                $0.handshakeTimeout = .milliseconds(50)
+                $0.clock = HTTPClock(clock)
+                $0.handshakeTimeout = .seconds(10)
             }, script: Chat.engine.serve
         ) { proxy in
             let agent = try await proxy.connect()
             if !bytes.isEmpty { try await agent.send(Array(bytes.unicodeScalars.map { UInt8($0.value) })) }
+            await clock.waitForTimer(in: .seconds(10))
+            try await clock.advance(by: .seconds(10))
             await agent.waitUntilClosed()
         }
     }
 
-    /// Whoever is too many can read it, once he has shaken hands; beyond a few of them nobody is waited for.
-    @Test func tooManyConnections() async throws {
+    @Test("A connection beyond the limit is told so after its handshake, up to a number of them")
+    func tooManyConnections() async throws {
         let tls = try agentTLS()
-        try await withServer(
+        try await withProxy(
             {
                 $0.agentTLS = tls
                 $0.threads = 1
                 $0.maximumConnections = 1
-                $0.handshakeTimeout = .seconds(3600)
-                $0.headTimeout = .seconds(3600)
             }, script: Chat.engine.serve
         ) { proxy in
             let first = try await connect(proxy)
@@ -316,8 +333,8 @@ import Verbatim
         }
     }
 
-    /// The limit is one of the handshake alone.
-    @Test(arguments: [true, false]) func anEstablishedConnectionMayWait(isEstablished: Bool) throws {
+    @Test("The limit of the handshake does not apply after it", arguments: [true, false])
+    func anEstablishedConnectionMayWait(isEstablished: Bool) throws {
         let loop = EmbeddedEventLoop()
         let clock = HTTPClock {
             loop.now

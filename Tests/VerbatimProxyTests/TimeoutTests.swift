@@ -1,18 +1,21 @@
-import VerbatimTesting
+import NIOCore
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimAPI
+import VerbatimProxy
+import VerbatimTesting
 
-/// §6: the engine takes too long.
-@Suite(.onOwnThreads, .timeLimit(.minutes(10))) struct TimeoutTests {
+@Suite("An engine that takes too long", .onOwnThreads, .timeLimit(.minutes(10)))
+struct TimeoutTests {
     enum Limit: CaseIterable, Sendable {
         case request, idle
 
-        func set(_ configuration: inout ProxyConfiguration, isPatient: Bool) {
-            let time = Duration.seconds(isPatient ? 40 : 5)
+        static let time = TimeAmount.seconds(5)
+
+        func set(_ setup: inout ProxySetup) {
             switch self {
-            case .request: configuration.requestTimeout = time
-            case .idle: configuration.idleTimeout = time
+            case .request: setup.requestTimeout = Self.time
+            case .idle: setup.idleTimeout = Self.time
             }
         }
 
@@ -24,25 +27,35 @@ import Verbatim
         }
     }
 
-    @Test(arguments: Stage.allCases, Limit.allCases)
+    @Test("A turn ends at the limit, and its record says so", arguments: Stage.allCases, Limit.allCases)
     func endsTheTurn(stage: Stage, limit: Limit) async throws {
-        try await withPatience { try await endsTheTurn(stage: stage, limit: limit, isPatient: $0) }
-    }
-
-    private func endsTheTurn(stage: Stage, limit: Limit, isPatient: Bool) async throws {
+        let clock = ManualClock()
+        let hasSent = Monitor(0)
         let isClosed = Monitor(false)
         try await withProxy(
-            { limit.set(&$0, isPatient: isPatient) },
+            {
+                $0.clock = HTTPClock(clock)
+                $0.threads = 1
+                limit.set(&$0)
+            },
             script: Chat.warmable { exchange in
                 try await stage.play(exchange)
+                hasSent.update { $0 += 1 }
                 await exchange.peerClosed()
                 isClosed.update { $0 = true }
             }
         ) { proxy in
             try await stage.prepare(proxy)
             let agent = try await proxy.startChat(stage.request)
+            await hasSent.wait { $0 > 0 }
+            if stage.agentHasHead { try await stage.readVisiblePart(agent) }
+            try await proxy.catchUp()
+            try await clock.advance(by: Limit.time - .milliseconds(1))
+            try await proxy.catchUp()
+            #expect(!agent.isClosed && !isClosed.state)
+            #expect(stage.agentHasHead || agent.availableCount == 0)
+            try await clock.advance(by: .milliseconds(1))
             if stage.agentHasHead {
-                try await stage.readVisiblePart(agent)
                 try await agent.expectAbort()
             } else {
                 let response = try await agent.readResponse()
@@ -64,42 +77,51 @@ import Verbatim
         }
     }
 
-    @Test(arguments: Limit.allCases)
+    @Test("A forwarded exchange ends at the limit", arguments: Limit.allCases)
     func endsWhatIsForwarded(limit: Limit) async throws {
-        try await withPatience { try await endsWhatIsForwarded(limit: limit, isPatient: $0) }
-    }
-
-    private func endsWhatIsForwarded(limit: Limit, isPatient: Bool) async throws {
+        let clock = ManualClock()
         try await withProxy(
-            { limit.set(&$0, isPatient: isPatient) },
+            {
+                $0.clock = HTTPClock(clock)
+                limit.set(&$0)
+            },
             script: { exchange in
-                if exchange.request.target == "/behind" {
+                if exchange.request.target == "/body" {
                     try await exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nstart")
                 }
                 await exchange.peerClosed()
             }
         ) { proxy in
-            let before = try await get(port: proxy.port, path: "/before")
-            #expect(before.status == 504 && before.bodyText.contains(limit.flag))
-            let behind = try await get(port: proxy.port, path: "/behind")
-            #expect(behind.status == 200 && !behind.complete && behind.bodyText == "start")
+            let beforeHead = try await proxy.connect()
+            try await beforeHead.send(requestBytes("GET", path: "/head"))
+            await proxy.engine.waitForRequests(1)
+            try await clock.advance(by: Limit.time)
+            let response = try await beforeHead.readResponse()
+            #expect(response.status == 504 && response.bodyText.contains(limit.flag))
+            await beforeHead.close()
+
+            let inBody = try await proxy.connect()
+            try await inBody.send(requestBytes("GET", path: "/body"))
+            _ = try await inBody.read(until: "start")
+            try await clock.advance(by: Limit.time)
+            #expect(try await inBody.readToEnd().text.isEmpty)
             await proxy.engine.waitForOpenConnections(atMost: 0)
         }
     }
 
-    /// A stream that says something now and then is not silent, however long it takes.
-    @Test func anEngineThatSpeaksIsNotSilent() async throws {
-        try await withPatience { try await anEngineThatSpeaksIsNotSilent(scale: $0 ? 8 : 1) }
-    }
-
-    private func anEngineThatSpeaksIsNotSilent(scale: Int) async throws {
+    @Test("A stream with short pauses is not silent, however long it takes")
+    func anEngineThatSpeaksIsNotSilent() async throws {
+        let clock = ManualClock()
+        let allowed = Monitor(0)
         try await withProxy(
-            { $0.idleTimeout = .seconds(5 * scale) },
+            {
+                $0.clock = HTTPClock(clock)
+                $0.idleTimeout = .seconds(5)
+            },
             script: { exchange in
                 try await exchange.startEventStream()
-                // Longer than the limit in all, each pause far shorter.
                 for number in 1...10 {
-                    try await Task.sleep(for: .milliseconds(600 * scale))
+                    await allowed.wait { $0 >= number }
                     try await number == 3
                         ? exchange.sendChunk(": still here\n\n") : exchange.sendEvent(Chat.event(number))
                 }
@@ -107,30 +129,37 @@ import Verbatim
                 try await exchange.finishStream()
             }
         ) { proxy in
-            let response = try await proxy.chat(Chat.stream)
-            #expect(response.complete && response.bodyText.hasSuffix("data: [DONE]\n\n"))
+            let agent = try await proxy.startChat(Chat.stream)
+            await proxy.engine.waitForRequests(1)
+            for number in 1...10 {
+                try await clock.advance(by: .seconds(4))
+                allowed.update { $0 = number }
+                _ = try await agent.read(until: number == 3 ? "still here" : "t\(number) ")
+            }
+            _ = try await agent.read(until: "data: [DONE]\n\n\r\n0\r\n\r\n")
             #expect(try await proxy.finalRecords().map(\.outcome) == ["completed"])
         }
     }
 
-    /// The turns of a connection share a clock, but not their time.
-    @Test func everyTurnHasTheWholeTime() async throws {
-        try await withPatience { try await everyTurnHasTheWholeTime(scale: $0 ? 8 : 1) }
-    }
-
-    private func everyTurnHasTheWholeTime(scale: Int) async throws {
-        let turns = Monitor(0)
+    @Test("Each turn of a connection has the whole time")
+    func everyTurnHasTheWholeTime() async throws {
+        let clock = ManualClock()
+        let begun = Monitor(0)
+        let allowed = Monitor(0)
         try await withProxy(
-            { $0.requestTimeout = .seconds(5 * scale) },
+            {
+                $0.clock = HTTPClock(clock)
+                $0.requestTimeout = .seconds(5)
+            },
             script: { exchange in
-                let turn = turns.update { turns in
+                let turn = begun.update { turns in
                     turns += 1
                     return turns
                 }
                 if turn == 3 {
                     await exchange.peerClosed()
                 } else {
-                    try await Task.sleep(for: .milliseconds(3000 * scale))
+                    await allowed.wait { $0 >= turn }
                     try await Chat.engine.serve(exchange)
                 }
             }
@@ -138,6 +167,9 @@ import Verbatim
             let agent = try await proxy.connect()
             for turn in 1...3 {
                 try await agent.send(requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8)))
+                await proxy.engine.waitForRequests(turn)
+                try await clock.advance(by: .seconds(turn < 3 ? 4 : 5))
+                allowed.update { $0 = turn }
                 let response = try await agent.readResponse()
                 #expect(response.status == (turn < 3 ? 200 : 504) && response.complete)
             }
@@ -146,32 +178,32 @@ import Verbatim
         }
     }
 
-    /// It is the agent that keeps the engine from speaking: that is not the engine's silence.
-    @Test(arguments: [Chat.path, "/v1/files"])
+    @Test("The engine is not silent while a slow agent keeps it from sending", arguments: [Chat.path, "/v1/files"])
     func aSlowAgentIsNotASilentEngine(path: String) async throws {
-        try await withPatience { try await aSlowAgentIsNotASilentEngine(path: path, scale: $0 ? 8 : 1) }
-    }
-
-    private func aSlowAgentIsNotASilentEngine(path: String, scale: Int) async throws {
+        let clock = ManualClock()
         let large = Array(("data: " + String(repeating: "x", count: (1 << 20) - 8) + "\n\n").utf8)
-        let hasSent = Monitor(false)
+        let sent = Monitor(0)
         try await withProxy(
             {
-                $0.idleTimeout = .seconds(3 * scale)
+                $0.clock = HTTPClock(clock)
+                $0.threads = 1
+                $0.idleTimeout = .seconds(5)
                 $0.capture = .text
             },
             script: { exchange in
                 try await exchange.send(
                     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: \(32 << 20)\r\n\r\n")
-                for _ in 0..<32 { try await exchange.send(large) }
-                hasSent.update { $0 = true }
+                for _ in 0..<32 {
+                    try await exchange.send(large)
+                    sent.update { $0 += 1 }
+                }
             }
         ) { proxy in
             let agent = try await proxy.connect(receiveBuffer: 1 << 20)
             try await agent.stopReading()
             try await agent.send(requestBytes("POST", path: path, body: Array(Chat.stream.utf8)))
-            try await Task.sleep(for: .milliseconds(4500 * scale))
-            #expect(!hasSent.state, "the engine's silence is not of its own making")
+            #expect(try await proxy.waitForStall(of: sent) < 32)
+            try await clock.advance(by: .seconds(60))
             try await agent.resumeReading()
             _ = try await agent.read(until: "\r\n\r\n")
             #expect(try await agent.read(count: 32 << 20).count == 32 << 20)
@@ -179,14 +211,15 @@ import Verbatim
         }
     }
 
-    /// An upload takes as long as the agent takes.
-    @Test func aSlowUploadIsNotASilentEngine() async throws {
-        try await withPatience { try await aSlowUploadIsNotASilentEngine(scale: $0 ? 8 : 1) }
-    }
-
-    private func aSlowUploadIsNotASilentEngine(scale: Int) async throws {
+    @Test("The engine is not silent while a slow agent uploads")
+    func aSlowUploadIsNotASilentEngine() async throws {
+        let clock = ManualClock()
         try await withProxy(
-            { $0.idleTimeout = .seconds(4 * scale) },
+            {
+                $0.clock = HTTPClock(clock)
+                $0.threads = 1
+                $0.idleTimeout = .seconds(5)
+            },
             script: { exchange in
                 try await exchange.respond(body: exchange.request.body)
             }
@@ -194,7 +227,8 @@ import Verbatim
             let agent = try await proxy.connect()
             try await agent.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n")
             for _ in 0..<8 {
-                try await Task.sleep(for: .milliseconds(600 * scale))
+                try await proxy.catchUp()
+                try await clock.advance(by: .seconds(20))
                 try await agent.send("x")
             }
             let response = try await agent.readResponse()
@@ -202,17 +236,21 @@ import Verbatim
         }
     }
 
-    /// Until the request has arrived nothing is asked of the engine.
-    @Test func aSlowRequestIsNotTheEnginesFault() async throws {
-        try await withPatience { try await aSlowRequestIsNotTheEnginesFault(scale: $0 ? 8 : 1) }
-    }
-
-    private func aSlowRequestIsNotTheEnginesFault(scale: Int) async throws {
-        try await withProxy({ $0.requestTimeout = .seconds(4 * scale) }, script: Chat.engine.serve) { proxy in
+    @Test("The time of a turn begins when its request has arrived")
+    func aSlowRequestIsNotTheEnginesFault() async throws {
+        let clock = ManualClock()
+        try await withProxy(
+            {
+                $0.clock = HTTPClock(clock)
+                $0.threads = 1
+                $0.requestTimeout = .seconds(5)
+            }, script: Chat.engine.serve
+        ) { proxy in
             let agent = try await proxy.connect()
             let request = requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8))
             try await agent.send(Array(request.dropLast(10)))
-            try await Task.sleep(for: .milliseconds(4500 * scale))
+            try await proxy.catchUp()
+            try await clock.advance(by: .seconds(60))
             try await agent.send(Array(request.suffix(10)))
             #expect(try await agent.readResponse().status == 200)
         }

@@ -1,13 +1,16 @@
 import Foundation
-import VerbatimTesting
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimAPI
+import VerbatimProxy
+import VerbatimTesting
+import VerbatimTrace
 
-/// §6: the trace cannot be written.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct TraceFailureTests {
-    @Test func aFullDeviceRefusesTurns() async throws {
-        try await withProxy({ $0.trace = "/dev/full" }, script: Chat.engine.serve) { proxy in
+@Suite("The trace cannot be written", .onOwnThreads, .timeLimit(.minutes(10)))
+struct TraceFailureTests {
+    @Test("Turns are refused while the device is full")
+    func aFullDeviceRefusesTurns() async throws {
+        try await withProxy({ $0.trace.path = "/dev/full" }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             for body in [Chat.unary, Chat.stream, Chat.unary] {
                 try await agent.send(requestBytes("POST", path: Chat.path, body: Array(body.utf8)))
@@ -28,10 +31,11 @@ import Verbatim
         }
     }
 
-    @Test func withCaptureOffNoTraceIsNeeded() async throws {
+    @Test("With capture off no trace is needed")
+    func withCaptureOffNoTraceIsNeeded() async throws {
         try await withProxy(
             {
-                $0.trace = "/dev/full"
+                $0.trace.path = "/dev/full"
                 $0.capture = .off
             }, script: Chat.engine.serve
         ) { proxy in
@@ -40,11 +44,11 @@ import Verbatim
         }
     }
 
-    @Test(arguments: Stage.allCases)
+    @Test("A turn whose record cannot be written fails, and is recorded later", arguments: Stage.allCases)
     func aRecordThatCannotBeWritten(stage: Stage) async throws {
         let files = GatedFileSystem()
         let mayEnd = Monitor(false)
-        try await withServer(
+        try await withProxy(
             fileSystem: files.system,
             script: Chat.warmable { exchange in
                 try await stage.play(exchange)
@@ -65,7 +69,7 @@ import Verbatim
             } else {
                 try await agent.expectAbort()
             }
-            // From now on turns are refused before the engine hears of them.
+            // From now on turns are refused without asking the engine.
             let asked = proxy.engine.requests.count
             #expect(try await proxy.chat().status == 503)
             #expect(try await proxy.chat(Chat.stream).status == 503)
@@ -84,8 +88,10 @@ import Verbatim
         }
     }
 
-    /// The file is renamed while turns are running: none is lost or stands twice, and the numbers go on.
-    @Test func aRenamedTraceUnderRunningTurns() async throws {
+    @Test("A trace that is renamed under running turns loses none of them")
+    func aRenamedTraceUnderRunningTurns()
+        async throws
+    {
         let mayEnd = Monitor(false)
         try await withProxy(
             script: Chat.warmable { exchange in
@@ -106,9 +112,9 @@ import Verbatim
         }
     }
 
-    /// Sessions are named by agents: there is a most of them.
-    @Test func tooManySessions() async throws {
-        try await withServer(sessions: 2, script: Chat.engine.serve) { proxy in
+    @Test("A session beyond the limit is refused")
+    func tooManySessions() async throws {
+        try await withProxy({ $0.trace.maximumSessions = 2 }, script: Chat.engine.serve) { proxy in
             func chat(_ session: String, path: String = Chat.path, body: String = Chat.unary) async throws
                 -> RawResponse
             {
@@ -126,10 +132,10 @@ import Verbatim
         }
     }
 
-    /// Records of agents that left, and of engines that failed, are kept as well once they can be.
-    @Test func otherOutcomesAreWrittenLater() async throws {
+    @Test("Records of failed turns are written once the trace can be")
+    func otherOutcomesAreWrittenLater() async throws {
         let files = GatedFileSystem()
-        try await withServer(
+        try await withProxy(
             fileSystem: files.system,
             script: Chat.warmable { exchange in
                 try await Stage.midStream.play(exchange)

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// What the tests look at in a record, read by a JSON parser that is not ours.
+/// The fields of a record that tests check, read by Foundation's JSON parser.
 struct TraceRecord: Sendable {
     var turn: Int
     var session: String
@@ -49,7 +49,7 @@ struct TraceRecord: Sendable {
         isStream = try #require(record["stream"] as? Bool)
         path = try #require(record["path"] as? String)
         engine = record["engine"] as? String
-        // Of what an entry does not name there is `null`.
+        // An entry without a value is `null`.
         tokens = try #require(record["completion_tokens"] as? [Any]).map { $0 as? String ?? "" }
         tokenIDs = try #require(record["completion_token_ids"] as? [Any]).map { $0 as? Int ?? -1 }
         logprobs = try #require(record["per_token_logps"] as? [Any]).map { $0 as? Double }

@@ -1,6 +1,6 @@
 import VerbatimPlatform
 
-/// A port where connections never come about: its queue is full and nobody accepts.
+/// A port where connections are never established: its queue is full, and nothing is accepted.
 final class UnansweringPort: Sendable {
     struct Failed: Error {}
 
@@ -23,7 +23,7 @@ final class UnansweringPort: Sendable {
         }
         guard isListening else { throw Failed() }
         port = Int(UInt16(bigEndian: address.sin_port))
-        // One connection fits in the queue; the others wait for ever.
+        // One connection fits in the queue; the others wait forever.
         var descriptors = [listener]
         for _ in 0..<3 {
             let descriptor = socket(AF_INET, CLibrary.streamSocket, 0)

@@ -2,9 +2,10 @@ import VerbatimTesting
 import TestSupport
 import Testing
 
-/// What the rest of the tests take for granted about the engine and the agent they use.
-@Suite(.timeLimit(.minutes(1))) struct MockEngineTests {
-    @Test func recordsRequestsAsTheyArrive() async throws {
+@Suite("The mock engine", .timeLimit(.minutes(10)))
+struct MockEngineTests {
+    @Test("Requests are recorded as they arrive")
+    func recordsRequestsAsTheyArrive() async throws {
         let engine = try await MockEngine.start {
             try await $0.respond(headers: [("X-A", "1"), ("x-a", "")], body: "hi")
         }
@@ -32,11 +33,13 @@ import Testing
         await engine.stop()
     }
 
-    @Test(arguments: [
-        "GET / HTTP/1.1\r\nBad Header: 1\r\n\r\n", "GET /\r\n\r\n",
-        "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
-        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-    ])
+    @Test(
+        "Bytes that are not a request are recorded as a problem",
+        arguments: [
+            "GET / HTTP/1.1\r\nBad Header: 1\r\n\r\n", "GET /\r\n\r\n",
+            "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        ])
     func refusesWhatIsNotARequest(bytes: String) async throws {
         let engine = try await MockEngine.start { try await $0.respond() }
         let agent = try await RawAgent.connect(port: engine.port)
@@ -47,7 +50,9 @@ import Testing
         await engine.stop()
     }
 
-    @Test(arguments: [("/", CloseKind?.none), ("/close", .eof), ("/throw", .eof), ("/reset", .reset)])
+    @Test(
+        "A script ends a stream in any way",
+        arguments: [("/", CloseKind?.none), ("/close", .eof), ("/throw", .eof), ("/reset", .reset)])
     func endsStreamsInEveryWay(path: String, end: CloseKind?) async throws {
         let received = Monitor(false)
         let engine = try await MockEngine.start { exchange in
@@ -78,7 +83,7 @@ import Testing
         await engine.stop()
     }
 
-    @Test(arguments: ["close", "reset", "half"])
+    @Test("A script notices that the peer has left", arguments: ["close", "reset", "half"])
     func noticesThatThePeerLeft(how: String) async throws {
         let noticed = Monitor(ContinuousClock.Instant?.none)
         let engine = try await MockEngine.start { exchange in
@@ -102,7 +107,8 @@ import Testing
         await engine.stop()
     }
 
-    @Test func stoppingReleasesEveryoneWhoWaits() async throws {
+    @Test("Stopping releases everyone who waits")
+    func stoppingReleasesEveryoneWhoWaits() async throws {
         let engine = try await MockEngine.start { await $0.peerClosed() }
         let agent = try await RawAgent.connect(port: engine.port)
         try await agent.send(requestBytes("GET", path: "/"))
@@ -114,7 +120,8 @@ import Testing
         await #expect(throws: (any Error).self) { try await RawAgent.connect(port: engine.port) }
     }
 
-    @Test func bodiesWithoutFramingEndWithTheConnection() async throws {
+    @Test("A body without framing ends with its connection")
+    func bodiesWithoutFramingEndWithTheConnection() async throws {
         let engine = try await MockEngine.start { exchange in
             let cut = exchange.request.target == "/cut" ? "Content-Length: 9\r\n" : ""
             try await exchange.send("HTTP/1.1 200 OK\r\n\(cut)\r\nabc")
@@ -127,7 +134,8 @@ import Testing
         await engine.stop()
     }
 
-    @Test func anAgentCanStopReadingAndGoOn() async throws {
+    @Test("An agent can stop reading and continue")
+    func anAgentCanStopReadingAndGoOn() async throws {
         let sent = Monitor(0)
         let engine = try await MockEngine.start { exchange in
             try await exchange.startEventStream()

@@ -3,9 +3,8 @@ import VerbatimTesting
 import TestSupport
 import Testing
 
-/// Real engines were asked the same thing in many ways. A scripted one that is given the tokens of one recording must
-/// answer the requests of all others as they did.
-@Suite struct ScriptedChatSampleTests {
+@Suite("Scripted engines answer as recorded engines did")
+struct ScriptedChatSampleTests {
     static let plainSamples = [
         "chat_stream_plain", "chat_stream_tokenids", "chat_stream_logprobs", "chat_stream_logprobs_top0",
         "chat_stream_logprobs_tokenids", "chat_stream_include_usage", "chat_stream_include_usage_logprobs_tokenids",
@@ -14,14 +13,16 @@ import Testing
         "err_invalid_json", "err_not_found",
     ]
 
-    @Test(arguments: ["vllm", "vllm-reasoning", "llamacpp", "llamacpp-tools"], plainSamples)
+    @Test(
+        "Whole and streamed replies equal the recorded ones",
+        arguments: ["vllm", "vllm-reasoning", "llamacpp", "llamacpp-tools"], plainSamples)
     func answersAsTheEngineDid(set: String, name: String) throws {
         // There two tokens went out in one event, as happens under load; a script cannot know.
         if set == "vllm-reasoning", name == "chat_stream_tokenids" { return }
         try expectSameAnswer(to: name, in: set, scriptedBy: "chat_stream_logprobs_tokenids")
     }
 
-    @Test(arguments: ["vllm", "vllm-reasoning"])
+    @Test("Errors and tool calls equal vLLM's", arguments: ["vllm", "vllm-reasoning"])
     func answersAsVLLMDid(set: String) throws {
         for name in ["err_top_logprobs_too_large", "err_top_logprobs_too_large_stream"] {
             try expectSameAnswer(to: name, in: set, scriptedBy: "chat_stream_logprobs_tokenids")
@@ -31,7 +32,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["extra_toolcall_reasoning_stream-true", "extra_toolcall_reasoning_stream-true_lp_ids"])
+    @Test(
+        "Streamed tool calls equal llama.cpp's",
+        arguments: ["extra_toolcall_reasoning_stream-true", "extra_toolcall_reasoning_stream-true_lp_ids"])
     func streamsToolCallsAsLlamaCppDid(name: String) throws {
         try expectSameAnswer(to: name, in: "llamacpp-tools", scriptedBy: "extra_toolcall_reasoning_stream-true")
     }
@@ -55,7 +58,7 @@ import Testing
         }
     }
 
-    /// The script that a recorded stream amounts to.
+    /// The script that corresponds to a recorded stream.
     private func conversation(from sample: WireSample) throws -> Conversation {
         var steps: [ScriptedStep] = []
         var promptTokenIDs = [Int](0..<23)
@@ -127,7 +130,7 @@ import Testing
 extension WireSample.Response {
     fileprivate var bodyText: String { String(decoding: body, as: UTF8.self) }
 
-    /// The text behind `data: ` of each event.
+    /// The text after `data: ` of each event.
     fileprivate var events: [String] {
         bodyText.components(separatedBy: "\n\n").filter { !$0.isEmpty }.map { String($0.dropFirst("data: ".count)) }
     }

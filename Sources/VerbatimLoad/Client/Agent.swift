@@ -2,14 +2,14 @@ import NIOCore
 import NIOPosix
 import VerbatimPlatform
 
-/// One agent: a turn after the other, on a connection that it keeps as long as it can.
+/// An agent that runs one turn after the other, and keeps its connection as long as it can.
 final class Agent {
     private let number: Int
     private let loop: LoadLoop
     private let onEnd: () -> Void
 
     private var channel: (any Channel)?
-    /// Counts connections, so that news of one that was left is not taken for the current one's.
+    /// Counts connections, so that events of an earlier one are not taken for the current one's.
     private var generation = 0
     private var turnCount = 0
     private var plan: TurnPlan?
@@ -45,7 +45,7 @@ final class Agent {
         hasPaused = false
         startedAt = .now()
         limit = loop.eventLoop.assumeIsolated().scheduleTask(in: loop.options.turnLimit) { self.finish(.hung) }
-        // One that is going to stop reading has little room for what comes meanwhile.
+        // An agent that will stop reading gets a small receive buffer, so that the proxy notices soon.
         if case .pause = plan.conduct { drop() }
         if let channel, channel.isActive { send(plan, on: channel) } else { connect(plan) }
     }
@@ -92,7 +92,7 @@ final class Agent {
             plan, session: session, end: end, status: check.status, tokens: check.tokens, detail: detail)
         if end == .whole { loop.report.turn.record(startedAt.microsecondsUntilNow) }
         if check.closes || (end != .whole && end != .error) { drop() }
-        // Not at once, so that the stack stays flat, and not soon after a refusal.
+        // Later, so that the stack does not grow; and not soon after a refusal.
         let pause: TimeAmount = end == .refused ? .milliseconds(100) : .nanoseconds(0)
         loop.eventLoop.assumeIsolated().scheduleTask(in: pause) { self.nextTurn() }
     }
@@ -176,7 +176,7 @@ final class Agent {
 }
 
 extension TurnPlan {
-    /// Whether times of this turn say something of the proxy.
+    /// Whether the times of this turn measure the proxy.
     fileprivate var isTimed: Bool {
         if case .pause = conduct { false } else { spec.interval > 0 }
     }
@@ -186,7 +186,7 @@ extension NIODeadline {
     var microsecondsUntilNow: UInt64 { UInt64((NIODeadline.now() - self).nanoseconds) / 1000 }
 }
 
-/// Hands on what happens on one connection of an agent.
+/// Passes the events of one connection to its agent.
 private final class AgentHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

@@ -6,22 +6,22 @@ import VerbatimPlatform
 struct ClientCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "client",
-        abstract: "Many agents at once, each of which checks every byte it gets.",
+        abstract: "Runs many agents at once, and checks every byte that they receive.",
         discussion: """
-            The engine behind the proxy must be this tool's. A report stands on standard output as JSON and on standard \
-            error for people; exits with 1 if a reply was not the engine's.
+            The proxy's engine must be the one of this tool. The report is written to standard output as JSON, and to \
+            standard error as text. The exit code is 1 if a reply differed from what the engine sent.
             """
     )
 
-    @Option(help: "Host of the proxy, or of the engine to measure without one.") var host = "127.0.0.1"
-    @Option(help: "Its port.") var port: Int
-    @Option(help: "Agents at once.") var agents = 100
+    @Option(help: "Host of the proxy; of the engine, to measure without a proxy.") var host = "127.0.0.1"
+    @Option(help: "Port of the proxy or engine.") var port: Int
+    @Option(help: "Number of concurrent agents.") var agents = 100
     @Option(help: "Turns of each agent.") var turns = Int.max
-    @Option(help: "Seconds after which no turn begins.") var seconds = 3600.0
-    @Option(help: "Seconds over which the agents begin.") var ramp = 1.0
+    @Option(help: "Seconds after which no further turn begins.") var seconds = 3600.0
+    @Option(help: "Seconds over which the agents are started.") var ramp = 1.0
     @Option(help: "Fewest tokens of a reply.") var minEvents = 64
-    @Option(help: "Most tokens of a reply; unset: the fewest.") var maxEvents: Int?
-    @Option(help: "Milliseconds between events; 0: unpaced.") var interval = 0
+    @Option(help: "Most tokens of a reply; --min-events by default.") var maxEvents: Int?
+    @Option(help: "Milliseconds between events; 0 for no pacing.") var interval = 0
     @Option(help: "Bytes of an event with log-probabilities.") var eventBytes = 780
     @Option(help: "Bytes of a prompt.") var promptBytes = 64
     @Option(help: "Percent of turns in which the agent stops reading for a while.") var pauses = 0
@@ -29,19 +29,19 @@ struct ClientCommand: AsyncParsableCommand {
     @Option(help: "Percent of turns that the agent leaves before the end.") var leaves = 0
     @Option(help: "Percent of turns in which the engine fails.") var faults = 0
     @Option(help: "Percent of the other turns that are not streamed.") var unary = 0
-    @Option(help: "Percent of turns that ask for log-probabilities and token ids themselves.") var asking = 50
-    @Flag(help: "Check bodies alone: for proxies that change the engine's headers.") var anyHeaders = false
-    @Option(help: "Decides what the turns are.") var seed: UInt64 = 1
+    @Option(help: "Percent of turns whose request asks for log-probabilities and token ids itself.") var asking = 50
+    @Flag(help: "Check only bodies, for proxies that change the engine's headers.") var anyHeaders = false
+    @Option(help: "Seed of the choice of turns.") var seed: UInt64 = 1
     @Option(help: "Number of the first request.") var firstID: UInt32 = 1
-    @Option(help: "Begins the names of the sessions.") var name = "load"
-    @Option(help: "Longest seconds of a turn.") var turnLimit = 120.0
-    @Option(help: "Connections that ask for /healthz every ten milliseconds.") var probes = 0
-    @Option(help: "Event loops.") var threads = 1
-    @Option(help: "File for a JSON line on each turn.") var log: String?
+    @Option(help: "Prefix of the session names.") var name = "load"
+    @Option(help: "Seconds that a turn may take.") var turnLimit = 120.0
+    @Option(help: "Connections that request /healthz every ten milliseconds.") var probes = 0
+    @Option(help: "Number of event loops.") var threads = 1
+    @Option(help: "File to which each turn is written as a JSON line.") var log: String?
 
     func validate() throws {
         guard agents > 0, agents <= 100_000, minEvents > 0, maxEvents ?? minEvents >= minEvents, threads > 0 else {
-            throw ValidationError("there must be 1 to 100000 agents, and 1 or more events")
+            throw ValidationError("expected 1 to 100000 agents, and at least one event and thread")
         }
     }
 

@@ -1,8 +1,8 @@
 import NIOCore
 import NIOPosix
 
-/// Asks for `/healthz` again and again. How long the answers take says how long an event loop keeps its other
-/// connections waiting, because answering takes next to nothing.
+/// Requests `/healthz` at a fixed pace. The time to the response shows how long an event loop keeps its other
+/// connections waiting, since the response itself takes next to no time.
 final class HealthProbe: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -10,10 +10,10 @@ final class HealthProbe: ChannelInboundHandler {
     private static let interval = TimeAmount.milliseconds(10)
 
     private(set) var times = Histogram()
-    /// How much later than wanted this thread itself came to ask: what the machine adds, not the proxy.
+    /// How late this thread sent its requests: the delay that the machine adds, not the proxy.
     private(set) var lateness = Histogram()
     private var reader = ReplyReader()
-    /// When the question was due that is being answered.
+    /// When the request that is under way was due.
     private var due = NIODeadline.now()
     private var askedAt = NIODeadline.now()
     private var context: ChannelHandlerContext?
@@ -44,7 +44,7 @@ final class HealthProbe: ChannelInboundHandler {
         guard reader.isDone else { return }
         var time = askedAt.microsecondsUntilNow
         times.record(time)
-        // Questions that were not asked because this one took so long would have waited for what was left of it.
+        // Requests that fell due meanwhile would have waited for the rest of this one: count them as well.
         while time > Self.interval.microseconds {
             time -= Self.interval.microseconds
             times.record(time)
@@ -63,7 +63,7 @@ extension TimeAmount {
     fileprivate var microseconds: UInt64 { UInt64(nanoseconds / 1000) }
 }
 
-/// Probes on a thread of their own, so that they do not wait for the agents.
+/// Probes on a thread of their own, which does not wait for the agents.
 struct HealthProbes: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let probes: [(channel: any Channel, probe: NIOLoopBound<HealthProbe>)]

@@ -1,4 +1,4 @@
-/// Counts of durations in microseconds, each known to a sixty-fourth of itself.
+/// Counts durations in microseconds, with a relative error of at most 1/64.
 struct Histogram: Sendable {
     private static let resolution = 64
 
@@ -18,7 +18,7 @@ struct Histogram: Sendable {
         largest = max(largest, other.largest)
     }
 
-    /// The duration that `share` of all do not exceed.
+    /// The duration that a share of all, from 0 to 1, does not exceed.
     func percentile(_ share: Double) -> UInt64 {
         let rank = UInt64((Double(count) * share).rounded(.up))
         var seen: UInt64 = 0
@@ -29,7 +29,7 @@ struct Histogram: Sendable {
         return largest
     }
 
-    /// How many there are of 0, of 1, of 2 to 3, of 4 to 7, and so on.
+    /// The counts of 0, of 1, of 2 to 3, of 4 to 7, and so on.
     var octaves: [UInt64] {
         var octaves: [UInt64] = []
         for (slot, count) in counts.enumerated() where count > 0 {

@@ -1,24 +1,24 @@
 import NIOCore
 
-/// What all agents are told.
+/// The settings that all agents share.
 struct LoadOptions: Sendable {
     var host: String
     var port: Int
-    /// Begins the sessions of the agents.
+    /// The prefix of the agents' sessions.
     var name: String
     var mix: TurnMix
-    /// Turns of each agent, at most.
+    /// The largest number of turns of each agent.
     var turns: Int
     /// When the last turns begin.
     var end: NIODeadline
-    /// Longest time of a turn; more means that something hangs.
+    /// The longest time of a turn. A turn that takes longer counts as hanging.
     var turnLimit: TimeAmount
     var prompt: String
     var checksHeaders: Bool
-    /// Of the first agent's first turn.
+    /// The number of the first agent's first turn.
     var firstID: UInt32
 
-    /// Different for each turn: a hundred thousand agents at most, and turns as they come.
+    /// A number that is unique to a turn, for up to 100,000 agents.
     func id(agent: Int, turn: Int) -> UInt32 { firstID &+ UInt32(turn) &* 100_000 &+ UInt32(agent) }
 }
 
@@ -35,7 +35,7 @@ final class LoadLoop {
         self.options = options
     }
 
-    /// Starts the agents, the last after `ramp`, and succeeds when all are done.
+    /// Starts the agents over the time `ramp`, and succeeds when all have ended.
     func run(agents numbers: [Int], ramp: TimeAmount) -> EventLoopFuture<Void> {
         let done = eventLoop.makePromise(of: Void.self)
         running = numbers.count

@@ -1,37 +1,37 @@
 /// How a turn ended for the agent.
 enum TurnEnd: String, CaseIterable {
-    /// The whole reply, as the engine sent it.
+    /// The agent got the whole reply, as the engine sent it.
     case whole
     /// The agent left.
     case left
     /// The connection ended before the reply did.
     case cut
-    /// An error that is not the engine's.
+    /// The agent got an error that the engine did not send.
     case error
-    /// Something else than the engine sent.
+    /// The agent got other bytes than the engine sent.
     case mismatch
-    /// No connection came about.
+    /// The connection could not be made.
     case refused
-    /// Nothing more came for too long.
+    /// The turn took too long.
     case hung
 }
 
-/// What the agents of one event loop have seen.
+/// The results of the agents of one event loop.
 struct LoadReport: Sendable {
     private(set) var turns: [String: Int] = [:]
     private(set) var events = 0
     private(set) var bytes = 0
-    /// How often something was read: events come one by one, or several at once.
+    /// The number of reads: events arrive one by one, or several at once.
     private(set) var reads = 0
-    /// Between the engine's write and the agent's read, of paced streams.
+    /// The time between the engine's write and the agent's read, of paced streams.
     var delay = Histogram()
-    /// Between two events of a paced stream.
+    /// The time between two events of a paced stream.
     var gap = Histogram()
-    /// What a gap is longer than the pace; a histogram of gaps alone is too coarse to tell.
+    /// By how much a gap exceeds the pace. A histogram of gaps alone is too coarse to show it.
     var gapExcess = Histogram()
-    /// From the request to the first token.
+    /// The time from the request to the first token.
     var firstEvent = Histogram()
-    /// From the request to the end of the reply.
+    /// The time from the request to the end of the reply.
     var turn = Histogram()
     private(set) var mismatches: [String] = []
     /// One JSON object for each turn.
@@ -81,7 +81,7 @@ struct LoadReport: Sendable {
             + #""mismatches":[\#(shown.joined(separator: ","))]}"#
     }
 
-    /// For people.
+    /// The report as text.
     func table(seconds: Double, probes: HealthProbes.Times?) -> String {
         func pad(_ text: String, _ width: Int) -> String {
             String(repeating: " ", count: max(0, width - text.count)) + text

@@ -3,15 +3,15 @@ enum Mismatch: Error, Equatable, CustomStringConvertible {
     case framing(String)
     case status(Int)
     case header(String)
-    /// An event of another request.
+    /// An event belongs to another request.
     case foreign(request: String)
-    /// An event with another number than was next: lost ones in front of it, or it came twice or too late.
+    /// An event is out of sequence: events before it were lost, or it came twice or too late.
     case order(expected: Int, got: Int)
-    /// Bytes that differ, from the place in the event or body on.
+    /// The bytes differ from this offset in the event or body on.
     case bytes(event: Int, offset: Int)
-    /// More than was to come.
+    /// There are bytes after the end.
     case surplus(Int)
-    /// The framing says that the reply is over, and it is not.
+    /// The framing ends before the reply does.
     case short(event: Int)
 
     var description: String {

@@ -1,11 +1,11 @@
 import NIOCore
 
-/// Compares a reply, as it comes, with what the engine was asked for: byte by byte but for the time in each event.
+/// Compares a reply, as it arrives, with the one that was requested: every byte but the time in each event.
 struct ReplyCheck {
     private enum Expected {
         case stream(StreamScript)
         case whole(ByteBuffer)
-        /// An error of the proxy's own, or whatever else is no reply of the engine's.
+        /// An error of the proxy, or anything else that the engine did not send.
         case anything
     }
 
@@ -16,26 +16,26 @@ struct ReplyCheck {
     private var pending = ByteBuffer()
     private var scratch = ByteBuffer()
     private var step = 0
-    /// Bytes of a whole reply that were compared.
+    /// The number of bytes of a whole reply that were compared.
     private var compared = 0
     private let checksHeaders: Bool
 
-    /// - Parameter templates: For `spec`, not chunked.
+    /// - Parameter templates: The templates of `spec`, not chunked.
     init(_ spec: TurnSpec, _ templates: ReplyTemplates, checksHeaders: Bool = true) {
         self.spec = spec
         self.templates = templates
         self.checksHeaders = checksHeaders
     }
 
-    /// Tokens that have come.
+    /// The number of tokens that have arrived.
     var tokens: Int { min(max(0, step - 1), spec.events) }
     var status: Int { reader.status }
     var isHeadRead: Bool { reader.isHeadRead }
     var closes: Bool { reader.closes }
-    /// Whether the reply came to its end. Only a reply without mismatch does.
+    /// Whether the reply is complete and without a mismatch.
     var isDone: Bool { reader.isDone }
 
-    /// Takes what has come. Calls `onEvent` with the engine's time for each token.
+    /// Checks bytes that have arrived. Calls `onEvent` with the engine's time for each token.
     mutating func receive(_ bytes: ByteBuffer, onEvent: (UInt64) -> Void) throws(Mismatch) {
         var bytes = bytes
         var body = try reader.receive(&bytes)
@@ -57,7 +57,7 @@ struct ReplyCheck {
             default: 200
             }
         guard reader.status == wanted else {
-            // The proxy's own errors; whether there was cause for one is for the caller to judge.
+            // An error of the proxy. The caller decides whether it is justified.
             if reader.status >= 500 { return .anything }
             throw .status(reader.status)
         }
@@ -108,7 +108,7 @@ struct ReplyCheck {
         if pending.readableBytes == 0 { pending = ByteBuffer() }
     }
 
-    /// What the event is that is not the expected one.
+    /// How an event differs from the expected one.
     private func difference(_ offset: Int) -> Mismatch {
         let text = String(buffer: pending)
         if let id = Self.text(behind: #""id":"chatcmpl-"#, in: text, count: 8), id != Self.hexadecimal(spec.id) {

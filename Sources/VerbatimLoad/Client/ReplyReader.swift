@@ -1,8 +1,8 @@
 import NIOCore
 
-/// Takes an HTTP/1.1 reply apart: its status, its headers, the bytes of its body.
+/// Parses an HTTP/1.1 reply: its status, its headers, the bytes of its body.
 ///
-/// Written for the check and from the RFC alone, so that it shares no mistake with the proxy.
+/// It is written from the RFC alone, so that it shares no mistake with the proxy.
 struct ReplyReader {
     private enum State {
         case statusLine, headers, chunkSize, chunk(Int), chunkEnd, trailers, length(Int), done
@@ -13,18 +13,18 @@ struct ReplyReader {
     private var length: Int?
     private var isChunked = false
     private(set) var status = 0
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     private(set) var headers: [(name: String, value: String)] = []
     private(set) var isHeadRead = false
-    /// Whether the server closes the connection behind the reply.
+    /// Whether the server closes the connection after the reply.
     private(set) var closes = false
 
-    /// Whether the reply came to its end.
+    /// Whether the reply is complete.
     var isDone: Bool { if case .done = state { true } else { false } }
 
     func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
 
-    /// Takes what has come; answers the bytes of the body in it.
+    /// Parses bytes that have arrived, and returns the bytes of the body among them.
     mutating func receive(_ bytes: inout ByteBuffer) throws(Mismatch) -> ByteBuffer {
         var body = ByteBuffer()
         func add(_ part: ByteBuffer?) {

@@ -1,11 +1,11 @@
-/// What an agent does in one turn, and what it wants the engine to do.
+/// What an agent does in one turn, and what it requests from the engine.
 struct TurnPlan {
     enum Conduct: Equatable {
         /// Reads to the end.
         case patient
-        /// Cuts the connection once it has that many tokens.
+        /// Closes the connection after that many tokens.
         case leave(after: Int, resets: Bool)
-        /// Stops reading once it has that many tokens, and goes on later, or leaves.
+        /// Stops reading after that many tokens, and continues later or leaves.
         case pause(after: Int, milliseconds: Int, leaves: Bool)
 
         var name: String {
@@ -23,14 +23,14 @@ struct TurnPlan {
 
 /// How turns are chosen.
 struct TurnMix: Sendable {
-    /// Shares of a hundred turns.
+    /// The shares of kinds of turns, in percent.
     var pauses = 0
-    /// Of a hundred pauses, those in streams that are larger than what kernels hold between two processes.
+    /// The percentage of pauses in streams that are larger than what the sockets between two processes hold.
     var largePauses = 3
     var leaves = 0
     var faults = 0
     var unary = 0
-    /// Requests that ask for log-probabilities and token ids themselves, so that nothing has to be taken out again.
+    /// Requests that ask for log-probabilities and token ids themselves, so that the proxy has nothing to remove.
     var asking = 50
 
     var events = 64...64
@@ -38,10 +38,10 @@ struct TurnMix: Sendable {
     var eventBytes = 780
     var seed: UInt64 = 1
 
-    /// The tokens of streams that are larger than what kernels hold between two processes.
+    /// The number of tokens of streams that are larger than what the sockets between two processes hold.
     private static let largeEvents = 6000
 
-    /// The same for the same seed, agent and turn, whatever else happens.
+    /// Returns the same plan for the same seed, agent and turn.
     func plan(agent: Int, turn: Int, id: UInt32) -> TurnPlan {
         var random = SplitMix(seed: seed &+ UInt64(agent) << 32 &+ UInt64(turn))
         var spec = TurnSpec(id: id)

@@ -7,18 +7,18 @@ import UnixSignals
 struct EngineCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "engine",
-        abstract: "A scripted engine: chat completions of vLLM's shape, as each request's load field wants them.",
-        discussion: "The first line of standard output says where it listens; what it has seen follows after SIGTERM."
+        abstract: "Runs a scripted engine. The load field of a request specifies the reply.",
+        discussion: "Prints its URL and port as JSON at the start, and its counters after SIGTERM."
     )
 
     @Option(help: "Port to listen on; 0 picks a free one.") var port = 0
-    @Option(help: "Event loops.") var threads = 1
-    @Option(help: "Most events in one write. 1 is how engines do it: each event is sent on its own.") var burst = 64
-    @Option(help: "Microseconds of which paced events are sent together: few timers, or each stream at its own time.")
+    @Option(help: "Number of event loops.") var threads = 1
+    @Option(help: "Most events in one write. Real engines send each event on its own: 1.") var burst = 64
+    @Option(help: "Microseconds within which paced events are sent together.")
     var tick = 1000
 
     func validate() throws {
-        guard threads > 0, burst > 0, tick > 0 else { throw ValidationError("numbers must be 1 or more") }
+        guard threads > 0, burst > 0, tick > 0 else { throw ValidationError("values must be 1 or more") }
     }
 
     func run() async throws {

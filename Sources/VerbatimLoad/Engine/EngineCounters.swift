@@ -1,15 +1,15 @@
-/// What the scripted engine has seen.
+/// Counts of the scripted engine.
 struct EngineCounters: Sendable {
     var connections = 0
-    /// Requests that came completely.
+    /// Requests that arrived completely.
     var requests = 0
-    /// Replies that were sent to their end, errors among them.
+    /// Replies that were sent completely, including errors.
     var completed = 0
-    /// Replies that the engine broke off because it was told to.
+    /// Replies that the engine broke off on request.
     var broken = 0
-    /// Replies whose peer left before their end.
+    /// Replies whose peer left before the end.
     var left = 0
-    /// Requests that were none of this tool's.
+    /// Requests that this tool has not made.
     var unknown = 0
     var events = 0
 

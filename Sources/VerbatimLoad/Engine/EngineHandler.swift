@@ -2,7 +2,7 @@ import NIOCore
 import NIOHTTP1
 import VerbatimPlatform
 
-/// One connection of the scripted engine. Replies are written as bytes that were ready before.
+/// One connection of the scripted engine. Replies are made of bytes that were prepared in advance.
 final class EngineHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = ByteBuffer
@@ -14,7 +14,7 @@ final class EngineHandler: ChannelInboundHandler {
     private var stream: StreamScript?
     private var step = 0
     private var due = NIODeadline.now()
-    /// Whether a timer or task will go on with the stream.
+    /// Whether a timer or task will continue the stream.
     private var isScheduled = false
     /// Whether a reply is under way.
     private var isReplying = false
@@ -75,7 +75,7 @@ final class EngineHandler: ChannelInboundHandler {
         }
     }
 
-    /// Says who it is, as engines do, and that it has nothing else.
+    /// Answers other requests: the model list names the engine, anything else is not found.
     private func replyToOther(_ context: ChannelHandlerContext) {
         let isModels = head?.uri.hasSuffix("/models") ?? false
         if !isModels { loop.counters.unknown += 1 }
@@ -110,7 +110,7 @@ final class EngineHandler: ChannelInboundHandler {
     }
 
     private func end() {
-        // Writing may have found the peer gone.
+        // Writing may have revealed that the peer is gone.
         guard isReplying else { return }
         isReplying = false
         stream = nil
@@ -118,7 +118,7 @@ final class EngineHandler: ChannelInboundHandler {
         if head?.isKeepAlive == false { context?.close(promise: nil) }
     }
 
-    /// Ends the connection behind what was written.
+    /// Closes the connection after what was written.
     private func breakOff(resets: Bool) {
         guard isReplying else { return }
         isReplying = false
@@ -148,13 +148,13 @@ final class EngineHandler: ChannelInboundHandler {
         advance()
     }
 
-    /// Goes on with a stream whose time has come, or whose turn it is.
+    /// Continues a stream whose next event is due.
     func resume() {
         isScheduled = false
         advance()
     }
 
-    /// Sends what is due, in one write. Nothing is sent that the peer does not take.
+    /// Sends what is due in one write, unless the peer does not read.
     private func advance() {
         guard let stream, let context, context.channel.isWritable else { return }
         let spec = stream.spec
@@ -166,7 +166,7 @@ final class EngineHandler: ChannelInboundHandler {
             room -= 1
             if let token = stream.token(ofStep: step) {
                 loop.counters.events += 1
-                // Only tokens keep to the beat; what is before the first and behind the last goes with them.
+                // Only tokens are paced. Events before the first and after the last are sent with them.
                 if token < spec.events { due = due + .milliseconds(Int64(spec.interval)) }
             }
             step += 1
@@ -182,7 +182,7 @@ final class EngineHandler: ChannelInboundHandler {
                 }
             }
         }
-        // The end of the body is a write of its own as well if there is no room for it.
+        // The end of the body is a separate write if it does not fit.
         if step == stream.stepCount, room > 0 {
             bytes.writeStaticString("0\r\n\r\n")
             write(bytes)

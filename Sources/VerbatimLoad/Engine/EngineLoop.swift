@@ -2,17 +2,17 @@ import NIOCore
 
 /// What the connections of one event loop share.
 final class EngineLoop {
-    /// What a loop is given to look at its sockets before it goes on with what is due already.
+    /// The pause in which the event loop reads its sockets before it continues with streams that are due.
     static let breath = TimeAmount.microseconds(200)
 
     let wheel: TimerWheel
     let cache = TemplateCache(isChunked: true)
-    /// Events of a stream that are written at once; then other streams have their turn.
+    /// The number of events that a stream writes before other streams have their turn.
     let burst: Int
     var counters = EngineCounters()
 
     private let loop: any EventLoop
-    /// Those that have more to send at once, in the order of their turns.
+    /// The streams that have more to send, in the order of their turns.
     private var waiting: [EngineHandler] = []
     private var isRoundAhead = false
 
@@ -22,12 +22,12 @@ final class EngineLoop {
         wheel = TimerWheel(loop: loop, tick: tick)
     }
 
-    /// Lets a stream go on when all others that can have had their turn.
+    /// Continues a stream after all others that can send have had their turn.
     func takeTurns(_ handler: EngineHandler) {
         waiting.append(handler)
         if isRoundAhead { return }
         isRoundAhead = true
-        // As long for an event, however many are written at once.
+        // The same time for each event, however many are written at once.
         let breath = TimeAmount.nanoseconds(Self.breath.nanoseconds * Int64(min(burst, 64)) / 64)
         loop.assumeIsolated().scheduleTask(in: breath) {
             let round = self.waiting

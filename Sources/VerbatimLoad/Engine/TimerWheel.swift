@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Many timers of one event loop for the price of one: what is due within the same tick is done in one go.
+/// Many timers that share one of the event loop: those that are due within the same tick fire together.
 final class TimerWheel {
     private static let slotCount = 1024
 
@@ -9,9 +9,9 @@ final class TimerWheel {
     private var count = 0
     /// In nanoseconds.
     private let tick: UInt64
-    /// The last tick that was dealt with.
+    /// The last tick whose timers have fired.
     private var current: UInt64
-    /// When the event loop is to come back, and how that is called off.
+    /// The event loop's timer, and its tick.
     private var next: (due: UInt64, task: Scheduled<Void>)?
     private var isTurning = false
 
@@ -42,7 +42,7 @@ final class TimerWheel {
             if next.due <= due { return }
             next.task.cancel()
         }
-        // An event loop runs all that is due before it looks at its sockets. A wheel that is late must not keep it from that.
+        // An event loop runs everything that is due before it reads its sockets. A late wheel must not prevent that.
         let deadline = max(.uptimeNanoseconds(due * tick), now() + EngineLoop.breath)
         next = (due, loop.assumeIsolated().scheduleTask(deadline: deadline) { self.turn() })
     }

@@ -1,16 +1,16 @@
 import NIOCore
 
-/// Bytes that are the same in every event of a kind, but for a few places of fixed width.
+/// The bytes that all events of a kind share, with a few fields of fixed width that differ.
 struct EventTemplate {
-    /// Stand in a template's text for what differs.
+    /// Placeholders in a template's text.
     enum Mark {
-        /// The request, in eight hexadecimal digits.
+        /// The number of the request, in eight hexadecimal digits.
         static let request = "\u{1}"
         /// When the event was sent: microseconds of the system's monotonic clock, in fifteen digits.
         static let time = "\u{2}"
         /// The event's number, in six digits.
         static let number = "\u{3}"
-        /// Those digits as a list of byte values.
+        /// The digits of the number as a list of byte values.
         static let numberBytes = "\u{4}"
     }
 
@@ -29,7 +29,7 @@ struct EventTemplate {
 
     private let bytes: ByteBuffer
     private let places: [(kind: Kind, offset: Int)]
-    /// Where the time stands; the only bytes that nobody can know beforehand.
+    /// The offset of the time, whose bytes the receiver cannot know in advance.
     let timeRange: Range<Int>?
 
     var length: Int { bytes.readableBytes }
@@ -58,14 +58,14 @@ struct EventTemplate {
         timeRange = places.first { $0.kind == .time }.map { $0.offset..<$0.offset + $0.kind.width }
     }
 
-    /// As a chunk of a chunked body.
+    /// The template framed as a chunk.
     init(chunk text: String) {
         self.init(String(EventTemplate(text).length, radix: 16) + "\r\n" + text + "\r\n")
     }
 
     func write(into buffer: inout ByteBuffer, request: UInt32, number: Int, time: UInt64) {
         let length = buffer.writeImmutableBuffer(bytes)
-        // Through a pointer, because this is done for every event, at both ends, in debug builds too.
+        // Through a pointer, since this runs for every event at both ends, in debug builds too.
         buffer.withUnsafeMutableReadableBytes { written in
             let event = UnsafeMutableRawBufferPointer(rebasing: written[(written.count - length)...])
             for (kind, offset) in places {

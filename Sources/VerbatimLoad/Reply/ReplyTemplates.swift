@@ -1,9 +1,9 @@
 import NIOCore
 
-/// Chat completions of vLLM's shape, every byte of them known beforehand but for the time.
+/// Chat completions in vLLM's format, of which every byte but the time is known in advance.
 ///
-/// Token `n` of a reply has the text ` 00000n`, the id 1000000 + n and the log-probability -1.00000n, so that whoever reads
-/// one knows which it is, and every event names its request.
+/// Token `n` of a reply has the text ` 00000n`, the id 1000000 + n and the log-probability -1.00000n. Each token thus
+/// shows its position, and every event names its request.
 struct ReplyTemplates {
     struct Key: Hashable {
         var eventBytes: Int
@@ -20,7 +20,7 @@ struct ReplyTemplates {
     let role: EventTemplate
     let token: EventTemplate
     let lastToken: EventTemplate
-    /// One token of a whole reply: its text, its entry of log-probabilities, its id.
+    /// The parts of one token of a whole reply: its text, its log-probability entry, its id.
     let text = EventTemplate(" \(EventTemplate.Mark.number)")
     let entry: EventTemplate
     let id = EventTemplate("1\(EventTemplate.Mark.number)")
@@ -71,7 +71,7 @@ struct ReplyTemplates {
             + #"{"token":"\#(String(repeating: "f", count: padding))","logprob":-5.95868444442749,"bytes":[102]}]}"#
     }
 
-    /// The event behind the last token.
+    /// The event after the last token.
     static func usage(of spec: TurnSpec) -> EventTemplate { EventTemplate(usageEvent(of: spec)) }
     static func chunkedUsage(of spec: TurnSpec) -> EventTemplate { EventTemplate(chunk: usageEvent(of: spec)) }
 

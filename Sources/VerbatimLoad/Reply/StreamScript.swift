@@ -1,6 +1,6 @@
 import NIOCore
 
-/// A stream as a row of steps: the role, each token, the usage, the end.
+/// The steps of a stream: the role, each token, the usage, the end.
 struct StreamScript {
     let spec: TurnSpec
     let templates: ReplyTemplates
@@ -16,7 +16,7 @@ struct StreamScript {
 
     var stepCount: Int { spec.events + 3 }
 
-    /// The token that a step carries.
+    /// The number of the token that a step carries.
     func token(ofStep step: Int) -> Int? { 1...spec.events ~= step ? step : nil }
 
     func template(ofStep step: Int) -> EventTemplate {

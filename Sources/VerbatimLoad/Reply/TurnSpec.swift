@@ -1,7 +1,7 @@
 import NIOCore
 import VerbatimPlatform
 
-/// What a request wants of the scripted engine, told in the request's own `load` field.
+/// What a request asks of the scripted engine, in its `load` field.
 struct TurnSpec: Equatable {
     enum Fault: String, CaseIterable {
         case error500 = "error_500"
@@ -10,22 +10,22 @@ struct TurnSpec: Equatable {
         case resetAt = "reset_at"
         case closeAt = "close_at"
         case stallAt = "stall_at"
-        /// A whole reply of which only half comes.
+        /// Only half of a whole reply is sent.
         case truncate
     }
 
-    /// Told by every event of the reply.
+    /// The number of the request, which every event of the reply repeats.
     var id: UInt32
     var isStream = true
-    /// Tokens, each in an event of its own.
+    /// The number of tokens, each in an event of its own.
     var events = 1
-    /// Between two events; 0 sends as fast as the peer takes them.
+    /// The time between two events; 0 sends as fast as the peer reads.
     var interval = 0
-    /// Of an event with log-probabilities.
+    /// The size of an event with log-probabilities, in bytes.
     var eventBytes = 780
     var fault: Fault?
     var at = 0
-    /// What the request asks for besides: log-probabilities with five alternatives, and token ids.
+    /// Whether the request itself asks for log-probabilities with five alternatives and for token ids.
     var hasLogprobs = false
     var hasTokenIDs = false
 
@@ -41,9 +41,9 @@ struct TurnSpec: Equatable {
 
     init(id: UInt32) { self.id = id }
 
-    /// Reads a request as ``body(prompt:)`` writes it, with whatever was added on the way. `nil` if it is none.
+    /// Reads a request as ``body(prompt:)`` writes it, with additions of the proxy; `nil` for any other request.
     ///
-    /// Searching is enough for a text that this tool has made itself, and costs next to nothing.
+    /// Searching suffices for a text that this tool has made, and is cheap.
     init?(body: ByteBuffer) {
         let load = #""load":{"#
         guard let start = body.offset(of: load), let id = body.integer(behind: #""id":"#, from: start),
@@ -69,7 +69,7 @@ struct TurnSpec: Equatable {
 }
 
 extension ByteBuffer {
-    /// Where `text` ends, if it is there.
+    /// The offset after `text`, if it occurs.
     fileprivate func offset(of text: String, from start: Int? = nil) -> Int? {
         var text = text
         let start = (start ?? readerIndex) - readerIndex

@@ -4,7 +4,7 @@ import VerbatimPlatform
 /// One accepted connection, as scripts see it.
 final class MockConnection: Sendable {
     struct Status {
-        /// When the peer's close was noticed, or our own if that came first.
+        /// When the end was noticed, whichever side closed first.
         var endedAt: ContinuousClock.Instant?
     }
 
@@ -27,7 +27,7 @@ final class MockConnection: Sendable {
         try? await channel.closeFuture.get()
     }
 
-    /// Closes with a TCP reset: lingering for no time discards what is unsent and skips the orderly goodbye.
+    /// Closes with a TCP reset: a linger time of zero discards unsent bytes.
     func reset() async {
         if let socket = channel as? any SocketOptionProvider {
             try? await socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
@@ -51,7 +51,7 @@ final class MockConnection: Sendable {
     }
 }
 
-/// Reads requests off one connection, all the time, and runs their scripts one after the other.
+/// Reads the requests of one connection, and runs the script for one after the other.
 final class MockConnectionHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

@@ -5,7 +5,7 @@ import NIOPosix
 ///
 /// It records each request exactly as it arrived and hands it to a script, which decides every byte that goes back.
 package final class MockEngine: Sendable {
-    /// What is done with a request once it has arrived completely.
+    /// Answers a request that has arrived completely.
     package typealias Script = @Sendable (MockExchange) async throws -> Void
 
     private struct State {
@@ -50,7 +50,7 @@ package final class MockEngine: Sendable {
         return engine
     }
 
-    /// Closes every connection, cancels the scripts that still run and gives the port back.
+    /// Closes every connection, cancels the scripts that still run and releases the port.
     package func stop() async {
         let (listener, connections, scripts) = state.update { state in
             state.isStopped = true
@@ -62,24 +62,24 @@ package final class MockEngine: Sendable {
         state.update { $0.listener = nil }
     }
 
-    // MARK: What it saw
+    // MARK: What has arrived
 
     /// The port it listens on.
     package var port: Int { state.read(\.port) }
 
-    /// The base of its addresses, such as `http://127.0.0.1:8000`.
+    /// The URL of the engine, such as `http://127.0.0.1:8000`.
     package var url: String { "http://127.0.0.1:\(port)" }
 
     /// All requests so far, in order of arrival.
     package var requests: [MockRequest] { state.read(\.requests) }
 
-    /// What arrived and was not a request: malformed bytes, and connections that ended inside a request.
+    /// What arrived that was not a request: malformed bytes, and connections that ended within a request.
     package var problems: [String] { state.read(\.problems) }
 
-    /// How many connections were accepted so far.
+    /// The number of connections that were accepted so far.
     package var connectionCount: Int { state.read(\.accepted) }
 
-    /// How many connections neither side has closed.
+    /// The number of connections that neither side has closed.
     package var openConnectionCount: Int { state.read(\.open.count) }
 
     /// Waits until `count` requests have arrived, the engine is stopped, or the task is cancelled.
@@ -87,7 +87,7 @@ package final class MockEngine: Sendable {
         await state.wait { $0.requests.count >= count || $0.isStopped }
     }
 
-    /// Waits until a byte has arrived, of a request that may never come to its end, the engine is stopped, or the task is
+    /// Waits until the first byte of any request has arrived, the engine is stopped, or the task is
     /// cancelled.
     package func waitForFirstByte() async {
         await state.wait { $0.hasReceivedBytes || $0.isStopped }
@@ -99,7 +99,7 @@ package final class MockEngine: Sendable {
     }
 }
 
-// MARK: - What connections report
+// MARK: - Connections
 
 extension MockEngine {
     private func accept(_ channel: any Channel) throws {

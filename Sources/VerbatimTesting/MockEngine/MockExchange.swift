@@ -1,7 +1,7 @@
-/// One request together with full control over what goes back.
+/// One request, and full control over the response.
 ///
-/// Nothing is sent that the script did not ask for. When the script returns, the connection is kept for the next
-/// request, unless the request asked for its end or the peer has left; when the script throws, it is closed.
+/// Only what the script sends is sent. When the script returns, the connection is kept for the next
+/// request, unless the request asked to close it or the peer has left. When the script throws, it is closed.
 package struct MockExchange: Sendable {
     package let request: MockRequest
     let connection: MockConnection
@@ -46,7 +46,7 @@ package struct MockExchange: Sendable {
         try await send(Self.head(200, "OK", headers + framing))
     }
 
-    /// Sends one HTTP chunk. No bytes are no chunk, since an empty one would end the body.
+    /// Sends one HTTP chunk. Without bytes nothing is sent, since an empty chunk would end the body.
     package func sendChunk(_ bytes: [UInt8]) async throws {
         guard !bytes.isEmpty else { return }
         try await send(Array(String(bytes.count, radix: 16).utf8) + [13, 10] + bytes + [13, 10])

@@ -1,7 +1,7 @@
-/// A small, tolerant JSON reader for scripts that answer by what was asked.
+/// A small, tolerant JSON reader for scripts whose answer depends on the request.
 ///
-/// It shares nothing with the code that rewrites requests, so that the two can be held against each other. Numbers keep
-/// their text; of duplicate keys the last counts, as it does for the engines.
+/// It shares no code with the proxy, so that the two can be compared. Numbers keep their text. Of duplicate keys the
+/// last counts, as it does for the engines.
 package indirect enum MockJSON: Sendable, Equatable {
     case null
     case bool(Bool)
@@ -32,7 +32,7 @@ package indirect enum MockJSON: Sendable, Equatable {
         }
     }
 
-    // MARK: Looking inside
+    // MARK: Members and elements
 
     /// The member called `key`, or nil if this is not an object or has none.
     package subscript(key: String) -> MockJSON? {
@@ -69,7 +69,7 @@ package indirect enum MockJSON: Sendable, Equatable {
 
     // MARK: Writing
 
-    /// `text` as a JSON string, with its quotes, escaped as engines do: only what must be.
+    /// `text` as a JSON string with its quotes. Only what must be escaped is escaped, as engines do.
     package static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
@@ -89,7 +89,7 @@ package indirect enum MockJSON: Sendable, Equatable {
     }
 }
 
-/// Recursive descent over the bytes. Every function leaves `index` behind what it read, or returns nil.
+/// Recursive descent over the bytes. Every function leaves `index` after what it has read, or returns nil.
 private struct Reader {
     let bytes: [UInt8]
     var index = 0

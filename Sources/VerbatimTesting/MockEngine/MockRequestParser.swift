@@ -1,7 +1,7 @@
-/// Cuts the bytes of one connection into requests.
+/// Parses the bytes of one connection into requests.
 ///
-/// It is written apart from any HTTP library, so that what a proxy sent is judged by an independent reader. It refuses
-/// what a strict server would refuse, and each byte is looked at a bounded number of times.
+/// It uses no HTTP library, so that an independent reader checks what a proxy sends. It refuses what a strict server
+/// would refuse, and reads each byte a bounded number of times.
 struct MockRequestParser {
     /// Why the bytes are not a request.
     struct Malformed: Error, CustomStringConvertible {
@@ -145,7 +145,7 @@ struct MockRequestParser {
         return String(decoding: buffer[consumed..<(end - 2)], as: UTF8.self)
     }
 
-    /// Moves up to `count` bytes to the body and says how many there were.
+    /// Moves up to `count` bytes to the body, and returns how many.
     private mutating func take(upTo count: Int) -> Int {
         let taken = min(count, buffer.count - consumed)
         request.body.append(contentsOf: buffer[consumed..<(consumed + taken)])
@@ -153,7 +153,7 @@ struct MockRequestParser {
         return taken
     }
 
-    /// The offset behind the next `marker`. What was searched in vain is not searched again.
+    /// The offset after the next `marker`. Bytes that were searched before are not searched again.
     private mutating func endOfNext(_ marker: [UInt8]) -> Int? {
         var index = max(consumed, scanned)
         while index + marker.count <= buffer.count {

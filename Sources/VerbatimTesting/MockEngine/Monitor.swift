@@ -1,8 +1,8 @@
 import Synchronization
 
-/// State behind a lock that a task can wait on, without polling.
+/// State with a lock, on whose changes tasks can wait without polling.
 ///
-/// A waiter names the condition it is waiting for. Every update re-checks the conditions and resumes those that hold.
+/// A task waits for a condition. Every update checks the conditions, and resumes the tasks whose conditions hold.
 package final class Monitor<State: Sendable>: Sendable {
     private struct Waiter {
         let condition: @Sendable (State) -> Bool

@@ -1,6 +1,6 @@
 import NIOPosix
 
-/// Runs tasks on threads of their own, so that an engine answers in time beside tasks that only compute.
+/// Runs tasks on its own threads, so that an engine is not delayed by tasks that compute.
 package final class ScriptExecutor: TaskExecutor {
     package static let shared = ScriptExecutor()
 

@@ -1,4 +1,4 @@
-/// What a chat completion request asks for, as far as the scripted engines care.
+/// The fields of a chat completion request that the scripted engines read.
 struct ChatRequest: Sendable {
     let keys: [String]
     let model: String?

@@ -1,11 +1,11 @@
 /// A complete answer of a scripted engine, before it is sent.
 package enum ScriptedAnswer: Sendable {
     case whole(status: Int, reason: String, headers: [(String, String)], body: String)
-    /// Server-sent events, each the text behind `data: `.
+    /// Server-sent events, each the text after `data: `.
     case stream(headers: [(String, String)], events: [String])
 }
 
-/// A reply that is about to be written in one engine's own words.
+/// A reply that is to be written in an engine's format.
 struct ChatReply: Sendable {
     let request: ChatRequest
     let model: String
@@ -20,7 +20,7 @@ struct ChatReply: Sendable {
 protocol ChatShape: Sendable {
     /// The headers of an answer, in the engine's order. `contentLength` is nil for a stream.
     func headers(contentLength: Int?, isError: Bool) -> [(String, String)]
-    /// The answer of an engine that cannot do what is asked, or nil if it can.
+    /// The answer of an engine that cannot do what is requested; nil if it can.
     func refusal(of request: ChatRequest, options: ScriptedChat) -> ScriptedAnswer?
     func unparsable() -> ScriptedAnswer
     func notFound() -> ScriptedAnswer

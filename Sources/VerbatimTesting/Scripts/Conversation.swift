@@ -1,7 +1,7 @@
-/// One turn of a scripted conversation: what the prompt is made of, and what is said to it.
+/// One turn of a scripted conversation: the prompt's tokens and the replies to it.
 package struct ScriptedTurn: Sendable {
     package var promptTokenIDs: [Int]
-    /// One for each choice; if a request wants more choices, they start again from the first.
+    /// One reply for each choice. If a request asks for more choices, they start again from the first.
     package var replies: [ScriptedReply]
 
     package init(promptTokenIDs: [Int], replies: [ScriptedReply]) {
@@ -14,11 +14,11 @@ package struct ScriptedTurn: Sendable {
     }
 }
 
-/// What a scripted model says, by how far the conversation has come.
+/// The replies of a scripted model, which depend on whether the request holds the result of a tool.
 package struct Conversation: Sendable {
-    /// Said to a request without the result of a tool.
+    /// The reply to a request without the result of a tool.
     package var opening: ScriptedTurn
-    /// Said to a request that holds the result of a tool.
+    /// The reply to a request that holds the result of a tool.
     package var afterToolResult: ScriptedTurn
 
     package init(opening: ScriptedTurn, afterToolResult: ScriptedTurn) {

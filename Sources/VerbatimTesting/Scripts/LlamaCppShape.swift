@@ -1,5 +1,5 @@
-/// Chat completions as llama.cpp's server writes them: keys in its order, ids inside the log-probabilities, nothing in
-/// place of what was not asked for, and a final chunk of its own.
+/// Chat completions as llama.cpp's server writes them: keys in its order, ids inside the log-probabilities, nothing for
+/// what was not requested, and its own final chunk.
 struct LlamaCppShape: ChatShape {
     private static let timings =
         #""timings":{"cache_n":22,"prompt_n":1,"prompt_ms":0.466,"prompt_per_token_ms":0.466,"#
@@ -97,7 +97,7 @@ struct LlamaCppShape: ChatShape {
             + #""total_tokens":\#(prompt + completion),"prompt_tokens_details":{"cached_tokens":22}}"#
     }
 
-    /// The member with the log-probabilities, or nothing if none were asked for.
+    /// The member with the log-probabilities, or no text if none were requested.
     private func logprobs(_ tokens: [ScriptedToken], _ request: ChatRequest) -> String {
         let count = request.logprobs ? request.topLogprobs ?? 20 : request.nProbs
         guard count > 0 else { return "" }
@@ -141,7 +141,7 @@ struct LlamaCppShape: ChatShape {
     }
 
     /// The delta of a step, or nil if it has none. A call is announced together with its first arguments; the tokens
-    /// before them leave no trace.
+    /// before them are not shown.
     private func delta(_ delta: ScriptedStep.Delta, _ pending: inout (index: Int, id: String, name: String)?) -> String?
     {
         switch delta {

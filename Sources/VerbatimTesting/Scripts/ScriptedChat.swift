@@ -1,6 +1,6 @@
 /// A deterministic model server: the same request always gets the same bytes.
 ///
-/// It serves `…/chat/completions` and `…/models` in the words of the engine it imitates:
+/// It serves `…/chat/completions` and `…/models` in the format of the engine it imitates:
 /// `MockEngine.start(script: ScriptedChat(.vllm).serve)`.
 package struct ScriptedChat: Sendable {
     /// The engine that is imitated.
@@ -10,7 +10,7 @@ package struct ScriptedChat: Sendable {
         case openai
     }
 
-    /// What the engine refuses beyond what its flavour refuses anyway.
+    /// What the engine refuses in addition to what its flavour refuses.
     package enum InjectionRejection: Sendable {
         case none
         /// Log-probabilities, with status 400.
@@ -27,9 +27,9 @@ package struct ScriptedChat: Sendable {
     /// The name of the model that replies carry.
     package var model = "mock/scripted-1"
     package var refuses = InjectionRejection.none
-    /// The most `top_logprobs` the vLLM and OpenAI flavours grant.
+    /// The largest `top_logprobs` that the vLLM and OpenAI flavours accept.
     package var maxLogprobs = 20
-    /// How long to wait before each event of a stream but the first.
+    /// The pause before each event of a stream but the first; `nil` for none.
     package var pacing: Duration?
 
     package init(_ flavour: Flavour, _ conversation: Conversation = .demo) {
@@ -53,7 +53,7 @@ package struct ScriptedChat: Sendable {
         }
     }
 
-    /// The answer to a request, without sending it.
+    /// Returns the answer to a request without sending it.
     package func answer(_ request: MockRequest) -> ScriptedAnswer {
         let path = request.target.prefix { $0 != "?" }
         if request.method == "GET", path.hasSuffix("/models") { return shape.whole(shape.models(model)) }
@@ -61,7 +61,7 @@ package struct ScriptedChat: Sendable {
         return answer(toBody: request.body)
     }
 
-    /// The answer to the body of a chat completion request, without sending it.
+    /// Returns the answer to the body of a chat completion request without sending it.
     package func answer(toBody body: [UInt8]) -> ScriptedAnswer {
         guard let request = ChatRequest(body) else { return shape.unparsable() }
         if let refusal = shape.refusal(of: request, options: self) { return refusal }

@@ -12,9 +12,9 @@ package struct ScriptedToken: Sendable, Equatable {
     }
 }
 
-/// What a scripted model emits at once: usually one token, and what the client gets to see of it.
+/// What a scripted model emits at once: usually one token, and what the client sees of it.
 package struct ScriptedStep: Sendable {
-    /// What the engine's parsers make of the tokens.
+    /// What the engine's parsers show of the tokens.
     package enum Delta: Sendable, Equatable {
         case reasoning(String)
         case content(String)
@@ -22,7 +22,7 @@ package struct ScriptedStep: Sendable {
         case toolCall(index: Int, id: String, name: String)
         /// A fragment of the arguments' JSON text.
         case arguments(index: Int, String)
-        /// The parsers swallow the tokens: they are part of the completion, and nothing shows them.
+        /// The parsers swallow the tokens: they are part of the completion, but are not shown.
         case swallowed
     }
 
@@ -44,7 +44,7 @@ package struct ScriptedReply: Sendable {
     package var finishReason: String?
     /// What vLLM calls the stop reason: the id of a stop token other than the end of the turn.
     package var stopReason: Int?
-    /// Overrides the number of tokens that usage reports, as an engine does whose counts and tokens disagree.
+    /// Overrides the number of tokens in `usage`, for an engine whose counts and tokens disagree.
     package var usageTokenCount: Int?
 
     package init(_ steps: [ScriptedStep], stopToken: ScriptedToken?, finishReason: String? = nil) {
@@ -75,7 +75,7 @@ extension [ScriptedStep] {
         tokens.map { ScriptedStep([$0], .swallowed) }
     }
 
-    /// A tool call: tokens that are swallowed until the name is known with the last of them, then the arguments.
+    /// A tool call: tokens that are swallowed up to the name of the tool, then its arguments.
     package static func toolCall(
         index: Int = 0, id: String, name: String, heading: [ScriptedToken], arguments: [ScriptedToken]
     ) -> [ScriptedStep] {
@@ -85,7 +85,7 @@ extension [ScriptedStep] {
     }
 }
 
-// MARK: - What a reply adds up to
+// MARK: - Sums
 
 extension ScriptedReply {
     struct ToolCall {
@@ -116,7 +116,7 @@ extension ScriptedReply {
         }
     }
 
-    /// The number of tokens that usage reports in the end.
+    /// The number of tokens in the final `usage`.
     var finalTokenCount: Int {
         usageTokenCount ?? tokens.count
     }

@@ -1,5 +1,5 @@
-/// Chat completions as vLLM 0.32 writes them: what was not asked for is `null`, and tokens that a parser swallows show
-/// up as empty deltas only if ids or log-probabilities were asked for.
+/// Chat completions as vLLM 0.32 writes them: what was not requested is `null`, and swallowed tokens appear as empty
+/// deltas only if ids or log-probabilities were requested.
 struct VLLMShape: ChatShape {
     private let fingerprint = #""system_fingerprint":"vllm-0.32.0-6ab2b866""#
 
@@ -26,7 +26,7 @@ struct VLLMShape: ChatShape {
                 "Requested sample logprobs of \(top), which is greater than max allowed: \(options.maxLogprobs) "
                 + "(parameter=logprobs, value=\(top))"
             guard request.stream else { return failure(400, error(message, param: "logprobs")) }
-            // A stream has its status already; the error is its first event, in Python's default JSON spacing.
+            // A stream has sent its status: the error is its first event, in Python's default JSON spacing.
             let event =
                 #"{"error": {"message": \#(MockJSON.quoted(message)), "type": "BadRequestError", "#
                 + #""param": "logprobs", "code": 400}}"#
@@ -175,7 +175,7 @@ struct VLLMShape: ChatShape {
         }
     }
 
-    /// The token counts so far, for usage in the last chunk or, if asked for, in every chunk.
+    /// The token counts so far, for `usage` in the last chunk or, on request, in every chunk.
     private struct Progress {
         let reply: ChatReply
         var completion = 0

@@ -1,15 +1,18 @@
-import VerbatimTesting
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimProxy
+import VerbatimTesting
 
-/// An agent does not get past capture by the way it spells a path, or by a route that nobody captures.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct CaptureEvasionTests {
-    @Test(arguments: [
-        "/v1/%63hat/completions", "//v1/chat/completions", "/v1/./chat/completions?a=b", "/v1/x/../chat/completions",
-        "/V1/Chat/Completions", "/v1/chat/completions//", "/sessions/s/v1/%63hat/completions",
-        "/sessions/s/v1//chat/completions", "/sessions/%73/v1/x/../chat/completions",
-    ])
+/// An agent cannot evade capture by the spelling of a path, or by a route that is not captured.
+@Suite(.onOwnThreads, .timeLimit(.minutes(10))) struct CaptureEvasionTests {
+    @Test(
+        "Another spelling of a captured route is captured",
+        arguments: [
+            "/v1/%63hat/completions", "//v1/chat/completions", "/v1/./chat/completions?a=b",
+            "/v1/x/../chat/completions",
+            "/V1/Chat/Completions", "/v1/chat/completions//", "/sessions/s/v1/%63hat/completions",
+            "/sessions/s/v1//chat/completions", "/sessions/%73/v1/x/../chat/completions",
+        ])
     func anotherSpellingIsCaptured(target: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let response = try await post(port: proxy.port, path: target, body: Chat.unary)
@@ -22,9 +25,11 @@ import Verbatim
         }
     }
 
-    @Test(arguments: [
-        "/v1/chat%2Fcompletions", "/v1/chat/completions;x", "/v1/chat/completions%3f", "/v1/%2563hat/completions",
-    ])
+    @Test(
+        "A path that the engine could take for a captured route is refused",
+        arguments: [
+            "/v1/chat%2Fcompletions", "/v1/chat/completions;x", "/v1/chat/completions%3f", "/v1/%2563hat/completions",
+        ])
     func whatCouldBeTakenForACapturedRouteIsRefused(target: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             for prefix in ["", "/sessions/s"] {
@@ -35,7 +40,10 @@ import Verbatim
         }
     }
 
-    @Test func onlyCapturedRoutesPass() async throws {
+    @Test("With --only-captured no other route is forwarded but the list of models")
+    func onlyCapturedRoutesPass()
+        async throws
+    {
         try await withProxy({ $0.onlyCaptured = true }, script: Chat.engine.serve) { proxy in
             for path in ["/completion", "/generate", "/tokenize", "/v1/embeddings", "/sessions/s/v1/embeddings"] {
                 let response = try await post(port: proxy.port, path: path, body: Chat.unary)

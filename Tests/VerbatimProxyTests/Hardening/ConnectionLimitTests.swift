@@ -1,16 +1,17 @@
 import Foundation
-import VerbatimTesting
+import NIOCore
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimProxy
+import VerbatimTesting
 
-/// What an agent may take of the proxy: connections, time, bytes. At each limit there is a clear answer, and no hang.
-@Suite(.onOwnThreads, .timeLimit(.minutes(10))) struct ConnectionLimitTests {
+@Suite("Limits of connections, times and sizes", .onOwnThreads, .timeLimit(.minutes(10)))
+struct ConnectionLimitTests {
     // MARK: Connections
 
-    /// Whoever is too many is told so before it has said anything, and can read it.
-    @Test func tooManyConnections() async throws {
-        try await withProxy({ $0.maxConnections = 2 }, script: Chat.engine.serve) { proxy in
+    @Test("A connection beyond the limit is told so before it sends anything")
+    func tooManyConnections() async throws {
+        try await withProxy({ $0.maximumConnections = 2 }, script: Chat.engine.serve) { proxy in
             let agents = [try await proxy.connect(), try await proxy.connect()]
             for agent in agents {
                 try await agent.send(requestBytes("GET", path: "/healthz"))
@@ -21,12 +22,12 @@ import Verbatim
             #expect(refusal.status == 503 && refusal.complete && refusal.header("Connection") == "close")
             #expect(refusal.header("Retry-After") == "1")
             #expect(try OpenAIError(refusal.body).code == "too_many_connections")
-            // What it still sends does not make the answer unreadable.
+            // What it sends meanwhile does not make the answer unreadable.
             try? await third.send(requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8)))
             #expect(await third.waitUntilClosed() == .eof)
             await third.close()
             #expect(proxy.engine.requests.isEmpty)
-            // Those that are served notice nothing, and whoever leaves makes room.
+            // Other agents are not affected, and one that leaves makes room.
             try await agents[1].send(requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8)))
             #expect(try await agents[1].readResponse().status == 200)
             await agents[0].close()
@@ -35,7 +36,7 @@ import Verbatim
         }
     }
 
-    /// The proxy notices a little later that an agent has left.
+    /// Connects until the proxy has noticed that an agent has left.
     private func eventuallyAdmitted(_ proxy: ProxyHarness) async throws -> RawAgent {
         while true {
             let agent = try await proxy.connect()
@@ -50,9 +51,9 @@ import Verbatim
         }
     }
 
-    /// More at once than are waited for: each is answered or closed, and none is kept.
-    @Test func aFloodOfConnections() async throws {
-        try await withProxy({ $0.maxConnections = 1 }, script: Chat.engine.serve) { proxy in
+    @Test("A flood of connections beyond the limit is answered or closed")
+    func aFloodOfConnections() async throws {
+        try await withProxy({ $0.maximumConnections = 1 }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(requestBytes("GET", path: "/healthz"))
             #expect(try await agent.readResponse().status == 200)
@@ -70,19 +71,21 @@ import Verbatim
 
     // MARK: Heads
 
-    @Test(arguments: [
-        "GET /\(String(repeating: "a", count: 2000)) HTTP/1.1\r\nHost: x\r\n\r\n",
-        "GET /x HTTP/1.1\r\nHost: x\r\nX-A: \(String(repeating: "a", count: 2000))\r\n\r\n",
-        "GET /x HTTP/1.1\r\nHost: x\r\nX-\(String(repeating: "a", count: 2000)): a\r\n\r\n",
-        "GET /x HTTP/1.1\r\nHost: x\r\n\(String(repeating: "X-A: \(String(repeating: "a", count: 90))\r\n", count: 20))\r\n",
-        "GET /x HTTP/1.1\r\nHost: x\r\n\(String(repeating: "A:\r\n", count: 257))\r\n",
-        // Without an end, and in white space that is in no value.
-        "GET /\(String(repeating: "a", count: 70_000))",
-        "GET /x HTTP/1.1\r\nHost: x\r\nX-A: \(String(repeating: "a", count: 70_000))",
-        "GET /x HTTP/1.1\r\nHost: x\r\nX-A:\(String(repeating: " ", count: 200_000))",
-    ])
+    @Test(
+        "A head that is too large is answered with 431",
+        arguments: [
+            "GET /\(String(repeating: "a", count: 2000)) HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET /x HTTP/1.1\r\nHost: x\r\nX-A: \(String(repeating: "a", count: 2000))\r\n\r\n",
+            "GET /x HTTP/1.1\r\nHost: x\r\nX-\(String(repeating: "a", count: 2000)): a\r\n\r\n",
+            "GET /x HTTP/1.1\r\nHost: x\r\n\(String(repeating: "X-A: \(String(repeating: "a", count: 90))\r\n", count: 20))\r\n",
+            "GET /x HTTP/1.1\r\nHost: x\r\n\(String(repeating: "A:\r\n", count: 257))\r\n",
+            // Without an end, and within white space before a value.
+            "GET /\(String(repeating: "a", count: 70_000))",
+            "GET /x HTTP/1.1\r\nHost: x\r\nX-A: \(String(repeating: "a", count: 70_000))",
+            "GET /x HTTP/1.1\r\nHost: x\r\nX-A:\(String(repeating: " ", count: 200_000))",
+        ])
     func aHeadThatIsTooLarge(request: String) async throws {
-        try await withProxy({ $0.maxHeaderSize = 1024 }, script: Chat.engine.serve) { proxy in
+        try await withProxy({ $0.maximumHeaderSize = 1024 }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(request)
             let response = try await agent.readResponse()
@@ -92,8 +95,9 @@ import Verbatim
         }
     }
 
-    @Test func aHeadThatJustFits() async throws {
-        try await withProxy({ $0.maxHeaderSize = 4096 }, script: { try await $0.respond(body: "ok") }) { proxy in
+    @Test("A head within the limits is accepted, also on a kept connection")
+    func aHeadThatJustFits() async throws {
+        try await withProxy({ $0.maximumHeaderSize = 4096 }, script: { try await $0.respond(body: "ok") }) { proxy in
             let agent = try await proxy.connect()
             for _ in 1...2 {
                 let headers = (1...200).map { ("X-\($0)", "abcdefgh") }
@@ -104,18 +108,26 @@ import Verbatim
         }
     }
 
-    /// A head that never ends: byte by byte, or not at all any more.
-    @Test(arguments: ["G", "GET /x HTTP/1.1\r\nHost: x\r\n", "GET /x HTTP/1.1\r\nHost: x\r\nX-A: "])
+    /// The head stops within its first line, between headers or within one.
+    @Test(
+        "A head that does not come to its end in time is answered with 408",
+        arguments: ["G", "GET /x HTTP/1.1\r\nHost: x\r\n", "GET /x HTTP/1.1\r\nHost: x\r\nX-A: "])
     func aSlowHead(start: String) async throws {
-        try await withPatience { try await aSlowHead(start: start, limit: .seconds($0 ? 8 : 1)) }
-    }
-
-    private func aSlowHead(start: String, limit: Duration) async throws {
-        try await withProxy({ $0.headTimeout = limit }, script: Chat.engine.serve) { proxy in
+        let clock = ManualClock()
+        try await withProxy(
+            {
+                $0.clock = HTTPClock(clock)
+                $0.headTimeout = .seconds(10)
+            }, script: Chat.engine.serve
+        ) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(requestBytes("GET", path: "/healthz"))
             #expect(try await agent.readResponse().status == 200)
-            for character in start { try? await agent.send(String(character)) }
+            // The time for the first head passes, so that the timer below is that of the second head.
+            try await clock.advance(by: .seconds(10))
+            for character in start { try await agent.send(String(character)) }
+            await clock.waitForTimer(in: .seconds(10))
+            try await clock.advance(by: .seconds(10))
             let response = try await agent.readResponse()
             #expect(response.status == 408 && response.complete && response.header("Connection") == "close")
             #expect(try OpenAIError(response.body).code == "request_timeout")
@@ -123,24 +135,32 @@ import Verbatim
         }
     }
 
-    /// Somebody who connects and says nothing is owed no answer.
-    @Test func aSilentConnection() async throws {
-        try await withProxy({ $0.headTimeout = .milliseconds(200) }, script: Chat.engine.serve) { proxy in
+    @Test("A connection without a byte is closed without an answer")
+    func aSilentConnection() async throws {
+        let clock = ManualClock()
+        try await withProxy(
+            {
+                $0.clock = HTTPClock(clock)
+                $0.headTimeout = .seconds(10)
+            }, script: Chat.engine.serve
+        ) { proxy in
             let agent = try await proxy.connect()
+            await clock.waitForTimer(in: .seconds(10))
+            try await clock.advance(by: .seconds(10))
             let end = try await agent.readToEnd()
             #expect(end.text.isEmpty && end.end == .eof)
         }
     }
 
-    /// The time is for a head only: not for the reply to it, and anew for each.
-    @Test func aSlowReplyIsNoSlowHead() async throws {
-        try await withPatience { try await aSlowReplyIsNoSlowHead(limit: .seconds($0 ? 8 : 1)) }
-    }
-
-    private func aSlowReplyIsNoSlowHead(limit: Duration) async throws {
+    @Test("The time for heads is not for the reply, and begins anew with each head")
+    func aSlowReplyIsNoSlowHead() async throws {
+        let clock = ManualClock()
         let isDone = Monitor(false)
         try await withProxy(
-            { $0.headTimeout = limit },
+            {
+                $0.clock = HTTPClock(clock)
+                $0.headTimeout = .seconds(10)
+            },
             script: { exchange in
                 await isDone.wait { $0 }
                 try await exchange.respond(body: "ok")
@@ -149,41 +169,49 @@ import Verbatim
             let slow = try await proxy.connect()
             try await slow.send(requestBytes("GET", path: "/x"))
             await proxy.engine.waitForRequests(1)
-            // Another connection tells that the time is over.
-            let silent = try await proxy.connect()
-            #expect(await silent.waitUntilClosed() == .eof)
+            try await clock.advance(by: .seconds(60))
             isDone.update { $0 = true }
             #expect(try await slow.readResponse().bodyText == "ok")
-            // Of a later request, too, the head must come.
             try await slow.send("GET /y HT")
+            await clock.waitForTimer(in: .seconds(10))
+            try await clock.advance(by: .seconds(10))
             #expect(try await slow.readResponse().status == 408)
         }
     }
 
-    @Test func anUnusedConnection() async throws {
-        try await withPatience { try await anUnusedConnection(limit: .milliseconds($0 ? 10_000 : 300)) }
-    }
-
-    private func anUnusedConnection(limit: Duration) async throws {
-        try await withProxy({ $0.keepAlive = limit }, script: Chat.engine.serve) { proxy in
+    @Test("An unused connection is closed after the keep-alive time, without an answer")
+    func anUnusedConnection() async throws {
+        let clock = ManualClock()
+        try await withProxy(
+            {
+                $0.clock = HTTPClock(clock)
+                $0.keepAlive = .seconds(10)
+            }, script: Chat.engine.serve
+        ) { proxy in
             for path in [Chat.path, "/v1/models", "/healthz"] {
                 let agent = try await proxy.connect()
                 let body = path == Chat.path ? Array(Chat.unary.utf8) : nil
                 try await agent.send(requestBytes(body == nil ? "GET" : "POST", path: path, body: body))
                 #expect(try await agent.readResponse().status == 200)
+                await clock.waitForTimer(in: .seconds(10))
+                try await clock.advance(by: .seconds(10))
                 #expect(await agent.waitUntilClosed() == .eof)
-                #expect(agent.availableCount == 0, "it is closed without a word")
+                #expect(agent.availableCount == 0)
             }
         }
     }
 
-    /// A reply that is still being taken is no unused connection.
-    @Test(arguments: ["keep-alive", "close"])
+    @Test("A connection whose reply is taken slowly is not unused", arguments: ["keep-alive", "close"])
     func aReplyThatIsTakenSlowly(connection: String) async throws {
         // More than sockets hold.
         let reply = #"{"text":"\#(String(repeating: "x", count: 24 << 20))"}"#
+        let clock = ManualClock()
         try await withProxy(
-            { $0.keepAlive = .milliseconds(200) },
+            {
+                $0.clock = HTTPClock(clock)
+                $0.threads = 1
+                $0.keepAlive = .seconds(10)
+            },
             script: { try await $0.respond(headers: [("Content-Type", "application/json")], body: reply) }
         ) { proxy in
             let slow = try await proxy.connect(receiveBuffer: 64 << 10)
@@ -191,16 +219,10 @@ import Verbatim
             try await slow.send(
                 requestBytes(
                     "POST", path: Chat.path, headers: [("Connection", connection)], body: Array(Chat.unary.utf8)))
-            // Once its record is whole, the reply goes out.
-            while FileManager.default.contents(atPath: proxy.tracePath)?.last != UInt8(ascii: "\n") {
-                try await Task.sleep(for: .milliseconds(20))
-            }
-            // Other connections tell that the time is over.
-            for _ in 1...4 {
-                let unused = try await proxy.connect()
-                try await unused.send(requestBytes("GET", path: "/healthz"))
-                #expect(await unused.waitUntilClosed() == .eof)
-            }
+            // The reply is sent once its record is written.
+            await proxy.waitForRecords(1)
+            try await proxy.catchUp()
+            try await clock.advance(by: .seconds(60))
             try await slow.resumeReading()
             let response = try await slow.readResponse()
             #expect(response.complete && response.body.count == reply.utf8.count)
@@ -209,68 +231,84 @@ import Verbatim
 
     // MARK: Bodies
 
-    @Test(arguments: ["", "Expect: 100-continue\r\n"])
+    @Test(
+        "A body that does not come to its end in time is answered with 408",
+        arguments: ["", "Expect: 100-continue\r\n"])
     func aSlowBody(expectation: String) async throws {
-        try await withPatience {
-            try await aSlowBody(expectation: expectation, limit: .milliseconds($0 ? 10_000 : 300))
-        }
-    }
-
-    private func aSlowBody(expectation: String, limit: Duration) async throws {
-        try await withProxy({ $0.bodyTimeout = limit }, script: Chat.engine.serve) { proxy in
+        let clock = ManualClock()
+        try await withProxy(
+            {
+                $0.clock = HTTPClock(clock)
+                $0.bodyTimeout = .seconds(10)
+            }, script: Chat.engine.serve
+        ) { proxy in
             for path in [Chat.path, "/healthz"] {
                 let agent = try await proxy.connect()
                 let method = path == Chat.path ? "POST" : "GET"
                 try await agent.send(
                     "\(method) \(path) HTTP/1.1\r\nHost: x\r\n\(expectation)Content-Length: 100\r\n\r\n")
                 if expectation.isEmpty { try await agent.send("{") }
+                await clock.waitForTimer(in: .seconds(10))
+                try await clock.advance(by: .seconds(10))
                 var response = try await agent.readResponse()
                 if response.status == 100 { response = try await agent.readResponse() }
                 #expect(response.status == 408 && response.complete && response.header("Connection") == "close")
                 #expect(try OpenAIError(response.body).code == "request_timeout")
                 #expect(await agent.waitUntilClosed() == .eof)
+                await agent.close()
             }
             #expect(proxy.engine.requests.isEmpty)
             #expect(try await proxy.finalRecords().isEmpty)
         }
     }
 
-    /// On a forwarded route the time of the whole request counts.
-    @Test func aSlowUpload() async throws {
+    @Test("The time for bodies is for captured routes: an upload that is forwarded has the time of the whole request")
+    func aSlowUpload() async throws {
+        let clock = ManualClock()
         try await withProxy(
-            { $0.bodyTimeout = .milliseconds(100) }, script: { try await $0.respond(body: $0.request.body) }
+            {
+                $0.clock = HTTPClock(clock)
+                $0.threads = 1
+                $0.bodyTimeout = .seconds(10)
+            }, script: { try await $0.respond(body: $0.request.body) }
         ) { proxy in
             let upload = try await proxy.connect()
             try await upload.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab")
+            try await proxy.catchUp()
             let chat = try await proxy.connect()
             try await chat.send("POST \(Chat.path) HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n{")
+            await clock.waitForTimer(in: .seconds(10))
+            try await clock.advance(by: .seconds(10))
             #expect(try await chat.readResponse().status == 408)
             try await upload.send("cd")
             #expect(try await upload.readResponse().bodyText == "abcd")
         }
     }
 
-    /// All bodies that are being read count together, and are given back.
-    @Test func tooManyBodies() async throws {
-        try await withProxy({ $0.maxBuffered = 100_000 }, script: Chat.engine.serve) { proxy in
+    @Test("Bodies that are held share one limit, and give their share back")
+    func tooManyBodies() async throws {
+        try await withProxy({ $0.maximumBuffered = 100_000 }, script: Chat.engine.serve) { proxy in
             let body = #"{"model":"m","messages":[]\#(String(repeating: " ", count: 70_000))}"#
             #expect(try await proxy.chat(body).status == 200)
             let first = try await proxy.connect()
             try await first.send("POST \(Chat.path) HTTP/1.1\r\nHost: x\r\nContent-Length: 80000\r\n\r\n\(body)")
-            // The proxy reads that in its own time.
+            // The proxy may read the body later.
             var refusal = try await proxy.chat(body)
             while refusal.status != 503 { refusal = try await proxy.chat(body) }
             #expect(refusal.complete && refusal.header("Retry-After") == "1")
             #expect(refusal.header("Connection") == "close")
             #expect(try OpenAIError(refusal.body).code == "overloaded")
             await first.close()
-            // What was held is free again.
+            // The share is given back.
             while try await proxy.chat(body).status != 200 {}
         }
     }
 
-    @Test func aBodyThatIsTooMuchByItself() async throws {
-        try await withProxy({ $0.maxBuffered = 1000 }, script: Chat.engine.serve) { proxy in
+    @Test("A body beyond the shared limit is refused although it is the only one")
+    func aBodyThatIsTooMuchByItself()
+        async throws
+    {
+        try await withProxy({ $0.maximumBuffered = 1000 }, script: Chat.engine.serve) { proxy in
             let refusal = try await proxy.chat(Chat.unary + String(repeating: " ", count: 1000))
             #expect(refusal.status == 503)
             #expect(try await proxy.chat().status == 200)

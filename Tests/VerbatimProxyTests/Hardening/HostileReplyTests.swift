@@ -1,14 +1,15 @@
-import VerbatimTesting
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimProxy
+import VerbatimTesting
 
-/// Replies that can be read in two ways, or that nobody asked for: the agent gets one whole answer to each request.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct HostileReplyTests {
+/// Replies that are ambiguous or that were not requested: the agent gets one whole reply to each request.
+@Suite(.onOwnThreads, .timeLimit(.minutes(10))) struct HostileReplyTests {
     static let routes = [Chat.path, "/v1/embeddings"]
     static let second = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Evil: 1\r\n\r\nevil!"
 
     @Test(
+        "A reply that cannot be read is answered with 502",
         arguments: [
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
@@ -38,8 +39,7 @@ import Verbatim
         }
     }
 
-    /// An engine that answers twice does not answer the next request.
-    @Test(arguments: routes, [true, false])
+    @Test("A second reply to one request is not the reply to the next", arguments: routes, [true, false])
     func asecondAnswerIsNobodys(path: String, comesLate: Bool) async throws {
         let mayGoOn = Monitor(false)
         try await withProxy(
@@ -63,7 +63,7 @@ import Verbatim
                 requestBytes("POST", path: path, headers: [("X-First", "1")], body: Array(Chat.unary.utf8)))
             #expect(try await agent.readResponse().bodyText == "{}")
             mayGoOn.update { $0 = true }
-            // The proxy closes the connection by itself, though nobody uses it.
+            // The proxy closes the connection although it is not in use.
             await proxy.engine.waitForOpenConnections(atMost: 0)
             try await agent.send(requestBytes("POST", path: path, body: Array(Chat.unary.utf8)))
             let response = try await agent.readResponse()
@@ -72,8 +72,7 @@ import Verbatim
         }
     }
 
-    /// Interim replies are for the proxy, however many there are, and none is taken for the reply.
-    @Test(arguments: routes)
+    @Test("Interim replies are not passed on, and none is taken for the reply", arguments: routes)
     func interimReplies(path: String) async throws {
         let interim =
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nX-A: b\r\n\r\n"
@@ -94,6 +93,7 @@ import Verbatim
     }
 
     @Test(
+        "Replies with unusual framing are read like others",
         arguments: [
             // Without a length the end of the connection is the end of the body.
             ("HTTP/1.0 200 OK\r\n\r\n{}", "{}"),
@@ -122,8 +122,8 @@ import Verbatim
 
     private static let chunkedHead = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-    /// Chunks that are plain and chunks that are not, in one body, however the network cuts them.
     @Test(
+        "Chunks are read in every form that RFC 9112 allows",
         arguments: [
             "2\r\n{}\r\n0\r\n\r\n", "1\r\n{\r\n1;a=\"b;c\"\r\n}\r\n0\r\n\r\n",
             "1;x\r\n{\r\n1\r\n}\r\n0;y\r\nX-T: 1\r\n\r\n",
@@ -147,8 +147,8 @@ import Verbatim
         }
     }
 
-    /// A body whose chunks cannot be told apart has been cut off where that begins.
     @Test(
+        "Invalid chunks cut the reply off",
         arguments: [
             "1\r\n{X\n}\r\n0\r\n\r\n", "1\r\n{}\r\n0\r\n\r\n", "1\r\n{\r\nz\r\n}\r\n0\r\n\r\n",
             "1\r\n{\r\n-1\r\n}\r\n0\r\n\r\n",
@@ -159,7 +159,7 @@ import Verbatim
         try await withProxy(script: { try await $0.send(Self.chunkedHead + body + Self.second) }) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(requestBytes("POST", path: path, body: Array(Chat.unary.utf8)))
-            // It came in one with its head, so nothing of it has gone out.
+            // It arrived together with its head, so that nothing was sent to the agent.
             let response = try await agent.readResponse()
             #expect(response.status == 502 && response.complete)
         }

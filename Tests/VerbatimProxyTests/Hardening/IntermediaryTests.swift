@@ -1,16 +1,15 @@
-import VerbatimTesting
 import NIOHTTP1
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimTesting
 
 @testable import VerbatimProxy
 @testable import VerbatimHTTP
 
-/// What RFC 9110 asks of an intermediary, beyond what the HTTP surface suites show.
-@Suite(.onOwnThreads, .timeLimit(.minutes(3))) struct IntermediaryTests {
-    /// §7.6.2: OPTIONS goes so many hops. TRACE goes none: it would show the agent the engine's key.
-    @Test func maxForwards() async throws {
+@Suite("What RFC 9110 requires of an intermediary", .onOwnThreads, .timeLimit(.minutes(10)))
+struct IntermediaryTests {
+    @Test("OPTIONS counts Max-Forwards down, and TRACE is not forwarded")
+    func maxForwards() async throws {
         try await withProxy(script: { exchange in
             try await exchange.respond(body: exchange.request.header("Max-Forwards") ?? "none")
         }) { proxy in
@@ -32,8 +31,8 @@ import Verbatim
         }
     }
 
-    /// It is transparent: nothing says that it is there.
-    @Test func nothingIsAdded() async throws {
+    @Test("The proxy adds no header of its own")
+    func nothingIsAdded() async throws {
         try await withProxy(script: { try await $0.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") }) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(requestBytes("GET", path: "/x", headers: [("Via", "1.1 a"), ("Date", "then")]))
@@ -45,8 +44,8 @@ import Verbatim
         }
     }
 
-    /// An HTTP/1.0 request's expectation is to be ignored, and an interim reply is none of its protocol.
-    @Test func anOldAgentExpectsNothing() async throws {
+    @Test("The expectation of an HTTP/1.0 request is ignored")
+    func anOldAgentExpectsNothing() async throws {
         try await withProxy(script: { try await $0.respond(body: $0.request.body) }) { proxy in
             let agent = try await proxy.connect()
             try await agent.send("POST /x HTTP/1.0\r\nExpect: 100-continue, y\r\nContent-Length: 2\r\n\r\nab")
@@ -56,8 +55,8 @@ import Verbatim
         }
     }
 
-    /// Whatever the parser lets through, a request is framed in one way.
-    @Test func chunksHaveNoLength() throws {
+    @Test("A request is never framed in two ways")
+    func chunksHaveNoLength() throws {
         let headers: HTTPHeaders = ["Transfer-Encoding": "chunked", "Content-Length": "5", "X-A": "b"]
         let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: "/v1/x", headers: headers)
         let request = ProxyRequest(head, target: try #require(RequestTarget(head)))

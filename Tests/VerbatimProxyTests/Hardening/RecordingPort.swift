@@ -1,9 +1,9 @@
-import VerbatimTesting
 import NIOCore
 import NIOPosix
+import VerbatimTesting
 
-/// An engine without any parser: it keeps the raw bytes that it gets, and says what it is told to once it has got what it
-/// was told to expect.
+/// An engine without a parser: it keeps the raw bytes that it receives, and answers once it has received
+/// what it expects.
 final class RecordingPort: Sendable {
     private struct State {
         /// In order of arrival, over all connections.
@@ -16,7 +16,7 @@ final class RecordingPort: Sendable {
     private let state: Monitor<State>
 
     /// - Parameters:
-    ///   - isWhole: Whether what has come on a connection since the last answer is what is answered.
+    ///   - isWhole: Whether the bytes since the last answer on a connection are to be answered.
     static func start(
         answer: String = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
         to isWhole: @escaping @Sendable (String) -> Bool
@@ -41,7 +41,7 @@ final class RecordingPort: Sendable {
 
     var url: String { "http://127.0.0.1:\(port)" }
 
-    /// All that has come, once every connection has ended. The port is closed then.
+    /// Closes the port, and returns all bytes once every connection has ended.
     func finish() async -> String {
         await state.wait { $0.open == 0 }
         try? await listener.close()

@@ -1,16 +1,18 @@
-import VerbatimTesting
 import TestSupport
 import Testing
-import Verbatim
+import VerbatimAPI
+import VerbatimProxy
+import VerbatimTesting
 
-/// RFC 9112 read by an enemy: the engine gets no request that the proxy did not see, and none framed in another way than
-/// the proxy read it. The engine here keeps raw bytes, so that no parser but the proxy's is trusted.
-@Suite(.onOwnThreads, .timeLimit(.minutes(5))) struct RequestSmugglingTests {
-    /// What comes of a request's headers and body.
+@Suite(
+    "Request smuggling: the engine gets exactly the requests that the proxy read, framed as it read them",
+    .onOwnThreads, .timeLimit(.minutes(10)))
+struct RequestSmugglingTests {
+    /// The result of a request.
     enum Fate: Sendable {
-        /// The status of the answer, after which the connection is closed.
+        /// Refused with this status, after which the connection is closed.
         case refused(Int)
-        /// The lines of the framing as the engine gets them. The body is always `{}`.
+        /// Forwarded with these framing headers. The body is always `{}`.
         case length(String = "2")
         case chunks
     }
@@ -25,7 +27,7 @@ import Verbatim
 
     static let smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 
-    /// Two ways to say where a body ends, or one that can be read in two.
+    /// Contradictory or ambiguous framing.
     static let lengths: [Case] = [
         Case(headers: "Content-Length: 2\r\nTransfer-Encoding: chunked", body: "0\r\n\r\n", fate: .refused(400)),
         Case(headers: "Transfer-Encoding: chunked\r\nContent-Length: 2", body: "0\r\n\r\n", fate: .refused(400)),
@@ -62,14 +64,14 @@ import Verbatim
             "chunked\r\nTransfer-Encoding: gzip", "identity\r\nTransfer-Encoding: gzip",
         ].map { Case(headers: "Transfer-Encoding: \($0)", body: chunks, fate: .refused(400)) }
         + ["gzip, chunked", "gzip,chunked", "gzip\r\nTransfer-Encoding: chunked", "gzip, deflate ,\tchunked"].map {
-            // Once forwarded as chunks only: the engine took the compressed bytes for the body.
+            // If forwarded as chunks only, the engine would take the compressed bytes for the body.
             Case(headers: "Transfer-Encoding: \($0)", body: chunks, fate: .refused(501))
         }
         + ["chunked", "CHUNKED", "\tchunked", "  chunked"].map {
             Case(headers: "Transfer-Encoding: \($0)", body: chunks, fate: .chunks)
         }
 
-    /// Lines that end, fold or begin as others might not see.
+    /// Lines whose ends, folds or beginnings are read differently by some parsers.
     static let lines: [Case] = [
         "X-A: b\r\n c", "X-A: b\r\n\tc", "X-A:\r\n b", "X-A: b\nX-B: c", "X-A: b\rX-B: c", "X-A: b\r\r\nX-B: c",
         "X-A: b\r X-B: c", "X-A : b", " X-A: b", ": b", "X(A): b", "X A: b", "X\u{0}A: b", "X-A: b\u{0}c",
@@ -87,7 +89,7 @@ import Verbatim
         "ffffffffffffffff2\r\n{}\r\n0\r\n\r\n", "2;a\n\r\n{}\r\n0\r\n\r\n", "2;a\n{}\r\n0\r\n\r\n",
         "2;a=\"\n\"\r\n{}\r\n0\r\n\r\n", "2;a\u{0}\r\n{}\r\n0\r\n\r\n", "2;\r\n\r\n{}\r\n0\r\n\r\n",
         "2\r\n{}\r\n0\r\nX A: b\r\n\r\n", "2\r\n{}\r\n0\r\nX-A: b\nX-B: c\r\n\r\n", "2\r\n{}\r\n0\r\n: b\r\n\r\n",
-        // What frames or leads a message has no place behind it.
+        // Trailers must not contain framing or routing fields.
         "2\r\n{}\r\n0\r\nContent-Length: 5\r\n\r\n", "2\r\n{}\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n",
     ].map { Case(headers: "Transfer-Encoding: chunked", body: $0, fate: .refused(400)) }
 
@@ -95,16 +97,16 @@ import Verbatim
         "2;a\r\n{}\r\n0\r\n\r\n", "2;a=b;c=\"d;e\"\r\n{}\r\n0;f\r\n\r\n",
         "2;\(String(repeating: "a", count: 50_000))\r\n{}\r\n0\r\n\r\n", "00000002\r\n{}\r\n000\r\n\r\n",
         "1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
-        // Trailers end here, whatever they are.
+        // Trailers are not forwarded.
         "2\r\n{}\r\n0\r\nHost: evil\r\nAuthorization: Bearer evil\r\nX-Sum: 1\r\n\r\n",
     ].map { Case(headers: "Transfer-Encoding: chunked", body: $0, fate: .chunks) }
 
-    @Test(arguments: lengths + codings + lines + brokenChunks + wholeChunks)
+    @Test("Attempts on a captured route", arguments: lengths + codings + lines + brokenChunks + wholeChunks)
     func onACapturedRoute(attempt: Case) async throws {
         try await play(attempt, at: Chat.path)
     }
 
-    @Test(arguments: lengths + codings + lines + brokenChunks + wholeChunks)
+    @Test("Attempts on a forwarded route", arguments: lengths + codings + lines + brokenChunks + wholeChunks)
     func onAForwardedRoute(attempt: Case) async throws {
         try await play(attempt, at: "/upload")
     }
@@ -138,7 +140,7 @@ import Verbatim
             let start = "POST \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(engine.port)\r\n"
             switch attempt.fate {
             case .refused:
-                // Of a body that begins well the engine may have got the beginning; it never got an end.
+                // The engine may have received the valid beginning of a body, but no end.
                 #expect(received.isEmpty || (!isCaptured && received.hasPrefix(start)))
                 #expect(!received.contains("0\r\n\r\n") && !received.contains("smuggled"))
             case .length(let length):
@@ -155,15 +157,15 @@ import Verbatim
         }
     }
 
-    /// A body in HTTP/1.0 has a length or none.
-    @Test(arguments: [Chat.path, "/upload"])
+    @Test("A chunked HTTP/1.0 request is refused", arguments: [Chat.path, "/upload"])
     func chunksInAnOldRequest(path: String) async throws {
         try await expect(
             "POST \(path) HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n\(Self.chunks)", status: 400, engineGets: "")
     }
 
-    /// What stands behind a request that asks to upgrade is not read as one.
-    @Test(arguments: ["h2c", "websocket", "TLS/1.0, HTTP/1.1"])
+    @Test(
+        "What follows a request to upgrade is not read as a request",
+        arguments: ["h2c", "websocket", "TLS/1.0, HTTP/1.1"])
     func nothingIsUpgraded(protocol: String) async throws {
         let headers = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: \(`protocol`)\r\nHTTP2-Settings: AAA"
         for (path, more) in [(Chat.path, "\r\nAccept-Encoding: identity"), ("/upload", "")] {
@@ -175,8 +177,8 @@ import Verbatim
         }
     }
 
-    /// What is good in front of a bad request is served; what is behind it is not.
-    @Test func requestsBehindABadOneAreNotExecuted() async throws {
+    @Test("Requests after an invalid one are not executed, and those before it are")
+    func requestsBehindABadOneAreNotExecuted() async throws {
         try await expect(
             "GET /first HTTP/1.1\r\nHost: x\r\n\r\nGET /bad HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n"
                 + Self.smuggled, status: 200, engineGets: "GET /first HTTP/1.1\r\nHost: {engine}\r\n\r\n", closes: true)
@@ -184,8 +186,8 @@ import Verbatim
             "GET /bad HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n" + Self.smuggled, status: 400, engineGets: "")
     }
 
-    /// A body that belongs to no method that usually has one is still its request's.
-    @Test func aGetWithABody() async throws {
+    @Test("The body of a GET belongs to it")
+    func aGetWithABody() async throws {
         let body = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n{}"
         try await expect(
             "GET /x HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)", status: 200,
@@ -194,47 +196,55 @@ import Verbatim
 
     // MARK: Request lines
 
-    @Test(arguments: [
-        ("CONNECT example.org:443 HTTP/1.1", 501), ("TRACE / HTTP/1.1", 501), ("GET example.org:443 HTTP/1.1", 400),
-        ("GET * HTTP/1.1", 400), ("GET /x HTTP/0.9", 400), ("GET /x HTTP/1.2", 400), ("GET /x HTTP/2.0", 400),
-        ("PRI * HTTP/2.0", 400), ("GET /x", 400), ("get /x HTTP/1.1", 400), ("G\u{0}T /x HTTP/1.1", 400),
-        ("GET /x#y HTTP/1.1", 400), ("GET #/x HTTP/1.1", 400), ("GET https://h#/x HTTP/1.1", 400),
-        ("GET /ü HTTP/1.1", 400), ("GET /x y HTTP/1.1", 400), ("GET\t/x HTTP/1.1", 400), ("GET /x\tHTTP/1.1", 400),
-        ("GET /\u{0} HTTP/1.1", 400), ("GET /\u{1} HTTP/1.1", 400), ("GET /x HTTP/1.1 ", 400), ("GET /x http/1.1", 400),
-        ("GET /x HTTP/1.10", 400), ("GET /x HTTP /1.1", 400), ("GET ftp://h/x HTTP/1.1", 400), ("GET x HTTP/1.1", 400),
-        ("GET \\x HTTP/1.1", 400), ("BREW /pot HTTP/1.1", 400),
+    @Test(
+        "Request targets that are invalid or ambiguous are refused",
+        arguments: [
+            ("CONNECT example.org:443 HTTP/1.1", 501), ("TRACE / HTTP/1.1", 501), ("GET example.org:443 HTTP/1.1", 400),
+            ("GET * HTTP/1.1", 400), ("GET /x HTTP/0.9", 400), ("GET /x HTTP/1.2", 400), ("GET /x HTTP/2.0", 400),
+            ("PRI * HTTP/2.0", 400), ("GET /x", 400), ("get /x HTTP/1.1", 400), ("G\u{0}T /x HTTP/1.1", 400),
+            ("GET /x#y HTTP/1.1", 400), ("GET #/x HTTP/1.1", 400), ("GET https://h#/x HTTP/1.1", 400),
+            ("GET /ü HTTP/1.1", 400), ("GET /x y HTTP/1.1", 400), ("GET\t/x HTTP/1.1", 400), ("GET /x\tHTTP/1.1", 400),
+            ("GET /\u{0} HTTP/1.1", 400), ("GET /\u{1} HTTP/1.1", 400), ("GET /x HTTP/1.1 ", 400),
+            ("GET /x http/1.1", 400),
+            ("GET /x HTTP/1.10", 400), ("GET /x HTTP /1.1", 400), ("GET ftp://h/x HTTP/1.1", 400),
+            ("GET x HTTP/1.1", 400),
+            ("GET \\x HTTP/1.1", 400), ("BREW /pot HTTP/1.1", 400),
 
-        ("GET /\(String(repeating: "a", count: 70_000)) HTTP/1.1", 431),
-    ])
+            ("GET /\(String(repeating: "a", count: 70_000)) HTTP/1.1", 431),
+        ])
     func targetsThatAreRefused(line: String, status: Int) async throws {
         try await expect("\(line)\r\nHost: x\r\n\r\n", status: status, engineGets: "")
     }
 
-    /// The engine gets a request line that cannot be read in two ways.
-    @Test(arguments: [
-        ("GET http://evil:1/x?y HTTP/1.1", "GET /x?y"), ("GET http://evil HTTP/1.1", "GET /"),
-        ("GET http://evil?a=/x HTTP/1.1", "GET /?a=/x"), ("OPTIONS * HTTP/1.1", "OPTIONS *"),
-        ("GET  /x HTTP/1.1", "GET /x"), ("GET /x  HTTP/1.1", "GET /x"), ("GET //h/p HTTP/1.1", "GET //h/p"),
-        ("GET /a\\b HTTP/1.1", "GET /a\\b"), ("GET /a/../b HTTP/1.1", "GET /a/../b"),
-        ("GET /a%0d%0aX-B:%20c HTTP/1.1", "GET /a%0d%0aX-B:%20c"), ("GET /%zz HTTP/1.1", "GET /%zz"),
-        ("QUERY /x HTTP/1.1", "QUERY /x"), ("\r\n\r\nGET /x HTTP/1.1", "GET /x"),
-        ("GET /a;b?c=/../d HTTP/1.1", "GET /a;b?c=/../d"), ("GET /x? HTTP/1.1", "GET /x?"),
-        ("GET /x?? HTTP/1.1", "GET /x??"), ("GET http://evil? HTTP/1.1", "GET /?"),
-    ])
+    @Test(
+        "The engine gets a request line that cannot be read in two ways",
+        arguments: [
+            ("GET http://evil:1/x?y HTTP/1.1", "GET /x?y"), ("GET http://evil HTTP/1.1", "GET /"),
+            ("GET http://evil?a=/x HTTP/1.1", "GET /?a=/x"), ("OPTIONS * HTTP/1.1", "OPTIONS *"),
+            ("GET  /x HTTP/1.1", "GET /x"), ("GET /x  HTTP/1.1", "GET /x"), ("GET //h/p HTTP/1.1", "GET //h/p"),
+            ("GET /a\\b HTTP/1.1", "GET /a\\b"), ("GET /a/../b HTTP/1.1", "GET /a/../b"),
+            ("GET /a%0d%0aX-B:%20c HTTP/1.1", "GET /a%0d%0aX-B:%20c"), ("GET /%zz HTTP/1.1", "GET /%zz"),
+            ("QUERY /x HTTP/1.1", "QUERY /x"), ("\r\n\r\nGET /x HTTP/1.1", "GET /x"),
+            ("GET /a;b?c=/../d HTTP/1.1", "GET /a;b?c=/../d"), ("GET /x? HTTP/1.1", "GET /x?"),
+            ("GET /x?? HTTP/1.1", "GET /x??"), ("GET http://evil? HTTP/1.1", "GET /?"),
+        ])
     func targetsThatPass(line: String, expected: String) async throws {
         try await expect(
             "\(line)\r\nHost: evil\r\n\r\n", status: 200, engineGets: "\(expected) HTTP/1.1\r\nHost: {engine}\r\n\r\n")
     }
 
-    @Test(arguments: [
-        ("", 400), ("Host: a\r\nHost: a\r\n", 400), ("Host: a\r\nhost: b\r\n", 400), ("Host: a, b\r\n", 400),
-        ("Host: a b\r\n", 400), ("Host: a/b\r\n", 400), ("Host: u@a\r\n", 400), ("Host: a\\b\r\n", 400),
-    ])
+    @Test(
+        "An invalid Host is refused",
+        arguments: [
+            ("", 400), ("Host: a\r\nHost: a\r\n", 400), ("Host: a\r\nhost: b\r\n", 400), ("Host: a, b\r\n", 400),
+            ("Host: a b\r\n", 400), ("Host: a/b\r\n", 400), ("Host: u@a\r\n", 400), ("Host: a\\b\r\n", 400),
+        ])
     func hostsThatAreRefused(headers: String, status: Int) async throws {
         try await expect("GET /x HTTP/1.1\r\n\(headers)\r\n", status: status, engineGets: "")
     }
 
-    @Test func anOldRequestNeedsNoHost() async throws {
+    @Test("An HTTP/1.0 request needs no Host")
+    func anOldRequestNeedsNoHost() async throws {
         try await expect(
             "GET /x HTTP/1.0\r\n\r\n", status: 200, engineGets: "GET /x HTTP/1.1\r\nHost: {engine}\r\n\r\n",
             closes: true)
@@ -242,8 +252,8 @@ import Verbatim
 
     // MARK: Headers that are the proxy's
 
-    /// What `Connection` names goes, as the agent wants; but the framing, the engine's name and the operator's key stay.
-    @Test func connectionCannotTakeAwayWhatIsTheProxys() async throws {
+    @Test("Connection cannot remove the framing, the engine's name or the operator's key")
+    func connectionCannotTakeAwayWhatIsTheProxys() async throws {
         let request =
             "POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer agent\r\n"
             + "Connection: host, content-length, transfer-encoding, authorization, x-verbatim-session\r\n"
@@ -258,22 +268,24 @@ import Verbatim
             upstreamKey: "sk")
     }
 
-    @Test(arguments: [
-        ("GET /sessions/a%0d%0aX-Evil:%20b/v1/models HTTP/1.1\r\nHost: x\r\n\r\n"),
-        ("GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Verbatim-Session: a%0d%0ab\r\n\r\n"),
-    ])
+    @Test(
+        "A session id cannot inject headers",
+        arguments: [
+            ("GET /sessions/a%0d%0aX-Evil:%20b/v1/models HTTP/1.1\r\nHost: x\r\n\r\n"),
+            ("GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Verbatim-Session: a%0d%0ab\r\n\r\n"),
+        ])
     func sessionsInjectNoHeaders(request: String) async throws {
         try await expect(request, status: 400, engineGets: "", closes: false)
     }
 
-    @Test(arguments: ["100-continue, x", "x", "200-ok"])
+    @Test("Expectations other than 100-continue are refused", arguments: ["100-continue, x", "x", "200-ok"])
     func otherExpectationsFail(expectation: String) async throws {
         try await expect(
             "POST /upload HTTP/1.1\r\nHost: x\r\nExpect: \(expectation)\r\nContent-Length: 2\r\n\r\n{}", status: 417,
             engineGets: "")
     }
 
-    /// Sends `request` and looks at the status of the first answer, at the connection's end, and at what the engine got.
+    /// Sends `request`; checks the status of the first answer, the connection's end, and what the engine received.
     private func expect(
         _ request: String, status: Int, engineGets expected: String, closes: Bool? = nil, upstreamKey: String? = nil,
         sourceLocation: SourceLocation = #_sourceLocation
