@@ -3,7 +3,21 @@ import NIOPosix
 
 /// A scripted HTTP server that stands in for an engine.
 ///
-/// It records each request exactly as it arrived and hands it to a script, which decides every byte that goes back.
+/// It records each request exactly as it arrived and passes it to a script, which decides every byte of the response:
+///
+///     let engine = try await MockEngine.start { exchange in
+///         try await exchange.startEventStream()
+///         try await exchange.sendEvent(#"{"choices":[{"index":0,"delta":{"content":"hi"}}]}"#)
+///         try await exchange.sendEvent("[DONE]")
+///         try await exchange.finishStream()
+///     }
+///     // … send requests to engine.url
+///     #expect(engine.requests.map(\.target) == ["/v1/chat/completions"])
+///     await engine.stop()
+///
+/// A script may also misbehave: send raw bytes, stop in the middle, close or reset the connection. For replies in the
+/// format of a real engine, with tokens, ids and log-probabilities, use a ``ScriptedChat`` as the script. Scripts wait for
+/// events of the test with a ``Monitor``.
 package final class MockEngine: Sendable {
     /// Answers a request that has arrived completely.
     package typealias Script = @Sendable (MockExchange) async throws -> Void

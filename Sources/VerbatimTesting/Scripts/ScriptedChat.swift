@@ -1,7 +1,15 @@
 /// A deterministic model server: the same request always gets the same bytes.
 ///
 /// It serves `…/chat/completions` and `…/models` in the format of the engine it imitates:
-/// `MockEngine.start(script: ScriptedChat(.vllm).serve)`.
+/// `MockEngine.start(script: ScriptedChat(.vllm).serve)`. By default it plays ``Conversation/demo``; any other reply is
+/// given as tokens:
+///
+///     let reply = ScriptedReply(
+///         .content([ScriptedToken(9906, "Hel", "-0.125"), ScriptedToken(385, "lo", "-0.25")]),
+///         stopToken: ScriptedToken(2, "</s>", "-0.0625"))
+///     let engine = try await MockEngine.start(script: ScriptedChat(.vllm, .always([reply])).serve)
+///
+/// To imitate another engine, add a type that conforms to ``ChatShape`` and a case of ``Flavour``.
 package struct ScriptedChat: Sendable {
     /// The engine that is imitated.
     package enum Flavour: Sendable, CaseIterable {
