@@ -123,11 +123,12 @@ import VerbatimAPI
     }
 
     @Test("A rejection expires") func rejectionsExpire() async throws {
-        try await CaptureProxy.run(CaptureScript.chat(.openai).serve) {
-            $0.verdictLifetime = .milliseconds(300)
+        let clock = ManualClock()
+        try await CaptureProxy.run(CaptureScript.chat(.openai).serve, clock: HTTPClock(clock)) {
+            $0.verdictLifetime = .minutes(10)
         } _: { proxy in
             try await expect(2, requestsFor: CaptureRequest(), proxy)
-            try await Task.sleep(for: .milliseconds(320))
+            try await clock.advance(by: .minutes(10))
             try await expect(2, requestsFor: CaptureRequest(), proxy)
         }
     }

@@ -192,7 +192,7 @@ import VerbatimAPI
             let request = CaptureRequest(stream: true)
             let agent = try await proxy.agent(asking: request.body)
             await proxy.engine.waitForRequests(2)
-            try await Task.sleep(for: .milliseconds(50))
+            try await proxy.catchUp()
             #expect(agent.availableCount == 0)
             mayGoOn.update { $0 = true }
             expectSame(

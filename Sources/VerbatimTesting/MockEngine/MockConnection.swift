@@ -4,8 +4,8 @@ import VerbatimPlatform
 /// One accepted connection, as scripts see it.
 final class MockConnection: Sendable {
     struct Status {
-        /// When the end was noticed, whichever side closed first.
-        var endedAt: ContinuousClock.Instant?
+        /// Whether the end was noticed, whichever side closed first.
+        var hasEnded = false
     }
 
     let index: Int
@@ -35,17 +35,13 @@ final class MockConnection: Sendable {
         await close()
     }
 
-    func peerClosed() async -> ContinuousClock.Instant {
-        await status.wait { $0.endedAt != nil }
-        return status.read(\.endedAt) ?? .now
-    }
+    func peerClosed() async { await status.wait { $0.hasEnded } }
 
     /// Notes that the connection has ended. Returns whether this is the first sign of it.
     func markEnded() -> Bool {
-        let now = ContinuousClock.now
         return status.update { status in
-            guard status.endedAt == nil else { return false }
-            status.endedAt = now
+            guard !status.hasEnded else { return false }
+            status.hasEnded = true
             return true
         }
     }
@@ -127,7 +123,7 @@ final class MockConnectionHandler: ChannelInboundHandler {
 
     private func scriptFinished(closing: Bool, _ eventLoop: any EventLoop) {
         isRunningScript = false
-        if closing || connection.status.read({ $0.endedAt != nil }) {
+        if closing || connection.status.read(\.hasEnded) {
             connection.channel.close(promise: nil)
         } else {
             runNextScript(eventLoop)

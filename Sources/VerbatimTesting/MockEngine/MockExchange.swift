@@ -79,11 +79,10 @@ package struct MockExchange: Sendable {
         await connection.reset()
     }
 
-    /// Waits until the peer has closed or reset the connection, and returns when that was noticed.
+    /// Waits until the peer has closed or reset the connection.
     ///
     /// It returns early if this side closes the connection, the engine stops or the task is cancelled.
-    @discardableResult
-    package func peerClosed() async -> ContinuousClock.Instant {
+    package func peerClosed() async {
         await connection.peerClosed()
     }
 
