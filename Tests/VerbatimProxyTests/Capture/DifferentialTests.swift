@@ -44,43 +44,53 @@ struct DifferentialTests {
     @Test("The reply has the bytes that the engine sends to an agent directly", arguments: settings)
     func bytesAreThoseOfTheEngine(setting: Setting) async throws {
         let engine = try await MockEngine.start(script: CaptureScript.chat(setting.flavour).serve)
-        for request in Self.requests {
-            let direct = try await post(
-                port: engine.port, path: CaptureProxy.path, headers: CaptureProxy.headers, body: request.body)
+        // A proxy that recognises its engine by the first reply is new for each request. Of an engine that is known, what
+        // is found out holds for a model, and each request has its own.
+        let recognises = !setting.isExplicit && setting.goal != .off
+        for requests in recognises ? Self.requests.map({ [$0] }) : [Self.requests] {
             try await CaptureProxy.run(to: engine) { settings in
                 settings.engine = setting.profile
                 settings.policy.goal = setting.goal
                 settings.policy.topLogprobs = 1
             } _: { proxy in
-                // The first request meets an engine whose capabilities are unknown; for the others they are known,
-                // if a probe was needed at all.
-                let rounds = setting.goal == .tokens || setting.goal == .logprobs ? 3 : 1
-                let agent = try await RawAgent.connect(port: proxy.server.port)
-                for round in 1...rounds {
-                    try await agent.send(
-                        requestBytes(
-                            "POST", path: CaptureProxy.path, headers: CaptureProxy.headers,
-                            body: Array(request.body.utf8)))
-                    let proxied = try await agent.readResponse()
-                    expectSame(
-                        proxied, direct, inChunks: setting.goal != .off, "\(setting), round \(round): \(request)")
+                for (index, request) in requests.enumerated() {
+                    var request = request
+                    request.model = "mock/scripted-\(index)"
+                    try await compare(request, setting, proxy)
                 }
-                await agent.close()
-                if setting.goal != .off { try checkRecords(proxy, rounds, direct, request, setting) }
             }
         }
         await engine.stop()
     }
 
+    private func compare(_ request: CaptureRequest, _ setting: Setting, _ proxy: CaptureProxy) async throws {
+        let direct = try await proxy.askDirectly(request.body)
+        let before = setting.goal == .off ? 0 : try proxy.records().count
+        // The first request meets an engine whose capabilities are unknown; for the others they are known, if a probe was
+        // needed at all.
+        let rounds = setting.goal == .tokens || setting.goal == .logprobs ? 3 : 1
+        let agent = try await RawAgent.connect(port: proxy.server.port)
+        for round in 1...rounds {
+            try await agent.send(
+                requestBytes(
+                    "POST", path: CaptureProxy.path, headers: CaptureProxy.headers, body: Array(request.body.utf8)))
+            let proxied = try await agent.readResponse()
+            expectSame(proxied, direct, inChunks: setting.goal != .off, "\(setting), round \(round): \(request)")
+        }
+        await agent.close()
+        if setting.goal != .off { try checkRecords(proxy, after: before, rounds, direct, request, setting) }
+    }
+
     /// Expects the turns to be recorded alike.
     private func checkRecords(
-        _ proxy: CaptureProxy, _ count: Int, _ direct: RawResponse, _ request: CaptureRequest, _ setting: Setting
+        _ proxy: CaptureProxy, after before: Int, _ count: Int, _ direct: RawResponse, _ request: CaptureRequest,
+        _ setting: Setting
     ) throws {
-        let records = try proxy.records()
+        let records = Array(try proxy.records().dropFirst(before))
         let comment: Comment = "\(setting): \(request)"
         try #require(records.count == count, comment)
         for (index, record) in records.enumerated() {
-            #expect(record["turn"] == String(index + 1))
+            #expect(record["turn"] == String(before + index + 1))
             #expect(record["status"] == String(direct.status), comment)
             #expect(record["outcome"] == (direct.status == 200 ? #""completed""# : #""upstream_error""#), comment)
             for field in ["completion_tokens", "completion_token_ids", "per_token_logps", "choices", "response"] {
