@@ -151,7 +151,8 @@ let package = Package(
         .testTarget(
             name: "VerbatimHTTPTests",
             dependencies: nio + [
-                "VerbatimHTTP", "VerbatimPlatform", "TestSupport", .product(name: "Logging", package: "swift-log"),
+                "VerbatimHTTP", "VerbatimPlatform", "VerbatimTesting", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             swiftSettings: settings),

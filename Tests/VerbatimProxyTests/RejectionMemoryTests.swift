@@ -1,9 +1,10 @@
-import VerbatimTesting
 import NIOCore
-import VerbatimProxy
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimHTTP
+import VerbatimProxy
+import VerbatimTesting
 
 /// Errors that are not rejections, and how long and for which requests a rejection is remembered.
 @Suite("Remembered rejections", .onOwnThreads, .timeLimit(.minutes(2))) struct RejectionMemoryTests {

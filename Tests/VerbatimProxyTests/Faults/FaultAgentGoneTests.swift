@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+import VerbatimHTTP
 import VerbatimProxy
 import VerbatimTesting
 

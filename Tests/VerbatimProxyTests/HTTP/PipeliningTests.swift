@@ -1,6 +1,7 @@
 import NIOCore
 import TestSupport
 import Testing
+import VerbatimHTTP
 import VerbatimProxy
 import VerbatimTesting
 

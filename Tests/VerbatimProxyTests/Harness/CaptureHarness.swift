@@ -3,6 +3,7 @@ import NIOCore
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimHTTP
 import VerbatimJSON
 import VerbatimProxy
 import VerbatimTesting

@@ -1,8 +1,8 @@
 import Dispatch
 import Synchronization
+import VerbatimPlatform
 import VerbatimTesting
 import VerbatimTrace
-import VerbatimPlatform
 
 /// A file system whose writes or synchronisations can be held up or made to fail.
 final class GatedFileSystem: Sendable {

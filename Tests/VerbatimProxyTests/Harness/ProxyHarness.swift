@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import TestSupport
 import VerbatimAPI
+import VerbatimHTTP
 import VerbatimPlatform
 import VerbatimProxy
 import VerbatimTesting

@@ -2,6 +2,7 @@ import NIOCore
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimHTTP
 import VerbatimProxy
 import VerbatimTesting
 
