@@ -99,8 +99,11 @@ struct ConnectionTimerTests {
 
     private func run(_ body: (ConnectionTimer) -> Void) -> [ConnectionTimer.Wait] {
         var timeouts: [ConnectionTimer.Wait] = []
-        let limits = ConnectionTimer.Limits(
-            head: .seconds(10), body: .seconds(20), nextRequest: .seconds(30), lastResponse: .seconds(40))
+        var limits = ConnectionTimer.Limits()
+        limits.head = .seconds(10)
+        limits.body = .seconds(20)
+        limits.nextRequest = .seconds(30)
+        limits.lastResponse = .seconds(40)
         let timer = ConnectionTimer(clock: time.clock, loop: time.loop, limits: limits) { timeouts.append($0) }
         body(timer)
         return timeouts
@@ -111,7 +114,7 @@ struct ConnectionTimerTests {
         arguments: [
             (ConnectionTimer.Wait.firstByte, 10), (.head, 10), (.body, 20), (.nextRequest, 30), (.lastResponse, 40),
             (.errorResponse, 30),
-        ])
+        ] as [(ConnectionTimer.Wait, Int64)])
     func limits(wait: ConnectionTimer.Wait, seconds: Int64) {
         let timeouts = run { timer in
             timer.start(wait)
