@@ -1,5 +1,7 @@
 """Counts instructions with callgrind and compares them with thresholds.tsv; scripts/bench-core runs it."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import platform
@@ -16,8 +18,8 @@ THRESHOLDS = Path(__file__).with_name("thresholds.tsv")
 # The share by which a count may exceed its threshold.
 TOLERANCE = 0.05
 
-# A large case must not cost more per event, or per byte, than a small one of its kind. The factor leaves room for arrays
-# that double as they grow, and for a table that a larger case fills.
+# A large case must not cost more per event, or per byte, than a small one of its kind. The factor leaves room for
+# arrays that double as they grow, and for a table that a larger case fills.
 GROWTH = [
     ("stream/4096 tokens", "stream/512 tokens", "event", 1.1),
     ("stream/32768 tokens", "stream/512 tokens", "event", 1.1),
@@ -68,7 +70,8 @@ def main() -> int:
     # Long cases first, so that no core is idle at the end.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         order = sorted(chosen, key=lambda case: -case.bytes * case.repetitions)
-        counts = dict(zip((case.name for case in order), pool.map(lambda case: count(options.tool, case), order)))
+        counted = pool.map(lambda case: count(options.tool, case), order)
+        counts = {case.name: cost for case, cost in zip(order, counted, strict=True)}
 
     machine, thresholds = read_thresholds()
     here = f"{platform.machine()}, {compiler()}"
@@ -95,7 +98,7 @@ def count(tool: str, case: Case) -> Count:
     with tempfile.TemporaryDirectory() as folder:
         some = collect(tool, case.name, case.repetitions, f"{folder}/some")
         none = collect(tool, case.name, 0, f"{folder}/none")
-    return Count(*((one - other) / case.repetitions for one, other in zip(some, none)))
+    return Count(*((one - other) / case.repetitions for one, other in zip(some, none, strict=True)))
 
 
 def collect(tool: str, name: str, times: int, profile: str) -> tuple[int, int]:
@@ -125,7 +128,8 @@ def read_profile(profile: Path) -> tuple[int, int]:
 
 def compiler() -> str:
     version = subprocess.run(["swift", "--version"], capture_output=True, text=True, check=True).stdout
-    return re.search(r"Swift version \S+", version)[0]
+    found = re.search(r"Swift version \S+", version)
+    return found[0] if found else "unknown compiler"
 
 
 def read_thresholds() -> tuple[str, dict[str, int]]:
@@ -157,9 +161,10 @@ def report(chosen: list[Case], counts: dict[str, Count], thresholds: dict[str, i
             verdict = "  cheaper: run with --update" if change < -TOLERANCE else ""
         if change is None or change > TOLERANCE:
             failures.append(case.name)
+        changed = "" if change is None else f"{change:+.1%}"
         event = f"{counted / case.events:9,.0f}" if case.events else " " * 9
         print(
-            f"{case.name:<{width}} {threshold or 0:15,} {counted:15,.0f} {'' if change is None else f'{change:+.1%}':>8}"
+            f"{case.name:<{width}} {threshold or 0:15,} {counted:15,.0f} {changed:>8}"
             f" {counted / case.bytes:8.2f} {event} {counts[case.name].allocations:12,.1f}{verdict}"
         )
     return failures
@@ -171,10 +176,11 @@ def growth(chosen: dict[str, Case], counts: dict[str, Count]) -> list[str]:
         if name not in chosen or smaller not in chosen:
             continue
 
-        def cost(case: Case) -> float:
-            return counts[case.name].instructions / (case.events if unit == "event" else case.bytes)
-
-        ratio = cost(chosen[name]) / cost(chosen[smaller])
+        one, other = (
+            counts[case.name].instructions / (case.events if unit == "event" else case.bytes)
+            for case in (chosen[name], chosen[smaller])
+        )
+        ratio = one / other
         verdict = "" if ratio <= factor else "  GROWS"
         print(f"per {unit}: {name} ÷ {smaller} = {ratio:.2f}, at most {factor}{verdict}")
         if verdict:

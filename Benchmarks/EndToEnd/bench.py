@@ -1,5 +1,7 @@
 """The end-to-end benchmark, run by scripts/bench."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import shlex
@@ -8,10 +10,12 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import machine
 import table
+from figures import Results
 from footprint import Footprint
 from load import Load, Rounds
 from peers import floors, other, verbatims
@@ -20,25 +24,36 @@ from workloads import workloads
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def arguments():
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, about a minute and a half")
     parser.add_argument(
-        "--against", action="append", default=[], metavar="NAME='COMMAND LINE'",
-        help="another proxy; {upstream} is the engine's URL, {port} the port to listen on")
-    parser.add_argument("--only", default="", metavar="WORKLOAD,…", help="run these workloads only; 'start' and 'memory' are workloads too")
+        "--against",
+        action="append",
+        default=[],
+        metavar="NAME='COMMAND LINE'",
+        help="another proxy; {upstream} is the engine's URL, {port} the port to listen on",
+    )
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="WORKLOAD,…",
+        help="run these workloads only; 'start' and 'memory' are workloads too",
+    )
     parser.add_argument("--rounds", type=int, help="rounds of each workload (5, with --quick 2)")
     parser.add_argument("--seconds", type=float, help="length of an unpaced run (1.2, with --quick 0.5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every round to this file")
     parser.add_argument("--write-docs", action="store_true", help="replace the tables of docs/performance.md")
-    parser.add_argument("--folder", type=Path, help="folder for traces while they are needed (default: a temporary one)")
+    parser.add_argument(
+        "--folder", type=Path, help="folder for traces while they are needed (default: a temporary one)"
+    )
     parser.add_argument("--binaries", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--static", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 class Bench:
-    def __init__(self, options, folder):
+    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self.options = options
         self.cores = machine.cores()
         binary = options.binaries / "verbatim"
@@ -61,12 +76,12 @@ class Bench:
         if unknown:
             known = ", ".join([workload.name for workload in self.workloads] + ["start", "memory"])
             raise SystemExit(f"error: unknown workload {', '.join(sorted(unknown))}; there are {known}")
-        self.results = []
+        self.results: list[Results] = []
 
-    def is_wanted(self, name, is_quick):
+    def is_wanted(self, name: str, is_quick: bool) -> bool:
         return name in self.only if self.only else is_quick or not self.options.quick
 
-    def run(self):
+    def run(self) -> None:
         print(self.cores.text, flush=True)
         rounds = Rounds(self.load, self.kinds, self.cores)
         try:
@@ -84,24 +99,32 @@ class Bench:
             print("\nfootprint")
             print("\n".join(table.grid([[name, text, wanted and f"wanted {wanted}"] for name, text, wanted in rows])))
 
-    def write(self, is_good):
+    def write(self, is_good: bool) -> None:
         described = machine.description(ROOT)
         command = shlex.join(["scripts/bench", *given(sys.argv[1:])])
         date = time.strftime("%Y-%m-%d", time.gmtime())
         if self.options.json:
-            self.options.json.write_text(json.dumps({
-                "machine": described | {"cores": self.cores.text},
-                "command": command, "date": date,
-                "workloads": {results.workload.name: results.json() for results in self.results},
-                "footprint": self.footprint.json(),
-                "failures": self.load.failures,
-            }, indent=1, ensure_ascii=False), encoding="utf-8")
+            self.options.json.write_text(
+                json.dumps(
+                    {
+                        "machine": described | {"cores": self.cores.text},
+                        "command": command,
+                        "date": date,
+                        "workloads": {results.workload.name: results.json() for results in self.results},
+                        "footprint": self.footprint.json(),
+                        "failures": self.load.failures,
+                    },
+                    indent=1,
+                    ensure_ascii=False,
+                ),
+                encoding="utf-8",
+            )
         if self.options.write_docs and is_good:
             text = table.document(described, self.cores, command, date, self.results, self.footprint)
             table.write_document(ROOT / "docs" / "performance.md", text)
 
 
-def given(words):
+def given(words: Iterable[str]) -> Iterator[str]:
     """Returns the user's arguments, without those that scripts/bench added and those that name files."""
     words = iter(words)
     for word in words:
@@ -111,7 +134,7 @@ def given(words):
             yield word
 
 
-def main():
+def main() -> None:
     options = arguments()
     # Exit normally, so that all child processes are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -1,11 +1,17 @@
 """Runs engine and agents, and the rounds of a workload."""
 
+from __future__ import annotations
+
 import json
 import subprocess
+from pathlib import Path
+from typing import Any
 
 from figures import Results, of_run
-from peers import Proxy, pinned
+from machine import Cores
+from peers import Kind, Proxy, pinned
 from processes import Server
+from workloads import Case, Workload
 
 # A turn with any other end fails the benchmark.
 GOOD = ("whole",)
@@ -14,34 +20,40 @@ GOOD = ("whole",)
 class Load:
     """Starts engines when they are needed, and agents. They run on the cores that the proxy does not use."""
 
-    def __init__(self, tool, folder, cores):
+    def __init__(self, tool: Path, folder: Path, cores: Cores) -> None:
         self.tool, self.folder, self.cores = tool, folder, cores
-        self.engines = {}
-        self.failures = []
+        self.engines: dict[tuple[int, int], Server] = {}
+        self.failures: list[str] = []
 
-    def engine(self, burst, threads=1):
+    def engine(self, burst: int, threads: int = 1) -> int:
         """Returns the port of an engine that sends this many events in one write."""
         if (burst, threads) not in self.engines:
             with pinned(self.cores.load):
                 self.engines[burst, threads] = Server(
                     [self.tool, "engine", f"--burst={burst}", f"--threads={threads}", "--tick=100"],
-                    self.folder / f"engine-{burst}-{threads}.txt")
+                    self.folder / f"engine-{burst}-{threads}.txt",
+                )
         return self.engines[burst, threads].port
 
-    def stop(self):
+    def stop(self) -> None:
         for engine in self.engines.values():
             engine.kill()
 
-    def agents(self, name, port, flags):
+    def agents(self, name: str, port: int, flags: dict[str, Any]) -> dict[str, Any]:
         """Runs agents to their end and returns their report. Notes a failure for each turn that went wrong."""
-        defaults = dict(name="".join(letter if letter.isalnum() else "-" for letter in name), turn_limit=100, ramp=0.02)
+        defaults = {
+            "name": "".join(letter if letter.isalnum() else "-" for letter in name),
+            "turn_limit": 100,
+            "ramp": 0.02,
+        }
         arguments = [
             f"--{key.replace('_', '-')}" if value is True else f"--{key.replace('_', '-')}={value}"
             for key, value in (defaults | flags).items()
         ]
         with pinned(self.cores.load):
             done = subprocess.run(
-                [self.tool, "client", f"--port={port}", *arguments], capture_output=True, text=True, timeout=590)
+                [self.tool, "client", f"--port={port}", *arguments], capture_output=True, text=True, timeout=590
+            )
         if not done.stdout:
             raise SystemExit(f"error: {name}: agents failed: {done.stderr[-1000:]}")
         report = json.loads(done.stdout)
@@ -56,10 +68,10 @@ class Load:
 class Rounds:
     """Runs the rounds of a workload. A round runs all cases one after the other."""
 
-    def __init__(self, load, kinds, cores):
+    def __init__(self, load: Load, kinds: dict[str, Kind], cores: Cores) -> None:
         self.load, self.kinds, self.cores = load, kinds, cores
 
-    def run(self, workload, rounds, seconds, is_quick):
+    def run(self, workload: Workload, rounds: int, seconds: float, is_quick: bool) -> Results:
         cases = [case for case in workload.cases if case.proxy == "direct" or case.proxy in self.kinds]
         results = Results(workload, cases)
         self.flags = workload.flags | (workload.quick if is_quick else {})
@@ -83,12 +95,14 @@ class Rounds:
         return results
 
     @property
-    def warm_up(self):
+    def warm_up(self) -> dict[str, Any]:
         if "seconds" in self.flags:
-            return dict(seconds=min(0.3, self.flags["seconds"]))
-        return dict(interval=0, min_events=16, ramp=0.1)
+            return {"seconds": min(0.3, self.flags["seconds"])}
+        return {"interval": 0, "min_events": 16, "ramp": 0.1}
 
-    def measure(self, workload, case, engine, proxy, more):
+    def measure(
+        self, workload: Workload, case: Case, engine: int, proxy: Proxy | None, more: dict[str, Any]
+    ) -> dict[str, Any]:
         flags = self.flags | case.flags | more
         if workload.threads > 1:
             flags["threads"] = workload.threads
@@ -98,8 +112,8 @@ class Rounds:
         start = proxy.processor() if proxy else None
         report = self.load.agents(name, proxy.port if proxy else engine, flags)
         ran = waited = None
-        if proxy:
-            ran, waited = (end - start for end, start in zip(proxy.processor(), start))
+        if proxy and start:
+            ran, waited = (end - start for end, start in zip(proxy.processor(), start, strict=True))
         units = case.units or (flags["min_events"] if workload.unit == "event" else 1)
         figures = of_run(report, units, ran, waited)
         if proxy and proxy.kind.captures:

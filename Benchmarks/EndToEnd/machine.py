@@ -1,11 +1,14 @@
 """Describes the machine, and assigns its cores."""
 
+from __future__ import annotations
+
 import os
 import platform
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from peers import installed
 
@@ -14,20 +17,23 @@ from peers import installed
 class Cores:
     """The cores of the proxy, of the load (engine, agents, this script), and of a proxy with two event loops."""
 
-    proxy: set
-    load: set
-    both: set
+    proxy: set[int]
+    load: set[int]
+    both: set[int]
     rich: bool
 
     @property
-    def text(self):
+    def text(self) -> str:
         if self.proxy == self.load:
             return "one core for everything: the figures mean little"
-        show = lambda cores: ", ".join(map(str, sorted(cores)))
+
+        def show(cores: set[int]) -> str:
+            return ", ".join(map(str, sorted(cores)))
+
         return f"proxy on core {show(self.proxy)}, engine and agents on {show(self.load)}"
 
 
-def cores():
+def cores() -> Cores:
     """Assigns the last core to the proxy: interrupts and background work tend to use the first."""
     known = sorted(os.sched_getaffinity(0))
     if len(known) == 1:
@@ -37,7 +43,7 @@ def cores():
     return Cores({known[-1]}, set(known[:-2]), set(known[-2:]), True)
 
 
-def output(*command):
+def output(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     except OSError:
@@ -45,12 +51,12 @@ def output(*command):
     return (done.stdout + done.stderr).strip()
 
 
-def first(pattern, text):
+def first(pattern: str, text: str) -> str:
     found = re.search(pattern, text)
     return found[1].strip() if found else "unknown"
 
 
-def description(root):
+def description(root: Path) -> dict[str, Any]:
     """Returns what a reader must know to judge the figures."""
     processor = first(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     hypervisor = " (virtual)" if "hypervisor" in Path("/proc/cpuinfo").read_text() else ""

@@ -1,5 +1,7 @@
 """The proxies that are compared: none, nginx, HAProxy, Verbatim, and any other proxy."""
 
+from __future__ import annotations
+
 import os
 import shlex
 import shutil
@@ -7,8 +9,10 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from processes import Usage, family
 
@@ -64,7 +68,7 @@ backend engine
 
 
 @contextmanager
-def pinned(cores):
+def pinned(cores: set[int]) -> Iterator[None]:
     """Processes that are started in this context run on these cores."""
     own = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
@@ -74,13 +78,13 @@ def pinned(cores):
         os.sched_setaffinity(0, own)
 
 
-def free_port():
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
-def answers(port):
+def answers(port: int) -> bool:
     """Returns whether a request reaches the engine and is answered."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
@@ -105,20 +109,26 @@ class Kind:
 class Proxy:
     """A running proxy that has forwarded its first reply."""
 
-    def __init__(self, kind, engine, folder, cores):
+    def __init__(self, kind: Kind, engine: int, folder: Path, cores: set[int]) -> None:
         self.kind, self.port = kind, free_port()
         self.folder = folder / f"{kind.name.replace(' ', '-')}-{self.port}"
         self.folder.mkdir(parents=True)
         self.trace = self.folder / "trace.jsonl"
-        places = dict(
-            engine=engine, upstream=f"http://127.0.0.1:{engine}", port=self.port, folder=self.folder, trace=self.trace)
+        places = {
+            "engine": engine,
+            "upstream": f"http://127.0.0.1:{engine}",
+            "port": self.port,
+            "folder": self.folder,
+            "trace": self.trace,
+        }
         (self.folder / "configuration").write_text(kind.configuration.format(**places) if kind.configuration else "")
         command = [replace(str(part), places) for part in kind.command]
         self.log = self.folder / "log.txt"
         with pinned(cores), self.log.open("w") as log:
             began = time.monotonic()
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         while not answers(self.port):
             if self.process.poll() is not None or time.monotonic() - began > 60:
                 self.stop()
@@ -126,27 +136,27 @@ class Proxy:
             time.sleep(0.0005)
         self.first_answer = time.monotonic() - began
 
-    def tail(self):
+    def tail(self) -> str:
         return self.log.read_text(errors="replace")[-1000:]
 
-    def usages(self):
+    def usages(self) -> list[Usage]:
         return [Usage(pid) for pid in family(self.process.pid)]
 
-    def processor(self):
+    def processor(self) -> tuple[float, float]:
         """Returns the seconds that it and its children ran, and the seconds that they were ready but waited."""
         times = [usage.processor() for usage in self.usages()]
         return sum(ran for ran, _ in times), sum(waited for _, waited in times)
 
-    def memory(self):
+    def memory(self) -> tuple[int, int]:
         """Returns resident memory and its peak, in bytes."""
         states = [usage.status() for usage in self.usages()]
-        return tuple(sum(state[name] for state in states) * 1024 for name in ("rss", "peak"))
+        return sum(state["rss"] for state in states) * 1024, sum(state["peak"] for state in states) * 1024
 
-    def forget_peak(self):
+    def forget_peak(self) -> None:
         for usage in self.usages():
             (usage.folder / "clear_refs").write_text("5")
 
-    def take_records(self):
+    def take_records(self) -> tuple[int, int, int]:
         """Closes and removes the trace file. Returns its number of records, of complete records, and of bytes."""
         full = self.trace.with_suffix(".full")
         self.trace.rename(full)
@@ -165,37 +175,33 @@ class Proxy:
         full.unlink()
         return records, complete, size
 
-    def stop(self):
+    def stop(self) -> None:
         """Stops it and the processes that it started, which are in its process group."""
         if self.process.poll() is None:
             self.process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                pass
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
-    def remove(self):
+    def remove(self) -> None:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def replace(text, places):
+def replace(text: str, places: dict[str, object]) -> str:
     for name, value in places.items():
         text = text.replace("{" + name + "}", str(value))
     return text
 
 
-def installed(name):
+def installed(name: str) -> str | None:
     """Returns the path of a daemon. Distributions install daemons in folders that PATH may not contain."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
 
 
-def floors():
+def floors() -> tuple[list[Kind], list[str]]:
     """Returns the reverse proxies that are installed, and a message for each one that is not."""
     kinds, missing = [], []
     for name, configuration, arguments, package in (
@@ -209,15 +215,24 @@ def floors():
     return kinds, missing
 
 
-def verbatim(binary, name, *flags, threads=1, captures=True):
+def verbatim(binary: Path, name: str, *flags: str, threads: int = 1, captures: bool = True) -> Kind:
     return Kind(
         name,
-        [binary, "serve", "--upstream-url={upstream}", "--port={port}", "--trace={trace}", f"--threads={threads}",
-         "--log-level=warning", *flags],
-        captures=captures)
+        [
+            binary,
+            "serve",
+            "--upstream-url={upstream}",
+            "--port={port}",
+            "--trace={trace}",
+            f"--threads={threads}",
+            "--log-level=warning",
+            *flags,
+        ],
+        captures=captures,
+    )
 
 
-def verbatims(binary):
+def verbatims(binary: Path) -> list[Kind]:
     """The measured configurations of Verbatim, with one event loop unless the name says otherwise."""
     on = ("--capture=tokens", "--trace-detail=full", "--trace-sync=write")
     return [
@@ -229,7 +244,7 @@ def verbatims(binary):
     ]
 
 
-def other(text):
+def other(text: str) -> Kind:
     """A proxy given as NAME=COMMAND LINE."""
     name, _, command = text.partition("=")
     if not name or "{port}" not in command or "{upstream}" not in command:

@@ -1,6 +1,11 @@
 """The workloads: the load, the proxies under it, and the figures that are compared."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import Any
+
+from peers import Kind
 
 
 @dataclass
@@ -55,113 +60,195 @@ ASK = {"asking": 100}
 SILENT = {"asking": 0}
 
 
-def compared(floors, others, *more):
-    """Returns the columns. For all proxies that do not capture, agents request what Verbatim injects, so that the engine
-    sends the same bytes to all of them."""
+def compared(floors: list[Kind], others: list[Kind], *more: Any) -> list[Case]:
+    """Returns the columns.
+
+    Agents of proxies that do not capture request what Verbatim injects, so that the engine sends the same bytes to all.
+    """
     cases = [Case("direct", "direct", ASK)]
     cases += [Case(kind.name, kind.name, ASK) for kind in floors + others]
-    return cases + [Case("off", "off", ASK), Case("on", "on", SILENT), *more]
+    return [*cases, Case("off", "off", ASK), Case("on", "on", SILENT), *more]
 
 
-def against(cases, figure, wanted="", is_added=False):
+def against(cases: list[Case], figure: str, wanted: str = "", is_added: bool = False) -> list[Ratio]:
     """Returns the ratios of `on` to each other column."""
     peers = [case.name for case in cases if case.name not in ("direct", "on", "on asked")]
-    return [
-        Ratio(f"on ÷ {peer}", "on", peer, figure, wanted if peer == "nginx" else "", is_added) for peer in peers
-    ]
+    return [Ratio(f"on ÷ {peer}", "on", peer, figure, wanted if peer == "nginx" else "", is_added) for peer in peers]
 
 
-def workloads(floors, others, rich):
+def workloads(floors: list[Kind], others: list[Kind], rich: bool) -> list[Workload]:
     """Returns all workloads. `rich`: there are enough cores for two event loops and the load."""
     asked = Case("on asked", "on", ASK)
     cases = compared(floors, others, asked)
     timed = compared(floors, others)
     # Of 1 KB.
-    small = dict(prompt_bytes=810, min_events=1, unary=100)
-    stream = dict(prompt_bytes=760, min_events=512, agents=8)
+    small = {"prompt_bytes": 810, "min_events": 1, "unary": 100}
+    stream = {"prompt_bytes": 760, "min_events": 512, "agents": 8}
     found = [
         Workload(
-            "unary", "small unary request, 16 agents", "request", small | dict(agents=16), cases,
-            against(cases, "cpu", "≤ 3.2"), ("cpu", "rate", "turn_p50", "turn_p99", "octave_40")),
+            "unary",
+            "small unary request, 16 agents",
+            "request",
+            small | {"agents": 16},
+            cases,
+            against(cases, "cpu", "≤ 3.2"),
+            ("cpu", "rate", "turn_p50", "turn_p99", "octave_40"),
+        ),
         Workload(
-            "reply", "unary reply of 1.1 MB, 4 agents", "reply", dict(unary=100, min_events=2048, agents=4), cases,
-            against(cases, "cpu", "≤ 4"), ("cpu", "rate"), scale="ms"),
+            "reply",
+            "unary reply of 1.1 MB, 4 agents",
+            "reply",
+            {"unary": 100, "min_events": 2048, "agents": 4},
+            cases,
+            against(cases, "cpu", "≤ 4"),
+            ("cpu", "rate"),
+            scale="ms",
+        ),
         Workload(
-            "stream", "streamed event, 8 unpaced streams, a write each", "event", stream, cases,
-            against(cases, "cpu", "≤ 1.35"), ("cpu", "rate", "events_a_read")),
+            "stream",
+            "streamed event, 8 unpaced streams, a write each",
+            "event",
+            stream,
+            cases,
+            against(cases, "cpu", "≤ 1.35"),
+            ("cpu", "rate", "events_a_read"),
+        ),
         Workload(
-            "bursts", "streamed event, 8 unpaced streams, 64 in a write", "event", stream, cases,
-            against(cases, "cpu"), ("cpu", "rate", "events_a_read"), burst=64),
+            "bursts",
+            "streamed event, 8 unpaced streams, 64 in a write",
+            "event",
+            stream,
+            cases,
+            against(cases, "cpu"),
+            ("cpu", "rate", "events_a_read"),
+            burst=64,
+        ),
         Workload(
-            "paced", "streamed event, 200 streams paced 100 ms", "event",
+            "paced",
+            "streamed event, 200 streams paced 100 ms",
+            "event",
             # They start 10.5 ms apart, so that no two send at the same moment.
-            dict(agents=200, turns=1, min_events=64, interval=100, ramp=2.1), timed,
-            against(timed, "cpu", "≤ 1.5") + [
+            {"agents": 200, "turns": 1, "min_events": 64, "interval": 100, "ramp": 2.1},
+            timed,
+            [
+                *against(timed, "cpu", "≤ 1.5"),
                 Ratio("delay p50", "on", "nginx", "delay_p50", "", True),
                 Ratio("delay p99", "on", "nginx", "delay_p99", "", True),
                 Ratio("gap p99", "on", "nginx", "gap_excess_p99", "≤ 2"),
             ],
-            ("cpu", "delay_p50", "delay_p99", "gap_excess_p99"), rounds=0.6, quick=dict(min_events=24, ramp=1.05)),
+            ("cpu", "delay_p50", "delay_p99", "gap_excess_p99"),
+            rounds=0.6,
+            quick={"min_events": 24, "ramp": 1.05},
+        ),
         Workload(
-            "one", "one stream paced 10 ms", "event", dict(agents=1, turns=1, min_events=200, interval=10), timed,
+            "one",
+            "one stream paced 10 ms",
+            "event",
+            {"agents": 1, "turns": 1, "min_events": 200, "interval": 10},
+            timed,
             [
                 Ratio("delay p50", "on", "nginx", "delay_p50", "≤ 1.6", True),
                 Ratio("delay p99", "on", "nginx", "delay_p99", "", True),
             ],
-            ("cpu", "delay_p50", "delay_p99", "octave_40"), quick=dict(min_events=100)),
+            ("cpu", "delay_p50", "delay_p99", "octave_40"),
+            quick={"min_events": 100},
+        ),
         Workload(
-            "disk", "small unary request, 64 agents, trace-sync disk and write", "request", small | dict(agents=64),
+            "disk",
+            "small unary request, 64 agents, trace-sync disk and write",
+            "request",
+            small | {"agents": 64},
             [Case("write", "on", SILENT), Case("disk", "disk", SILENT)],
             [
                 Ratio("wall time of a turn", "disk", "write", "turn_p50"),
                 Ratio("wall time, all turns", "disk", "write", "wall", "≤ 1.5"),
                 Ratio("CPU", "disk", "write", "cpu", "≤ 1.5"),
             ],
-            ("cpu", "rate", "turn_p50", "turn_p99")),
+            ("cpu", "rate", "turn_p50", "turn_p99"),
+        ),
     ]
     return found + loops(small, stream, rich) + growth(small)
 
 
-def loops(small, stream, rich):
+def loops(small: dict[str, Any], stream: dict[str, Any], rich: bool) -> list[Workload]:
     """Compares one and two event loops. If the load leaves no core for the second, only CPU time is compared."""
-    flags = dict(asking=0)
+    flags = {"asking": 0}
     cases = [Case("one loop", "on", flags), Case("two loops", "two loops", flags)]
     ratios = [
-        Ratio("speed-up if nothing waits: 2 × CPU of one ÷ CPU of two", "one loop", "two loops", "cpu", "≥ 1.7", factor=2)
+        Ratio(
+            "speed-up if nothing waits: 2 × CPU of one ÷ CPU of two", "one loop", "two loops", "cpu", "≥ 1.7", factor=2
+        )
     ]
     if rich:
         ratios.append(Ratio("throughput, two ÷ one", "two loops", "one loop", "rate", "≥ 1.7"))
-    more = dict(figures=("cpu", "rate"), rounds=0.6, is_quick=False, threads=2 if rich else 1)
+    more: dict[str, Any] = {"figures": ("cpu", "rate"), "rounds": 0.6, "is_quick": False, "threads": 2 if rich else 1}
     return [
         Workload(
-            "loops-unary", "one event loop and two: small unary request, 32 agents", "request",
-            small | dict(agents=32), cases, ratios, **more),
+            "loops-unary",
+            "one event loop and two: small unary request, 32 agents",
+            "request",
+            small | {"agents": 32},
+            cases,
+            ratios,
+            **more,
+        ),
         Workload(
-            "loops-stream", "one event loop and two: streamed event, 16 unpaced streams", "event",
-            stream | dict(agents=16), cases, ratios, **more),
+            "loops-stream",
+            "one event loop and two: streamed event, 16 unpaced streams",
+            "event",
+            stream | {"agents": 16},
+            cases,
+            ratios,
+            **more,
+        ),
     ]
 
 
-def growth(small):
+def growth(small: dict[str, Any]) -> list[Workload]:
     """Compares the cost of a unit in small and large requests and replies."""
 
-    def grown(name, title, unit, base, variants, **more):
+    def grown(
+        name: str,
+        title: str,
+        unit: str,
+        base: dict[str, Any],
+        variants: list[tuple[str, float, dict[str, Any]]],
+        **more: Any,
+    ) -> Workload:
         cases = [Case(label, "on", SILENT | flags, units) for label, units, flags in variants]
-        first, last = cases[0].name, cases[-1].name
+        last = cases[-1].name
         ratios = [Ratio(f"{last} ÷ {case.name}", last, case.name, "cpu", "") for case in cases[:-1]]
         return Workload(name, title, unit, base, cases, ratios, rounds=0.6, is_quick=False, **more)
 
     return [
         grown(
-            "growth-stream", "event of a stream of so many tokens", "event", dict(agents=4, prompt_bytes=760),
-            [(f"{tokens}", 0, dict(min_events=tokens))
-             for tokens in (512, 4096, 32768)]),
+            "growth-stream",
+            "event of a stream of so many tokens",
+            "event",
+            {"agents": 4, "prompt_bytes": 760},
+            [(f"{tokens}", 0, {"min_events": tokens}) for tokens in (512, 4096, 32768)],
+        ),
         grown(
-            "growth-reply", "MB of a unary reply", "MB", dict(agents=2, unary=100),
-            [(f"{size:.3g} MB", size, dict(min_events=tokens))
-             for tokens in (2048, 8192, 32768) for size in (tokens * 1.1 / 2048,)], scale="ms"),
+            "growth-reply",
+            "MB of a unary reply",
+            "MB",
+            {"agents": 2, "unary": 100},
+            [
+                (f"{size:.3g} MB", size, {"min_events": tokens})
+                for tokens in (2048, 8192, 32768)
+                for size in (tokens * 1.1 / 2048,)
+            ],
+            scale="ms",
+        ),
         grown(
-            "growth-prompt", "MB of a request", "MB", small | dict(agents=4),
-            [(label, size / 1e6, dict(prompt_bytes=size))
-             for label, size in (("64 KB", 65_536), ("1 MB", 1_000_000), ("4 MB", 4_000_000))], scale="ms"),
+            "growth-prompt",
+            "MB of a request",
+            "MB",
+            small | {"agents": 4},
+            [
+                (label, size / 1e6, {"prompt_bytes": size})
+                for label, size in (("64 KB", 65_536), ("1 MB", 1_000_000), ("4 MB", 4_000_000))
+            ],
+            scale="ms",
+        ),
     ]
