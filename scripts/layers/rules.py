@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,6 +11,9 @@ from pathlib import Path, PurePosixPath
 from .graph import Graph, circles, layers
 from .package import Target
 from .swift_source import SwiftSource, Use
+
+WIDTH = 118
+"""Columns of the picture."""
 
 EXAMPLES = 3
 """Uses that are shown of each forbidden arrow."""
@@ -180,7 +184,8 @@ def picture(targets: list[Target], order: list[list[str]], root: Path) -> str:
         graph = folder_graph(by_name[name], targets, root).siblings("")
         front = sorted(source.path.stem for source in by_name[name].sources if by_name[name].place(source) == "")
         graph.pop(".", None)
-        lines = [head] + ([f"    {', '.join(front)}"] if front else [])
+        lines = textwrap.wrap(head, WIDTH, subsequent_indent="        ")
+        lines += [f"    {', '.join(front)}"] if front else []
         lines += [f"    {'  '.join(row + '/' for row in layer)}" for layer in layers(graph)]
         blocks.append("\n".join(lines))
     return "\n".join(blocks)
