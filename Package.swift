@@ -91,7 +91,9 @@ let package = Package(
         ),
         .target(
             name: "VerbatimTesting",
-            dependencies: nio + ["VerbatimJSON", "VerbatimTrace", "VerbatimSchema", "VerbatimPlatform"],
+            dependencies: nio + [
+                "VerbatimAPI", "VerbatimJSON", "VerbatimPlatform", "VerbatimSSE", "VerbatimSchema", "VerbatimTrace",
+            ],
             swiftSettings: settings),
         // The proxy as a service of swift-service-lifecycle.
         .target(
@@ -140,7 +142,9 @@ let package = Package(
         .testTarget(name: "VerbatimSSETests", dependencies: ["VerbatimSSE", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "VerbatimAPITests",
-            dependencies: ["VerbatimSSE", "VerbatimJSON", "TestSupport", "VerbatimAPI", "VerbatimSchema"],
+            dependencies: [
+                "VerbatimSSE", "VerbatimJSON", "TestSupport", "VerbatimAPI", "VerbatimSchema", "VerbatimTesting",
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "VerbatimTraceTests",

@@ -1,9 +1,9 @@
 import Testing
 import VerbatimAPI
 
-@Suite struct DialectTests {
+@Suite struct APIRegistryTests {
     @Test(arguments: API.allCases, ["/v1%", "%", "/v1%/", "%/"])
-    func knowsTheRoute(api: API, form: String) {
+    func findsTheAPIOfARoute(api: API, form: String) {
         let path = form.replacing("%", with: api.route)
         // llama.cpp has an API of its own at `/completions`.
         let isAnothers = api == .completions && !form.hasPrefix("/v1")
@@ -11,7 +11,7 @@ import VerbatimAPI
     }
 
     @Test(arguments: ["GET", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH", "post", ""])
-    func onlyPostsSpeakIt(method: String) {
+    func onlyPostRequestsAreCaptured(method: String) {
         #expect(APIRegistry.api(method: method, path: "/v1/chat/completions") == nil)
     }
 
@@ -26,11 +26,11 @@ import VerbatimAPI
         "/v1/responses/resp_1", "/v1/responses/resp_1/cancel", "/v1/responses/resp_1/input_items", "/v1/completion",
         "/v1/chat/completions?x=1", "/v1/chat/%63ompletions", "/v1chat/completions",
     ])
-    func knowsNoOther(path: String) {
+    func otherPathsAreNotCaptured(path: String) {
         #expect(APIRegistry.api(method: "POST", path: path) == nil)
     }
 
-    @Test func namesAreThoseOfTheTrace() {
+    @Test func rawValuesAreTheNamesInTheTrace() {
         #expect(API.allCases.map(\.rawValue) == ["chat.completions", "completions", "responses", "messages"])
     }
 }

@@ -3,11 +3,12 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimTesting
 
-/// Whatever an engine sends: lists that speak of the same tokens have the same length, and the record is JSON.
+/// Random streams: lists that describe the same tokens have the same length, and the record is JSON.
 @Suite struct AlignmentTests {
     @Test(arguments: 0..<400)
-    func listsStayInStep(seed: Int) throws {
+    func listsOfRandomStreamsAreAligned(seed: Int) throws {
         var generator = SeededGenerator(seed: UInt64(seed))
         let events = (0..<generator.int(1...12)).map { _ in Self.event(&generator) }
         let stream = Array(events.map { "data: \($0)\n\n" }.joined().utf8)
@@ -37,13 +38,13 @@ import VerbatimAPI
         try expectThatOnlyJSONIsMadeOfJSON(driver, events)
     }
 
-    /// What is edited was JSON and still is; what is not edited has not changed.
+    /// Edited events are still JSON, and other events are unchanged.
     private func expectThatOnlyJSONIsMadeOfJSON(_ driver: StreamDriver, _ events: [String]) throws {
         var received = driver.outputText.split(separator: "\n\n")[...]
-        for (event, fate) in zip(events, driver.fates) where !fate.isDrop {
+        for (event, seen) in zip(events, driver.events) where !seen.isDropped {
             let next = received.popFirst()
             let got = String(try #require(next))
-            if fate.isEdit {
+            if seen.isRestored {
                 let plain = String(got.dropFirst(6)).replacing("NaN", with: "0").replacing("-Infinity", with: "0")
                 #expect(try decoded(plain) is NSDictionary, "\(event)")
             } else {
@@ -53,7 +54,7 @@ import VerbatimAPI
         #expect(received.isEmpty)
     }
 
-    // MARK: What an agent might ask for, and what an engine might send
+    // MARK: Random requests and replies
 
     private static let fields = [
         "", #""n":2"#, #""logprobs":true"#, #""logprobs":2"#, #""return_token_ids":true"#, #""echo":true,"prompt":"a""#,

@@ -2,10 +2,11 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimTesting
 
-/// How the deltas of a stream become one message.
+/// The assembly of one message from the deltas of a stream.
 @Suite struct AssemblyTests {
-    /// The message that these deltas amount to.
+    /// The message that is assembled from these deltas.
     private func message(_ deltas: [String]) throws -> String {
         let events = deltas.map { #"{"choices":[{"index":0,"delta":\#($0)}]}"# }
         let driver = StreamDriver.run(try untouchedReply(), events: events)
@@ -26,7 +27,7 @@ import VerbatimAPI
         ([#"{"role":"assistant","content":null}"#, #"{"content":"a"}"#], #"{"role":"assistant","content":"a"}"#),
         ([#"{"role":"assistant","content":null}"#], #"{"role":"assistant","content":null}"#),
         ([#"{"role":"tool"}"#, #"{"role":null}"#, #"{"role":"assistant"}"#], #"{"role":"assistant"}"#),
-        // Escapes stay as they are, also a pair of surrogates that came in two parts.
+        // Escapes are kept, even a surrogate pair that came in two parts.
         ([#"{"content":"\n\u00e9"}"#, #"{"content":"é\/"}"#], #"{"role":"assistant","content":"\n\u00e9é\/"}"#),
         ([#"{"content":"\ud83d"}"#, #"{"content":"\ude42"}"#], #"{"role":"assistant","content":"\ud83d\ude42"}"#),
         (["{\"content\":\"a\u{2028}\u{85}b\"}"], #"{"role":"assistant","content":"a\u2028\u0085b"}"#),
@@ -40,7 +41,7 @@ import VerbatimAPI
             #"{"role":"assistant","reasoning_content":"xy","content":null}"#
         ),
         ([#"{"refusal":"N"}"#, #"{"refusal":"o"}"#], #"{"role":"assistant","refusal":"No"}"#),
-        // Fields nobody knows.
+        // Unknown fields.
         (
             [#"{"x":"a","y":[1]}"#, #"{"x":"b","y":[2,{"z":[]}]}"#],
             #"{"role":"assistant","x":"ab","y":[1,2,{"z":[]}]}"#
@@ -55,7 +56,7 @@ import VerbatimAPI
     ]
 
     @Test(arguments: texts)
-    func textsAreJoined(deltas: [String], expected: String) throws {
+    func textDeltasAreConcatenated(deltas: [String], expected: String) throws {
         #expect(try message(deltas) == expected)
     }
 
@@ -86,7 +87,7 @@ import VerbatimAPI
             ],
             #"{"id":"c1","function":{"name":"f","arguments":"{}"}}"#
         ),
-        // Later fragments repeat or empty what the first one said.
+        // Later fragments repeat the values of the first one or have empty ones.
         (
             [
                 call(#"{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":"a"}}"#),
@@ -95,7 +96,7 @@ import VerbatimAPI
             ],
             #"{"id":"c1","type":"function","function":{"name":"f","arguments":"ab"}}"#
         ),
-        // No index: a call that names itself is a new one, anything else goes on with the last.
+        // No index: a fragment with a name starts a new call, any other continues the last one.
         (
             [
                 call(
@@ -110,12 +111,12 @@ import VerbatimAPI
             [call(#"{"function":{"name":"f","arguments":"1"}}"#), call(#"{"function":{"name":"g","arguments":"2"}}"#)],
             #"{"function":{"name":"f","arguments":"1"}},{"function":{"name":"g","arguments":"2"}}"#
         ),
-        // Arguments that are no text become their own text.
+        // Arguments that are no string become their JSON text.
         (
             [call(#"{"index":0,"id":"c1","function":{"name":"f","arguments":{"a": "b"}}}"#)],
             #"{"id":"c1","function":{"name":"f","arguments":"{\"a\": \"b\"}"}}"#
         ),
-        // What else there is.
+        // Other members.
         (
             [call(#"{"index":0,"id":"c1","x":{"y":1},"function":{"name":"f","arguments":"","z":2}}"#)],
             #"{"id":"c1","x":{"y":1},"function":{"name":"f","arguments":"","z":2}}"#
@@ -129,11 +130,11 @@ import VerbatimAPI
     ]
 
     @Test(arguments: calls)
-    func toolCalls(deltas: [String], expected: String) throws {
+    func toolCallFragmentsAreMerged(deltas: [String], expected: String) throws {
         #expect(try message(deltas) == #"{"role":"assistant","tool_calls":[\#(expected)]}"#)
     }
 
-    @Test func functionCall() throws {
+    @Test func functionCallFragmentsAreMerged() throws {
         let deltas = [
             #"{"role":"assistant","content":null,"function_call":{"name":"f","arguments":""}}"#,
             #"{"function_call":{"arguments":"{\"a\":"}}"#, #"{"function_call":{"arguments":"1}"}}"#,
@@ -146,7 +147,7 @@ import VerbatimAPI
 
     // MARK: Around the message
 
-    @Test func theEnvelopeComesFromAnyEvent() throws {
+    @Test func envelopeFieldsAreTakenFromAnyEvent() throws {
         let driver = StreamDriver.run(
             try untouchedReply(),
             events: [
@@ -166,7 +167,7 @@ import VerbatimAPI
         #expect(capture.choices.first?.finishReason.text == #""stop""#)
     }
 
-    @Test func choicesThatAreNoListAreNoChoices() throws {
+    @Test func choicesThatAreNoArrayAreIgnored() throws {
         let driver = StreamDriver.run(
             try untouchedReply(),
             events: [
@@ -178,7 +179,7 @@ import VerbatimAPI
         #expect(driver.reply.captured().responseText.components(separatedBy: #""choices""#).count == 2)
     }
 
-    @Test func choicesComeInTheOrderOfTheirIndex() throws {
+    @Test func choicesAreSortedByIndex() throws {
         let driver = StreamDriver.run(
             try injectedReply(),
             events: [

@@ -19,13 +19,13 @@ import VerbatimAPI
         #"{"a":tru}"#, #"{'a':1}"#, #"{"a":"\x"}"#, #"{"a":"\u12"}"#, "{\"a\":\"\n\"}", "{\"a\":1}//", "nope",
         "hello: 1",
     ])
-    func refusesWhatIsNotJSON(body: String) throws {
+    func refusesInvalidJSON(body: String) throws {
         let message = try #require(error(Array(body.utf8))?.message)
         #expect(message.hasPrefix("the request body is not valid JSON"))
     }
 
     @Test(arguments: ["[]", "[{}]", "1", "null", "true", #""text""#, " [1] "])
-    func refusesWhatIsNoObject(body: String) throws {
+    func refusesOtherValuesThanObjects(body: String) throws {
         #expect(try #require(error(Array(body.utf8))?.message) == "the request body must be a JSON object")
     }
 
@@ -47,7 +47,7 @@ import VerbatimAPI
         #expect(error(body) == nil)
     }
 
-    @Test func refusesWhatIsTooDeep() {
+    @Test func refusesDeepNesting() {
         func nested(_ depth: Int) -> [UInt8] {
             let arrays = depth - 1
             let text = #"{"a":"# + String(repeating: "[", count: arrays) + String(repeating: "]", count: arrays) + "}"

@@ -1,12 +1,11 @@
 import Testing
 import VerbatimAPI
 import VerbatimSchema
-import TestSupport
 
-/// What is turned on in a request, to the byte.
+/// The injection into a request, byte for byte.
 @Suite struct ChatRequestInjectionTests {
     static let on = #""logprobs":true,"top_logprobs":5"#
-    /// What makes llama.cpp list all ids of a whole reply.
+    /// The fields that make llama.cpp list all ids of a body.
     static let allTokens = #""verbose":true,"return_tokens":true"#
     static let ids = #""return_token_ids":true"#
 
@@ -16,13 +15,13 @@ import TestSupport
         (#"{"model":"m"}"#, #"{"model":"m",\#(on),\#(ids)}"#),
         ("{\r\n\t\"model\" : \"m\"\r\n}\r\n ", "{\r\n\t\"model\" : \"m\",\(on),\(ids)\r\n}\r\n "),
         (" \n{\"a\":1.0 , \"b\":[ 1e-5 ]}", " \n{\"a\":1.0 , \"b\":[ 1e-5 ],\(on),\(ids)}"),
-        // What is there is changed in place.
+        // Existing fields are changed in place.
         (#"{"logprobs":false,"n":1}"#, #"{"logprobs":true,"n":1,"top_logprobs":5,\#(ids)}"#),
         (#"{"logprobs": null }"#, #"{"logprobs": true,"top_logprobs":5,\#(ids) }"#),
         (#"{"top_logprobs":null,"logprobs":null}"#, #"{"top_logprobs":5,"logprobs":true,\#(ids)}"#),
         (#"{"return_token_ids":false}"#, #"{"return_token_ids":true,\#(on)}"#),
         (#"{"return_token_ids":null}"#, #"{"return_token_ids":true,\#(on)}"#),
-        // Keys are compared by their value; of duplicates the last counts.
+        // Keys are compared without their escapes. The last of duplicate keys counts.
         (#"{"log\u0070robs":false}"#, #"{"log\u0070robs":true,"top_logprobs":5,\#(ids)}"#),
         (#"{"\u006c\u006F\u0067probs":true}"#, #"{"\u006c\u006F\u0067probs":true,\#(ids)}"#),
         (
@@ -34,15 +33,15 @@ import TestSupport
             #"{"top_logprobs":2,"top_\u006cogprobs":null}"#,
             #"{"top_logprobs":2,"top_\u006cogprobs":5,"logprobs":true,\#(ids)}"#
         ),
-        // The agent has its own.
+        // The agent has set the field itself.
         (#"{"logprobs":true}"#, #"{"logprobs":true,\#(ids)}"#),
         (#"{"logprobs":true,"top_logprobs":50}"#, #"{"logprobs":true,"top_logprobs":50,\#(ids)}"#),
         (#"{"logprobs":true,"top_logprobs":0}"#, #"{"logprobs":true,"top_logprobs":0,\#(ids)}"#),
         (#"{"return_token_ids":true}"#, #"{"return_token_ids":true,\#(on)}"#),
-        // Like names that are not top-level fields.
+        // Similar names, and fields that are not at the top level.
         (#"{"x":{"logprobs":true},"y":"logprobs"}"#, #"{"x":{"logprobs":true},"y":"logprobs",\#(on),\#(ids)}"#),
     ])
-    func turnsOn(body: String, expected: String) throws {
+    func injectsTheExpectedFields(body: String, expected: String) throws {
         let prepared = try prepare(body)
         #expect(prepared.bodyText == expected)
         #expect(try decoded(prepared.body) == decoded(expected))
@@ -50,13 +49,13 @@ import TestSupport
 
     @Test(arguments: [
         #"{"logprobs":true,"top_logprobs":3,"return_token_ids":true}"#,
-        // The agent's own errors, which the engine itself shall answer.
+        // Errors of the agent, which the engine refuses itself.
         #"{"top_logprobs":5}"#, #"{"top_logprobs":0}"#, #"{"top_logprobs":"5"}"#,
         #"{"logprobs":false,"top_logprobs":2}"#,
         #"{"logprobs":null,"top_logprobs":2}"#, #"{"logprobs":1}"#, #"{"logprobs":"true"}"#, #"{"logprobs":[]}"#,
         #"{"logprobs":{"a":1},"top_logprobs":5}"#,
     ])
-    func leavesAlone(body: String) throws {
+    func leavesTheBodyUnchanged(body: String) throws {
         let prepared = try prepare(" \(body)\n")
         #expect(prepared.bodyText == " \(body)\n")
         #expect(prepared.injection.isEmpty)
@@ -69,12 +68,12 @@ import TestSupport
         (.logprobs, .generic, on),
         (.logprobs, .llamaCpp, on), (.logprobs, .openAI, on),
     ])
-    func asksForWhatTheEngineHas(goal: CaptureGoal, profile: EngineProfile, fields: String) throws {
+    func asksForTheFieldsOfTheEngine(goal: CaptureGoal, profile: EngineProfile, fields: String) throws {
         #expect(try prepare("{}", profile: profile) { $0.goal = goal }.bodyText == "{\(fields)}")
     }
 
     @Test(arguments: [CaptureGoal.text, .off], EngineProfile.all + [.generic])
-    func asksForNothing(goal: CaptureGoal, profile: EngineProfile) throws {
+    func injectsNothing(goal: CaptureGoal, profile: EngineProfile) throws {
         let prepared = try prepare(#"{"stream" : true}"#, profile: profile) { $0.goal = goal }
         #expect(prepared.bodyText == #"{"stream" : true}"#)
         #expect(prepared.injection.isEmpty && prepared.clientFields.isEmpty)
@@ -83,7 +82,7 @@ import TestSupport
 
     // MARK: llama.cpp
 
-    @Test func llamaCppGetsAtLeastOneAlternative() throws {
+    @Test func llamaCppIsAskedForAtLeastOneAlternative() throws {
         #expect(
             try prepare("{}", profile: .llamaCpp) { $0.topLogprobs = 0 }.bodyText
                 == #"{"logprobs":true,"top_logprobs":1,\#(Self.allTokens)}"#)
@@ -104,27 +103,27 @@ import TestSupport
         #expect((prepared.injection.logprobs == .nProbs) == added.contains("n_probs"))
         #expect(prepared.injection.topLogprobs == 5)
         #expect(prepared.hasTools == fields.contains(#"[{}]"#) || fields.contains("[ 1 ]"))
-        // Other engines have no such name.
+        // Other engines have no such field.
         #expect(try prepare("{\(fields)}", profile: .vllm).bodyText == "{\(fields),\(Self.on),\(Self.ids)}")
     }
 
-    @Test func llamaCppKeepsTheAgentsOwnNProbs() throws {
+    @Test func llamaCppKeepsNProbsOfTheAgent() throws {
         let body = #"{"n_probs":2,"stream":true,"tools":[{}]}"#
         #expect(try prepare(body, profile: .llamaCpp).bodyText == body)
         let own = #"{"logprobs":true,"stream":true,"tools":[{}]}"#
         #expect(try prepare(own, profile: .llamaCpp).bodyText == own)
     }
 
-    // MARK: Allowances
+    // MARK: Limits
 
     @Test(arguments: [EngineProfile.vllm, .generic, .llamaCpp, .openAI])
-    func injectsNothingThatIsNotAllowed(profile: EngineProfile) throws {
+    func limitsThatAllowNothingPreventInjection(profile: EngineProfile) throws {
         let prepared = try prepare(#"{"a":1}"#, profile: profile, injectionLimits: .nothing)
         #expect(prepared.bodyText == #"{"a":1}"#)
         #expect(prepared.injection.isEmpty)
     }
 
-    @Test func allowancesTakeAwayOneThingAtATime() throws {
+    @Test func eachLimitRemovesOneField() throws {
         var injectionLimits = InjectionLimits()
         injectionLimits.tokenIDs = false
         #expect(try prepare("{}", injectionLimits: injectionLimits).bodyText == "{\(Self.on)}")
@@ -144,7 +143,7 @@ import TestSupport
                 == #"{"logprobs":true,"top_logprobs":0,\#(Self.ids)}"#)
     }
 
-    @Test func allowancesTellWhatIsMissing() {
+    @Test func limitsNameTheirProblemCodes() {
         var injectionLimits = InjectionLimits()
         #expect(injectionLimits.problems == [])
         injectionLimits.tokenIDs = false
@@ -153,7 +152,7 @@ import TestSupport
         #expect(InjectionLimits.nothing.problems == ["logprobs_refused"])
     }
 
-    @Test func canBePreparedAgain() throws {
+    @Test func requestCanBePreparedAgain() throws {
         let request = try APIRegistry.request(to: .chatCompletions, body: Array(#"{"a":1}"#.utf8))
         let policy = RequestPolicy()
         let first = request.prepared(policy: policy, profile: .generic, injectionLimits: InjectionLimits())
@@ -174,7 +173,7 @@ import TestSupport
             ["logprobs=false", "top_logprobs=null", "return_token_ids=false"]
         ),
     ])
-    func clientFieldsTellWhatWasThere(body: String, expected: [String]) throws {
+    func clientFieldsHoldTheAgentsValues(body: String, expected: [String]) throws {
         #expect(try prepare(body).clientFieldTexts == expected)
     }
 }

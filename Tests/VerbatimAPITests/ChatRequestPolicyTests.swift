@@ -1,7 +1,7 @@
 import Testing
 import VerbatimAPI
 
-/// What an operator's policy does to a request, to the byte. Nothing is injected here (`--capture text`).
+/// The effect of a policy on a request, byte for byte. Nothing is injected here (`--capture text`).
 @Suite struct ChatRequestPolicyTests {
     private func prepareText(_ body: String, _ change: (inout RequestPolicy) -> Void) throws -> PreparedExchange {
         try prepare(body) { policy in
@@ -30,7 +30,7 @@ import VerbatimAPI
         (#"{"max_tokens":500,"max_tokens":5}"#, #"{"max_tokens":500,"max_tokens":5}"#),
         (#"{"m\u0061x_tokens":500}"#, #"{"m\u0061x_tokens":100}"#),
     ])
-    func caps(body: String, expected: String) throws {
+    func tokenLimitsAreCapped(body: String, expected: String) throws {
         #expect(try prepareText(body) { $0.maxTokensCap = 100 }.bodyText == expected)
     }
 
@@ -39,20 +39,20 @@ import VerbatimAPI
     @Test(arguments: [
         "gpt-5", "gpt-5.1-mini", "o1", "o1-mini", "o3", "o4-mini", "openai/gpt-5-nano", "a/b/o3-pro", "OpenAI/GPT-5",
     ])
-    func translatesMaxTokens(model: String) throws {
+    func maxTokensIsRenamedForReasoningModels(model: String) throws {
         let prepared = try prepareText(#"{"model":"\#(model)","max_tokens": 50,"n":1}"#) { _ in }
         #expect(prepared.bodyText == #"{"model":"\#(model)","n":1,"max_completion_tokens":50}"#)
         #expect(prepared.clientFieldTexts == ["max_tokens=50", "max_completion_tokens=-"])
     }
 
     @Test(arguments: ["gpt-4o", "chatgpt-5", "o2", "foo1", "gpt-5/llama", "o1/x", "my-o3", ""])
-    func keepsMaxTokens(model: String) throws {
+    func maxTokensKeepsItsNameForOtherModels(model: String) throws {
         let body = #"{"model":"\#(model)","max_tokens":50}"#
         #expect(try prepareText(body) { _ in }.bodyText == body)
     }
 
     @Test(arguments: [
-        // The field that the model knows is kept as it is.
+        // The field that the model accepts is kept.
         (
             #"{"model":"o1","max_tokens":50,"max_completion_tokens":70}"#,
             #"{"model":"o1","max_completion_tokens":70}"#
@@ -61,18 +61,18 @@ import VerbatimAPI
             #"{"max_completion_tokens":null,"max_tokens":50,"model":"o1"}"#,
             #"{"max_completion_tokens":50,"model":"o1"}"#
         ),
-        // A null is no limit, and refused by nobody.
+        // Null is no limit, and engines accept it.
         (#"{"model":"o1","max_tokens":null}"#, #"{"model":"o1","max_tokens":null}"#),
         (#"{"model":"o1","max_tokens":1,"max_tokens":2}"#, #"{"model":"o1","max_completion_tokens":2}"#),
         (#"{"model":"o1","max_tokens":"9"}"#, #"{"model":"o1","max_completion_tokens":"9"}"#),
         (#"{"max_tokens":9,"model":"\u006f1"}"#, #"{"model":"\u006f1","max_completion_tokens":9}"#),
         (#"{"max_tokens":9}"#, #"{"max_tokens":9}"#), (#"{"max_tokens":9,"model":3}"#, #"{"max_tokens":9,"model":3}"#),
     ])
-    func translatesCarefully(body: String, expected: String) throws {
+    func renamingKeepsAnExistingLimit(body: String, expected: String) throws {
         #expect(try prepareText(body) { _ in }.bodyText == expected)
     }
 
-    @Test func translationGoesByTheFinalModel() throws {
+    @Test func renamingDependsOnTheOverridingModel() throws {
         #expect(
             try prepareText(#"{"model":"llama","max_tokens":50}"#) { $0.modelOverride = "openai/o4-mini" }.bodyText
                 == #"{"model":"openai/o4-mini","max_completion_tokens":50}"#)
@@ -81,7 +81,7 @@ import VerbatimAPI
                 == #"{"model":"llama","max_tokens":50}"#)
     }
 
-    @Test func capAndTranslationGoTogether() throws {
+    @Test func renamedLimitIsCapped() throws {
         #expect(
             try prepareText(#"{"model":"o1","max_tokens":500}"#) { $0.maxTokensCap = 100 }.bodyText
                 == #"{"model":"o1","max_completion_tokens":100}"#)
@@ -123,7 +123,7 @@ import VerbatimAPI
         #"{"chat_template_kwargs":{"enable\u005fthinking":true}}"#, #"{"chat_template_kwargs":"no"}"#,
         #"{"chat_template_kwargs":[]}"#, #"{"chat_template_kwargs":7}"#, #"{"chat_template_kwargs":false}"#,
     ])
-    func leavesThinkingToTheAgent(body: String) throws {
+    func explicitThinkingIsKept(body: String) throws {
         let prepared = try prepareText(body) { $0.disablesThinking = true }
         #expect(prepared.bodyText == body)
         #expect(prepared.clientFields.isEmpty)
@@ -144,13 +144,13 @@ import VerbatimAPI
         #expect(try decoded(prepared.body) == decoded(expected))
     }
 
-    @Test func theSameModelIsNoChange() throws {
+    @Test func overridingWithTheSameModelChangesNothing() throws {
         let prepared = try prepareText(#"{ "model" : "m" }"#) { $0.modelOverride = "m" }
         #expect(prepared.bodyText == #"{ "model" : "m" }"#)
         #expect(prepared.clientFields.isEmpty)
     }
 
-    @Test func samplingOverwrites() throws {
+    @Test func samplingOverwritesTheAgentsFields() throws {
         let prepared = try prepareText(#"{"temperature": 0.70 ,"top_p":1}"#) {
             $0.sampling = [("temperature", Array("1.0".utf8)), ("stop", Array(#"["a"]"#.utf8))]
         }
@@ -158,7 +158,7 @@ import VerbatimAPI
         #expect(prepared.clientFieldTexts == ["temperature=0.70", "stop=-"])
     }
 
-    @Test func samplingComesFirst() throws {
+    @Test func samplingIsAppliedBeforeCaps() throws {
         let prepared = try prepareText(#"{"max_tokens":5,"model":"m"}"#) {
             $0.sampling = [("max_tokens", Array("900".utf8)), ("model", Array(#""o1""#.utf8))]
             $0.maxTokensCap = 100
@@ -172,7 +172,7 @@ import VerbatimAPI
             }.bodyText == #"{"max_tokens":5,"model":"llama"}"#)
     }
 
-    @Test func samplingBeforeThinking() throws {
+    @Test func samplingIsAppliedBeforeThinking() throws {
         let prepared = try prepareText(#"{"chat_template_kwargs":{"enable_thinking":true}}"#) {
             $0.sampling = [("chat_template_kwargs", Array(#"{"x":1}"#.utf8))]
             $0.disablesThinking = true
@@ -184,7 +184,7 @@ import VerbatimAPI
     // MARK: Together
 
     @Test(arguments: [CaptureGoal.tokens, .logprobs, .text])
-    func appliesAtEveryLevel(goal: CaptureGoal) throws {
+    func policyAppliesAtEveryCaptureGoal(goal: CaptureGoal) throws {
         let prepared = try prepare(#"{"max_tokens":500}"#) {
             $0.goal = goal
             $0.maxTokensCap = 7
@@ -192,7 +192,7 @@ import VerbatimAPI
         #expect(prepared.bodyText.hasPrefix(#"{"max_tokens":7"#))
     }
 
-    @Test func offAppliesNothing() throws {
+    @Test func policyIsIgnoredWhenCaptureIsOff() throws {
         let body = #"{"max_tokens":500,"model":"o1"}"#
         let prepared = try prepare(body) {
             $0.goal = .off
@@ -205,7 +205,7 @@ import VerbatimAPI
         #expect(prepared.model == "o1")
     }
 
-    @Test func everythingElseStays() throws {
+    @Test func otherBytesAreKept() throws {
         let body = """
             {"a":1.0,"b":1e-5,"c":12345678901234567890, "d":"\\u00e9\\/\\ud83d\\ude42é","e":[1 , {"x":-0.0}],\
             "max_tokens":900 ,"a":2,"logprobs":false,"f":{}}

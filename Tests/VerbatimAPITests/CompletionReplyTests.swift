@@ -1,10 +1,9 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// Replies to completions: lists of tokens and values, a prompt that is echoed, several prompts.
+/// Replies to completions: lists of tokens and log-probabilities, echoed prompts, several prompts.
 @Suite struct CompletionReplyTests {
     static let two = #""prompt":"ab","stream":true"#
     static let echo = #""echo":true,\#(two)"#
@@ -29,7 +28,7 @@ import TestSupport
         #"{"choices":[\#(choices.joined(separator: ","))]\#(rest)}"#
     }
 
-    @Test func listsAreReadInStep() throws {
+    @Test func completionListsAreAligned() throws {
         let (capture, output) = try capture(
             Self.two,
             [
@@ -54,15 +53,17 @@ import TestSupport
         (#""a""#, "-9999.0", #""a""#, "null", ["logprob_filler"]),
         (#""token_id:5""#, "-1", #""token_id:5""#, "-1", []),
     ])
-    func lists(tokens: String, values: String, gotTokens: String, gotValues: String, problems: [ProblemCode]) throws {
+    func tokenListsAreAligned(tokens: String, values: String, gotTokens: String, gotValues: String, problems: [String])
+        throws
+    {
         let capture = try capture(Self.two, [Self.event(Self.choice(tokens, values))]).capture
         let choice = try #require(capture.choices.first)
         #expect(choice.tokensText == gotTokens && choice.valuesText == gotValues && choice.isAligned)
         #expect(Set(capture.problems) == Set(problems))
     }
 
-    /// A first token without a log-probability is an echoed prompt's only if an echo was asked for.
-    @Test func aMissingFirstValueIsNoEcho() throws {
+    /// A first token without a log-probability belongs to an echoed prompt only if an echo was requested.
+    @Test func missingFirstLogprobIsNoEchoUnlessRequested() throws {
         let capture = try capture(Self.two, [Self.event(Self.choice(#""a","b""#, "null,-1"))]).capture
         #expect(capture.problems == ["logprob_missing"])
         #expect(capture.choices.first?.tokensText == #""a","b""#)
@@ -76,7 +77,7 @@ import TestSupport
         (#""echo":true,"stream":true,"prompt":[5,6]"#, ""),
         (#""echo":true,"stream":true,"prompt":[[5,6]]"#, #","usage":{"prompt_tokens":2,"completion_tokens":1}"#),
     ])
-    func theEchoedPromptIsTakenAway(fields: String, rest: String) throws {
+    func echoedPromptIsRemovedFromTheCapture(fields: String, rest: String) throws {
         let capture = try capture(
             fields, [Self.event(Self.choice(#""a","b","c""#, "null,-1,-2"), rest: rest)]
         ).capture
@@ -85,13 +86,13 @@ import TestSupport
     }
 
     @Test(arguments: [
-        // Nobody says how long the prompt is.
+        // The length of the prompt is unknown.
         (echo, ""), (#""echo":true,"stream":true,"prompt":["a","b"]"#, #","usage":{"prompt_tokens":2}"#),
         (#""echo":true,"stream":true,"prompt":[[1],[2]]"#, #","usage":{"prompt_tokens":2}"#),
-        // It cannot be that long.
+        // The prompt cannot be that long.
         (echo, #","usage":{"prompt_tokens":9}"#),
     ])
-    func anEchoOfUnknownLength(fields: String, rest: String) throws {
+    func echoOfUnknownLengthIsMarked(fields: String, rest: String) throws {
         let capture = try capture(
             fields, [Self.event(Self.choice(#""a","b","c""#, "null,-1,-2"), rest: rest)]
         ).capture
@@ -99,7 +100,7 @@ import TestSupport
         #expect(capture.problems.contains("echo_not_separated") && !capture.isComplete)
     }
 
-    @Test func onlyTheEchoWasAskedFor() throws {
+    @Test func echoWithoutTokenData() throws {
         let capture = try capture(
             #""echo":true,"max_tokens":0,"prompt":[5,6],"stream":true"#,
             [Self.event(Self.choice(#""a","b""#, "null,-1"), rest: #","usage":{"completion_tokens":0}"#)]
@@ -108,21 +109,21 @@ import TestSupport
         #expect(capture.problems == [] && capture.isComplete)
     }
 
-    /// An echo whose first token has a value cannot be told from a completion but by its length.
-    @Test func anEchoThatNothingTellsOf() throws {
+    /// An echo whose first token has a log-probability differs from a completion in its length only.
+    @Test func echoWithAFirstLogprobIsRecognisedByItsLength() throws {
         let event = Self.event(Self.choice(#""a","b","c""#, "-3,-1,-2"))
         let unknown = try capture(Self.echo, [event]).capture
         #expect(unknown.problems == ["echo_not_separated"])
         let usage = #","usage":{"prompt_tokens":2,"completion_tokens":%}"#
-        for (count, problems) in [("1", ["token_count_mismatch"]), ("3", [])] as [(String, [ProblemCode])] {
+        for (count, problems) in [("1", ["token_count_mismatch"]), ("3", [])] {
             let rest = usage.replacing("%", with: count)
             let capture = try capture(Self.echo, [event, Self.event(rest: rest)]).capture
             #expect(capture.problems == problems)
         }
     }
 
-    /// What is wrong with the values of the prompt says nothing of the completion's.
-    @Test func onlyTheCompletionIsJudged() throws {
+    /// Faults in the log-probabilities of the prompt do not affect the completion.
+    @Test func checksIgnoreTheEchoedPrompt() throws {
         let fields = #""echo":true,"prompt":[5,6,7],"stream":true"#
         let filler = try capture(fields, [Self.event(Self.choice(#""a","b","c","d""#, "null,-9999.0,NaN,-2"))]).capture
         #expect(filler.choices.first?.valuesText == "-2")
@@ -134,8 +135,8 @@ import TestSupport
         #expect(zero.problems == ["logprobs_all_zero"])
     }
 
-    /// vLLM gives ids of the completion only, but log-probabilities of the prompt too.
-    @Test func idsBelongToTheCompletion() throws {
+    /// vLLM sends ids of the completion only, but log-probabilities of the prompt as well.
+    @Test func idsAreAlignedWithTheCompletion() throws {
         let fields = #""return_token_ids":true,"logprobs":1,\#(Self.echo)"#
         let capture = try capture(
             fields,
@@ -150,9 +151,8 @@ import TestSupport
         #expect(capture.problems == [] && capture.level == .tokens)
     }
 
-    /// vLLM makes log-probabilities of the prompt of an echo with log-probabilities, unless the agent has asked for its
-    /// own.
-    @Test func promptLogprobsOfTheAgentsOwnStay() throws {
+    /// An echo with log-probabilities makes vLLM send `prompt_logprobs`, which are kept only if the agent asked for them.
+    @Test func requestedPromptLogprobsAreKept() throws {
         let reply = Self.event(
             Self.choice(#""a","b","c""#, "null,-1,-2", #","prompt_logprobs":[null,{"6":{"logprob":-1}}]"#))
         for (own, isOff) in [("", true), (#","prompt_logprobs":null"#, true), (#","prompt_logprobs":1"#, false)] {
@@ -167,7 +167,7 @@ import TestSupport
 
     // MARK: Several prompts
 
-    @Test func promptsHaveTheirOwnIDs() throws {
+    @Test func eachPromptHasItsOwnIDs() throws {
         let capture = try capture(
             #""prompt":["a","b"],"stream":true"#,
             [
@@ -181,7 +181,7 @@ import TestSupport
         #expect(capture.isComplete)
     }
 
-    /// A text without a token is vLLM's own when a token holds half a character only.
+    /// vLLM sends an event without text for a token that holds a part of a character.
     @Test func eventsWithoutTextAreForwarded() throws {
         let event = #"{"choices":[{"index":0,"text":"","logprobs":null,"finish_reason":null,"token_ids":[5]}]}"#
         for profile in [EngineProfile.vllm, .generic, .sglang, .openAI] {
@@ -189,8 +189,8 @@ import TestSupport
         }
     }
 
-    /// The reply is assembled with the engine's own numbers, also where the lists have null.
-    @Test func fillersStandInTheResponse() throws {
+    /// The assembled reply has the engine's numbers, also where the lists have null.
+    @Test func assembledResponseKeepsFillers() throws {
         let capture = try capture(Self.two, [Self.event(Self.choice(#""a","b""#, "-9999.0,-1.0"))]).capture
         #expect(capture.choices.first?.valuesText == "null,-1.0")
         #expect(capture.responseText.contains(#""token_logprobs":[-9999.0,-1.0]"#))

@@ -20,13 +20,13 @@ import VerbatimAPI
         (#"{"return_token_ids":false}"#, #"{"return_token_ids":true,"logprobs":5}"#),
         (#"{"log\u0070robs":null}"#, #"{"log\u0070robs":5,\#(ids)}"#),
         (#"{"logprobs":1,"logprobs":null}"#, #"{"logprobs":1,"logprobs":5,\#(ids)}"#),
-        // There is no `top_logprobs`: what the agent sends under that name is none of ours.
+        // Completions have no `top_logprobs`: a value of the agent is kept.
         (#"{"top_logprobs":3}"#, #"{"top_logprobs":3,"logprobs":5,\#(ids)}"#),
-        // The agent has its own.
+        // The agent has set the field itself.
         (#"{"logprobs":0}"#, #"{"logprobs":0,\#(ids)}"#), (#"{"logprobs":1}"#, #"{"logprobs":1,\#(ids)}"#),
         (#"{"logprobs":50}"#, #"{"logprobs":50,\#(ids)}"#), (#"{"logprobs":-1}"#, #"{"logprobs":-1,\#(ids)}"#),
         (#"{"return_token_ids":true}"#, #"{"return_token_ids":true,"logprobs":5}"#),
-        // Prompts of every form.
+        // Prompts of every type.
         (#"{"prompt":[1,2]}"#, #"{"prompt":[1,2],"logprobs":5,\#(ids)}"#),
         (#"{"prompt":[[1],[2,3]],"n":2}"#, #"{"prompt":[[1],[2,3]],"n":2,"logprobs":5,\#(ids)}"#),
         (#"{"prompt":["a","b"]}"#, #"{"prompt":["a","b"],"logprobs":5,\#(ids)}"#),
@@ -34,31 +34,33 @@ import VerbatimAPI
         (#"{"prompt":null}"#, #"{"prompt":null,"logprobs":5,\#(ids)}"#),
         (#"{"stream":true,"prompt":"a"}"#, #"{"stream":true,"prompt":"a","logprobs":5,\#(ids)}"#),
     ])
-    func turnsOn(body: String, expected: String) throws { #expect(try prepared(body).bodyText == expected) }
+    func injectsTheExpectedFields(body: String, expected: String) throws {
+        #expect(try prepared(body).bodyText == expected)
+    }
 
-    /// A `logprobs` that is no number is for the engine to refuse.
+    /// The engine refuses a `logprobs` that is no number.
     @Test(arguments: [#"true"#, "false", #""5""#, "[]", #"{"a":1}"#])
-    func leavesAlone(logprobs: String) throws {
+    func leavesTheBodyUnchanged(logprobs: String) throws {
         let body = #" {"logprobs": \#(logprobs) } "#
         let prepared = try prepared(body)
         #expect(prepared.bodyText == body)
         #expect(prepared.injection.isEmpty && prepared.clientFields.isEmpty)
     }
 
-    /// vLLM leaves the echoed prompt out of the text if ids are asked for.
+    /// vLLM omits the echoed prompt from the text if ids are requested.
     @Test(arguments: [
         (#""echo":true"#, false), (#""echo": true ,"prompt":[1,2]"#, false), (#""e\u0063ho":true"#, false),
         (#""echo":false,"echo":true"#, false), (#""echo":false"#, true), (#""echo":null"#, true),
         (#""echo":1"#, true), (#""echo":true,"echo":false"#, true),
     ])
-    func echoForbidsIDs(fields: String, asksForIDs: Bool) throws {
+    func idsAreNotInjectedWithEcho(fields: String, asksForIDs: Bool) throws {
         let rest = asksForIDs ? ",\(Self.ids)" : ""
         #expect(try prepared("{\(fields)}").bodyText == #"{\#(fields),"logprobs":5\#(rest)}"#)
         #expect(try prepared("{\(fields)}", .generic).bodyText == #"{\#(fields),"logprobs":5\#(rest)}"#)
     }
 
-    /// The agent's own ids stay, and so does what the engine makes of them.
-    @Test func echoWithIDsOfTheAgentsOwn() throws {
+    /// Requested ids are kept, with the effect that they have on the echo.
+    @Test func requestedIDsAreKeptWithEcho() throws {
         let body = #"{"echo":true,"return_token_ids":true,"logprobs":1}"#
         #expect(try prepared(body).bodyText == body)
     }
@@ -72,19 +74,19 @@ import VerbatimAPI
     ]
 
     @Test(arguments: askings, ["", #""stream":true"#])
-    func asksForWhatTheEngineHas(asking: (profile: EngineProfile, fields: String), stream: String) throws {
-        // A stream of llama.cpp's has no list of all ids.
+    func asksForTheFieldsOfTheEngine(asking: (profile: EngineProfile, fields: String), stream: String) throws {
+        // Streams of llama.cpp have no list of all ids.
         let more = asking.profile == .llamaCpp && stream.isEmpty ? #""verbose":true,"return_tokens":true"# : ""
         let expected = [stream, asking.fields, more].filter { !$0.isEmpty }.joined(separator: ",")
         #expect(try prepared("{\(stream)}", asking.profile).bodyText == "{\(expected)}")
     }
 
-    @Test func everyProfileIsThere() {
+    @Test func everyProfileIsTested() {
         #expect(Set(Self.askings.map(\.0)) == Set(EngineProfile.all + [.generic]))
     }
 
     @Test(arguments: EngineProfile.all + [.generic])
-    func asksForNothing(profile: EngineProfile) throws {
+    func injectsNothing(profile: EngineProfile) throws {
         let body = #"{"prompt":"a","stream" : true}"#
         for goal in [CaptureGoal.text, .off] {
             let prepared = try prepared(body, profile) { $0.goal = goal }
@@ -93,7 +95,7 @@ import VerbatimAPI
         #expect(try prepared(body, profile, injectionLimits: .nothing).bodyText == body)
     }
 
-    @Test func dynamoKeepsTheAgentsExtensions() throws {
+    @Test func dynamoKeepsRequestedExtensions() throws {
         for (nvext, expected) in [
             (#"{"a":1}"#, #"{"a":1,"extra_fields":["completion_token_ids"]}"#),
             (#"{"extra_fields":["timing"]}"#, #"{"extra_fields":["timing","completion_token_ids"]}"#),
@@ -105,7 +107,7 @@ import VerbatimAPI
         }
     }
 
-    @Test func howManyAlternatives() throws {
+    @Test func alternativesAreBoundedByTheEngine() throws {
         for (top, profile, expected) in [
             (0, EngineProfile.vllm, 0), (0, .llamaCpp, 1), (20, .vllm, 20), (20, .openAI, 20), (3, .generic, 3),
         ] {
@@ -128,7 +130,7 @@ import VerbatimAPI
             $0.maxTokensCap = 16
             $0.modelOverride = "b/\u{e9}"
             $0.sampling = [("temperature", Array("0.7".utf8)), ("top_k", Array("20".utf8))]
-            // These are for chats only.
+            // These apply to chats only.
             $0.disablesThinking = true
         }
         #expect(
@@ -143,7 +145,7 @@ import VerbatimAPI
     }
 
     @Test(arguments: [("16", "16"), ("15", "15"), ("17", "16"), ("null", "null"), ("1e3", "16"), (#""99""#, #""99""#)])
-    func caps(sent: String, forwarded: String) throws {
+    func tokenLimitsAreCapped(sent: String, forwarded: String) throws {
         let prepared = try prepared(#"{"max_tokens":\#(sent)}"#) {
             $0.maxTokensCap = 16
             $0.goal = .text
@@ -151,14 +153,14 @@ import VerbatimAPI
         #expect(prepared.bodyText == #"{"max_tokens":\#(forwarded)}"#)
     }
 
-    /// Models that take `max_completion_tokens` only are chat models.
-    @Test func maxTokensKeepsItsName() throws {
+    /// Models that accept `max_completion_tokens` only are chat models.
+    @Test func maxTokensIsNotRenamed() throws {
         let body = #"{"model":"gpt-5","max_tokens":9}"#
         #expect(try prepared(body) { $0.goal = .text }.bodyText == body)
     }
 
     @Test(arguments: ["", "[]", "null", #""x""#, "{", #"{"a":1}}"#, "{\"a\":\"\u{0}\"}"])
-    func whatIsNoObjectIsRefused(body: String) {
+    func otherValuesThanObjectsAreRefused(body: String) {
         #expect(throws: RequestError.self) { try prepared(body) }
     }
 }

@@ -1,10 +1,9 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// NVIDIA Dynamo and TensorRT-LLM, as their issues and pull requests have it.
+/// NVIDIA Dynamo and TensorRT-LLM, after their issues and pull requests.
 @Suite struct DocumentedDynamoTests {
     private static func chunk(_ delta: String, _ tokens: [String] = [], end: String = "null", _ rest: String = "")
         -> String
@@ -24,7 +23,7 @@ import TestSupport
 
     @Test(arguments: [
         (#","nvext":{"completion_token_ids":[5,6]}"#, ""),
-        // Other members are not ours, nor is what the agent asked for.
+        // Other members, and requested ones, are kept.
         (#","nvext":{"worker_id":1,"completion_token_ids":[5,6]}"#, #","nvext":{"worker_id":1}"#),
         (#","nvext":{"completion_token_ids":[5,6],"timing":{"a":[1]}}"#, #","nvext":{"timing":{"a":[1]}}"#),
     ])
@@ -40,7 +39,7 @@ import TestSupport
         #expect(capture.choices.first?.idsText == "5,6" && capture.level == .tokens && capture.isComplete)
     }
 
-    @Test func documentedExtensionsOfTheAgentsOwn() throws {
+    @Test func documentedRequestedExtensionsAreKept() throws {
         let own = #""nvext":{"extra_fields":["engine_data"]}"#
         let request = try Exchange(profile: .dynamo, fields: own).request("")
         #expect(
@@ -50,15 +49,15 @@ import TestSupport
         let data = #""engine_data":{"completion_token_ids":[5,6],"completion_logprobs":[-1,-2]}"#
         let driver = try stream(#","nvext":{\#(data),"completion_token_ids":[5,6]}"#, fields: own)
         #expect(driver.outputText.contains(#","nvext":{\#(data)}}"#))
-        // Ids that the agent asked for are captured, and stay.
+        // Requested ids are captured and kept.
         let ids = #""nvext":{"extra_fields":["completion_token_ids"]}"#
         let asked = try stream(#","nvext":{"completion_token_ids":[5,6]}"#, fields: ids)
         #expect(asked.outputText.contains(#","nvext":{"completion_token_ids":[5,6]}}"#))
         #expect(asked.reply.captured().choices.first?.idsText == "5,6")
     }
 
-    /// In a chunk of its own, the extension goes with its chunk only if all of it was injected.
-    @Test func documentedIDsInAChunkOfTheirOwn() throws {
+    /// A chunk that holds only the extension is dropped if all of it was injected.
+    @Test func documentedIDsInASeparateChunk() throws {
         func chunk(_ nvext: String) -> String { #"{"id":"1","choices":[],"nvext":{\#(nvext)}}"# }
         let ids = #""completion_token_ids":[5]"#
         let driver = try Exchange(profile: .dynamo).stream([
@@ -69,7 +68,7 @@ import TestSupport
                 == streamText([Self.chunk(#"{"content":"a"}"#), chunk(#""timing":1"#), chunk(#""timing":1"#)]))
     }
 
-    /// 566 log-probabilities beside 565 ids were seen: nobody can say which belong together.
+    /// 566 log-probabilities with 565 ids were seen. It is not known which belong together.
     @Test func documentedMismatch() throws {
         let entries = (0..<566).map { "t\($0)" }
         let ids = (0..<565).map(String.init).joined(separator: ",")
@@ -93,7 +92,7 @@ import TestSupport
         #expect(capture.level == .tokens && capture.isComplete)
     }
 
-    /// What its backend sends because the agent asked for it has nothing to do with the injection.
+    /// Ids that the backend sends because the agent asked for them are kept.
     @Test func documentedIDsOfTheBackend() throws {
         let event = #"{"choices":[{"index":0,"delta":{"content":"a"},"token_ids":[5]}],"prompt_token_ids":[1]}"#
         let driver = try Exchange(profile: .dynamo, fields: #""return_token_ids":true"#).stream([event])
@@ -112,13 +111,13 @@ import TestSupport
         #expect(
             try prepare("{}", profile: .generic, injectionLimits: next).bodyText
                 == #"{"logprobs":true,"top_logprobs":5}"#)
-        // Known by its name, it is not asked for ids.
+        // Once the engine is known, it is not asked for ids.
         #expect(try Exchange(profile: .tensorRTLLM).request("").bodyText == #"{"logprobs":true,"top_logprobs":5}"#)
         let top = Self.refusal.replacing("return_token_ids", with: "top_logprobs")
         #expect(try injectionLimits(after: 400, top, profile: .tensorRTLLM) == .nothing)
     }
 
-    /// Without detokenizing, its completions carry the keys of vLLM's; they are told from vLLM's all the same.
+    /// Without detokenizing, its completions have the keys of vLLM's but are still recognised.
     @Test func documentedCompletionOfIDs() throws {
         let body =
             #"{"id":"1","object":"text_completion","model":"m","choices":[{"index":0,"text":"","token_ids":[5,6],"logprobs":null,"#

@@ -1,10 +1,9 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// Hosted APIs, as their users' threads and documentation have it.
+/// Hosted APIs, after documentation and reports of users.
 @Suite struct DocumentedHostedTests {
     private static func error(_ message: String, param: String = "null", code: String = "null") -> String {
         #"{"error":{"message":"\#(message)","type":"invalid_request_error","param":\#(param),"code":\#(code)}}"#
@@ -63,15 +62,15 @@ import TestSupport
     @Test(arguments: refusals)
     func documentedRefusals(status: Int, body: String, expected: Next) throws {
         #expect(try next(status, body) == expected)
-        // A profile that injects no ids has none to take away.
+        // A profile that injects no ids cannot inject fewer.
         let isAboutIDs = expected == .withoutIDs
         #expect(try next(status, body, .openAI) == (isAboutIDs ? .giveUp : expected))
         #expect(try next(status, body, .openAI, .completions) == (isAboutIDs ? .giveUp : expected))
-        // Nothing is tried again after other errors, whatever they say.
+        // Other statuses are no rejections, whatever the message.
         for other in [401, 402, 404, 408, 409, 429, 502, 503] { #expect(try next(other, body) == .giveUp) }
     }
 
-    /// The way from everything to nothing has at most three steps: ids, alternatives, log-probabilities.
+    /// At most three rejections lead to no injection: ids, alternatives, log-probabilities.
     @Test func documentedRefusalsEnd() throws {
         var injectionLimits = InjectionLimits()
         var steps = 0
@@ -90,8 +89,8 @@ import TestSupport
         #expect(steps == 3 && injectionLimits == .nothing)
     }
 
-    /// A refusal of `include` is about responses; here it is the agent's own.
-    @Test func documentedIncludeIsNotOfChats() throws {
+    /// `include` is injected into responses only, so an error about it is caused by the agent here.
+    @Test func documentedIncludeIsNoFieldOfChats() throws {
         let body = Self.error("Invalid value for include", param: #""include""#)
         #expect(try next(400, body, .openAI) == .giveUp)
     }
@@ -126,8 +125,8 @@ import TestSupport
         #expect(capture.level == .logprobs && capture.isComplete)
     }
 
-    /// Tool calls and reasoning have no log-probabilities there, but are counted.
-    @Test func documentedOpenAICountsWhatItHides() throws {
+    /// OpenAI counts tool calls and reasoning, but sends no log-probabilities of them.
+    @Test func documentedOpenAICountsHiddenTokens() throws {
         let capture = try Exchange(profile: .openAI).stream([
             Self.chunk(#"{"content":"a"}"#, Self.entries, ""),
             #"{"choices":[],"usage":{"completion_tokens":65,"completion_tokens_details":{"reasoning_tokens":64}}}"#,
@@ -141,7 +140,7 @@ import TestSupport
 
     // MARK: Azure
 
-    /// Its stream begins with a chunk without choices.
+    /// Azure streams begin with a chunk without choices.
     @Test func documentedAzureStream() throws {
         let first =
             #"{"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0}]}"#
@@ -172,7 +171,7 @@ import TestSupport
         #expect(driver.reply.captured().level == .logprobs && driver.reply.captured().isComplete)
     }
 
-    /// An error in the middle comes in a chunk whose choice has ended with it.
+    /// An error in the middle comes in a chunk whose choice is finished.
     @Test func documentedOpenRouterError() throws {
         let error =
             #"{"id":"gen-1","object":"chat.completion.chunk","error":{"code":502,"message":"m","metadata":{"provider_name":"x"}},"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error","native_finish_reason":"error"}]}"#
@@ -185,7 +184,7 @@ import TestSupport
         #expect(capture.problems.contains("reply_cut_off"))
     }
 
-    /// Errors of other kinds are none of ours, also if they come as a body.
+    /// Other errors are no rejections, even as a body.
     @Test func documentedOpenRouterErrorBody() throws {
         let body = #"{"error":{"code":429,"message":"Provider returned error","metadata":{"raw":"logprobs"}}}"#
         #expect(try next(429, body, .openRouter) == .giveUp)
@@ -195,9 +194,9 @@ import TestSupport
 
     // MARK: Fillers
 
-    /// Some hosts send 0 or -9999 for what they do not compute.
+    /// Some hosts send 0 or -9999 for values that they do not compute.
     @Test(arguments: [("-9999.0", "logprob_filler"), ("0.0", "logprobs_all_zero"), ("0", "logprobs_all_zero")])
-    func documentedFillersOfHosts(value: String, problem: ProblemCode) throws {
+    func documentedFillersOfHosts(value: String, problem: String) throws {
         let entry = #"{"token":"a","logprob":\#(value),"bytes":null,"top_logprobs":[]}"#
         let entries = #"{"content":[\#([entry, entry, entry, entry].joined(separator: ","))]}"#
         let body = #"{"choices":[{"index":0,"message":{},"logprobs":\#(entries),"finish_reason":"stop"}]}"#

@@ -1,10 +1,9 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// Ollama, TGI and LM Studio, as their sources and issues have it.
+/// Ollama, TGI and LM Studio, after their sources and issues.
 @Suite struct DocumentedLocalEngineTests {
     private static let entry =
         #"{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]}]}"#
@@ -21,7 +20,7 @@ import TestSupport
     func documentedOllamaStream(profile: EngineProfile) throws {
         let blank = #"{"role":"assistant","content":""}"#
         let driver = try Exchange(profile: profile).stream([
-            // While a parser holds text back, each token has a chunk of its own without text, if it was asked for.
+            // While a parser holds text back, each requested token has a chunk without text.
             Self.chunk(blank, Self.logprobs), Self.chunk(#"{"role":"assistant","content":"a"}"#, Self.logprobs),
             Self.chunk(#"{"role":"assistant","content":"","reasoning":"b"}"#, Self.logprobs),
             Self.chunk(blank, end: #""stop""#),
@@ -40,17 +39,17 @@ import TestSupport
         #expect(capture.choices.first?.tokens.count == 3)
     }
 
-    @Test func documentedOllamaChunksThatStay() throws {
+    @Test func documentedOtherOllamaChunksAreForwarded() throws {
         for event in [
             Self.chunk(#"{"role":"assistant","content":""}"#),
             Self.chunk(#"{"role":"assistant","content":""}"#, Self.logprobs, end: #""length""#),
             Self.chunk(#"{"role":"assistant","content":"","tool_calls":[{"index":0}]}"#, Self.logprobs),
         ] {
-            #expect(try Exchange(profile: .ollama).stream([event]).fates.first?.isDrop == false)
+            #expect(try Exchange(profile: .ollama).stream([event]).events.first?.isDropped == false)
         }
     }
 
-    /// Completions have the form of chat completions; the key is absent when it is off.
+    /// Completions have the form of chat completions. The key is absent when the feature is off.
     @Test(arguments: [true, false], [EngineProfile.ollama, .generic])
     func documentedOllamaCompletion(isStream: Bool, profile: EngineProfile) throws {
         func event(_ logprobs: String) -> String {
@@ -98,7 +97,7 @@ import TestSupport
         let error =
             #"{"error":"Input validation error: `top_n_tokens` must be >= 0 and <= 5. Given: 20","error_type":"validation"}"#
         #expect(try injectionLimits(after: 422, error, profile: .generic, top: 20)?.maximumTopLogprobs == 5)
-        // Known by its name, it is never asked for more.
+        // Once the engine is known, it is not asked for more.
         let prepared = try prepare("{}", profile: .tgi) { $0.topLogprobs = 20 }
         #expect(prepared.bodyText == #"{"logprobs":true,"top_logprobs":5}"#)
         #expect(
@@ -106,7 +105,7 @@ import TestSupport
                 == 2)
     }
 
-    @Test func documentedTGICompletionsHaveNone() throws {
+    @Test func documentedTGICompletionsHaveNoTokenData() throws {
         #expect(try Exchange(profile: .tgi, api: .completions).request("").injection.isEmpty)
     }
 
@@ -118,7 +117,7 @@ import TestSupport
         #expect(request.injection.isEmpty && request.bodyText == #"{"stream":\#(isStream)}"#)
     }
 
-    /// It answers with 200 where it knows no route.
+    /// LM Studio sends status 200 for unknown routes.
     @Test(arguments: [EngineProfile.lmStudio, .generic])
     func documentedLMStudioErrorWithStatus200(profile: EngineProfile) throws {
         let body = #"{"error":"Unexpected endpoint or method. (POST /v1/foo). Returning 200 anyway"}"#

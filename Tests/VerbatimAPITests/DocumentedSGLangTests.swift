@@ -1,10 +1,9 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import TestSupport
-import VerbatimSchema
+import VerbatimTesting
 
-/// SGLang 0.5, as its sources have it (`srt/entrypoints/openai`).
+/// SGLang 0.5, after its sources (`srt/entrypoints/openai`).
 @Suite struct DocumentedSGLangTests {
     private static let a = #"{"token":"Hi","logprob":-0.12,"bytes":[72,105],"top_logprobs":[]}"#
     private static let b = #"{"token":"<|im_end|>","logprob":-0.5,"bytes":[60],"top_logprobs":[]}"#
@@ -41,19 +40,19 @@ import VerbatimSchema
                 == #"{"logprobs":true,"top_logprobs":5,"return_token_ids":true,"return_prompt_token_ids":true}"#)
     }
 
-    /// Exactly what was injected goes: of ids the agent asked for itself, the other kind alone.
+    /// Exactly what was injected is removed. If the agent asked for one kind of ids, only the other kind is.
     @Test(
         arguments: [
             (#""return_token_ids":true"#, completionIDs, false), (#""return_prompt_token_ids":true"#, promptIDs, false),
             (#""return_token_ids":true,"return_prompt_token_ids":true"#, promptIDs + completionIDs, false),
             (#""logprobs":true"#, "", true),
         ], [EngineProfile.sglang, .generic])
-    func documentedFieldsOfTheAgentsOwn(
+    func documentedRequestedFieldsAreKept(
         asked: (fields: String, kept: String, keepsLogprobs: Bool), profile: EngineProfile
     ) throws {
         let entries = #"{"content":[\#(Self.a),\#(Self.b)]}"#
         let exchange = Exchange(profile: profile, fields: asked.fields)
-        // An engine nobody knows is not asked for the prompt's ids, so that it sends none but at the agent's wish.
+        // An unknown engine is not asked for the prompt's ids, so it sends them only if the agent asked for them.
         let hasPromptIDs = profile == .sglang || asked.fields.contains("return_prompt_token_ids")
         let ids = (hasPromptIDs ? Self.promptIDs : "") + Self.completionIDs
         let (output, capture, _) = try exchange.whole(body(entries, ids))
@@ -61,7 +60,7 @@ import VerbatimSchema
         #expect(capture.level == .tokens && capture.isComplete)
     }
 
-    /// What nobody but the agent can have asked for stays.
+    /// Data that are never injected are kept.
     @Test func documentedMetaInfoStays() throws {
         let meta = #","meta_info":{"output_token_logprobs":[[-0.12,13048,null]]}"#
         let exchange = Exchange(profile: .sglang, fields: #""return_meta_info":true"#)
@@ -97,7 +96,7 @@ import VerbatimSchema
     func documentedStream(sglext: String) throws {
         let driver = try Exchange(profile: .sglang).stream([
             Self.role, Self.chunk(Self.content(#""Hi""#), #"{"content":[\#(Self.a)]}"#),
-            // With a tool parser, what was held back comes in a chunk without text.
+            // With a tool parser, log-probabilities that were held back come in a chunk without text.
             Self.chunk(Self.content("null"), #"{"content":[\#(Self.b)]}"#), Self.chunk("{}", end: #""stop""#),
             Self.rest(sglext), Self.rest(Self.usage),
         ])
@@ -122,7 +121,7 @@ import VerbatimSchema
     }
 
     @Test(arguments: [
-        // What the agent asked for itself stays, as does what belongs to neither.
+        // Requested data are kept, and so are unrelated members.
         (
             #""return_input_ids_in_sglext":true"#, #""sglext":{"input_ids":[9],"output_ids":[[1]]}"#,
             #""sglext":{"input_ids":[9]}"#
@@ -142,7 +141,7 @@ import VerbatimSchema
         // In the chunk with the usage.
         ("", #""sglext":{"output_ids":[[1]]},\#(usage)"#, usage),
     ])
-    func documentedExtensionsOfTheAgentsOwn(fields: String, sent: String, received: String) throws {
+    func documentedRequestedExtensionsAreKept(fields: String, sent: String, received: String) throws {
         let driver = try Exchange(profile: .sglang, fields: fields).stream([
             Self.chunk(Self.content(#""Hi""#)), Self.rest(sent),
         ])
@@ -160,30 +159,30 @@ import VerbatimSchema
         let capture = try Exchange(profile: .sglang, fields: #""n":2"#).stream(events).reply.captured()
         #expect(capture.choices.map(\.idsText) == ["1", "2,3"])
         #expect(capture.level == .tokens && capture.isComplete)
-        // Ids of a choice that never came are nobody's.
+        // Ids of a choice that never came are ignored.
         let one = try Exchange(profile: .sglang).stream([events[1], events[3]]).reply.captured()
         #expect(one.choices.map(\.idsText) == ["1"])
     }
 
-    /// Chunks that say nothing but were not made by token data, and those that have a role or an end, are never dropped.
+    /// Empty chunks that are not caused by token data, and chunks with a role or a finish reason, are not dropped.
     @Test(arguments: [
         chunk(content(#""""#)), role, chunk(#"{"role":"assistant","content":""}"#, #"{"content":[\#(a)]}"#),
         chunk(content("null"), #"{"content":[\#(a)]}"#, end: #""length""#),
         chunk(#"{"tool_calls":[]}"#, #"{"content":[\#(a)]}"#), chunk(content(#"" ""#), #"{"content":[\#(a)]}"#),
     ])
-    func documentedChunksThatStay(event: String) throws {
+    func documentedOtherChunksAreForwarded(event: String) throws {
         let driver = try Exchange(profile: .sglang).stream([event])
-        #expect(driver.fates.first?.isDrop == false)
+        #expect(driver.events.first?.isDropped == false)
     }
 
-    /// Nothing is dropped that the agent's own request has caused.
-    @Test func documentedFlushOfTheAgentsOwn() throws {
+    /// Chunks that the agent's own request has caused are not dropped.
+    @Test func documentedRequestedFlushIsKept() throws {
         let event = Self.chunk(Self.content("null"), #"{"content":[\#(Self.b)]}"#)
         let driver = try Exchange(profile: .sglang, fields: #""logprobs":true"#).stream([event])
         #expect(driver.outputText == streamText([event]))
     }
 
-    /// Older builds ignore all of it, and drop what is held back while a tool call is parsed.
+    /// Older builds ignore the fields, and lose what is held back while a tool call is parsed.
     @Test func documentedOlderStream() throws {
         let events = [
             Self.role, Self.chunk(Self.content(#""Hi""#), #"{"content":[\#(Self.a)]}"#),
@@ -202,7 +201,7 @@ import VerbatimSchema
         #"{"object":"error","message":"return_token_ids is not supported with streaming on /v1/chat/completions. "#
         + #"Please set stream=false when using return_token_ids=true.","type":"BadRequest","param":null,"code":400}"#
 
-    /// An unknown engine is asked as vLLM is; its refusal tells who it is, and it is asked anew.
+    /// An unknown engine is asked like vLLM. Its refusal identifies it, and the next attempt uses its own fields.
     @Test func documentedRefusalLeadsToTheOtherFields() throws {
         #expect(EngineRecognition.profile(forRefusal: Self.refusal) == .sglang)
         let next = try #require(
@@ -234,7 +233,7 @@ import VerbatimSchema
         }
         let events = [
             Self.completion("a", lists("a"), #","token_ids":[5],"prompt_token_ids":[1,2]"#),
-            // Such an event comes without token data too.
+            // Such an event comes without token data as well.
             Self.completion("", lists(""), #","token_ids":[6]"#),
         ]
         let exchange = Exchange(profile: profile, api: .completions)

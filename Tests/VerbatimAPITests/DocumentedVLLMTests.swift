@@ -1,10 +1,9 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// vLLM from 0.6 to 0.33, as its sources and issues have it.
+/// vLLM from 0.6 to 0.33, after its sources and issues.
 @Suite struct DocumentedVLLMTests {
     private static func entry(_ token: String, _ value: String = "-0.5") -> String {
         #"{"token":"\#(token)","logprob":\#(value),"bytes":[97],"top_logprobs":[]}"#
@@ -42,12 +41,12 @@ import TestSupport
         #expect(next.logprobs && !next.tokenIDs)
     }
 
-    /// `reasoning` until 0.11 and `reasoning_content` before are texts like any other; their tokens are captured.
+    /// `reasoning`, and `reasoning_content` before 0.11, are texts like any other. Their tokens are captured.
     @Test(arguments: ["reasoning", "reasoning_content"])
     func documentedNamesOfReasoning(name: String) throws {
         let events = [
             Self.chunk(#"{"role":"assistant","content":""}"#),
-            // The parser swallows the tag: vLLM sends such a chunk only if token data were asked for.
+            // The parser removes the tag: vLLM sends such a chunk only if token data were requested.
             Self.chunk("{}", Self.entry("<think>"), ids: "[1]"),
             Self.chunk(#"{"\#(name)":"Hm"}"#, Self.entry("Hm"), ids: "[2]"),
             Self.chunk("{}", Self.entry("</think>"), ids: "[3]"),
@@ -69,7 +68,7 @@ import TestSupport
             capture.responseText.contains(#""\#(name)":"Hm","#) || capture.responseText.contains(#""\#(name)":"Hm"}"#))
     }
 
-    /// `--return-tokens-as-token-ids`: the agent gets what the server always sends.
+    /// With `--return-tokens-as-token-ids`, the agent receives what the server always sends.
     @Test func documentedTokensAsIDs() throws {
         let entries = "\(Self.entry("token_id:12")),\(Self.entry("token_id:0", "-1.5"))"
         let capture = try stream([Self.chunk(#"{"content":"ab"}"#, entries)]).reply.captured()
@@ -77,14 +76,14 @@ import TestSupport
         #expect(capture.level == .tokens && capture.isComplete)
         let own = try stream([Self.chunk(#"{"content":"ab"}"#, entries)], fields: #""logprobs":true"#)
         #expect(own.outputText == streamText([Self.chunk(#"{"content":"ab"}"#, entries)]))
-        // Beside the real ids, they say the same.
+        // Together with the real ids, they give the same.
         let both = try stream([Self.chunk(#"{"content":"ab"}"#, entries, ids: "[12,0]")]).reply.captured()
         #expect(both.choices.first?.idsText == "12,0" && both.isComplete)
     }
 
     // MARK: Values
 
-    /// NaN is `null` in a stream; a whole reply with one is the engine's own error, which names nothing injected.
+    /// NaN is `null` in a stream. A body with NaN is an engine error that names no injected field.
     @Test func documentedNotANumber() throws {
         let nulls = try stream([Self.chunk(#"{"content":"a"}"#, Self.entry("a", "null"), ids: "[1]")]).reply.captured()
         #expect(nulls.problems == ["logprob_missing"] && nulls.choices.first?.valuesText == "null")
@@ -118,7 +117,7 @@ import TestSupport
         #expect(capture.choices.first?.idsText == "1,2,3,4" && capture.isComplete)
     }
 
-    /// Chunks that only token data made carry the running usage too, and go nevertheless.
+    /// Chunks that are caused by token data have the running usage as well, and are dropped nevertheless.
     @Test func documentedContinuousUsage() throws {
         func usage(_ count: Int) -> String {
             #","usage":{"prompt_tokens":1,"total_tokens":9,"completion_tokens":\#(count)}"#
@@ -153,14 +152,14 @@ import TestSupport
                 of(1, Self.chunk("{}", ids: "null", end: #""stop""#)),
                 #"{"choices":[],"usage":{"completion_tokens":4}}"#,
             ], fields: #""n":2"#)
-        #expect(driver.fates.filter(\.isDrop).count == 1)
+        #expect(driver.events.filter(\.isDropped).count == 1)
         #expect(driver.outputText.contains(#""prompt_token_ids":null"#))
         let capture = driver.reply.captured()
         #expect(capture.choices.map(\.idsText) == ["1,3", "2,4"] && capture.promptTokenIDs.text == "[9]")
         #expect(capture.isComplete)
     }
 
-    /// A keep-alive comment is passed at once, and an error in the middle stays one, although `[DONE]` follows.
+    /// A keep-alive comment passes at once. An error in the middle is reported although `[DONE]` follows.
     @Test func documentedErrorBeforeTheEnd() throws {
         let error = #"{"error":{"message":"m","type":"InternalServerError","param":null,"code":500}}"#
         let text = ": keep-alive\n\n" + streamText([Self.chunk(#"{"content":"a"}"#, ids: "null"), error])
@@ -174,7 +173,7 @@ import TestSupport
 
     // MARK: Losses
 
-    /// Tokens lost with a streamed tool parser: the engine's own count tells.
+    /// Tokens lost by a streamed tool parser are detected by the engine's count.
     @Test func documentedLossesOfToolParsers() throws {
         let events = [
             Self.chunk(#"{"content":"a"}"#, Self.entry("a"), ids: "[1]"),
@@ -185,8 +184,8 @@ import TestSupport
         #expect(counted.problems == ["token_count_mismatch"] && !counted.isComplete)
     }
 
-    /// Known limit: without usage, nothing tells of tokens that the engine has lost, if others are not of the visible text.
-    @Test func documentedLossesThatNothingTellsOf() throws {
+    /// Known limit: without usage, lost tokens are not detected if others are not of the visible text.
+    @Test func documentedLossesAreNotDetectedWithoutUsage() throws {
         let capture = try stream([
             Self.chunk(#"{"content":"a"}"#, Self.entry("a"), ids: "[1]"),
             Self.chunk(#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{}"}}]}"#),

@@ -1,9 +1,10 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimTesting
 
-/// Every mark of every profile, and that none of them is another's.
-@Suite struct EngineMarksTests {
+/// Every mark of every profile identifies that profile and no other.
+@Suite struct EngineFingerprintTests {
     private func recognised(_ reply: String) -> EngineProfile? {
         EngineRecognition.profile(forReply: Array(reply.utf8).span)
     }
@@ -90,7 +91,7 @@ import VerbatimAPI
             .sglang,
             #"{"id":"1","choices":[{"index":0,"message":{},"logprobs":null,"finish_reason":"stop","matched_stop":1,"prompt_token_ids":[1],"response_token_ids":[2]}],"metadata":{"weight_version":"default"}}"#
         ),
-        // Completions of SGLang carry ids under the names of vLLM.
+        // Completions of SGLang have ids under vLLM's names.
         (
             .sglang,
             #"{"id":"1","choices":[{"index":0,"text":"a","logprobs":null,"finish_reason":null,"matched_stop":null,"token_ids":[1],"prompt_token_ids":[2]}],"usage":null}"#
@@ -118,7 +119,7 @@ import VerbatimAPI
             .openRouter,
             #"{"id":"gen-1","provider":"x","choices":[{"logprobs":null,"finish_reason":"stop","native_finish_reason":"stop","index":0,"message":{}}],"system_fingerprint":""}"#
         ),
-        // Plain replies are nobody's.
+        // Plain replies identify no engine.
         (
             nil,
             #"{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"a","refusal":null,"annotations":[]},"logprobs":{"content":[{"token":"a","logprob":-1,"bytes":[97],"top_logprobs":[]}],"refusal":null},"finish_reason":"stop"}],"usage":{"completion_tokens":1},"service_tier":"default","system_fingerprint":"fp_1"}"#
@@ -132,7 +133,7 @@ import VerbatimAPI
         (nil, #"{"id":"1","prompt":[],"choices":[{"index":0,"seed":7,"message":{},"finish_reason":"eos"}]}"#),
         (nil, #"{"error":"Unexpected endpoint or method."}"#), (nil, #"{"choices":[]}"#), (nil, "{}"),
         (nil, #"{"choices":[null]}"#), (nil, #"{"choices":{},"id":1}"#), (nil, "[1]"), (nil, ""),
-        // The keys of others, where they mean nothing.
+        // Keys of other engines at places where they identify nothing.
         (nil, #"{"choices":[{"index":0,"message":{"token_ids":1,"timings":2,"matched_stop":3}}],"usage":{"stats":1}}"#),
     ]
 

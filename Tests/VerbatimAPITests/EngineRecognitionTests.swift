@@ -1,8 +1,9 @@
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimTesting
 
-/// An engine is recognised by what it sends anyway.
+/// The recognition of an engine by what it sends anyway.
 @Suite struct EngineRecognitionTests {
     @Test(arguments: [
         ("api.openai.com", EngineProfile.openAI), ("API.OpenAI.com", .openAI), ("me.openai.azure.com", .azure),
@@ -45,7 +46,7 @@ import VerbatimAPI
         #expect(EngineRecognition.profile(forRefusal: "logprobs is not supported") == nil)
     }
 
-    @Test func recordedListsOfModelsNameTheirOwner() throws {
+    @Test func recordedModelListsIdentifyTheEngine() throws {
         for sample in WireSample.all where sample.name == "models" {
             let owner = try #require(
                 String(decoding: sample.response.body, as: UTF8.self).firstMatch(of: /"owned_by":"(.*?)"/))
@@ -54,7 +55,7 @@ import VerbatimAPI
         }
     }
 
-    /// Whatever a reply holds, plain or captured, streamed or not, gives away the right engine or none.
+    /// Each recorded reply identifies the right engine or none.
     @Test(arguments: WireSample.choiceReplies)
     func byReply(sample: WireSample) throws {
         let reply = try injectedReply(.generic)
@@ -64,14 +65,14 @@ import VerbatimAPI
         #expect(read.recognised == (sample.set.hasPrefix("vllm") ? .vllm : .llamaCpp))
     }
 
-    /// vLLM's responses say whose they are, streamed or not.
+    /// Responses of vLLM identify it, streamed or not.
     @Test(arguments: WireSample.all.filter { $0.request.path == "/v1/responses" && $0.response.status == 200 })
     func byResponses(sample: WireSample) throws {
         let reply = try prepareResponse("{}", profile: .generic).reply
         let read =
             sample.response.isEventStream
             ? StreamDriver.run(reply, sample.response.body).reply : readWhole(reply, sample.response.body).reply
-        // llama.cpp says so in the last event of a stream only, but in its `Server` header all the time.
+        // llama.cpp is recognised by the last event of a stream, and by its `Server` header at once.
         let others: [EngineProfile?] = [nil, .llamaCpp]
         #expect(sample.isVLLM ? read.recognised == .vllm : others.contains(read.recognised))
     }
@@ -82,11 +83,11 @@ import VerbatimAPI
         #"{"choices":[{"index":0,"delta":{},"logprobs":{"content":[{"token":"token_id:5","logprob":-1}]}}]}"#,
         #"{"system_fingerprint":null}"#, #"{"system_fingerprint":7}"#, "[]", "null",
     ])
-    func othersAreNotRecognised(event: String) throws {
+    func otherRepliesAreNotRecognised(event: String) throws {
         #expect(StreamDriver.run(try injectedReply(.generic), events: [event]).reply.recognised == nil)
     }
 
-    @Test func theEngineMayBecomeKnownLater() throws {
+    @Test func engineMayBeRecognisedLater() throws {
         let event = #"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[]}}]}"#
         var reply = try injectedReply(.generic)
         #expect(StreamDriver.run(reply, events: [event]).outputText.contains(#""logprobs":null"#))
@@ -94,7 +95,7 @@ import VerbatimAPI
         #expect(!StreamDriver.run(reply, events: [event]).outputText.contains("logprobs"))
     }
 
-    @Test func aChosenProfileIsNotOverruled() throws {
+    @Test func recognitionDoesNotOverruleAChosenProfile() throws {
         let event =
             #"{"system_fingerprint":"b1-x","choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[]}}]}"#
         let chosen = StreamDriver.run(try injectedReply(.openAI), events: [event])

@@ -3,14 +3,15 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimTesting
 
-/// Events that have the form of the one before are read another way than those that have not. A field of its own in each event, that
-/// nobody knows, gives it a form that none before it had; nothing else may come of it.
-@Suite struct EventFormTests {
+/// An event that has the template of the one before is not parsed: the effects of that event are replayed. A stream must give
+/// the same result when an unknown field in each event prevents that.
+@Suite struct EventTemplateTests {
     // MARK: Recorded streams
 
     @Test(arguments: WireSample.streamedReplies)
-    func recorded(sample: WireSample) throws {
+    func recordedStreamsGiveTheSame(sample: WireSample) throws {
         let replies = [
             try sample.injectedReply(), try sample.injectedReply(detail: .compact), try sample.injectedReply(.generic),
             try sample.ownReply(), try sample.untouchedReply(),
@@ -18,9 +19,9 @@ import VerbatimAPI
         for reply in replies { Self.compare(reply, sample.bodyText) }
     }
 
-    // MARK: Made up streams
+    // MARK: Synthetic streams
 
-    /// An event between others that are all alike, and what it may have of its own.
+    /// One different event among events that are all alike.
     @Test(arguments: [
         Token(), Token(content: #""""#), Token(content: "null"), Token(content: #""\n\"\u00e9\\""#),
         Token(content: #""é\u2028 \#u{1F600}""#), Token(content: "\"\u{2028}\""), Token(content: #""\ud800""#),
@@ -48,7 +49,9 @@ import VerbatimAPI
         Token(finish: #""stop""#), Token(index: 1), Token(index: 0, more: #","usage":{"completion_tokens":3}"#),
         Token(more: #","created":12"#), Token(more: #","prompt_token_ids":[1,2]"#), Token(more: #","note":"first""#),
         Token(more: #","note":1,"note":true"#),
-        Token(more: #","created":2,"created":[3]"#), Token(more: #","usage":1,"usage":{"completion_tokens":3}"#),
+        Token(more: #","created":2,"created":[3]"#), Token(more: #","created":1,"created":5,"created":5"#),
+        Token(more: #","created":[1],"created":7,"created":[1]"#),
+        Token(more: #","usage":1,"usage":{"completion_tokens":3}"#),
         Token(more: #","error":{"message":"no","code":500}"#), Token(more: #","error":null"#),
         Token(more: #","timings":{"predicted_n":4}"#), Token(more: #","sglext":{"output_ids":[[1,2]]}"#),
         Token(more: #","__verbose":{"tokens":[1]}"#), Token(more: #","choices":[]"#), Token(more: "}"),
@@ -60,8 +63,8 @@ import VerbatimAPI
         Token(choice: #"},{"index":1,"delta":{"content":"b"}"#), Token(choice: "},7,{"), Token(field: "event: x\ndata"),
         Token(field: "data: {}\ndata"), Token(field: ": c\ndata"), Token(field: "id"),
     ])
-    func madeUp(odd: Token) throws {
-        // So many that an engine that gives nothing away is not looked for any more.
+    func syntheticStreamsGiveTheSame(odd: Token) throws {
+        // After this many events, an unknown engine is not searched for any more.
         let usual = (0..<18).map {
             Token(content: "\" w\($0)\"", logprob: "-0.\($0)523456", bytes: "[\($0),9]", ids: "[\($0)]")
         }
@@ -78,12 +81,12 @@ import VerbatimAPI
                     let text = stream.map(\.event).joined() + "data: [DONE]\n\n"
                     Self.compare(injected, text)
                     Self.compare(asked, text)
-                    // What changes from event to event.
+                    // A field that changes with every event.
                     let created = stream.enumerated().map {
                         $1.event.replacing("\"created\":1,", with: "\"created\":\($0),")
                     }
                     Self.compare(injected, created.joined())
-                    // A stream that breaks off is read as far as it came.
+                    // A truncated stream.
                     Self.compare(injected, String(text.dropLast(40)))
                 }
             }
@@ -96,17 +99,40 @@ import VerbatimAPI
         try prepare(request, profile: profile, policy).reply
     }
 
-    /// What comes behind as many choices as are told apart.
+    /// Completions have their tokens in lists.
+    @Test func completionStreamsGiveTheSame() throws {
+        func event(_ number: Int, tokens: String, ids: String) -> String {
+            #"data: {"id":"c","choices":[{"index":0,"text":" w\#(number)","logprobs":{"text_offset":[\#(number)],"#
+                + #""token_logprobs":[-0.\#(number)5],"tokens":[\#(tokens)],"top_logprobs":[{"a":-\#(number).5}]},"#
+                + #""finish_reason":null,"token_ids":\#(ids)}]}"# + "\n\n"
+        }
+        let usual = (1...20).map { event($0, tokens: "\"w\($0)\"", ids: "[\($0)]") }
+        for odd in [
+            event(1, tokens: #""a","b""#, ids: "[1,2]"), event(2, tokens: "null", ids: "[2]"),
+            event(3, tokens: "", ids: "[]"), event(4, tokens: #""\u00e9""#, ids: "[4,5]"),
+            usual[0].replacing("-0.15", with: "null"), usual[0].replacing(" w1", with: ""),
+        ] {
+            let stream = (usual + [odd, odd, odd] + usual).joined() + "data: [DONE]\n\n"
+            for profile in [EngineProfile.vllm, .generic, .ollama] {
+                let reply = try prepare(
+                    #"{"stream":true,"prompt":"p"}"#, api: .completions, profile: profile
+                ).reply
+                Self.compare(reply, stream)
+            }
+        }
+    }
+
+    /// Events after as many choices as are captured.
     @Test(arguments: 4093...4097)
-    func manyChoices(count: Int) throws {
+    func choicesAtTheLimitGiveTheSame(count: Int) throws {
         let choices = (0..<count).map { #"{"index":\#($0)}"# }.joined(separator: ",")
         let tokens = Array(repeating: Token(index: count).event, count: 4).joined()
         Self.compare(
             try Self.reply(#"{"stream":true}"#, .vllm) { _ in }, "data: {\"choices\":[\(choices)]}\n\n" + tokens)
     }
 
-    /// What is known of the engine decides what is edited.
-    @Test func anotherProfile() throws {
+    /// The edits depend on the profile, so a change of profile discards the template.
+    @Test func changeOfProfileDiscardsTheTemplate() throws {
         var reply = try Self.reply(#"{"stream":true}"#, .vllm) { _ in }
         let event = Array(Token().event.utf8)
         for profile in [EngineProfile.vllm, .sglang, .llamaCpp, .vllm] {
@@ -123,7 +149,7 @@ import VerbatimAPI
 
     // MARK: Comparing
 
-    /// Reads `stream` as it is and with a field of its own in each event.
+    /// Compares `stream` with the same stream in which each event has another unknown field.
     private static func compare(_ reply: any ReplyTransform, _ stream: String) {
         let lines = stream.components(separatedBy: "\n")
         var marked = ""
@@ -135,14 +161,14 @@ import VerbatimAPI
         }
         let one = StreamDriver.run(reply, Array(stream.utf8))
         let other = StreamDriver.run(reply, Array(marked.utf8))
-        #expect(one.fates.map(\.disposition) == other.fates.map(\.disposition))
+        #expect(one.events.map(\.disposition) == other.events.map(\.disposition))
         #expect(one.outputText == other.outputText.replacing(/~: [0-9]+\n/, with: ""))
         #expect(one.errors == other.errors)
         #expect(spelled(one.reply.captured()) == spelled(other.reply.captured()))
     }
 }
 
-/// An event with a token, each part of which may be anything.
+/// An event with a token, whose parts may have any text.
 struct Token: Sendable, CustomTestStringConvertible {
     var content = #"" a""#
     var logprob = "-0.25"
@@ -150,12 +176,12 @@ struct Token: Sendable, CustomTestStringConvertible {
     var ids = "[17]"
     var entries = 1
     var list = "content"
-    /// A further one in the list.
+    /// A further entry in the list.
     var entry: String?
     var alternatives = 2
     var finish = "null"
     var index = 0
-    /// Behind the choice's other members, and behind the choices.
+    /// Behind the choice's other members, and after the choices.
     var choice = ""
     var more = ""
     var field = "data"

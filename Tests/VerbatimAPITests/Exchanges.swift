@@ -1,18 +1,19 @@
 import VerbatimAPI
+import VerbatimTesting
 
-/// An exchange written by hand: what the agent asks for, what the engine answers.
+/// A synthetic exchange: the agent's request and the engine's profile.
 struct Exchange {
     var profile: EngineProfile
     var api = API.chatCompletions
-    /// Fields of the request beside `stream`.
+    /// Fields of the request besides `stream`.
     var fields = ""
 
-    /// What the agent gets of events with these data, `[DONE]` behind them, and what is captured.
+    /// Reads a stream of events with these data, followed by `[DONE]`.
     func stream(_ events: [String]) throws -> StreamDriver {
         StreamDriver.run(try request(#""stream":true"#).reply, events: events)
     }
 
-    /// The same of a whole reply.
+    /// Reads a body. Returns what the agent receives and what is captured.
     func whole(_ body: String) throws -> (output: String, capture: Capture, reply: any ReplyTransform) {
         let read = readWhole(try request("").reply, Array(body.utf8))
         return (String(decoding: read.output, as: UTF8.self), read.reply.captured(), read.reply)
@@ -26,10 +27,7 @@ struct Exchange {
     }
 }
 
-/// The text of a stream of events with these data, `[DONE]` behind them.
-func streamText(_ events: [String]) -> String { (events + ["[DONE]"]).map { "data: \($0)\n\n" }.joined() }
-
-/// What may be tried after an engine's refusal of everything that a profile injects.
+/// What may be injected after an engine has refused everything that a profile injects.
 func injectionLimits(
     after status: Int, _ body: String, profile: EngineProfile, isStream: Bool = false,
     api: API = .chatCompletions, top: Int = 5

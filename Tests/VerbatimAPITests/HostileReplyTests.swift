@@ -1,15 +1,14 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import TestSupport
-import VerbatimSchema
+import VerbatimTesting
 
-/// Replies that no engine in its right mind sends: they pass, and break nothing.
+/// Malicious replies pass and do no harm.
 @Suite struct HostileReplyTests {
     private func chunk(_ delta: String) -> String { #"{"choices":[{"index":0,"delta":\#(delta)}]}"# }
 
-    /// An index that has no successor is none.
-    @Test func toolCallsAtTheEndOfAllNumbers() throws {
+    /// An index without a successor is ignored.
+    @Test func hugeToolCallIndicesDoNotOverflow() throws {
         let driver = StreamDriver.run(
             try untouchedReply(),
             events: [
@@ -21,7 +20,7 @@ import VerbatimSchema
         for id in ["a", "b", "c"] { #expect(response.contains(#""id":"\#(id)""#)) }
     }
 
-    @Test func moreFieldsThanAnybodyHas() throws {
+    @Test func fieldsBeyondTheLimitAreForwardedOnly() throws {
         let fields = (0..<5000).map { #""k\#($0)":1"# }.joined(separator: ",")
         let event = #"{"choices":[],\#(fields)}"#
         let driver = StreamDriver.run(try untouchedReply(), events: [event])
@@ -30,7 +29,7 @@ import VerbatimSchema
         #expect(response.contains(#""k1000":1"#) && !response.contains(#""k4999":1"#))
     }
 
-    @Test func moreChoicesThanAnybodyAsksFor() throws {
+    @Test func choicesBeyondTheLimitAreForwardedOnly() throws {
         let choices = (0..<5000).map { #"{"index":\#($0),"delta":{"content":"a"}}"# }.joined(separator: ",")
         let driver = StreamDriver.run(try untouchedReply(), events: [#"{"choices":[\#(choices)]}"#])
         #expect(driver.outputText.contains(#""index":4999"#))
@@ -39,7 +38,7 @@ import VerbatimSchema
     }
 
     @Test(arguments: ["7", "[]", "{}", "true", "null", #""""#, #""x""#])
-    func fingerprintsOfAnyKind(fingerprint: String) throws {
+    func fingerprintsOfAnyTypeAreHarmless(fingerprint: String) throws {
         let event = #"{"choices":[],"system_fingerprint":\#(fingerprint)}"#
         #expect(StreamDriver.run(try untouchedReply(), events: [event]).reply.captured().engine == nil)
     }

@@ -2,9 +2,10 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimTesting
 
-/// Which errors are answers to the injection, and what is tried next.
-@Suite struct RefusalTests {
+/// Errors that reject the injection, and the next attempt.
+@Suite struct InjectionRejectionTests {
     enum Next: Equatable {
         case giveUp, nothing, withoutTokenIDs
         case atMost(Int)
@@ -117,14 +118,14 @@ import VerbatimAPI
     ]
 
     @Test(arguments: refused)
-    func retriesWithLess(status: Int, body: String, expected: Next) throws {
+    func rejectionReducesTheInjection(status: Int, body: String, expected: Next) throws {
         #expect(try next(status, body) == expected)
     }
 
     // MARK: Not about the injection
 
     @Test(arguments: [200, 204, 301, 401, 402, 404, 405, 408, 409, 413, 415, 418, 429, 502, 503, 504, 529])
-    func neverRetriesOtherStatuses(status: Int) throws {
+    func otherStatusesAreNoRejections(status: Int) throws {
         let body = Self.nested("logprobs and return_token_ids are not supported", code: status)
         #expect(try next(status, body) == .giveUp)
     }
@@ -136,16 +137,16 @@ import VerbatimAPI
             nested("stream_options can only be set when stream is true"), nested("[] is too short - 'tools'"),
             nested("This model's maximum context length is 16384 tokens, which exceeds this limit"),
             nested("Out of range float values are not JSON compliant"),
-            // The agent's own field, however like its name.
+            // A field of the agent with a similar name.
             nested(
                 "`prompt_logprobs` are not available when `stream=True`. (parameter=prompt_logprobs)",
                 param: "prompt_logprobs"),
         ])
-    func neverRetriesWhatTheAgentCaused(status: Int, body: String) throws {
+    func errorsCausedByTheAgentAreNoRejections(status: Int, body: String) throws {
         #expect(try next(status, body) == .giveUp)
     }
 
-    @Test func onlyWhatWasInjectedCounts() throws {
+    @Test func onlyInjectedFieldsAreRejected() throws {
         let ids = Self.nested("unknown field return_token_ids")
         let logprobs = Self.nested("logprobs are not supported")
         #expect(try next(400, ids, Self.injection(ids: false)) == .giveUp)
@@ -157,7 +158,7 @@ import VerbatimAPI
         #expect(try next(400, Self.nested("n_probs must be a number"), nProbs) == .nothing)
     }
 
-    @Test func idsAreTakenAwayBeforeLogprobs() throws {
+    @Test func idsAreRemovedBeforeLogprobs() throws {
         let both = Self.nested("extra fields not permitted: logprobs, return_token_ids")
         #expect(try next(400, both) == .withoutTokenIDs)
         var injectionLimits = InjectionLimits()
@@ -165,7 +166,7 @@ import VerbatimAPI
         #expect(try next(400, both, Self.injection(ids: false), injectionLimits: injectionLimits) == .nothing)
     }
 
-    @Test func aRangeThatKeepsBeingRefusedEnds() throws {
+    @Test func repeatedRangeErrorsEndInNoInjection() throws {
         let range = Self.nested("logprobs out of range: must be between 0 and 20")
         #expect(try next(400, range, Self.injection(5)) == .atMost(1))
         #expect(try next(400, range, Self.injection(1)) == .nothing)
@@ -174,7 +175,7 @@ import VerbatimAPI
 
     // MARK: Recorded errors
 
-    /// Whatever was injected: these are the agent's own doing.
+    /// Errors that the agent causes are no rejections, whatever was injected.
     @Test(
         arguments: WireSample.all.filter {
             $0.name.hasPrefix("err_") && $0.response.status >= 400 && !$0.name.contains("logprobs")
@@ -214,24 +215,24 @@ import VerbatimAPI
         #expect(try next(sample.response.status, body) == .nothing)
     }
 
-    /// What an engine quotes of the request was not refused for being there.
+    /// A field is not rejected because the error quotes it.
     @Test(arguments: [
         #"[{'type': 'missing', 'loc': ('body', 'messages'), 'msg': 'Field required', 'input': {'logprobs': True}}]"#,
         #"1 validation error: messages Field required [type=missing, input_value={'return_token_ids': True}]"#,
         #"{"detail":[{"loc":["body","x"],"msg":"m","input":{"logprobs":true}},{"loc":["body","y"],"msg":"n"}]}"#,
     ])
-    func whatIsQuotedIsNotRefused(body: String) throws {
+    func quotedRequestFieldsAreNotRejected(body: String) throws {
         #expect(try next(400, body) == .giveUp)
     }
 
-    @Test func whatFollowsAQuoteCounts() throws {
+    @Test func textAfterAQuoteCounts() throws {
         let body =
             #"[{'loc': ('body', 'x'), 'msg': 'm', 'input': {'a': 1}}, {'type': 'extra_forbidden', 'loc': ('body', 'return_token_ids'), 'input': True}]"#
         #expect(try next(400, body) == .withoutTokenIDs)
     }
 
-    /// A failure that mentions log-probabilities is a refusal only if it says that they are not supported.
-    @Test func failuresAreNoRefusals() throws {
+    /// A server error that mentions log-probabilities is a rejection only if it says that they are not supported.
+    @Test func serverErrorsAreRejectionsOnlyIfUnsupported() throws {
         #expect(try next(500, Self.nested("logprobs[17].logprob = nan")) == .giveUp)
         #expect(try next(500, Self.nested("logprobs is not supported with tools + stream")) == .nothing)
     }

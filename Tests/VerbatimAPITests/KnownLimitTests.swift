@@ -1,11 +1,10 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// Losses that nothing in the reply tells of: `complete` is true, although tokens are missing. Should one of these tests
-/// fail because a check has been found, so much the better.
+/// Losses that nothing in a reply shows: `complete` is true although tokens are missing. A test that fails because of a new
+/// check is good news.
 @Suite struct KnownLimitTests {
     private static func event(_ tokens: Int, _ rest: String = "", index: Int = 0) -> String {
         let rest = rest.isEmpty ? #","finish_reason":"stop""# : rest
@@ -18,43 +17,43 @@ import TestSupport
         try Exchange(profile: profile, fields: fields).stream(events).reply.captured()
     }
 
-    /// Without usage, events may be lost: the count is the only witness.
-    @Test func anEventThatNeverCame() throws {
+    /// Without usage, a lost event is not detected.
+    @Test func lostEventIsNotDetectedWithoutUsage() throws {
         #expect(try capture(.openAI, "", [Self.event(1), Self.event(2, #","finish_reason":"stop""#)]).isComplete)
         let counted = try capture(.openAI, "", [Self.event(1), #"{"choices":[],"usage":{"completion_tokens":2}}"#])
         #expect(!counted.isComplete)
     }
 
-    /// Text that came without token data, beside text that came with them.
-    @Test func textWithoutTokens() throws {
+    /// Some text comes with token data, some without.
+    @Test func textWithoutTokensIsNotDetected() throws {
         let bare = #"{"choices":[{"index":0,"delta":{"content":"abcdefgh"},"logprobs":null}]}"#
         #expect(try capture(.openAI, "", [Self.event(1), bare, bare]).isComplete)
     }
 
-    /// One event lost and one doubled make the right count.
-    @Test func oneLostAndOneDoubled() throws {
+    /// One lost and one repeated event give the right count.
+    @Test func lostAndRepeatedEventsCancelOut() throws {
         let events = [Self.event(1), Self.event(1), #"{"choices":[],"usage":{"completion_tokens":2}}"#]
         #expect(try capture(.openAI, "", events).isComplete)
     }
 
-    /// Ids alone say nothing of whether they came twice.
-    @Test func idsThatCameTwice() throws {
+    /// Ids alone do not show that they came twice.
+    @Test func repeatedIDsAreNotDetected() throws {
         let event = #"{"choices":[{"index":0,"delta":{"content":"a"},"token_ids":[5],"finish_reason":"stop"}]}"#
         #expect(try capture(.vllm, "", [event, event]).isComplete)
     }
 
-    /// `[DONE]` ends a stream, whether its choice had ended or not.
-    @Test func aChoiceThatDidNotEnd() throws {
+    /// `[DONE]` ends a stream even if its choice is not finished.
+    @Test func unfinishedChoiceIsNotDetected() throws {
         #expect(try capture(.openAI, "", [Self.event(1, #","finish_reason":null"#)]).isComplete)
-        // Among several it shows, and so do choices that never came.
+        // With several choices it is detected, and so are missing choices.
         let several = [Self.event(1), Self.event(1, #","finish_reason":null"#, index: 1)]
         #expect(try capture(.openAI, #""n":2"#, several).problems == ["finish_reason_missing"])
         #expect(try capture(.openAI, #""n":2"#, [Self.event(1, index: 1)]).problems == ["choices_missing"])
     }
 
-    /// An engine that holds the reasoning back, as vLLM does with `include_reasoning: false`, but counts it: only usage
-    /// tells. In a whole reply it always stands.
-    @Test func reasoningThatIsKeptBack() throws {
+    /// An engine that counts reasoning without sending it, as vLLM does with `include_reasoning: false`, is detected by usage
+    /// only. Bodies always have usage.
+    @Test func hiddenReasoningIsDetectedByUsageOnly() throws {
         #expect(try capture(.vllm, #""include_reasoning":false"#, [Self.event(1)]).isComplete)
     }
 }

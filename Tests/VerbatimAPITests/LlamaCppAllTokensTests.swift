@@ -1,10 +1,9 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// Whole replies of llama.cpp's have entries for complete characters only, and all ids in `__verbose.tokens`.
+/// Bodies of llama.cpp have entries for complete characters only, and all ids in `__verbose.tokens`.
 @Suite struct LlamaCppAllTokensTests {
     private static func body(entries ids: [Int], verbose: String, usage: Int) -> String {
         let entries = ids.map { #"{"id":\#($0),"token":"t\#($0)","bytes":[1],"logprob":-0.\#($0),"top_logprobs":[]}"# }
@@ -24,7 +23,7 @@ import TestSupport
     }
 
     /// The token in the middle is a part of a character.
-    @Test func theMissingOnesHaveTheirIDs() throws {
+    @Test func missingEntriesHaveIDs() throws {
         let (output, capture) = try read([69, 102, 220], [69, 127, 102, 220])
         #expect(!output.contains("__verbose") && !output.contains("logprobs") && output.contains(#""timings":{"#))
         let choice = try #require(capture.choices.first)
@@ -32,31 +31,31 @@ import TestSupport
         #expect(choice.valuesText == "-0.69,null,-0.102,-0.220")
         #expect(choice.tokensText == #""t69",null,"t102","t220""#)
         #expect(capture.level == .tokens && capture.problems == ["logprob_missing"])
-        // The record does without what repeats the prompt.
+        // The record omits what repeats the prompt.
         #expect(!capture.responseText.contains("a long one") && capture.responseText.contains(#""id":69"#))
     }
 
-    @Test func allOfThemAreComplete() throws {
+    @Test func completeEntriesMakeACompleteCapture() throws {
         let (_, capture) = try read([1, 2, 3], [1, 2, 3])
         #expect(capture.level == .tokens && capture.isComplete)
     }
 
-    /// Where an entry could be one of two tokens, it is neither's.
-    @Test func nothingIsGuessed() throws {
+    /// An entry that could belong to two tokens is assigned to neither.
+    @Test func ambiguousEntriesAreNotAssigned() throws {
         let (_, capture) = try read([5, 7, 9], [5, 7, 7, 9])
         #expect(capture.choices.first?.valuesText == "-0.5,null,null,-0.9")
         #expect(capture.choices.first?.idsText == "5,7,7,9" && !capture.isComplete)
     }
 
-    /// Ids that are not among the tokens fit nothing.
-    @Test func whatDoesNotFitStandsAlone() throws {
+    /// Entries with unknown ids are not assigned.
+    @Test func unrelatedIDsAreKeptAlone() throws {
         let (_, capture) = try read([1, 8], [1, 2, 3])
         #expect(capture.level == .ids && capture.problems == ["ids_logprobs_mismatch"])
         #expect(capture.choices.first?.idsText == "1,2,3")
     }
 
-    /// The list is of one choice, and nobody says which if there are several.
-    @Test func severalChoicesKeepTheirEntries() throws {
+    /// The list belongs to one choice; which one is unknown if there are several.
+    @Test func idsOfAnUnknownChoiceAreIgnored() throws {
         let choice =
             #"{"index":%,"message":{"content":"x"},"logprobs":{"content":[{"id":4,"token":"a","logprob":-1}]},"finish_reason":"length"}"#
         let choices = (0...1).map { choice.replacing("%", with: "\($0)") }.joined(separator: ",")
@@ -67,8 +66,8 @@ import TestSupport
         #expect(capture.choices.map(\.idsText) == ["4", "4"] && capture.isComplete)
     }
 
-    /// An agent that asked for it itself gets it.
-    @Test func theAgentsOwnStays() throws {
+    /// An agent that asked for it receives it.
+    @Test func requestedVerboseOutputIsKept() throws {
         let body = Self.body(entries: [1], verbose: Self.verbose([1]), usage: 1)
         let reply = try prepare(#"{"verbose":true}"#, profile: .llamaCpp).reply
         let read = readWhole(reply, Array(body.utf8))

@@ -1,7 +1,7 @@
 import Testing
 import VerbatimAPI
 
-/// What is done to a request for a message: nothing, unless the operator's policy says so.
+/// Requests for messages are changed by the policy only.
 @Suite struct MessageRequestTests {
     static let claudeCode = """
         {"model":"claude-x","max_tokens":32000 ,"stream":true,"system":[{"type":"text","text":"\\u00e9é",\
@@ -21,11 +21,11 @@ import VerbatimAPI
     @Test(arguments: [
         (#"{"max_tokens":500}"#, #"{"max_tokens":100}"#), (#"{"max_tokens": 100 }"#, #"{"max_tokens": 100 }"#),
         (#"{"max_tokens":null}"#, #"{"max_tokens":null}"#), (#"{}"#, #"{}"#),
-        // Not this dialect's.
+        // Not a field of this API.
         (#"{"max_completion_tokens":500}"#, #"{"max_completion_tokens":500}"#),
         (#"{"model":"o1","max_tokens":5}"#, #"{"model":"o1","max_tokens":5}"#),
     ])
-    func caps(body: String, expected: String) throws {
+    func tokenLimitsAreCapped(body: String, expected: String) throws {
         let prepared = try prepareMessage(body) { policy in
             policy.maxTokensCap = 100
             policy.disablesThinking = true
@@ -48,7 +48,7 @@ import VerbatimAPI
         #expect(try decoded(prepared.body) == decoded(expected))
     }
 
-    @Test func offAppliesNothing() throws {
+    @Test func policyIsIgnoredWhenCaptureIsOff() throws {
         let prepared = try prepareMessage(Self.claudeCode) {
             $0.goal = .off
             $0.maxTokensCap = 9
@@ -58,7 +58,7 @@ import VerbatimAPI
     }
 
     @Test(arguments: ["", "[]", "{", "null", #"{"a":}"#])
-    func whatIsNoObjectIsRefused(body: String) {
+    func otherValuesThanObjectsAreRefused(body: String) {
         #expect(throws: RequestError.self) { try prepareMessage(body) }
     }
 }

@@ -3,13 +3,14 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimTesting
 import VerbatimSchema
 
-/// Streams of messages that are not as they should be: all bytes pass, and the record keeps what can be kept.
+/// Faulty streams of messages: all bytes pass, and the record keeps what came.
 @Suite struct MessageRobustnessTests {
     private typealias Documented = MessageStreamTests
 
-    /// What is captured of these events; all of them are seen to pass.
+    /// Reads these events, checks that all of them pass, and returns the capture.
     private func capture(_ events: [String], _ goal: CaptureGoal = .text) throws -> Capture {
         let stream = messageStream(events)
         let driver = StreamDriver.run(try messageReply(goal), stream)
@@ -31,7 +32,7 @@ import VerbatimSchema
     static let error = #"{"type":"error","error":{"type":"overloaded_error", "message":"Overloaded"},"request_id":"r"}"#
 
     @Test(arguments: [true, false])
-    func anErrorInTheMiddle(isTerminated: Bool) throws {
+    func errorInTheMiddleEndsTheCapture(isTerminated: Bool) throws {
         let events =
             [
                 Documented.start, Documented.block(0, #"{"type":"text","text":""}"#), Documented.text(0, "Hel"),
@@ -41,7 +42,7 @@ import VerbatimSchema
         let driver = StreamDriver.run(try messageReply(), messageStream(events))
         #expect(driver.outputText == messageStream(events))
         #expect(driver.errors == [#"{"type":"overloaded_error","message":"Overloaded"}"#])
-        #expect(driver.fates.map(\.isTerminal) == [false, false, false, false] + (isTerminated ? [true] : []))
+        #expect(driver.events.map(\.isTerminal) == [false, false, false, false] + (isTerminated ? [true] : []))
         let capture = driver.reply.captured()
         let expected =
             #"{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"Hel"}],"#
@@ -52,7 +53,7 @@ import VerbatimSchema
         #expect(capture.choices.first?.finishReason == nil)
     }
 
-    @Test func anErrorMayComeFirst() throws {
+    @Test func errorMayComeFirst() throws {
         let capture = try capture([Self.error])
         #expect(
             capture.responseText
@@ -66,7 +67,7 @@ import VerbatimSchema
         (#"{"type":"error","message":"m"}"#, #"{"type":"error","message":"m"}"#),
         (#"{"error":null,"type":"error"}"#, #"{"error":null,"type":"error"}"#),
     ])
-    func otherErrors(event: String, expected: String) throws {
+    func otherErrorShapesAreReported(event: String, expected: String) throws {
         let driver = StreamDriver.run(try messageReply(), messageStream([Documented.start, event]))
         #expect(driver.errors == [expected])
         let whole = readWhole(try messageReply(), Array(event.utf8))
@@ -86,7 +87,7 @@ import VerbatimSchema
         (#"{"content":[{"type":"text","text":"a"}]}"#, .text), (#"{}"#, .none), (#"{"object":"list"}"#, .none),
         (#"[]"#, .none), ("", .none), ("<html>", .none),
     ])
-    func otherWholeReplies(body: String, level: CaptureLevel) throws {
+    func otherBodiesPass(body: String, level: CaptureLevel) throws {
         let read = readWhole(try messageReply(.tokens), Array(body.utf8))
         #expect(read.output == Array(body.utf8))
         let capture = read.reply.captured()
@@ -95,7 +96,7 @@ import VerbatimSchema
 
     // MARK: Order and members
 
-    @Test func membersMayComeInAnyOrder() throws {
+    @Test func memberOrderDoesNotMatter() throws {
         let found = try content([
             #"{"content_block":{"text":"","type":"text"},"index":0,"type":"content_block_start"}"#,
             #"{"delta":{"text":"a","type":"text_delta"},"index":0,"type":"content_block_delta"}"#,
@@ -129,7 +130,7 @@ import VerbatimSchema
             ],
             #"[{"type":"text","text":"a"},{"type":"text","text":"b"}]"#
         ),
-        // Deltas of blocks that never began, or begin later.
+        // Deltas of blocks without a start, or with a later one.
         ([Documented.text(7, "a"), Documented.text(7, "b")], #"[{"text":"ab"}]"#),
         (
             [Documented.text(1, "a"), Documented.block(1, #"{"type":"text","text":""}"#), Documented.text(1, "b")],
@@ -145,7 +146,7 @@ import VerbatimSchema
             ],
             #"[{"type":"tool_use","id":"t1","input":1},{"type":"tool_use","id":"t2","input":2}]"#
         ),
-        // Deltas and events that nobody knows.
+        // Unknown deltas and events.
         (
             [
                 Documented.block(0, #"{"type":"compaction","content":null,"x":1}"#),
@@ -185,19 +186,19 @@ import VerbatimSchema
         #expect(try content(events) == expected)
     }
 
-    @Test func blocksMayComeWithTheMessage() throws {
+    @Test func blocksMayComeWithTheStart() throws {
         let start = Documented.start.replacing(#""content":[]"#, with: #""content":[{"type":"text","text":"a"},7]"#)
         let next = #"{"type":"content_block_start","content_block":{"type":"text","text":"c"}}"#
         let text = try capture([start, Documented.text(0, "b"), next]).responseText
         #expect(text.contains(#""content":[{"type":"text","text":"ab"},{"type":"text","text":"c"}],"stop_reason""#))
     }
 
-    @Test func contentThatIsNoListStays() throws {
+    @Test func contentThatIsNoArrayIsKept() throws {
         let start = Documented.start.replacing(#""content":[]"#, with: #""content":"hi""#)
         #expect(try capture([start]).responseText.contains(#""content":"hi","stop_reason""#))
     }
 
-    @Test func aMessageMayLackItsStart() throws {
+    @Test func streamWithoutAStartIsAssembled() throws {
         let capture = try capture([
             Documented.text(0, "a"), Documented.end("end_turn"),
             #"{"usage":{"output_tokens":null,"x":1},"context_management":{"applied_edits":[]},"type":"message_delta"}"#,
@@ -211,7 +212,7 @@ import VerbatimSchema
         #expect(capture.choices.first?.finishReason.text == #""end_turn""#)
     }
 
-    @Test func nothingCame() throws {
+    @Test func emptyStreamIsMarked() throws {
         let empty = try capture([])
         #expect(empty.level == .none && empty.problems == ["stream_not_terminated"])
         #expect(empty.responseText == #"{"content":[]}"#)
@@ -221,7 +222,7 @@ import VerbatimSchema
 
     // MARK: Values
 
-    @Test func lossesAreToldOf() throws {
+    @Test func lossesAreMarked() throws {
         let start = Documented.start.replacing(#""input_tokens":25"#, with: #""input_tokens":NaN,"x":[-Infinity]"#)
         let numbers = try capture([start, Documented.stop])
         #expect(numbers.problems == ["non_finite_number"] && !numbers.isComplete)
@@ -249,8 +250,8 @@ import VerbatimSchema
         #expect(capture.usage.text == #"{"input_tokens":25.0,"y":1E+2,"output_tokens":1}"#)
     }
 
-    /// What comes before the place where an event breaks must not shift what comes behind it.
-    @Test func aBrokenEventLeavesNoTrace() throws {
+    /// Nothing of an invalid event is captured, so that later tokens stay aligned.
+    @Test func invalidEventIsNotCaptured() throws {
         let whole = Documented.text(0, "a")
         for length in 1..<whole.utf8.count {
             let broken = String(whole.prefix(length))
@@ -260,13 +261,13 @@ import VerbatimSchema
         }
     }
 
-    @Test func whatIsTooDeepPasses() throws {
+    @Test func deepNestingPasses() throws {
         let deep = String(repeating: "[", count: 600) + String(repeating: "]", count: 600)
         let capture = try capture([Documented.start, Documented.block(0, #"{"x":\#(deep)}"#), Documented.stop])
         #expect(capture.problems == ["unparsed_event"])
     }
 
-    /// Bytes lost, doubled and changed at random: what comes goes out, and what is recorded is JSON.
+    /// Randomly damaged streams pass, and the record is JSON.
     @Test(arguments: [MessageStreamTests.parallelTools, MessageStreamTests.thinking])
     func damagedStreams(events: [String]) throws {
         let stream = Array(messageStream(events).utf8)
@@ -290,7 +291,7 @@ import VerbatimSchema
         }
     }
 
-    /// Each byte is looked at a bounded number of times: what has come before makes no event more costly.
+    /// The cost of an event does not depend on the events before it.
     @Test func longMessagesTakeLinearTime() throws {
         let deltas = (0..<20_000).map { Documented.input($0 % 100, "1") }
         let capture = try capture([Documented.start] + deltas + [Documented.stop])

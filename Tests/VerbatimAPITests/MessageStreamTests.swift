@@ -2,10 +2,9 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// Streams as Anthropic documents them: what their events amount to.
+/// The assembly of streams as Anthropic documents them.
 @Suite struct MessageStreamTests {
     static let start =
         #"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"#
@@ -24,7 +23,7 @@ import TestSupport
         delta(index, #"{"type":"text_delta","text":"\#(text)"}"#)
     }
 
-    /// `json` is what stands between the quotes.
+    /// `json` is a JSON string without its quotes.
     static func input(_ index: Int, _ json: String) -> String {
         delta(index, #"{"type":"input_json_delta","partial_json":"\#(json)"}"#)
     }
@@ -36,7 +35,7 @@ import TestSupport
 
     static func blockStop(_ index: Int) -> String { #"{"type":"content_block_stop","index":\#(index)}"# }
 
-    /// What the record has for `content` when these events come between the start and the end.
+    /// The recorded `content` for these events between the start and the end.
     private func content(_ events: [String]) throws -> String {
         let stream = messageStream([Self.start] + events + [Self.end("end_turn"), Self.stop])
         let driver = StreamDriver.run(try messageReply(), stream)
@@ -58,7 +57,7 @@ import TestSupport
         block(3, #"{"type":"tool_use","id":"toolu_3","name":"now","input":{}}"#), blockStop(3), end("tool_use"), stop,
     ]
 
-    @Test func toolsInParallel() throws {
+    @Test func parallelToolCallsAreAssembled() throws {
         let stream = messageStream(Self.parallelTools)
         let driver = StreamDriver.run(try messageReply(), stream)
         #expect(driver.outputText == stream)
@@ -91,7 +90,7 @@ import TestSupport
             + #""usage":{"input_tokens":null,"output_tokens":70,"server_tool_use":{"web_search_requests":1}}}"#, stop,
     ]
 
-    @Test func thinkingAndCitations() throws {
+    @Test func thinkingAndCitationsAreAssembled() throws {
         let stream = messageStream(Self.thinking)
         let capture = StreamDriver.run(try messageReply(), stream).reply.captured()
         let expected =
@@ -107,12 +106,12 @@ import TestSupport
     }
 
     @Test(arguments: [parallelTools, thinking])
-    func inEveryFraming(events: [String]) throws {
+    func framingDoesNotMatter(events: [String]) throws {
         let stream = messageStream(events)
         let expected = spelled(StreamDriver.run(try messageReply(), stream).reply.captured())
         let framings = [
             stream.replacing("\n", with: "\r\n"), stream.replacing("\n", with: "\r"),
-            // Without names, without the blank behind the colon, over several lines, with comments, with [DONE].
+            // Without names, without the space after the colon, over several lines, with comments, with [DONE].
             events.map { "data: \($0)\n\n" }.joined(), events.map { "data:\($0)\n\n" }.joined(),
             events.map { "data: \($0.replacing(#","index""#, with: ",\ndata: \"index\""))\n\n" }.joined(),
             ": hi\n\n" + stream.replacing("\n\n", with: "\n\n: keep-alive\n\n"), stream + "data: [DONE]\n\n",
@@ -131,7 +130,7 @@ import TestSupport
     }
 
     @Test(arguments: [parallelTools, thinking])
-    func cutAtEveryPosition(events: [String]) throws {
+    func cutsDoNotMatter(events: [String]) throws {
         let stream = Array(messageStream(events).utf8)
         let reply = try messageReply()
         let expected = spelled(StreamDriver.run(reply, stream).reply.captured())
@@ -147,38 +146,38 @@ import TestSupport
     // MARK: Input
 
     @Test(arguments: [
-        // As it came, but for white space between tokens.
+        // Unchanged, except for white space between tokens.
         ([#"{\"a\" : [1.0,"#, #" 1e-5, 12345678901234567890]}"#], #"{"a":[1.0,1e-5,12345678901234567890]}"#),
         ([#"{\"a\":\"\\u00e9\\n"#, #"\u00e9é\"}"#], #"{"a":"\u00e9\néé"}"#),
         ([#"{\"a\":1,\"a\":2}"#], #"{"a":1,"a":2}"#),
         // An escape, a surrogate pair, a character may be split between pieces.
         ([#"{\"a\":\"\\"#, #"n\"}"#], #"{"a":"\n"}"#), ([#"\"\ud83d"#, #"\ude42\""#], #""🙂""#),
-        // Other values than objects, as vLLM's models make them up.
+        // Other values than objects, which models on vLLM produce.
         (["[", "      tr", "u", "e", "    ]"], "[true]"), (["null"], "null"), ([#"\"x\""#], #""x""#),
-        // What is no JSON is a string of what came.
+        // Invalid JSON becomes a string.
         ([#"{\"city\": \"San"#], #""{\"city\": \"San""#), ([#"{\"a\":NaN}"#], #""{\"a\":NaN}""#),
         (["{}", "{}"], #""{}{}""#), ([" "], #"" ""#),
         ([#"\"\ufffd\\\\ud83d\ud83d\ude42\""#], #""\#u{FFFD}\\ud83d🙂""#),
         (["{\\\"a\\\":\\\"\u{2028}\\\"}"], #"{"a":"\u2028"}"#),
     ])
-    func inputIsPutTogether(pieces: [String], expected: String) throws {
+    func inputPiecesAreJoined(pieces: [String], expected: String) throws {
         let tool = #"{"type":"tool_use","id":"t","name":"f","input":{}}"#
         let found = try content([Self.block(0, tool)] + pieces.map { Self.input(0, $0) })
         #expect(found == #"[{"type":"tool_use","id":"t","name":"f","input":\#(expected)}]"#)
     }
 
-    /// Half a surrogate pair, which Foundation refuses to read, cannot become a part of JSON in UTF-8 without loss.
+    /// A lone surrogate, which Foundation refuses to read, is kept as an escape.
     @Test(arguments: [
         #"\"\ud83d\""#, #"\"\ude42\ud83d\""#, #"\"\ud83d\ud83d\ude42\""#, #"\"\ud83d\n\ude42\""#, #"\"\ude42\""#,
         #"\ud83d"#,
     ])
-    func halvesOfPairsAreNotLost(piece: String) throws {
+    func loneSurrogatesAreKept(piece: String) throws {
         let stream = messageStream([Self.start, Self.block(0, #"{"input":{}}"#), Self.input(0, piece)])
         let response = StreamDriver.run(try messageReply(), stream).reply.captured().responseText
         #expect(response.contains(#""content":[{"input":"\#(piece)"}]"#))
     }
 
-    @Test func inputThatWasNoStringIsItsOwnText() throws {
+    @Test func otherInputThanStringsBecomesItsText() throws {
         let tool = #"{"type":"tool_use","input":{}}"#
         let piece = Self.delta(0, #"{"type":"input_json_delta","partial_json":{"a": "b"}}"#)
         let nothing = Self.delta(0, #"{"type":"input_json_delta","partial_json":null}"#)

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import VerbatimAPI
 
-/// A request to `/messages`, prepared.
+/// Prepares a request to `/messages`.
 func prepareMessage(
     _ body: String, profile: EngineProfile = .vllm, _ change: (inout RequestPolicy) -> Void = { _ in }
 ) throws -> PreparedExchange {
@@ -13,18 +13,18 @@ func prepareMessage(
         .prepared(policy: policy, profile: profile, injectionLimits: InjectionLimits())
 }
 
-/// The reader of the reply to a request for a message.
+/// The transform for the reply to a request for a message.
 func messageReply(_ goal: CaptureGoal = .text) throws -> any ReplyTransform {
     try prepareMessage(#"{"model":"m","max_tokens":9,"messages":[],"stream":true}"#) { $0.goal = goal }.reply
 }
 
-/// Whether `reply` takes `event` for the end of a stream that it does not read any more.
+/// Whether `reply` recognises `event` as the end of a stream that is no longer read.
 func isTerminal(_ event: String, for reply: any ReplyTransform) -> Bool {
     let bytes = Array(event.utf8)
     return reply.isTerminal(event: bytes.span)
 }
 
-/// A stream of these events, each with its name as Anthropic sends it.
+/// A stream of these events, each with its name.
 func messageStream(_ events: [String]) -> String {
     events.map { data in
         let type = data.firstMatch(of: /"type":"([a-z_]+)"/).map { String($0.1) } ?? "message"
@@ -44,7 +44,7 @@ extension WireSample {
     }
 }
 
-/// A streamed message put together the simple way, by Foundation and by the types of events and deltas.
+/// A streamed message that is assembled in a simple way, with Foundation and by the types of events and deltas.
 struct NaiveMessage {
     private var message: [String: Any] = [:]
     private var blocks: [Int: [String: Any]] = [:]
@@ -63,7 +63,7 @@ struct NaiveMessage {
     var usage: [String: Any]? { message["usage"] as? [String: Any] }
     var stopReason: String? { message["stop_reason"] as? String }
 
-    /// In the form of a reply that was not streamed.
+    /// In the form of a reply that is not streamed.
     var response: NSDictionary {
         var response = message
         response["content"] = blocks.keys.sorted().map { index -> [String: Any] in

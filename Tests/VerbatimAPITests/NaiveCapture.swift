@@ -2,8 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What a recorded reply holds, found out without Verbatim's own code: decoded by Foundation, put together the simple
-/// way. Only number texts, which Foundation does not keep, are picked by patterns.
+/// The contents of a recorded reply, found without Verbatim's own code: decoded by Foundation and assembled in a simple way.
+/// Number texts, which Foundation does not keep, are found by patterns.
 struct NaiveCapture {
     struct Choice {
         var tokens: [String] = []
@@ -85,7 +85,7 @@ struct NaiveCapture {
         }
     }
 
-    /// What is echoed ends where, by its offset, the completion's text begins.
+    /// The echoed prompt ends where, by its offset, the completion's text begins.
     private mutating func removePrompt(of sample: WireSample) throws {
         let request = try #require(decoded(sample.requestText) as? [String: Any])
         let length = try #require(request["prompt"] as? String).unicodeScalars.count
@@ -135,7 +135,7 @@ struct NaiveCapture {
 
     // MARK: The assembled reply
 
-    /// What the events of a stream amount to, in the form of a reply that was not streamed.
+    /// The events of a stream, assembled in the form of a reply that is not streamed.
     func response(withLogprobs: Bool = true) -> NSDictionary {
         var response = envelope
         response["usage"] = envelope["usage"] ?? NSNull()
@@ -165,7 +165,7 @@ extension [String: [Any]] {
     }
 }
 
-/// The texts of the sampled tokens' log-probabilities, alternatives left out.
+/// The texts of the sampled tokens' log-probabilities, without alternatives.
 private enum NumberTexts {
     static func logprobs(in text: String) throws -> [String] {
         let lists = try matches(of: #""token_logprobs":\[([^\]]*)\]"#, in: text)

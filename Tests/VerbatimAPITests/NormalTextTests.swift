@@ -2,17 +2,18 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimTesting
 
-/// What a capture says may stand in a record as it is, may.
+/// Texts that are marked as normal need no change in a record.
 @Suite struct NormalTextTests {
-    /// What an engine could send that must not stand in a line of strict JSON, put where a string or a number begins.
+    /// Text that must not be in a line of strict JSON, inserted where a string or a number begins.
     enum Disturbance: CaseIterable, Sendable {
         case texts, keys, tokens
 
         func applied(to body: [UInt8]) -> [UInt8] {
             switch self {
             case .texts:
-                // Cut short in the end: what follows is another string's, or its end.
+                // Truncated at the end of a string.
                 body.replacing(
                     "\":\"",
                     with: Array("\":\"\u{2028}1234567\u{85}x".utf8) + [0xFF] + Array("\u{2029}".utf8) + [0xE2, 0x80])
@@ -25,7 +26,7 @@ import VerbatimAPI
     }
 
     @Test(arguments: WireSample.replies, Disturbance.allCases)
-    func textsThatCallThemselvesNormalAre(sample: WireSample, disturbance: Disturbance) throws {
+    func textsMarkedNormalAreNormal(sample: WireSample, disturbance: Disturbance) throws {
         let disturbed = disturbance.applied(to: sample.response.body)
         for reply in [try sample.injectedReply(), try sample.ownReply()] {
             let capture =

@@ -2,11 +2,10 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// Responses in the manner of OpenAI, written by hand after its documentation: `type` comes first, what is off is `[]`,
-/// `top_logprobs` that were not asked for are 0, deltas carry random `obfuscation`, and there are no ids.
+/// Synthetic responses after OpenAI's documentation: `type` comes first, disabled fields are `[]`, `top_logprobs` is 0 if it was
+/// not requested, deltas have random `obfuscation`, and there are no ids.
 @Suite struct OpenAIResponsesTests {
     private static func entry(_ token: String, _ value: String, bytes: String = "") -> String {
         #"{"token":"\#(token)",\#(bytes)"logprob":\#(value),"top_logprobs":[]}"#
@@ -56,7 +55,7 @@ import TestSupport
         #expect(choice.finishReason.text == #""completed""#)
     }
 
-    @Test func documented_whatIsOffStays() throws {
+    @Test func documented_disabledFieldsAreKept() throws {
         let plain = Self.textStream(false)
         for reply in [try injectedResponse(.documentedOpenAI), try injectedResponse(.generic), try untouchedResponse()]
         {
@@ -85,10 +84,10 @@ import TestSupport
                 == Array(body(false).utf8))
     }
 
-    /// An engine that leaves out what is off gets its members removed, commas and all.
-    @Test func whatIsAbsentWhenOffIsRemoved() throws {
+    /// For an engine that omits disabled fields, members are removed with their commas.
+    @Test func fieldsAbsentWhenOffAreRemoved() throws {
         var profile = EngineProfile(name: "absent")
-        profile.logprobsOffForms[.responses] = .absent
+        profile.logprobsWhenOff[.responses] = .absent
         let body =
             #"{"output":[{"content":[{"logprobs":[{"token":"a","logprob":-1}],"text":"a"}, {"text":"b" , "logprobs":[]}]}]}"#
         let read = readWhole(try injectedResponse(profile), Array(body.utf8))
@@ -128,7 +127,7 @@ import TestSupport
             #""error":null"#, with: #""error":{"code":"server_error","message":"boom"}"#)
         let event = #"{"type":"response.failed","sequence_number":1,"response":\#(final)}"#
         let driver = StreamDriver.run(try injectedResponse(.documentedOpenAI), responseStream([event]))
-        #expect(driver.fates.last?.isTerminal == true)
+        #expect(driver.events.last?.isTerminal == true)
         #expect(driver.errors == [#"{"code":"server_error","message":"boom"}"#])
         #expect(
             driver.outputText == responseStream([event.replacing(#""top_logprobs":5"#, with: #""top_logprobs":0"#)]))
@@ -140,17 +139,17 @@ import TestSupport
                 #","upstream_status":null,"upstream_error":{"code":"server_error","message":"boom"}}"#))
     }
 
-    /// vLLM's responses have no `error`: that one failed is all that is known.
+    /// Failed responses of vLLM have no `error`, so only the failure itself is known.
     @Test(arguments: [
         #"{"type":"response.failed","response":{"status":"failed","output":[]}}"#,
         #"{"response":{"status":"failed","error":null},"type":"response.failed"}"#,
     ])
-    func aFailureMayGiveNoReason(event: String) throws {
+    func failureMayHaveNoReason(event: String) throws {
         let driver = StreamDriver.run(try injectedResponse(), responseStream([event]))
         #expect(driver.errors == [#""failed""#])
         #expect(!driver.reply.captured().isComplete)
         let bare = StreamDriver.run(try injectedResponse(), responseStream([#"{"type":"response.failed"}"#]))
-        #expect(bare.errors == [#""response.failed""#] && bare.fates.last?.isTerminal == true)
+        #expect(bare.errors == [#""response.failed""#] && bare.events.last?.isTerminal == true)
     }
 
     @Test func documented_incomplete() throws {
@@ -158,7 +157,7 @@ import TestSupport
             #""incomplete_details":null"#, with: #""incomplete_details":{"reason":"content_filter"}"#)
         let event = #"{"type":"response.incomplete","sequence_number":1,"response":\#(final)}"#
         let driver = StreamDriver.run(try injectedResponse(.documentedOpenAI), responseStream([event]))
-        #expect(driver.fates.last?.isTerminal == true && driver.errors.isEmpty)
+        #expect(driver.events.last?.isTerminal == true && driver.errors.isEmpty)
         let capture = driver.reply.captured()
         #expect(capture.choices.first?.finishReason.text == #""content_filter""#)
         #expect(capture.problems == ["no_token_data"] && capture.responseText == final)

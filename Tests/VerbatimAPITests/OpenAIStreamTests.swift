@@ -2,10 +2,9 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// Streams in the manner of OpenAI: no token ids, `refusal` beside `content`, chunks with obfuscation.
+/// Streams like OpenAI's: no token ids, `refusal` besides `content`, chunks with obfuscation.
 @Suite struct OpenAIStreamTests {
     private func chunk(_ choice: String, _ rest: String = #","usage":null,"obfuscation":"aX9""#) -> String {
         #"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"gpt-4o","service_tier":"default","#
@@ -33,13 +32,13 @@ import TestSupport
     }
 
     @Test(arguments: [EngineProfile.openAI, .generic])
-    func isCapturedAndRestored(profile: EngineProfile) throws {
+    func streamIsCapturedAndRestored(profile: EngineProfile) throws {
         let sent = events(entries("[]"), entries(Self.hi), entries(Self.end))
         let driver = StreamDriver.run(try injectedReply(profile), events: sent)
         #expect(
             driver.outputText
                 == StreamDriver.run(try untouchedReply(), events: events("null", "null", "null")).outputText)
-        #expect(driver.fates.map(\.isDrop).contains(true) == false)
+        #expect(driver.events.map(\.isDropped).contains(true) == false)
         #expect(driver.reply.recognised == nil)
 
         let capture = driver.reply.captured()
@@ -59,7 +58,7 @@ import TestSupport
         #expect(capture.responseText == expected)
     }
 
-    @Test func refusalsAreTokensToo() throws {
+    @Test func refusalTokensAreCaptured() throws {
         let entry = #"[{"token":"No","logprob":-0.5,"bytes":[78,111],"top_logprobs":[]}]"#
         let driver = StreamDriver.run(
             try injectedReply(.openAI),
@@ -78,7 +77,7 @@ import TestSupport
         #expect(driver.outputText.components(separatedBy: #""logprobs":null"#).count == 4)
     }
 
-    @Test func alternativesAreTheEnginesOwn() throws {
+    @Test func alternativesAreKeptAsSent() throws {
         let entry =
             #"{"token":"a","logprob":-9999.0,"bytes":null,"top_logprobs":[{"token":"b","logprob":-0.0,"bytes":[98]}]}"#
         let driver = StreamDriver.run(
@@ -86,18 +85,18 @@ import TestSupport
             events: [#"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[ \#(entry) ]}}]}"#])
         let choice = try #require(driver.reply.captured().choices.first)
         #expect(choice.logprobs.map { String(decoding: $0.array, as: UTF8.self) } == "[\(entry)]")
-        // OpenAI's documentation: -9999.0 stands for what is not among the likely tokens.
+        // OpenAI's documentation: -9999.0 means that the token is not among the likely ones.
         #expect(choice.valuesText == "null")
         #expect(driver.reply.captured().problems.contains("logprob_filler"))
     }
 
-    /// What the agent asked for stays, and no event goes, however empty.
-    @Test func theAgentsOwnLogprobsStay() throws {
+    /// Requested data are kept, and no event is dropped.
+    @Test func requestedLogprobsAreKept() throws {
         let event =
             #"{"choices":[{"index":0,"delta":{},"logprobs":\#(entries(Self.hi)),"finish_reason":null,"token_ids":[5]}],"prompt_token_ids":[1]}"#
         let own = try prepare(#"{"logprobs":true,"stream":true}"#)
         let driver = StreamDriver.run(own.reply, events: [event])
-        #expect(driver.fates.first?.isEdit == true)
+        #expect(driver.events.first?.isRestored == true)
         #expect(
             driver.outputText.hasPrefix(
                 #"data: {"choices":[{"index":0,"delta":{},"logprobs":\#(entries(Self.hi)),"finish_reason":null,"token_ids":null}],"prompt_token_ids":null}"#
@@ -109,7 +108,7 @@ import TestSupport
                 #"data: {"choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":null,"token_ids":[5]}],"prompt_token_ids":[1]}"#
             ))
         let both = try prepare(#"{"return_token_ids":true,"logprobs":true,"stream":true}"#)
-        #expect(StreamDriver.run(both.reply, events: [event]).fates.first?.isForward == true)
+        #expect(StreamDriver.run(both.reply, events: [event]).events.first?.isUntouched == true)
         for driver in [driver, other] { #expect(driver.reply.captured().choices.first?.idsText == "5") }
     }
 }

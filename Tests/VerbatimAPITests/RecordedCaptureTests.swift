@@ -3,9 +3,10 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimTesting
 import VerbatimSchema
 
-/// Recorded replies of real engines: what is captured of them, against what another reader makes of them.
+/// The capture of recorded replies of real engines, compared with an independent reader.
 @Suite struct RecordedCaptureTests {
     @Test(arguments: WireSample.choiceReplies)
     func tokens(sample: WireSample) throws {
@@ -40,7 +41,7 @@ import VerbatimSchema
     }
 
     @Test(arguments: WireSample.wholeChoices)
-    func wholeRepliesAreKeptAsSent(sample: WireSample) throws {
+    func bodiesAreRecordedAsSent(sample: WireSample) throws {
         #expect(captured(sample, try sample.injectedReply()).response.bytes == sample.response.body)
         #expect(captured(sample, try sample.untouchedReply()).response.bytes == sample.response.body)
     }
@@ -54,7 +55,7 @@ import VerbatimSchema
     }
 
     @Test(arguments: WireSample.choiceReplies)
-    func compactLeavesTheEntriesOut(sample: WireSample) throws {
+    func compactDetailOmitsEntries(sample: WireSample) throws {
         let full = captured(sample, try sample.injectedReply())
         let compact = captured(sample, try sample.injectedReply(detail: .compact))
         for (one, other) in zip(full.choices, compact.choices) {
@@ -67,7 +68,7 @@ import VerbatimSchema
         for index in choices.indices { choices[index]["logprobs"] = nil }
         expected["choices"] = choices
         #expect(try decoded(compact.response.bytes) == expected as NSDictionary)
-        // What the agent gets has nothing to do with it.
+        // The agent receives the same.
         #expect(
             restored(sample, try sample.injectedReply(detail: .compact)) == restored(sample, try sample.injectedReply())
         )
@@ -82,10 +83,10 @@ import VerbatimSchema
         let expected: CaptureLevel =
             hasIDs ? (hasLogprobs ? .tokens : .ids) : hasLogprobs ? .logprobs : .text
         #expect(capture.level == expected)
-        var problems: [ProblemCode] = []
+        var problems: [String] = []
         if expected == .text { problems.append("no_token_data") }
         let timings = naive.envelope["timings"] as? [String: Any]
-        // Of several choices, llama.cpp counts the tokens of one. All that were recorded ended at the limit.
+        // llama.cpp counts the tokens of one of several choices. All recorded choices ended at the limit.
         let isCounted = sample.isVLLM || naive.choices.count == 1
         if !isCounted && expected != .text {
             let request = try #require(try decoded(sample.request.body) as? [String: Any])
@@ -98,7 +99,7 @@ import VerbatimSchema
             expected != .text
         {
             let found = naive.choices.values.reduce(0) { $0 + max($1.tokens.count, $1.tokenIDs.count) }
-            // llama.cpp's streams lack the token by which the model ends its turn.
+            // Streams of llama.cpp lack the token that ends the turn.
             let reasons = naive.choices.values.map { $0.fields["finish_reason"] as? String }
             let endsByItself = reasons.allSatisfy { $0 == "stop" || $0 == "tool_calls" }
             if sample.response.isEventStream && !sample.isVLLM && endsByItself && found + 1 == count {
@@ -113,17 +114,17 @@ import VerbatimSchema
 
     private func text(_ ids: [Int]) -> String { "[\(ids.map(String.init).joined(separator: ","))]" }
 
-    /// vLLM's replies are captured completely, whatever was asked for.
+    /// Replies of vLLM are captured completely, whatever was requested.
     @Test(arguments: WireSample.choiceReplies.filter { $0.isVLLM && $0.asksLogprobs && $0.asksTokenIDs })
-    func vLLMIsCapturedCompletely(sample: WireSample) throws {
+    func vLLMRepliesAreCapturedCompletely(sample: WireSample) throws {
         let capture = captured(sample, try sample.injectedReply())
         #expect(capture.level == .tokens && capture.isComplete)
         #expect(capture.promptTokenIDs != nil)
     }
 
-    /// The agent asked for the token data itself: they are captured all the same.
+    /// Token data that the agent asked for are captured as well.
     @Test(arguments: WireSample.choiceReplies)
-    func whatTheAgentAskedForIsCaptured(sample: WireSample) throws {
+    func requestedTokenDataAreCaptured(sample: WireSample) throws {
         let own = captured(sample, try sample.ownReply())
         let injected = captured(sample, try sample.injectedReply())
         #expect(own.response == injected.response && own.level == injected.level)

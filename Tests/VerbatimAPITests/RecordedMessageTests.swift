@@ -3,17 +3,17 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
-import VerbatimSchema
+import VerbatimTesting
 
-/// The recorded exchanges over `/messages`: the bytes that came go out, and the record says what they amount to.
+/// The recorded exchanges over `/messages`: all bytes pass, and the record has the assembled message.
 @Suite struct RecordedMessageTests {
-    @Test func thereAreSamplesOfAllSets() {
+    @Test func allSetsHaveSamples() {
         #expect(Set(WireSample.messages.map(\.set)).count == 4)
         #expect(WireSample.messageStreams.count == 8 && WireSample.wholeMessages.count == 12)
     }
 
     @Test(arguments: WireSample.messages, CaptureGoal.allCases)
-    func requestsAreForwardedAsTheyCame(sample: WireSample, goal: CaptureGoal) throws {
+    func requestsAreForwardedUnchanged(sample: WireSample, goal: CaptureGoal) throws {
         let text = String(decoding: sample.request.body, as: UTF8.self)
         let prepared = try prepareMessage(text, profile: sample.profile) { $0.goal = goal }
         #expect(prepared.body == sample.request.body)
@@ -25,12 +25,12 @@ import VerbatimSchema
     // MARK: Streams
 
     @Test(arguments: WireSample.messageStreams)
-    func streams(sample: WireSample) throws {
+    func recordedStreamsAreCaptured(sample: WireSample) throws {
         let naive = try NaiveMessage(sample.bodyText)
         let driver = StreamDriver.run(try sample.messageReply(), sample.response.body)
         #expect(driver.output == sample.response.body)
-        #expect(driver.fates.dropLast().allSatisfy { $0.isForward })
-        #expect(driver.fates.last?.isTerminal == true)
+        #expect(driver.events.dropLast().allSatisfy { $0.isUntouched })
+        #expect(driver.events.last?.isTerminal == true)
         #expect(driver.errors.isEmpty)
         #expect(driver.reply.hasOutput)
         let capture = driver.reply.captured()
@@ -44,26 +44,26 @@ import VerbatimSchema
         #expect(!capture.responseText.contains("\n"))
     }
 
-    /// Field for field as a reply that was not streamed, apart from what the model made up.
+    /// An assembled stream has the fields of a body; only generated values differ.
     @Test(arguments: ["llamacpp", "llamacpp-tools", "vllm", "vllm-reasoning"])
-    func streamsAndWholeRepliesLookTheSame(set: String) throws {
+    func assembledStreamsLookLikeBodies(set: String) throws {
         let stream = try #require(WireSample.named("messages_stream_plain", in: set))
         let whole = try #require(WireSample.named("messages_unary_plain", in: set))
         let assembled = StreamDriver.run(try stream.messageReply(), stream.response.body).reply.captured()
         let kept = readWhole(try whole.messageReply(), whole.response.body).reply.captured()
         func keys(_ text: String) -> [String] { text.matches(of: /"([a-z_]+)":/).map { String($0.1) } }
-        // vLLM leaves out of a whole reply what is null.
+        // vLLM omits null fields from a body.
         #expect(
             keys(assembled.responseText).filter { $0 != "stop_sequence" }
                 == keys(kept.responseText).filter { $0 != "stop_sequence" })
     }
 
     @Test(arguments: WireSample.messageStreams)
-    func splitInTwo(sample: WireSample) throws {
+    func cutInTwoGivesTheSame(sample: WireSample) throws {
         let stream = sample.response.body
         let reply = try sample.messageReply()
         let record = spelled(StreamDriver.run(reply, stream).reply.captured())
-        // Every position of the small ones, some of the others.
+        // Every position of small samples, some of others.
         let step = stream.count > 2500 ? 97 : 1
         for cut in stride(from: 0, through: stream.count, by: step) {
             let driver = StreamDriver.run(reply, stream, cuts: [cut])
@@ -75,7 +75,7 @@ import VerbatimSchema
     }
 
     @Test(arguments: WireSample.messageStreams, ["\n", "\r\n", "\r"])
-    func byteByByte(sample: WireSample, ending: String) throws {
+    func singleBytesGiveTheSame(sample: WireSample, ending: String) throws {
         let stream = Array(sample.bodyText.replacing("\n", with: ending).utf8)
         let whole = StreamDriver.run(try sample.messageReply(), sample.response.body)
         let driver = StreamDriver.run(try sample.messageReply(), stream, cuts: 1..<stream.count)
@@ -83,9 +83,9 @@ import VerbatimSchema
         #expect(spelled(driver.reply.captured()) == spelled(whole.reply.captured()))
     }
 
-    /// What came until then is kept, wherever a stream ends.
+    /// A stream may end anywhere: what has come is kept.
     @Test(arguments: WireSample.messageStreams.filter { $0.response.body.count < 2500 })
-    func cutOffAnywhere(sample: WireSample) throws {
+    func truncatedStreamKeepsWhatCame(sample: WireSample) throws {
         let stream = sample.response.body
         for end in stride(from: 0, through: stream.count, by: 7) {
             let start = Array(stream[..<end])
@@ -102,7 +102,7 @@ import VerbatimSchema
     }
 
     @Test(arguments: WireSample.messageStreams, [CaptureGoal.tokens, .logprobs])
-    func tokenDataAreMissed(sample: WireSample, goal: CaptureGoal) throws {
+    func missingTokenDataAreMarked(sample: WireSample, goal: CaptureGoal) throws {
         let driver = StreamDriver.run(try sample.messageReply(goal), sample.response.body)
         #expect(driver.output == sample.response.body)
         let capture = driver.reply.captured()
@@ -110,7 +110,7 @@ import VerbatimSchema
     }
 
     @Test(arguments: WireSample.messageStreams)
-    func theEndIsToldWithoutReading(sample: WireSample) throws {
+    func terminalEventIsRecognisedWithoutReading(sample: WireSample) throws {
         let reply = try sample.messageReply()
         let events = sample.bodyText.components(separatedBy: "\n\n").dropLast()
         let ends = events.filter { isTerminal($0 + "\n\n", for: reply) }
@@ -120,7 +120,7 @@ import VerbatimSchema
     // MARK: Whole replies
 
     @Test(arguments: WireSample.wholeMessages, [CaptureGoal.tokens, .text])
-    func wholeReplies(sample: WireSample, goal: CaptureGoal) throws {
+    func bodiesAreCaptured(sample: WireSample, goal: CaptureGoal) throws {
         let read = readWhole(try sample.messageReply(goal), sample.response.body)
         #expect(read.output == sample.response.body)
         let capture = read.reply.captured()

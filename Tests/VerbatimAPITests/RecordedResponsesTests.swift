@@ -3,21 +3,20 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
-import VerbatimSchema
+import VerbatimTesting
 
-/// Recorded responses of real engines: what the agent gets of them, and what is captured.
+/// Recorded responses of real engines: what the agent receives, and what is captured.
 @Suite struct RecordedResponsesTests {
-    @Test func theRecordingsAreThere() {
+    @Test func recordingsExist() {
         #expect(WireSample.responses.count == 28 && WireSample.answeredResponses.count == 22)
         #expect(WireSample.responses.filter { $0.asksIncludedLogprobs && $0.response.status == 200 }.count == 4)
     }
 
     // MARK: Restoring
 
-    /// A recording with log-probabilities, restored, is what the engine sends without: to the byte, save for what
-    /// differs from one answer to the next.
+    /// A restored recording equals a recording without log-probabilities, except for values that differ in every reply.
     @Test(arguments: ["vllm", "vllm-reasoning"], ["stream", "unary"])
-    func restoredIsPlain(set: String, kind: String) throws {
+    func restoredRecordingEqualsThePlainOne(set: String, kind: String) throws {
         let plain = try #require(WireSample.named("responses_\(kind)_plain", in: set))
         let captured = try #require(WireSample.named("responses_\(kind)_logprobs", in: set))
         for reply in [try captured.injectedResponse(), try captured.injectedResponse(.generic)] {
@@ -27,10 +26,9 @@ import VerbatimSchema
         }
     }
 
-    /// With nothing injected, and with the same asked for by the agent itself, every byte passes; so it does if what was
-    /// injected had no effect.
+    /// Every byte passes if nothing was injected, if the agent asked for the same, or if the injection had no effect.
     @Test(arguments: WireSample.responses)
-    func whatTheAgentAskedForStays(sample: WireSample) throws {
+    func requestedTokenDataAreKept(sample: WireSample) throws {
         #expect(restored(sample, try untouchedResponse()) == sample.bodyText)
         #expect(restored(sample, try sample.ownResponse()) == sample.bodyText)
         #expect(restored(sample, try sample.ownResponse(goal: .text)) == sample.bodyText)
@@ -40,9 +38,9 @@ import VerbatimSchema
         }
     }
 
-    /// Event by event, against another way to undo an injection: it is off, and nothing else has changed.
+    /// Compares each event with another implementation of the restoration: nothing else has changed.
     @Test(arguments: WireSample.answeredResponses)
-    func onlyTheInjectionIsUndone(sample: WireSample) throws {
+    func onlyInjectedValuesChange(sample: WireSample) throws {
         let text = restored(sample, try sample.injectedResponse())
         let (sent, received) = (Self.documents(sample.bodyText), Self.documents(text))
         #expect(sent.count == received.count)
@@ -52,12 +50,12 @@ import VerbatimSchema
         }
     }
 
-    /// The terminal event is known by its type, wherever that stands, and is the last.
+    /// The last event is terminal, wherever its type is.
     @Test(arguments: WireSample.responseStreams)
-    func theTerminalEventIsKnown(sample: WireSample) throws {
+    func terminalEventIsRecognised(sample: WireSample) throws {
         let driver = StreamDriver.run(try sample.injectedResponse(), sample.response.body)
-        #expect(driver.fates.last?.isTerminal == true)
-        #expect(driver.fates.dropLast().allSatisfy { !$0.isTerminal && !$0.isDrop })
+        #expect(driver.events.last?.isTerminal == true)
+        #expect(driver.events.dropLast().allSatisfy { !$0.isTerminal && !$0.isDropped })
         let reply = try sample.injectedResponse()
         let events = sample.bodyText.components(separatedBy: "\n\n").filter { !$0.isEmpty }
         let flags = events.map { reply.isTerminal(event: Array("\($0)\n\n".utf8).span) }
@@ -67,7 +65,7 @@ import VerbatimSchema
     // MARK: Capturing
 
     @Test(arguments: WireSample.answeredResponses)
-    func isCaptured(sample: WireSample) throws {
+    func responseIsCaptured(sample: WireSample) throws {
         let capture = captured(sample, try sample.injectedResponse())
         let naive = try Self.naive(sample)
         let choice = try #require(capture.choices.first)
@@ -86,23 +84,23 @@ import VerbatimSchema
 
         #expect(capture.level == (naive.entries.isEmpty ? .text : .logprobs))
         let count = (naive.response["usage"] as? NSDictionary)?["output_tokens"] as? Int
-        let problems: [ProblemCode] =
+        let problems =
             naive.entries.isEmpty
             ? ["no_token_data"] : count == naive.entries.count ? [] : ["token_count_mismatch"]
         #expect(capture.problems == problems)
         #expect(capture.isComplete == problems.isEmpty)
     }
 
-    /// The record has the response as it was sent.
+    /// The response is recorded as sent.
     @Test(arguments: WireSample.answeredResponses)
-    func theResponseIsKeptAsSent(sample: WireSample) throws {
+    func responseIsRecordedAsSent(sample: WireSample) throws {
         let capture = captured(sample, try sample.injectedResponse())
         #expect(try decoded(capture.response.bytes) == Self.naive(sample).response as NSDictionary)
         #expect(sample.bodyText.contains(capture.responseText))
     }
 
     @Test(arguments: WireSample.answeredResponses)
-    func compactLeavesTheEntriesOut(sample: WireSample) throws {
+    func compactDetailOmitsEntries(sample: WireSample) throws {
         let full = captured(sample, try sample.injectedResponse())
         let compact = captured(sample, try sample.injectedResponse(detail: .compact))
         #expect(!compact.responseText.contains(#""logprobs""#))
@@ -114,22 +112,22 @@ import VerbatimSchema
     }
 
     @Test(arguments: WireSample.answeredResponses)
-    func whatTheAgentAskedForIsCaptured(sample: WireSample) throws {
+    func requestedTokenDataAreCaptured(sample: WireSample) throws {
         let own = captured(sample, try sample.ownResponse())
         let injected = captured(sample, try sample.injectedResponse())
         #expect(spelled(own) == spelled(injected))
     }
 
     @Test(arguments: WireSample.responses.filter { $0.response.status != 200 })
-    func refusalsAreErrors(sample: WireSample) throws {
+    func recordedRefusalsAreErrors(sample: WireSample) throws {
         let capture = captured(sample, try sample.injectedResponse())
         #expect(capture.choices.isEmpty && capture.level == .none && !capture.isComplete)
         #expect(capture.response.bytes == sample.response.body)
     }
 
-    /// A stream that is cut off anywhere: the record is JSON, and its output begins as the whole one does.
+    /// A stream may end anywhere: the record is JSON, and its output is the beginning of the whole output.
     @Test(arguments: WireSample.responseStreams)
-    func cutOffAnywhere(sample: WireSample) throws {
+    func truncatedStreamKeepsWhatCame(sample: WireSample) throws {
         let events = sample.bodyText.components(separatedBy: "\n\n").filter { !$0.isEmpty }.map { "\($0)\n\n" }
         let whole = try Self.naive(sample).response["output"] as? [NSDictionary] ?? []
         for count in 0..<events.count {
@@ -150,7 +148,7 @@ import VerbatimSchema
     // MARK: Cuts by the network
 
     @Test(arguments: WireSample.responseStreams)
-    func splitInTwo(sample: WireSample) throws {
+    func cutInTwoGivesTheSame(sample: WireSample) throws {
         let stream = sample.response.body
         let reply = try sample.injectedResponse()
         let whole = StreamDriver.run(reply, stream)
@@ -162,7 +160,7 @@ import VerbatimSchema
     }
 
     @Test(arguments: WireSample.responseStreams)
-    func byteByByte(sample: WireSample) throws {
+    func singleBytesGiveTheSame(sample: WireSample) throws {
         let stream = sample.response.body
         for reply in [try sample.injectedResponse(), try sample.injectedResponse(.generic), try sample.ownResponse()] {
             let whole = StreamDriver.run(reply, stream)
@@ -172,7 +170,7 @@ import VerbatimSchema
         }
     }
 
-    // MARK: Another reader
+    // MARK: An independent implementation
 
     private static func documents(_ text: String) -> [String] {
         guard text.contains("data: ") else { return [text] }
@@ -192,7 +190,7 @@ import VerbatimSchema
         return (documents.last?["response"] as? [String: Any] ?? [:], entries)
     }
 
-    /// An event or body as vLLM would have sent it: `[]` in a delta, null in parts.
+    /// An event or a body without log-probabilities as vLLM sends it: `[]` in a delta, null in parts.
     private static func undone(_ value: NSObject) -> NSObject {
         if let list = value as? [NSObject] { return list.map(undone) as NSArray }
         guard var object = value as? [String: NSObject] else { return value }

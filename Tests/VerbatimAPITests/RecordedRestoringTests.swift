@@ -2,10 +2,11 @@ import Foundation
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimTesting
 
-/// Recorded replies of real engines: what the agent gets of them.
+/// Recorded replies of real engines: what the agent receives.
 @Suite struct RecordedRestoringTests {
-    /// A recording with token data, and one of the same request without.
+    /// A recording with token data, and one of the same request without them.
     struct Pair: Sendable, CustomStringConvertible {
         let plain: WireSample
         let captured: WireSample
@@ -35,48 +36,48 @@ import VerbatimAPI
         return pairs
     }()
 
-    @Test func thePairsAreThere() { #expect(Self.pairs.count == 61) }
+    @Test func pairsExist() { #expect(Self.pairs.count == 61) }
 
     @Test(arguments: pairs)
-    func restoredIsPlain(pair: Pair) throws {
-        // There two tokens went out in one event, as happens under load: another cut of the same text.
+    func restoredRecordingEqualsThePlainOne(pair: Pair) throws {
+        // Under load two tokens came in one event: the same text with another cut.
         if "\(pair.captured)" == "vllm-reasoning/chat_stream_tokenids" { return }
         let expected = WireSample.comparable(pair.plain.bodyText)
         #expect(WireSample.comparable(restored(pair.captured, try pair.captured.injectedReply())) == expected)
         #expect(WireSample.comparable(restored(pair.captured, try pair.captured.injectedReply(.generic))) == expected)
     }
 
-    /// With nothing injected, and with the same asked for by the agent itself, every byte passes.
+    /// Every byte passes if nothing was injected, or if the agent asked for the same.
     @Test(arguments: WireSample.replies)
-    func whatTheAgentAskedForStays(sample: WireSample) throws {
+    func requestedTokenDataAreKept(sample: WireSample) throws {
         #expect(restored(sample, try sample.untouchedReply()) == sample.bodyText)
         #expect(restored(sample, try sample.ownReply()) == sample.bodyText)
     }
 
-    /// An engine that is not known yet is restored like one that is.
+    /// Replies of an unknown engine are restored in the same way.
     @Test(arguments: WireSample.choiceReplies)
-    func genericIsAsGood(sample: WireSample) throws {
+    func unknownEngineIsRestoredInTheSameWay(sample: WireSample) throws {
         let specific = restored(sample, try sample.injectedReply())
         #expect(restored(sample, try sample.injectedReply(.generic)) == specific)
     }
 
-    /// Event by event: what was injected is off, and nothing else has changed its value, its place or its text.
+    /// In each event, injected values are off, and nothing else has changed its value, its place or its text.
     @Test(arguments: WireSample.choiceStreams)
-    func onlyTheInjectionIsUndone(sample: WireSample) throws {
+    func onlyInjectedValuesChange(sample: WireSample) throws {
         let driver = StreamDriver.run(try sample.injectedReply(), sample.response.body)
         let sent = Self.events(sample.bodyText)
         var received = Self.events(driver.outputText)[...]
-        #expect(sent.count == driver.fates.count)
-        for (event, fate) in zip(sent, driver.fates) {
+        #expect(sent.count == driver.events.count)
+        for (event, seen) in zip(sent, driver.events) {
             guard let expected = try expected(event, of: sample) else {
-                #expect(fate.isDrop, "\(event)")
+                #expect(seen.isDropped, "\(event)")
                 continue
             }
             let next = received.popFirst()
             let got = try #require(next)
-            #expect(fate.isTerminal == (event == "data: [DONE]"))
-            #expect(fate.isForward == (got == event) || fate.isTerminal)
-            if fate.isTerminal { continue }
+            #expect(seen.isTerminal == (event == "data: [DONE]"))
+            #expect(seen.isUntouched == (got == event) || seen.isTerminal)
+            if seen.isTerminal { continue }
             #expect(try decoded(String(got.dropFirst(6))) == expected, "\(event)")
             #expect(isSubsequence(got.replacing("null", with: ""), of: event))
         }
@@ -84,20 +85,20 @@ import VerbatimAPI
     }
 
     @Test(arguments: WireSample.wholeChoices)
-    func onlyTheInjectionIsUndoneInWholeReplies(sample: WireSample) throws {
+    func onlyInjectedValuesChangeInBodies(sample: WireSample) throws {
         let got = restored(sample, try sample.injectedReply())
         let sent = "data: " + sample.bodyText
         #expect(try decoded(got) == expected(sent, of: sample))
         #expect(isSubsequence(got.replacing("null", with: ""), of: sent))
     }
 
-    // MARK: Another way to undo an injection
+    // MARK: An independent implementation
 
     private static func events(_ text: String) -> [String] {
         text.components(separatedBy: "\n\n").filter { !$0.isEmpty }
     }
 
-    /// What the agent shall get of an event, decoded; `nil` if nothing.
+    /// The event that the agent must receive, decoded; nil if it is dropped.
     private func expected(_ event: String, of sample: WireSample) throws -> NSObject? {
         guard event != "data: [DONE]" else { return NSNull() }
         let document = try decoded(String(event.dropFirst(6)))
@@ -132,8 +133,8 @@ import VerbatimAPI
 }
 
 extension WireSample {
-    /// The lists beside `logprobs` that came because of what the recorder asked for. vLLM gives no ids of what it echoes
-    /// because of `return_token_ids`, but always its log-probabilities.
+    /// The lists besides `logprobs` that came because the recorder asked for token data. Of an echoed prompt, vLLM sends no ids
+    /// for `return_token_ids`, but always log-probabilities.
     fileprivate var injectedLists: [String] {
         var lists = asksTokenIDs ? ["token_ids", "prompt_token_ids"] : []
         if echoesPrompt && asksLogprobs { lists.append("prompt_logprobs") }

@@ -1,17 +1,18 @@
 import TestSupport
 import Testing
 import VerbatimAPI
+import VerbatimTesting
 
-/// Recorded streams, cut anywhere: the same bytes out, the same capture.
+/// Recorded streams that are cut anywhere give the same bytes and the same capture.
 ///
-/// `EventStreamTests` cut them at every position. Here, where every cut means reading the whole reply again, as many are
-/// made as can be afforded.
+/// The tests of the event splitter cut them at every position. Here each cut reads the whole reply again, so their number is
+/// limited.
 @Suite struct RecordedSplittingTests {
-    /// How many bytes one sample may be fed in all.
+    /// How many bytes of one sample may be read in all.
     private static let budget = 200_000
 
     @Test(arguments: WireSample.streamedReplies)
-    func splitInTwo(sample: WireSample) throws {
+    func cutInTwoGivesTheSame(sample: WireSample) throws {
         let stream = sample.response.body
         let reply = try sample.injectedReply()
         let whole = StreamDriver.run(reply, stream)
@@ -26,7 +27,7 @@ import VerbatimAPI
     }
 
     @Test(arguments: WireSample.streamedReplies)
-    func byteByByte(sample: WireSample) throws {
+    func singleBytesGiveTheSame(sample: WireSample) throws {
         let stream = sample.response.body
         for reply in [try sample.injectedReply(), try sample.injectedReply(.generic), try sample.ownReply()] {
             let whole = StreamDriver.run(reply, stream)
@@ -36,9 +37,9 @@ import VerbatimAPI
         }
     }
 
-    /// Line endings of other kinds give the same capture; the agent gets the ones that were sent.
+    /// Other line endings give the same capture, and the agent receives them as sent.
     @Test(arguments: WireSample.streamedReplies, ["\r\n", "\r"])
-    func withOtherLineEndings(sample: WireSample, ending: String) throws {
+    func otherLineEndingsGiveTheSame(sample: WireSample, ending: String) throws {
         let stream = Array(sample.bodyText.replacing("\n", with: ending).utf8)
         let reply = try sample.injectedReply()
         let expected = StreamDriver.run(reply, sample.response.body)
@@ -48,7 +49,7 @@ import VerbatimAPI
         }
     }
 
-    /// Every position if that is affordable; else every one near the ends and some between.
+    /// Every position of a small stream; else every one near the ends and some in between.
     private static func cuts(of count: Int) -> [Int] {
         let edge = 20
         let stride = max(1, count * count / budget)

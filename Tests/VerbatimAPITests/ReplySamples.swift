@@ -3,11 +3,11 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
-import VerbatimSchema
+import VerbatimTesting
 
-/// The recorded replies and what was asked for.
+/// The recorded replies and their requests.
 extension WireSample {
-    /// The dialects of which every recorded reply is split, read and let through in every way.
+    /// The APIs whose recorded replies are read in every way.
     static let dialects: [API] = [
         .chatCompletions,
         .completions,
@@ -15,10 +15,10 @@ extension WireSample {
         .messages,
     ]
 
-    /// Those that have choices, whose replies are also compared with what another reader makes of them.
+    /// The APIs with choices, whose replies are also compared with an independent reader.
     static let dialectsWithChoices: [API] = [.chatCompletions, .completions]
 
-    /// Every request that was answered, plain or with token data, in all four sets.
+    /// Every successful reply, plain or with token data, in all four sets.
     static let replies = all.filter { $0.isReply(in: dialects) }
     static let streamedReplies = replies.filter(\.response.isEventStream)
 
@@ -43,18 +43,18 @@ extension WireSample {
     var asksLogprobs: Bool { requestText.contains(/"logprobs": ?(true|[0-9])/) }
     var asksTokenIDs: Bool { requestText.contains(/"return_token_ids": ?true/) }
 
-    /// Whether the prompt comes back in front of the completion. llama.cpp knows no such thing.
+    /// Whether the prompt is echoed before the completion. llama.cpp has no such feature.
     var echoesPrompt: Bool { isVLLM && requestText.contains(/"echo": ?true/) }
 
     var requestText: String { String(decoding: request.body, as: UTF8.self) }
 
-    /// The request as an agent would have sent it that did not ask for token data.
+    /// The request of an agent that does not ask for token data.
     var plainRequest: String {
         requestText.replacing(
             /, ?"(logprobs|top_logprobs|return_token_ids|return_tokens_as_token_ids)": ?[a-z0-9]+/, with: "")
     }
 
-    /// The reader of this reply for such an agent, everything that the recorder asked for having been injected.
+    /// The transform for such an agent, if everything that the recorder asked for was injected.
     func injectedReply(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any ReplyTransform {
         var injectionLimits = InjectionLimits()
         injectionLimits.logprobs = asksLogprobs
@@ -64,18 +64,17 @@ extension WireSample {
         }.reply
     }
 
-    /// The reader of this reply for an agent that asked for the very same.
+    /// The transform for an agent that asked for the same.
     func ownReply() throws -> any ReplyTransform {
         try prepare(requestText, api: api, profile: profile) { $0.goal = .text }.reply
     }
 
-    /// The reader of this reply for an agent that asked for no token data, and got none.
+    /// The transform for an agent that asked for no token data and received none.
     func untouchedReply() throws -> any ReplyTransform {
         try prepare(plainRequest, api: api, profile: profile) { $0.goal = .text }.reply
     }
 
-    /// The reply with what differs from one answer of an engine to the next replaced: ids, times, and how much of the
-    /// prompt was in llama.cpp's cache.
+    /// The reply without values that differ in every reply: ids, times, and how much of the prompt was in llama.cpp's cache.
     static func comparable(_ text: String) -> String {
         text.replacing(/"id":"[^"]*"/, with: #""id":"…""#)
             .replacing(/"created":[0-9]+/, with: #""created":0"#)
@@ -84,7 +83,7 @@ extension WireSample {
     }
 }
 
-/// What an agent gets of a recorded reply.
+/// What an agent receives of a recorded reply.
 func restored(_ sample: WireSample, _ reply: any ReplyTransform) -> String {
     let bytes =
         sample.response.isEventStream
@@ -99,9 +98,9 @@ func captured(_ sample: WireSample, _ reply: any ReplyTransform) -> Capture {
         : readWhole(reply, sample.response.body).reply.captured()
 }
 
-/// A capture with everything that is in it spelled out, to compare two.
+/// All contents of a capture as texts, for comparisons.
 func spelled(_ capture: Capture) -> [String] {
-    var lines = [capture.responseText, "\(capture.level)", "\(capture.isComplete)"] + capture.problems.map(\.rawValue)
+    var lines = [capture.responseText, "\(capture.level)", "\(capture.isComplete)"] + capture.problems
     for field in [capture.promptTokenIDs, capture.usage, capture.model, capture.responseID] {
         lines.append(field.text ?? "-")
     }

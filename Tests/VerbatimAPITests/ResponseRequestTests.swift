@@ -1,9 +1,8 @@
 import Testing
 import VerbatimAPI
 import VerbatimSchema
-import TestSupport
 
-/// What is turned on in a request to `/responses`, to the byte.
+/// The injection into a request to `/responses`, byte for byte.
 @Suite struct ResponseRequestTests {
     static let member = #""message.output_text.logprobs""#
     static let on = #""include":[\#(member)],"top_logprobs":5"#
@@ -14,12 +13,12 @@ import TestSupport
         (#"{"model":"m","input":"x"}"#, #"{"model":"m","input":"x",\#(on),\#(ids)}"#),
         (#"{"include":null,"a":1.0}"#, #"{"include":[\#(member)],"a":1.0,"top_logprobs":5,\#(ids)}"#),
         (#"{"include": [ ] }"#, #"{"include": [ \#(member)],"top_logprobs":5,\#(ids) }"#),
-        // Codex sends this one, always.
+        // Codex always sends this one.
         (
             #"{"include":["reasoning.encrypted_content"],"stream":true}"#,
             #"{"include":["reasoning.encrypted_content",\#(member)],"stream":true,"top_logprobs":5,\#(ids)}"#
         ),
-        // The agent has its own.
+        // The agent has set the field itself.
         (#"{"include":[\#(member)]}"#, #"{"include":[\#(member)],\#(ids)}"#),
         (
             #"{"include":["a","message.output_text.log\u0070robs"],"top_logprobs":2}"#,
@@ -32,7 +31,7 @@ import TestSupport
         (#"{"enable_response_messages":false}"#, #"{"enable_response_messages":true,\#(on)}"#),
         (#"{"background":false}"#, #"{"background":false,\#(on),\#(ids)}"#),
     ])
-    func turnsOn(body: String, expected: String) throws {
+    func injectsTheExpectedFields(body: String, expected: String) throws {
         let prepared = try prepareResponse(body)
         #expect(prepared.bodyText == expected)
         #expect(try decoded(prepared.body) == decoded(expected))
@@ -40,14 +39,14 @@ import TestSupport
 
     @Test(arguments: [
         #"{"include":[\#(member)],"top_logprobs":3,"enable_response_messages":true}"#,
-        // For the engine to refuse.
+        // The engine refuses these.
         #"{"include":"message.output_text.logprobs"}"#, #"{"include":{}}"#, #"{"include":true}"#, #"{"include":1}"#,
         // The reply is a response that has not begun.
         #"{"background":true,"store":true}"#, #"{"background":true,"stream":true,"include":["a"]}"#,
-        // vLLM and SGLang answer 400.
+        // vLLM and SGLang refuse these with 400.
         #"{"model":"openai/gpt-oss-120b"}"#, #"{"model":"GPT-OSS-20B"}"#, #"{"model":"lmstudio/Gpt-Oss"}"#,
     ])
-    func leavesAlone(body: String) throws {
+    func leavesTheBodyUnchanged(body: String) throws {
         for profile in [EngineProfile.vllm, .generic] {
             let prepared = try prepareResponse(" \(body)\n", profile: profile)
             #expect(prepared.bodyText == " \(body)\n")
@@ -56,7 +55,7 @@ import TestSupport
     }
 
     @Test(arguments: [EngineProfile.sglang, .openRouter, .huggingFaceRouter, .tgi])
-    func gptOSSGivesNothing(profile: EngineProfile) throws {
+    func gptOSSIsAskedForNothing(profile: EngineProfile) throws {
         let body = #"{"model":"openai/gpt-oss-120b"}"#
         let prepared = try prepareResponse(body, profile: profile)
         #expect(prepared.bodyText == body && prepared.bestPossibleLevel == .text)
@@ -67,18 +66,18 @@ import TestSupport
         (#"{"background":true}"#, .vllm, .text), (#"{"background":true,"include":[\#(member)]}"#, .openAI, .text),
         (#"{"include":[\#(member)],"enable_response_messages":true}"#, .vllm, .tokens),
     ])
-    func reach(body: String, profile: EngineProfile, expected: CaptureLevel) throws {
+    func bestPossibleLevelOfAResponse(body: String, profile: EngineProfile, expected: CaptureLevel) throws {
         #expect(try prepareResponse(body, profile: profile).bestPossibleLevel == expected)
     }
 
-    @Test func openAIServesEveryModel() throws {
+    @Test func openAIIsAskedForEveryModel() throws {
         #expect(
             try prepareResponse(#"{"model":"gpt-oss-120b"}"#, profile: .openAI).bodyText
                 == #"{"model":"gpt-oss-120b",\#(Self.on)}"#)
     }
 
-    /// What counts is the model that the engine gets.
-    @Test func theModelMayBeOverridden() throws {
+    /// The model that the engine receives decides.
+    @Test func overridingModelDecides() throws {
         let toOSS = try prepareResponse(#"{"model":"m"}"#) { $0.modelOverride = "gpt-oss-20b" }
         #expect(toOSS.bodyText == #"{"model":"gpt-oss-20b"}"# && toOSS.injection.isEmpty)
         let fromOSS = try prepareResponse(#"{"model":"gpt-oss-20b"}"#) { $0.modelOverride = "m" }
@@ -91,14 +90,14 @@ import TestSupport
         (.text, .vllm, ""), (.off, .vllm, ""), (.text, .openAI, ""), (.off, .generic, ""),
         (.tokens, .llamaCpp, ""), (.logprobs, .llamaCpp, ""),
     ])
-    func asksForWhatTheEngineHas(goal: CaptureGoal, profile: EngineProfile, fields: String) throws {
+    func asksForTheFieldsOfTheEngine(goal: CaptureGoal, profile: EngineProfile, fields: String) throws {
         let prepared = try prepareResponse("{}", profile: profile) { $0.goal = goal }
         #expect(prepared.bodyText == "{\(fields)}")
         #expect(prepared.injection.isEmpty == fields.isEmpty)
         if !fields.isEmpty { #expect(prepared.injection.logprobs == .included) }
     }
 
-    @Test func allowancesTakeAwayOneThingAtATime() throws {
+    @Test func eachLimitRemovesOneField() throws {
         var injectionLimits = InjectionLimits()
         injectionLimits.tokenIDs = false
         #expect(try prepareResponse("{}", injectionLimits: injectionLimits).bodyText == "{\(Self.on)}")
@@ -121,13 +120,13 @@ import TestSupport
         ),
         (#"{"include":[],"top_logprobs":2}"#, ["include=[]", "enable_response_messages=-"]),
     ])
-    func clientFieldsTellWhatWasThere(body: String, expected: [String]) throws {
+    func clientFieldsHoldTheAgentsValues(body: String, expected: [String]) throws {
         #expect(try prepareResponse(body).clientFieldTexts == expected)
     }
 
     // MARK: Policy
 
-    @Test func thePolicyIsApplied() throws {
+    @Test func policyIsApplied() throws {
         let prepared = try prepareResponse(
             #"{"model":"a","max_output_tokens":4096,"max_tokens":4096,"temperature":0.2,"stream":true,"tools":[{}]}"#
         ) {
@@ -145,12 +144,12 @@ import TestSupport
         #expect(prepared.clientFieldTexts == ["temperature=0.2", #"model="a""#, "max_output_tokens=4096"])
     }
 
-    @Test func aBackgroundRequestIsUnderThePolicyToo() throws {
+    @Test func policyIsAppliedToBackgroundRequests() throws {
         let prepared = try prepareResponse(#"{"background":true,"max_output_tokens":9}"#) { $0.maxTokensCap = 5 }
         #expect(prepared.bodyText == #"{"background":true,"max_output_tokens":5}"#)
     }
 
-    @Test func offChangesNothing() throws {
+    @Test func captureOffChangesNothing() throws {
         let body = #"{"model":"a","max_output_tokens":4096}"#
         let prepared = try prepareResponse(body) {
             $0.goal = .off
@@ -160,7 +159,7 @@ import TestSupport
         #expect(prepared.bodyText == body)
     }
 
-    @Test func canBePreparedAgain() throws {
+    @Test func requestCanBePreparedAgain() throws {
         let request = try APIRegistry.request(to: .responses, body: Array(#"{"a":1}"#.utf8))
         let first = request.prepared(policy: RequestPolicy(), profile: .generic, injectionLimits: InjectionLimits())
         let second = request.prepared(policy: RequestPolicy(), profile: .llamaCpp, injectionLimits: .nothing)

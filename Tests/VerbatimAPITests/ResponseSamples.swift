@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import VerbatimAPI
 
-/// A request to `/responses` with these fields, prepared.
+/// Prepares a request to `/responses` with these fields.
 func prepareResponse(
     _ body: String, profile: EngineProfile = .vllm, injectionLimits: InjectionLimits = InjectionLimits(),
     _ change: (inout RequestPolicy) -> Void = { _ in }
@@ -14,17 +14,17 @@ func prepareResponse(
         .prepared(policy: policy, profile: profile, injectionLimits: injectionLimits)
 }
 
-/// The reply to a plain request into which everything was injected.
+/// The transform for a plain request into which everything was injected.
 func injectedResponse(
     _ profile: EngineProfile = .vllm, _ change: (inout RequestPolicy) -> Void = { _ in }
 ) throws -> any ReplyTransform {
     try prepareResponse(#"{"model":"m","stream":true}"#, profile: profile, change).reply
 }
 
-/// The reply to a request into which nothing was injected.
+/// The transform for a request into which nothing was injected.
 func untouchedResponse() throws -> any ReplyTransform { try injectedResponse { $0.goal = .text } }
 
-/// A stream of events as they are sent to `/responses`: with their type as a name, and no `[DONE]`.
+/// A stream of events of `/responses`: each has its type as its name, and there is no `[DONE]`.
 func responseStream(_ events: [String]) -> String {
     events.map { event in
         let type = event.matches(of: /"type":"((?:response\.[a-z_.]+|error))"/).last.map { $0.1 } ?? "message"
@@ -33,16 +33,16 @@ func responseStream(_ events: [String]) -> String {
 }
 
 extension EngineProfile {
-    /// OpenAI as its documentation has it: `[]` for log-probabilities that are off, 0 for no alternatives.
+    /// OpenAI after its documentation: `[]` for disabled log-probabilities, 0 for no alternatives.
     static let documentedOpenAI: EngineProfile = {
         var profile = EngineProfile.openAI
-        profile.logprobsOffForms[.responses] = .emptyArray
+        profile.logprobsWhenOff[.responses] = .emptyArray
         profile.unsetTopLogprobs = "0"
         return profile
     }()
 }
 
-/// The recorded responses and what they were asked for.
+/// The recorded responses and their requests.
 extension WireSample {
     /// Every response, plain or with token data, in all four sets.
     static let responses = all.filter { $0.request.path == "/v1/responses" }
@@ -53,8 +53,7 @@ extension WireSample {
 
     private var responseRequest: String { String(decoding: request.body, as: UTF8.self) }
 
-    /// The reader of this reply for an agent that did not ask for token data, everything that the recorder asked for
-    /// having been injected.
+    /// The transform for an agent that did not ask for token data, if everything that the recorder asked for was injected.
     func injectedResponse(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any ReplyTransform {
         let plain = responseRequest.replacing(/, "include": \[[^\]]*\], "top_logprobs": \d+/, with: "")
         var injectionLimits = InjectionLimits()
@@ -66,13 +65,12 @@ extension WireSample {
         return prepared.reply
     }
 
-    /// The reader of this reply for an agent that asked for the very same.
+    /// The transform for an agent that asked for the same.
     func ownResponse(goal: CaptureGoal = .tokens) throws -> any ReplyTransform {
         try prepareResponse(responseRequest, profile: profile) { $0.goal = goal }.reply
     }
 
-    /// The reply with what differs from one answer to the next replaced: ids, times, texts, the cut of a text into
-    /// deltas, the numbers of the events.
+    /// The reply without what differs in every reply: ids, times, texts, the cut of a text into deltas, event numbers.
     static func comparableResponse(_ text: String) -> String {
         let text =
             text.replacing(/"(id|item_id|call_id)":"[^"]*"/) { #""\#($0.1)":"…""# }

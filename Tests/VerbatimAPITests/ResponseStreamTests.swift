@@ -2,10 +2,9 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// Streams of responses that end early, say something twice, or hold more than one thing; written by hand.
+/// Synthetic streams of responses that end early, repeat events, or hold several items.
 @Suite struct ResponseStreamTests {
     static let created =
         #"{"response":{"id":"r","object":"response","model":"m","status":"in_progress","output":[],"usage":null},"sequence_number":0,"type":"response.created"}"#
@@ -27,7 +26,7 @@ import TestSupport
 
     // MARK: Cut off
 
-    @Test func cutOffInAText() throws {
+    @Test func streamCutOffInAText() throws {
         let (json, capture) = try output([
             #"{"item":{"id":"i0","content":[],"role":"assistant","status":"in_progress","type":"message"},"output_index":0,"sequence_number":1,"type":"response.output_item.added"}"#,
             Self.delta(#"H\u00e9"#, number: 2), Self.delta(#"\ud83d"#, number: 3), Self.delta(#"\ude00\n"#, number: 4),
@@ -62,7 +61,7 @@ import TestSupport
             #"{"id":"i0","type":"message","content":[{"type":"refusal","refusal":"ab"}]}"#
         ),
     ])
-    func cutOffInAnythingElse(kind: String, added: String, expected: String) throws {
+    func streamCutOffInAnotherPiece(kind: String, added: String, expected: String) throws {
         for index in [#""output_index":0,"#, ""] {
             let (json, capture) = try output(
                 [#"{"item":\#(added),\#(index)"type":"response.output_item.added"}"#]
@@ -73,13 +72,13 @@ import TestSupport
         }
     }
 
-    @Test func cutOffBetweenSeveralItems() throws {
+    @Test func streamCutOffBetweenItems() throws {
         let done =
             #"{"id":"i0","type":"message","content":[{"type":"output_text","text":"x","logprobs":[{"token":"x"}]}]}"#
         let events = [
             Self.delta("b", number: 1, item: 1, part: 1), Self.delta("a", number: 2, item: 1),
             #"{"item":\#(done),"output_index":0,"sequence_number":3,"type":"response.output_item.done"}"#,
-            // What is done is done.
+            // A finished item is not changed.
             Self.delta("late", number: 4, item: 0), Self.delta("A", number: 5, item: 1),
         ]
         let unannounced =
@@ -91,7 +90,7 @@ import TestSupport
         #expect(compact.reply.captured().responseText.contains(#"[{"type":"output_text","text":"x"}]"#))
     }
 
-    @Test func cutOffBeforeAnything() throws {
+    @Test func streamCutOffBeforeAnyItem() throws {
         let capture = StreamDriver.run(try injectedResponse(), "").reply.captured()
         #expect(capture.responseText == #"{"object":"response","output":[]}"#)
         #expect(capture.level == .none && capture.choices.isEmpty && capture.problems == ["stream_not_terminated"])
@@ -115,18 +114,18 @@ import TestSupport
         (#"{"type":"error","error":{"message":"boom","code":500}}"#, #"{"message":"boom","code":500}"#, "500"),
         (#"{"error":{"message":"boom","code":"x"}}"#, #"{"message":"boom","code":"x"}"#, "null"),
     ])
-    func anErrorEvent(event: String, expected: String, status: String) throws {
+    func errorEventIsReported(event: String, expected: String, status: String) throws {
         let stream = responseStream([Self.created, Self.delta("a", number: 1), event])
         let driver = StreamDriver.run(try injectedResponse(), stream)
-        #expect(driver.errors == [expected] && driver.fates.last?.isForward == true)
+        #expect(driver.errors == [expected] && driver.events.last?.isUntouched == true)
         #expect(driver.outputText.hasSuffix("data: \(event)\n\n"))
         let capture = driver.reply.captured()
         #expect(capture.problems == ["reply_cut_off"] && !capture.isComplete && capture.level == .logprobs)
         #expect(capture.responseText.hasSuffix(#","upstream_status":\#(status),"upstream_error":\#(expected)}"#))
         #expect(capture.responseText.contains(#""output":[{"id":"i0","type":"message","content":"#))
-        // vLLM ends a stream that failed so.
+        // vLLM ends a failed stream in this way.
         let ended = StreamDriver.run(try injectedResponse(), stream + "data: [DONE]\n\n")
-        #expect(ended.fates.last?.isTerminal == true && !ended.reply.captured().isComplete)
+        #expect(ended.events.last?.isTerminal == true && !ended.reply.captured().isComplete)
     }
 
     // MARK: Repetitions
@@ -134,7 +133,7 @@ import TestSupport
     static let final =
         #"{"response":{"id":"r","object":"response","model":"m","status":"completed","output":[],"usage":{"output_tokens":3}},"sequence_number":9,"type":"response.completed"}"#
 
-    @Test func anEventThatIsSentTwice() throws {
+    @Test func repeatedEventIsCapturedOnce() throws {
         let events = [
             Self.created, Self.delta("a", number: 1), Self.delta("b", number: 2), Self.delta("b", number: 2),
             Self.delta("a", number: 1), Self.delta("b", number: 4), Self.delta("c", number: 3), Self.final, Self.final,
@@ -142,15 +141,15 @@ import TestSupport
         let driver = StreamDriver.run(try injectedResponse(), responseStream(events))
         let plain = events.map { $0.replacing(/"logprobs":\[\{[^\]]*\]\}\]/, with: #""logprobs":[]"#) }
         #expect(driver.outputText == responseStream(plain))
-        #expect(driver.fates.suffix(2).allSatisfy { $0.isTerminal })
+        #expect(driver.events.suffix(2).allSatisfy { $0.isTerminal })
         let capture = driver.reply.captured()
         #expect(capture.choices.first?.tokensText == #""a","b","b","c""#)
         #expect(capture.problems.contains("duplicate_event") && !capture.isComplete)
     }
 
-    /// A server that numbers all its events alike does not repeat itself.
+    /// A server that gives all events the same number does not repeat them.
     @Test(arguments: ["0", "-1", "null", #""x""#])
-    func eventsThatAreNotNumbered(number: String) throws {
+    func equalNumbersAreNoRepetitions(number: String) throws {
         let events = [
             Self.created, Self.created.replacing("created", with: "in_progress"), Self.delta("a", number: 1),
             Self.delta("a", number: 2, value: "-2.25"), Self.delta("b", number: 3), Self.final,
@@ -160,7 +159,7 @@ import TestSupport
     }
 
     /// Log-probabilities of the final response count only if no delta had any.
-    @Test func entriesOfTheFinalResponse() throws {
+    @Test func entriesOfTheFinalResponseAreUsedWithoutDeltas() throws {
         let entries = #"[{"token":"a","logprob":-1},{"token":"b","logprob":-2},{"token":"c","logprob":-3}]"#
         let final = Self.final.replacing(
             #""output":[]"#, with: #""output":[{"type":"message","content":[{"text":"abc","logprobs":\#(entries)}]}]"#)
@@ -187,20 +186,20 @@ import TestSupport
         ]
         let stream = responseStream(events)
         let driver = StreamDriver.run(try injectedResponse(), stream)
-        #expect(driver.outputText == stream && driver.fates.allSatisfy { $0.isForward })
+        #expect(driver.outputText == stream && driver.events.allSatisfy { $0.isUntouched })
         _ = try decoded(driver.reply.captured().response.bytes)
     }
 
-    /// The terminal event is known wherever its type stands, also of a stream that is not read any more.
+    /// The terminal event is recognised wherever its type is, also in a stream that is no longer read.
     @Test(arguments: ["completed", "incomplete", "failed"])
-    func terminalTypes(status: String) throws {
+    func terminalEventsAreRecognisedByType(status: String) throws {
         let reply = try injectedResponse()
         let nested = #"{"response":{"type":"x","output":[{"type":"response.created"}]},"type":"response.\#(status)"}"#
         let first = #"{"type":"response.\#(status)","response":{}}"#
         for event in [nested, first] {
             let isTerminal = reply.isTerminal(event: Array("event: x\ndata: \(event)\n\n".utf8).span)
             #expect(isTerminal)
-            #expect(StreamDriver.run(reply, responseStream([event])).fates.last?.isTerminal == true)
+            #expect(StreamDriver.run(reply, responseStream([event])).events.last?.isTerminal == true)
         }
         let other = #"{"response":{"type":"response.completed"},"type":"response.in_progress"}"#
         for event in [other, "{", "[1]", #"{"x":{"type":"response.failed"}}"#] {

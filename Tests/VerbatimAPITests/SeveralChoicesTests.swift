@@ -1,10 +1,9 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// Of several choices, llama.cpp's usage counts the tokens of one.
+/// The usage of llama.cpp counts the tokens of one of several choices.
 @Suite struct SeveralChoicesTests {
     private static func event(_ index: Int, _ tokens: Int, _ rest: String = "") -> String {
         let entries = (0..<tokens).map { #"{"id":\#($0),"token":"ab","logprob":-1.\#($0)}"# }.joined(separator: ",")
@@ -18,12 +17,12 @@ import TestSupport
 
     private static let usage = #"{"choices":[],"usage":{"completion_tokens":2},"timings":{"predicted_n":2}}"#
 
-    private func problems(_ events: [String]) throws -> [ProblemCode] {
+    private func problems(_ events: [String]) throws -> [String] {
         try Exchange(profile: .llamaCpp, fields: #""n":2"#).stream(events).reply.captured().problems
     }
 
     /// The last event of each choice counts its tokens.
-    @Test func eachIsCountedInAStream() throws {
+    @Test func streamedChoicesAreCountedEach() throws {
         let whole = [Self.event(0, 2), Self.event(1, 1), Self.event(1, 2)]
         let good = whole + [Self.end(1, "length", counted: 3), Self.end(0, "length", counted: 2), Self.usage]
         #expect(try problems(good) == [])
@@ -33,7 +32,7 @@ import TestSupport
         #expect(try problems(ended) == ["end_token_missing"])
     }
 
-    private func whole(_ tokens: [(Int, String)], text: String = "ab", fields: String = "") throws -> [ProblemCode] {
+    private func whole(_ tokens: [(Int, String)], text: String = "ab", fields: String = "") throws -> [String] {
         let choices = tokens.enumerated().map { index, choice in
             let entries = (0..<choice.0).map { #"{"id":\#($0),"token":"\#(text)","logprob":-1.\#($0)}"# }
             return
@@ -44,9 +43,9 @@ import TestSupport
         return readWhole(reply, Array(body.utf8)).reply.captured().problems
     }
 
-    /// In a whole reply it is clear if all were cut off at the limit, or if there is nothing that the engine leaves out:
+    /// In a body, the counts are known if all choices were cut off at the limit, or if nothing can be missing: the engine omits
     /// tokens that are a part of a character, and those of a stop string.
-    @Test func wholeReplies() throws {
+    @Test func bodiesAreCaptured() throws {
         #expect(try whole([(3, "length"), (3, "length")]) == [])
         #expect(try whole([(3, "length"), (2, "length")]) == ["token_count_mismatch"])
         let ended = [(3, "stop"), (2, "length")]
@@ -56,8 +55,8 @@ import TestSupport
         #expect(try whole(ended, fields: #","stop":["x"]"#) == ["token_count_unknown"])
     }
 
-    /// A choice of which nothing was generated takes nothing away from the others.
-    @Test func anEmptyChoiceIsNoGap() throws {
+    /// A choice for which nothing was generated does not lower the level of the others.
+    @Test func emptyChoiceDoesNotLowerTheLevel() throws {
         let logprobs = #"{"tokens":["a"],"token_logprobs":[-0.5],"text_offset":[0],"top_logprobs":[{}]}"#
         let empty = #"{"tokens":[],"token_logprobs":[],"text_offset":[],"top_logprobs":[]}"#
         let body =

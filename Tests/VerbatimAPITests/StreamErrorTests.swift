@@ -2,16 +2,15 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// Errors in a stream, and events that no reader could make sense of.
+/// Errors in a stream, and invalid events.
 @Suite struct StreamErrorTests {
     static let token =
         #"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[{"token":"a","logprob":-1}]},"token_ids":[1]}]}"#
     static let error = #"{"error":{"message":"boom","type":"InternalServerError","param":null,"code":500}}"#
 
-    @Test func anErrorMayComeFirst() throws {
+    @Test func errorMayComeFirst() throws {
         let driver = StreamDriver.run(try injectedReply(), events: [Self.error])
         #expect(driver.outputText == "data: \(Self.error)\n\ndata: [DONE]\n\n")
         #expect(driver.errors == [#"{"message":"boom","type":"InternalServerError","param":null,"code":500}"#])
@@ -23,7 +22,7 @@ import TestSupport
     }
 
     @Test(arguments: [true, false])
-    func anErrorMayComeInTheMiddle(isTerminated: Bool) throws {
+    func errorMayComeInTheMiddle(isTerminated: Bool) throws {
         var stream = "data: \(Self.token)\n\ndata: \(Self.token)\n\ndata: \(Self.error)\n\n"
         if isTerminated { stream += "data: [DONE]\n\n" }
         let driver = StreamDriver.run(try injectedReply(), stream)
@@ -34,7 +33,7 @@ import TestSupport
         #expect(driver.outputText.contains("data: \(Self.error)\n\n"))
     }
 
-    @Test func anErrorIsToldOnceOnly() throws {
+    @Test func errorIsReportedOnce() throws {
         let driver = StreamDriver.run(try injectedReply(), events: [Self.error, Self.token])
         #expect(driver.errors.count == 1)
         #expect(driver.reply.error == nil)
@@ -49,23 +48,23 @@ import TestSupport
         ),
         (#"{"error":[1]}"#, "[1]"), (#"{"error":7}"#, "7"), (#"{"\u0065rror":"x"}"#, #""x""#),
     ])
-    func errors(event: String, expected: String) throws {
+    func errorsAreReported(event: String, expected: String) throws {
         let driver = StreamDriver.run(try injectedReply(), events: [event])
         #expect(driver.errors == [expected])
-        #expect(driver.fates.first?.isForward == true)
+        #expect(driver.events.first?.isUntouched == true)
         #expect(!driver.reply.captured().isComplete)
     }
 
-    /// Clients take an error for one only if it says something.
+    /// Clients ignore an error with a false value.
     @Test(arguments: ["null", "false", #""""#, "{}", "[]", "0", "{ }"])
-    func noErrors(value: String) throws {
+    func falseErrorValuesAreIgnored(value: String) throws {
         let driver = StreamDriver.run(
             try injectedReply(), events: [String(Self.token.dropLast()) + #","error":\#(value)}"#])
         #expect(driver.errors.isEmpty)
         #expect(driver.reply.captured().isComplete)
     }
 
-    @Test func aWholeReplyMayHoldAnError() throws {
+    @Test func bodyMayHoldAnError() throws {
         let body = #"{"error":"Unexpected endpoint or method. (POST /v1/chat/completions)"}"#
         let read = readWhole(try injectedReply(), Array(body.utf8))
         #expect(read.output == Array(body.utf8))
@@ -75,7 +74,7 @@ import TestSupport
         #expect(capture.responseText == body)
     }
 
-    @Test func aStreamThatEndsEarly() throws {
+    @Test func streamThatEndsEarlyIsMarked() throws {
         let capture = StreamDriver.run(try injectedReply(), "data: \(Self.token)\n\n").reply.captured()
         #expect(capture.problems == ["stream_not_terminated"] && !capture.isComplete && capture.level == .tokens)
         let empty = StreamDriver.run(try injectedReply(), "").reply.captured()
@@ -85,8 +84,8 @@ import TestSupport
 
     // MARK: Events that cannot be read
 
-    /// What comes before the place where an event breaks must not shift what comes behind it.
-    @Test func aBrokenEventLeavesNoTrace() throws {
+    /// Nothing of an invalid event is captured, so that later tokens stay aligned.
+    @Test func invalidEventIsNotCaptured() throws {
         let whole = Self.token
         for length in 1..<whole.utf8.count {
             let broken = String(decoding: Array(whole.utf8)[..<length], as: UTF8.self)
@@ -101,7 +100,7 @@ import TestSupport
         }
     }
 
-    @Test func whatIsTooDeepPasses() throws {
+    @Test func deepNestingPasses() throws {
         let deep = String(repeating: "[", count: 600) + String(repeating: "]", count: 600)
         let event = #"{"x":\#(deep),"choices":[]}"#
         let driver = StreamDriver.run(try injectedReply(), events: [event, Self.token])
@@ -113,7 +112,7 @@ import TestSupport
         _ = try decoded(fine.reply.captured().response.bytes)
     }
 
-    @Test func duplicateKeys() throws {
+    @Test func lastOfDuplicateKeysCounts() throws {
         let event =
             #"{"id":"a","id":"b","choices":[{"index":0,"delta":{"content":"x"},"logprobs":null,"logprobs":{"content":[]},"token_ids":[1],"token_ids":[2]}]}"#
         let driver = StreamDriver.run(try injectedReply(), events: [event])
@@ -125,7 +124,7 @@ import TestSupport
         #expect(driver.reply.captured().choices.first?.isAligned == true)
     }
 
-    @Test func numbersThatAreNoneBecomeNull() throws {
+    @Test func nonFiniteNumbersBecomeNull() throws {
         let event =
             #"{"x":NaN,"choices":[{"index":0,"delta":{"content":"a","tool_calls":[{"index":0,"y":Infinity}]},"z":-Infinity}]}"#
         let driver = StreamDriver.run(try untouchedReply(), events: [event])

@@ -1,17 +1,15 @@
 import Testing
 import VerbatimAPI
-import VerbatimSchema
-import TestSupport
+import VerbatimTesting
 
-/// What stands around the data of an event.
+/// The framing of an event.
 @Suite struct StreamFramingTests {
     static let token = #"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":null,"token_ids":[7]}]}"#
     static let restored = token.replacing("[7]", with: "null")
 
-    /// The stream cut nowhere and everywhere gives `expected`.
+    /// The stream gives `expected`, whole and in single bytes.
     private func check(
-        _ stream: String, gives expected: String, ids: String = "7",
-        _ problems: [ProblemCode] = ["stream_not_terminated"]
+        _ stream: String, gives expected: String, ids: String = "7", _ problems: [String] = ["stream_not_terminated"]
     ) throws {
         let bytes = Array(stream.utf8)
         for cuts in [[], Array(1..<bytes.count)] {
@@ -24,7 +22,7 @@ import TestSupport
     }
 
     @Test(arguments: ["\n", "\r\n", "\r"])
-    func lineEndings(_ end: String) throws {
+    func lineEndingsDoNotMatter(_ end: String) throws {
         try check("data: \(Self.token)\(end)\(end)", gives: "data: \(Self.restored)\(end)\(end)")
         try check(
             "data: \(Self.token)\(end)\(end)data: [DONE]\(end)\(end)",
@@ -39,17 +37,17 @@ import TestSupport
         ": keep-alive\n\n: OPENROUTER PROCESSING\n\n:\n\ndata: @\n\n:\n", "\u{FEFF}data: @\n\n", "data: @",
         "data: @\n", "data: @\r", "event: é🙂\ndata: @\n\n",
     ])
-    func anythingAround(event: String) throws {
+    func otherLinesOfAnEventAreKept(event: String) throws {
         try check(event.replacing("@", with: Self.token), gives: event.replacing("@", with: Self.restored))
     }
 
-    @Test func dataOnSeveralLines() throws {
+    @Test func dataOnSeveralLinesAreRestored() throws {
         try check(
             "data: {\"choices\":\ndata:[{\"index\":0,\ndata: \"delta\":{\"content\":\"a\"},\ndata: \"token_ids\":[7]}]}\n\n",
             gives:
                 "data: {\"choices\":\ndata:[{\"index\":0,\ndata: \"delta\":{\"content\":\"a\"},\ndata: \"token_ids\":null}]}\n\n"
         )
-        // A value that goes over several lines makes room for one.
+        // A value on several lines is replaced.
         try check(
             "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"token_ids\":[\ndata: 7\ndata: ]\ndata: }]}\n\n",
             gives: "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"token_ids\":null\ndata: }]}\n\n")
@@ -60,7 +58,7 @@ import TestSupport
         )
     }
 
-    @Test func aKeyOnAnotherLineIsRemovedToo() throws {
+    @Test func keyOnAnotherLineIsRemoved() throws {
         let stream = """
             data: {"choices":[{"index":0,"delta":{"content":"a"},
             data: "logprobs":
@@ -78,17 +76,17 @@ import TestSupport
     }
 
     @Test(arguments: ["[DONE]", "[DONE] ", "[DONE]\t", " [DONE]", "[DONE]  "])
-    func theEnd(data: String) throws {
+    func doneEndsTheStream(data: String) throws {
         for stream in ["data: \(data)\n\n", "data: \(data)\r\n\r\n", "data: \(data)"] {
             let driver = StreamDriver.run(try injectedReply(), stream)
-            #expect(driver.fates.first?.isTerminal == true)
+            #expect(driver.events.first?.isTerminal == true)
             #expect(driver.outputText == stream)
             #expect(!driver.reply.captured().problems.contains("stream_not_terminated"))
         }
     }
 
     @Test(arguments: ["null", "[1]", "1", "true", #""text""#, "{}", "[]", "", "  "])
-    func otherDataPass(data: String) throws {
+    func emptyDataPass(data: String) throws {
         try check("data: \(data)\n\ndata: \(Self.token)\n\n", gives: "data: \(data)\n\ndata: \(Self.restored)\n\n")
         try check("data:\(data)\n\ndata: \(Self.token)\n\n", gives: "data:\(data)\n\ndata: \(Self.restored)\n\n")
     }
@@ -96,7 +94,7 @@ import TestSupport
     @Test(arguments: [
         "hello", "{", #"{"a":1"#, "[DONE", #"{"choices":[{]}"#, "{} {}", "nul", "'a'", "{\"a\":\"\u{7}\"}",
     ])
-    func dataThatAreNotJSONPass(data: String) throws {
+    func invalidDataPass(data: String) throws {
         try check(
             "data: \(data)\n\ndata: \(Self.token)\n\n", gives: "data: \(data)\n\ndata: \(Self.restored)\n\n",
             ["unparsed_event", "stream_not_terminated"])

@@ -2,76 +2,76 @@ import Testing
 
 @testable import VerbatimAPI
 
-@Suite struct FormTrialsTests {
-    /// How many of so many events have their form taken; `isMet` says whether an event has the form of the one before.
-    private func taken(_ count: Int, isMet: (Int) -> Bool) -> Int {
-        var trials = TemplateBackoff()
-        var taken = 0
-        var hasForm = false
+@Suite struct TemplateBackoffTests {
+    /// How many of `count` events have a template built; `isMatch` tells whether an event matches the one before.
+    private func templates(_ count: Int, isMatch: (Int) -> Bool) -> Int {
+        var backoff = TemplateBackoff()
+        var built = 0
+        var hasTemplate = false
         for index in 0..<count {
-            if hasForm && isMet(index) {
-                _ = trials.noteMet()
+            if hasTemplate && isMatch(index) {
+                _ = backoff.noteMatch()
                 continue
             }
-            hasForm = trials.allowsAnother()
-            if hasForm {
-                trials.noteTaken()
-                taken += 1
+            hasTemplate = backoff.allowsTemplate()
+            if hasTemplate {
+                backoff.noteTemplate()
+                built += 1
             }
         }
-        return taken
+        return built
     }
 
-    @Test func formsThatAreMetOftenAreTaken() {
-        #expect(taken(1000) { $0 % 4 != 0 } == 250)
-        #expect(taken(1000) { $0 % 100 != 0 } == 10)
+    @Test func templatesThatMatchOftenAreBuilt() {
+        #expect(templates(1000) { $0 % 4 != 0 } == 250)
+        #expect(templates(1000) { $0 % 100 != 0 } == 10)
     }
 
-    @Test func formsThatAreNotMetAreTriedNowAndThen() {
-        #expect(taken(8) { _ in false } == 8)
-        #expect(taken(8 + 128 * 10) { _ in false } == 18)
+    @Test func templatesThatNeverMatchAreTriedAfterEachPause() {
+        #expect(templates(8) { _ in false } == 8)
+        #expect(templates(8 + 128 * 10) { _ in false } == 18)
     }
 
-    @Test func formsThatAreMetOnceEachDoNotPay() {
-        #expect(taken(1000) { $0 % 2 == 1 } < 100)
+    @Test func templatesThatMatchOnceEachAreGivenUp() {
+        #expect(templates(1000) { $0 % 2 == 1 } < 100)
     }
 
     /// After events that are all different, others may follow that are all alike.
-    @Test func aFormThatIsMetIsEnough() {
-        var trials = TemplateBackoff()
+    @Test func oneMatchingTemplateEndsTheBackoff() {
+        var backoff = TemplateBackoff()
         var events = 0
-        for _ in 0..<1000 where trials.allowsAnother() { trials.noteTaken() }
-        repeat { events += 1 } while !trials.allowsAnother()
+        for _ in 0..<1000 where backoff.allowsTemplate() { backoff.noteTemplate() }
+        repeat { events += 1 } while !backoff.allowsTemplate()
         #expect(events <= 128)
-        trials.noteTaken()
-        for _ in 0..<32 { _ = trials.noteMet() }
+        backoff.noteTemplate()
+        for _ in 0..<32 { _ = backoff.noteMatch() }
         for _ in 0..<8 {
-            let isAllowed = trials.allowsAnother()
+            let isAllowed = backoff.allowsTemplate()
             #expect(isAllowed)
-            trials.noteTaken()
+            backoff.noteTemplate()
         }
     }
 
-    @Test func tellsTheFirstEventOfAForm() {
-        var trials = TemplateBackoff()
+    @Test func reportsTheFirstMatchOfATemplate() {
+        var backoff = TemplateBackoff()
         for _ in 0..<2 {
-            trials.noteTaken()
-            let (first, second) = (trials.noteMet(), trials.noteMet())
+            backoff.noteTemplate()
+            let (first, second) = (backoff.noteMatch(), backoff.noteMatch())
             #expect(first && !second)
         }
     }
 
-    /// A debt that is odd, and tries of which nothing comes.
-    @Test func debts() {
-        var trials = TemplateBackoff()
-        for _ in 0..<8 { trials.noteTaken() }
-        _ = trials.noteMet()
-        let isAllowed = trials.allowsAnother()
+    /// An odd debt, and permissions that are not used.
+    @Test func unusedPermissionsAreCharged() {
+        var backoff = TemplateBackoff()
+        for _ in 0..<8 { backoff.noteTemplate() }
+        _ = backoff.noteMatch()
+        let isAllowed = backoff.allowsTemplate()
         #expect(isAllowed)
-        trials.noteTaken()
-        var pauses = 0
-        for _ in 0..<10_000 where trials.allowsAnother() { pauses += 1 }
+        backoff.noteTemplate()
+        var permissions = 0
+        for _ in 0..<10_000 where backoff.allowsTemplate() { permissions += 1 }
         // After the first pause the debt is below the limit, and nothing adds to it.
-        #expect(pauses == 10_000 - 127)
+        #expect(permissions == 10_000 - 127)
     }
 }

@@ -4,7 +4,7 @@ import Testing
 import VerbatimAPI
 import VerbatimSchema
 
-/// A request with these fields, prepared.
+/// Prepares a request with these fields.
 func prepare(
     _ body: String, api: API = .chatCompletions, profile: EngineProfile = .vllm,
     injectionLimits: InjectionLimits = InjectionLimits(),
@@ -16,17 +16,17 @@ func prepare(
         .prepared(policy: policy, profile: profile, injectionLimits: injectionLimits)
 }
 
-/// The reply to a plain request into which everything was injected.
+/// The transform for a plain request into which everything was injected.
 func injectedReply(
     _ profile: EngineProfile = .vllm, _ change: (inout RequestPolicy) -> Void = { _ in }
 ) throws -> any ReplyTransform {
     try prepare(#"{"model":"m","stream":true}"#, profile: profile, change).reply
 }
 
-/// The reply to a request into which nothing was injected.
+/// The transform for a request into which nothing was injected.
 func untouchedReply() throws -> any ReplyTransform { try injectedReply { $0.goal = .text } }
 
-/// What Foundation makes of a JSON text.
+/// A JSON text, decoded by Foundation.
 func decoded(_ text: [UInt8]) throws -> NSObject {
     let object = try JSONSerialization.jsonObject(with: Data(text), options: .fragmentsAllowed)
     return try #require(object as? NSObject)
@@ -50,7 +50,7 @@ extension PreparedExchange {
 extension PreparedRequest {
     var bodyText: String { String(decoding: body, as: UTF8.self) }
 
-    /// `name=value` for each field, `-` standing for one that was absent.
+    /// `name=value` for each field; `-` for an absent one.
     var clientFieldTexts: [String] {
         clientFields.map { "\($0.name)=\($0.value.map { String(decoding: $0, as: UTF8.self) } ?? "-")" }
     }
@@ -69,7 +69,7 @@ extension Capture.Choice {
     var idsText: String { String(decoding: tokenIDs.rope.bytes, as: UTF8.self) }
     var valuesText: String { String(decoding: logprobValues.rope.bytes, as: UTF8.self) }
 
-    /// Whether the lists that speak of the same tokens have the same length or are empty.
+    /// Whether the lists that describe the same tokens have the same length or are empty.
     var isAligned: Bool {
         let counts = Set([tokens.count, tokenIDs.count, logprobValues.count])
         return counts.subtracting([0]).count <= 1

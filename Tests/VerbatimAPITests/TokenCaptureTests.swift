@@ -1,10 +1,10 @@
 import VerbatimJSON
 import Testing
 import VerbatimAPI
+import VerbatimTesting
 import VerbatimSchema
-import TestSupport
 
-/// Tokens, their ids and their log-probabilities: the engine's own, in step, and marked where they are not.
+/// Tokens, ids and log-probabilities are the engine's own, aligned, and marked where they are not.
 @Suite struct TokenCaptureTests {
     private func capture(_ choices: [String], goal: CaptureGoal = .tokens, _ rest: String = "") throws -> Capture {
         let events = choices.map { #"{"choices":[\#($0)]\#(rest)}"# }
@@ -21,7 +21,7 @@ import TestSupport
         var ids = ""
         var values = ""
         var level: CaptureLevel
-        var problems: [ProblemCode] = []
+        var problems: [String] = []
     }
 
     static let cases: [([String], Expectation)] = [
@@ -41,7 +41,7 @@ import TestSupport
             [choice(#""logprobs":{"content":null},"token_ids":null"#)],
             Expectation(level: .text, problems: ["no_token_data"])
         ),
-        // Lengths that differ are filled up where they differ, so that later tokens stay in their place.
+        // Shorter lists are filled up with null, so that later tokens stay aligned.
         (
             [choice("\(logprobs(a)),\"token_ids\":[1,2]"), choice("\(logprobs(b)),\"token_ids\":[3]")],
             Expectation(
@@ -84,7 +84,7 @@ import TestSupport
             [choice(logprobs(#"{"token":"token_id:x","logprob":-1},{"token":"token_id:","logprob":-2}"#))],
             Expectation(tokens: #""token_id:x","token_id:""#, values: "-1,-2", level: .logprobs)
         ),
-        // Values that are none.
+        // Missing values.
         (
             [choice(logprobs(#"{"token":"a","logprob":null},{"token":"b"},{"logprob":-1},{}"#))],
             Expectation(
@@ -108,7 +108,7 @@ import TestSupport
                 tokens: #""a","b""#, ids: "null,null", values: "-1.50,-2e-3", level: .tokens,
                 problems: ["token_ids_incomplete"])
         ),
-        // Number texts are the engine's.
+        // Number texts are kept as sent.
         (
             [
                 choice(
@@ -118,7 +118,7 @@ import TestSupport
             ],
             Expectation(tokens: #""a","b","c""#, values: "-8.283243179321289,-0.0,1E+2", level: .logprobs)
         ),
-        // Things in the list that are no entries.
+        // Other list elements than entries.
         (
             [choice("\(logprobs("null,\(a),7,\(b)")),\"token_ids\":[1,2,3,4]")],
             Expectation(
@@ -132,7 +132,7 @@ import TestSupport
     ]
 
     @Test(arguments: cases)
-    func lists(choices: [String], expected: Expectation) throws {
+    func tokenListsAreAligned(choices: [String], expected: Expectation) throws {
         let capture = try capture(choices)
         let choice = try #require(capture.choices.first)
         #expect(choice.tokensText == expected.tokens)
@@ -149,7 +149,7 @@ import TestSupport
     // MARK: Checks
 
     @Test(arguments: [
-        (CaptureGoal.tokens, #""token_ids":[1,2]"#, #","usage":{"completion_tokens":2}"#, [ProblemCode]()),
+        (CaptureGoal.tokens, #""token_ids":[1,2]"#, #","usage":{"completion_tokens":2}"#, [String]()),
         (.tokens, #""token_ids":[1,2]"#, #","usage":{"completion_tokens":3}"#, ["token_count_mismatch"]),
         (.tokens, #""token_ids":[1,2]"#, #","usage":{"completion_tokens":null}"#, []),
         (.tokens, #""token_ids":[1,2]"#, #","usage":null"#, []),
@@ -158,13 +158,13 @@ import TestSupport
         (.text, #""x":1"#, #","usage":{"completion_tokens":4}"#, []),
         (.logprobs, #""x":1"#, "", ["no_token_data"]), (.text, #""x":1"#, "", []),
     ])
-    func counts(goal: CaptureGoal, members: String, rest: String, problems: [ProblemCode]) throws {
+    func tokenCountsAreChecked(goal: CaptureGoal, members: String, rest: String, problems: [String]) throws {
         let capture = try capture([Self.choice(members)], goal: goal, rest)
         #expect(capture.problems == problems)
         #expect(capture.isComplete == problems.isEmpty)
     }
 
-    @Test func choicesCountTogether() throws {
+    @Test func usageCountsAllChoices() throws {
         let capture = try capture(
             [#"{"index":0,"delta":{},"token_ids":[1,2]},{"index":1,"delta":{},"token_ids":[3]}"#],
             #","usage":{"completion_tokens":3}"#)
@@ -179,7 +179,7 @@ import TestSupport
 
     // MARK: Whole replies
 
-    @Test func wholeReplies() throws {
+    @Test func bodiesAreCaptured() throws {
         let body =
             #"{ "choices" : [ {"index":0,"message":{"content":"x"},\#(Self.logprobs(Self.a)) ,"token_ids": [ 1 ] } ],"prompt_token_ids": [ 5, 6 ],"usage":{"completion_tokens":1}}"#
             + "\n"
@@ -194,7 +194,7 @@ import TestSupport
                 + "\n")
     }
 
-    @Test func aWholeReplyLosesOnlyTheKeyOfLlamaCpp() throws {
+    @Test func bodyOfLlamaCppLosesOnlyTheKey() throws {
         for (members, expected) in [
             (#""logprobs":@,"message":{}"#, #""message":{}"#), (#""message":{} , "logprobs" : @ "#, #""message":{} "#),
             (#""a":1,"logprobs":@,"b":2"#, #""a":1,"b":2"#), (#" "logprobs":@ "#, "  "),
@@ -213,7 +213,7 @@ import TestSupport
         "", "{", "<html></html>", #"{"choices":[{"index":0,"token_ids":[1],"logprobs":{"content":[{"token":"a""#,
         "{} {}",
     ])
-    func aWholeReplyThatIsNotJSON(body: String) throws {
+    func bodyThatIsNotJSONPasses(body: String) throws {
         let read = readWhole(try injectedReply(), Array(body.utf8))
         #expect(read.output == Array(body.utf8))
         let capture = read.reply.captured()
@@ -223,7 +223,7 @@ import TestSupport
     }
 
     @Test(arguments: ["[1]", "null", "7", #""x""#])
-    func aWholeReplyThatIsNoObject(body: String) throws {
+    func bodyThatIsNoObjectPasses(body: String) throws {
         let read = readWhole(try injectedReply(), Array(body.utf8))
         #expect(read.output == Array(body.utf8))
         #expect(read.reply.captured().problems == ["reply_not_json"])

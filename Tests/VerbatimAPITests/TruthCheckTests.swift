@@ -2,9 +2,9 @@ import VerbatimJSON
 import TestSupport
 import Testing
 import VerbatimAPI
-import VerbatimSchema
+import VerbatimTesting
 
-/// What makes a capture incomplete, and what does not although it looks like it.
+/// The checks that make a capture incomplete, and cases that they must not mark.
 @Suite struct TruthCheckTests {
     private func capture(
         _ events: [String], _ profile: EngineProfile = .openAI, _ fields: String = ""
@@ -27,53 +27,53 @@ import VerbatimSchema
 
     static let one = event(entry("a", "-1.2345678"))
 
-    @Test func anEventThatCameTwice() throws {
+    @Test func repeatedEventIsMarked() throws {
         let two = Self.event(Self.entry("b", "-0.5"), Self.entry("c", "-2.3456789"))
         #expect(try capture([Self.one, Self.one]).problems == ["duplicate_event"])
         #expect(try capture([two, two]).problems == ["duplicate_event"])
         #expect(
             try capture([Self.one, Self.one, Self.usage(1)]).problems == ["duplicate_event", "token_count_mismatch"])
         #expect(try capture([Self.one, Self.one]).choices.first?.tokens.count == 2)
-        // With empty lists beside.
+        // With empty lists in addition.
         let both =
             #"{"choices":[{"index":0,"delta":{"content":"x"},"logprobs":{"content":[\#(Self.entry("a", "-1.2345678"))],"refusal":[]}}]}"#
         #expect(try capture([both, both]).problems == ["duplicate_event"])
     }
 
-    @Test func anEventOfACompletionThatCameTwice() throws {
+    @Test func repeatedCompletionEventIsMarked() throws {
         let event =
             #"{"choices":[{"index":0,"text":"a","logprobs":{"tokens":["a"],"token_logprobs":[-1.2345678]}}]}"#
         let reply = try prepare(#"{"stream":true}"#, api: .completions).reply
         #expect(StreamDriver.run(reply, events: [event, event]).reply.captured().problems == ["duplicate_event"])
     }
 
-    /// A model that repeats itself is nearly certain: the few numbers next to 0 come again and again.
+    /// A model that repeats itself is nearly certain of each token, so the same few numbers near 0 recur.
     @Test(arguments: [
         "0.0", "-0.0", "-1e-05", "-1.1920928955078125e-07", "-2.3841855926965922e-07", "-5.5122365e-07", "-0.0001",
         "-0.000011920858",
     ])
-    func certainTokensRepeatThemselves(value: String) throws {
+    func nearCertainTokensAreNoRepetitions(value: String) throws {
         let event = Self.event(Self.entry("a", value))
         #expect(try capture([Self.one, event, event, event]).problems == [])
     }
 
-    @Test func repetitionsThatTheEngineCounts() throws {
+    @Test func countedRepetitionsAreNotMarked() throws {
         #expect(try capture([Self.one, Self.one, Self.usage(2)]).problems == [])
         let other = Self.event(Self.entry("b", "-1.2345678"))
         #expect(try capture([Self.one, other, Self.one]).problems == [])
-        // Another choice may well say the same.
+        // Another choice may have the same tokens.
         let second = Self.one.replacing(#""index":0"#, with: #""index":1"#)
         #expect(try capture([Self.one, second]).problems == [])
     }
 
-    // MARK: Values that are none
+    // MARK: Unknown values
 
     @Test(arguments: [
         ("-9999.0", true), ("-9999", true), ("-9998.99", false), ("-1e5", true), ("-9e9", true),
         ("-3.4028234663852886e+38", true), ("-3.4028235e38", true), ("9999.0", false), ("-100.0", false),
         ("-1e-5", false), ("-0.00009999", false), ("-10000", true), ("-99999", true), ("-1E+4", true),
     ])
-    func fillers(value: String, isFiller: Bool) throws {
+    func fillersAreMarked(value: String, isFiller: Bool) throws {
         let capture = try capture([Self.event(Self.entry("a", value), Self.entry("b", "-1"))])
         #expect(capture.problems == (isFiller ? ["logprob_filler"] : []))
         #expect(capture.choices.first?.valuesText == (isFiller ? "null,-1" : "\(value),-1"))
@@ -85,13 +85,13 @@ import VerbatimSchema
         (["0.0", "0.0", "0.0", "0.0", "-1e-05"], false), (["-0.1", "0.0", "0.0", "0.0", "0.0"], false),
         (["0.0"], false), ([], false),
     ])
-    func zeros(values: [String], areSuspicious: Bool) throws {
+    func allZeroLogprobsAreMarked(values: [String], areSuspicious: Bool) throws {
         let events = values.map { Self.event(Self.entry("a", $0)) }
         let capture = try capture(events.isEmpty ? [Self.usage(0)] : events)
         #expect(capture.problems == (areSuspicious ? ["logprobs_all_zero"] : []))
     }
 
-    @Test func ofSeveralChoicesEachIsJudged() throws {
+    @Test func eachChoiceIsChecked() throws {
         let zeros = Self.event(
             Self.entry("a", "0"), Self.entry("a", "0"), Self.entry("a", "0"), Self.entry("a", "0"))
         let other = Self.one.replacing(#""index":0"#, with: #""index":1"#)
@@ -114,7 +114,7 @@ import VerbatimSchema
         // A single hidden byte.
         [delta(#"{"reasoning":"x"}"#), hello],
     ])
-    func onlyVisibleTokensCame(events: [String]) throws {
+    func missingHiddenTokensAreMarked(events: [String]) throws {
         #expect(try capture(events).problems == ["hidden_tokens_missing"])
         #expect(try capture(events + [Self.usage(9)]).problems == ["hidden_tokens_missing", "token_count_mismatch"])
     }
@@ -130,10 +130,10 @@ import VerbatimSchema
         [event(entry("Hm", "-1"), delta: #"{"reasoning":"Hm"}"#), hello],
         [event(entry("<think>", "-1"), delta: "{}"), hello, delta(#"{"reasoning":"H"}"#)],
     ])
-    func allTokensCame(events: [String]) throws { #expect(try capture(events).problems == []) }
+    func completeTokensAreNotMarked(events: [String]) throws { #expect(try capture(events).problems == []) }
 
-    /// Ids alone are of all tokens: nothing speaks against it.
-    @Test func idsAloneHideNothing() throws {
+    /// Ids alone are taken for those of all tokens.
+    @Test func idsAloneAreNotMarked() throws {
         let events = [
             Self.call,
             #"{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}],"nvext":{"completion_token_ids":[1,2]}}"#,
@@ -149,11 +149,11 @@ import VerbatimSchema
     @Test(arguments: [
         ("[[7,8]]", "7,8", []), ("[7,8]", "7,8", []), ("[[7]]", "7", ["ids_logprobs_mismatch"]),
         ("[[7,8,9]]", "7,8,9", ["ids_logprobs_mismatch"]),
-        // Lists that say nothing leave what is known.
+        // Empty lists change nothing.
         ("[[]]", "", []), ("[]", "", []), ("null", "", []), ("[null]", "", []), (#""x""#, "", []),
         ("[[7,null]]", "7,null", ["token_ids_incomplete"]), (#"[[7,"8"]]"#, "7,null", ["token_ids_incomplete"]),
     ])
-    func wholeIDs(ids: String, expected: String, problems: [ProblemCode]) throws {
+    func idsOfTheWholeReplyAreUsed(ids: String, expected: String, problems: [String]) throws {
         let event = Self.event(Self.entry("a", "-1"), Self.entry("b", "-2"))
         let capture = try capture([event, Self.sglext(ids)], .sglang)
         let choice = try #require(capture.choices.first)
@@ -162,16 +162,16 @@ import VerbatimSchema
         let isMismatch = problems == ["ids_logprobs_mismatch"]
         #expect(capture.level == (expected.isEmpty ? .logprobs : isMismatch ? .ids : .tokens))
         #expect(choice.valuesText.contains("-1") != isMismatch)
-        // The entries are in the record all the same.
+        // The entries are recorded nevertheless.
         #expect(choice.logprobs?.count == 2)
     }
 
     // MARK: Recorded replies
 
-    /// Good replies of real engines look suspicious to none of these checks.
+    /// Good replies of real engines pass all checks.
     @Test(arguments: WireSample.choiceReplies)
-    func recordedRepliesAreNotSuspected(sample: WireSample) throws {
-        let suspicions: Set<ProblemCode> = [
+    func recordedRepliesPassAllChecks(sample: WireSample) throws {
+        let suspicions: Set = [
             "logprob_filler", "logprobs_all_zero", "duplicate_event", "hidden_tokens_missing", "echo_not_separated",
             "ids_logprobs_mismatch", "token_ids_incomplete", "logprob_missing", "non_finite_number", "invalid_utf8",
             "stream_not_terminated", "reply_cut_off", "unparsed_event", "reply_not_json",

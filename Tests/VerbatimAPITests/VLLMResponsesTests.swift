@@ -2,17 +2,16 @@ import Foundation
 import VerbatimJSON
 import Testing
 import VerbatimAPI
-import TestSupport
-import VerbatimSchema
+import VerbatimTesting
 
-/// Responses as vLLM would send them with token ids, written by hand after `entrypoints/openai/responses/protocol.py` and
-/// the recorded streams: none was recorded with `enable_response_messages`.
+/// Synthetic responses of vLLM with token ids, after `entrypoints/openai/responses/protocol.py` and the recorded streams. None was
+/// recorded with `enable_response_messages`.
 @Suite struct VLLMResponsesTests {
     static func entry(_ token: String, _ value: String, bytes: String = "") -> String {
         #"{"token":"\#(token)",\#(bytes)"logprob":\#(value),"top_logprobs":[{"token":"\#(token)","logprob":\#(value)}]}"#
     }
 
-    /// A response object; `isOn` as an engine sends it that was asked for token data.
+    /// A response object; `isOn`: with token data.
     static func response(
         _ isOn: Bool, status: String, output: String = "", usage: String = "null",
         messages: (input: String, output: String)? = nil, top: String = "5"
@@ -68,7 +67,7 @@ import VerbatimSchema
     func byHand_textWithIDsOfTheSameNumber(profile: EngineProfile) throws {
         let driver = StreamDriver.run(try injectedResponse(profile), Self.textStream(true))
         #expect(driver.outputText == Self.textStream(false))
-        #expect(driver.fates.last?.isTerminal == true && driver.fates.last?.isEdited == true)
+        #expect(driver.events.last?.isTerminal == true && driver.events.last?.isEdited == true)
 
         let capture = driver.reply.captured()
         let choice = try #require(capture.choices.first)
@@ -81,7 +80,7 @@ import VerbatimSchema
         #expect(capture.responseText.contains(#""output_messages":[{"role":"assistant""#))
     }
 
-    @Test func byHand_whatTheAgentAskedForStays() throws {
+    @Test func byHand_requestedTokenDataAreKept() throws {
         let stream = Self.textStream(true)
         let asksBoth = #"{"include":["message.output_text.logprobs"],"top_logprobs":5,"enable_response_messages":true}"#
         #expect(StreamDriver.run(try prepareResponse(asksBoth).reply, stream).outputText == stream)
@@ -100,8 +99,8 @@ import VerbatimSchema
         }
     }
 
-    /// vLLM repeats `top_logprobs` only if log-probabilities are included (seen with 0.32); OpenAI does always.
-    @Test func theAgentsAlternatives() throws {
+    /// vLLM repeats `top_logprobs` only if log-probabilities are included (seen with 0.32); OpenAI always does.
+    @Test func alternativesOfTheAgentAreEchoed() throws {
         let stream = Self.textStream(true)
         let toVLLM = StreamDriver.run(try prepareResponse(#"{"top_logprobs":5}"#).reply, stream)
         #expect(toVLLM.outputText == Self.textStream(false))
@@ -109,8 +108,8 @@ import VerbatimSchema
         #expect(!StreamDriver.run(openAI, stream).outputText.contains(#""top_logprobs":null"#))
     }
 
-    /// The token that ends the turn has no visible text, so that a stream has no entry for it (seen with 0.32).
-    @Test func theEndTokenStandsAlone() throws {
+    /// The token that ends the turn has no visible text, so a stream has no entry for it (seen with 0.32).
+    @Test func endTokenHasNoLogprob() throws {
         let driver = StreamDriver.run(try injectedResponse(), Self.textStream(true, count: 2))
         #expect(driver.outputText == Self.textStream(false, count: 2))
         let capture = driver.reply.captured()
@@ -120,8 +119,8 @@ import VerbatimSchema
         #expect(capture.level == .tokens && capture.problems == ["end_token_missing"] && !capture.isComplete)
     }
 
-    /// Streamed entries lack what has no visible text: then nobody can say which id belongs to which.
-    @Test func byHand_idsOfAnotherNumberStandAlone() throws {
+    /// Streamed entries lack tokens without visible text, so it is not known which id belongs to which entry.
+    @Test func byHand_idsOfAnotherNumberAreKeptAlone() throws {
         let driver = StreamDriver.run(try injectedResponse(), Self.textStream(true, count: 1))
         let capture = driver.reply.captured()
         let choice = try #require(capture.choices.first)
@@ -150,7 +149,7 @@ import VerbatimSchema
         #expect(capture.level == .tokens && capture.isComplete && capture.response.bytes == Array(final.utf8))
     }
 
-    /// Harmony's messages have no ids, and an empty list of them says nothing.
+    /// Messages of Harmony have no ids, and an empty list gives none.
     @Test(arguments: [
         #"[{"role":"assistant","content":[{"type":"text","text":"x"}],"channel":"final"}]"#, #"[\#(raw(""))]"#, "[]",
     ])
@@ -167,7 +166,7 @@ import VerbatimSchema
                 == Self.response(false, status: "completed", output: Self.message("null")))
     }
 
-    /// Only what ends a reply has the last word; what is there before is undone all the same.
+    /// Only the end of a reply is captured. Earlier messages are restored as well.
     @Test func byHand_messagesInEarlierEvents() throws {
         let early = Self.response(
             true, status: "in_progress", messages: ("[\(Self.raw("9"))]", "[\(Self.raw("9"))]"))
@@ -218,14 +217,14 @@ import VerbatimSchema
         #expect(counted.reply.captured().level == .logprobs)
         let uncounted = StreamDriver.run(try injectedResponse(), Self.toolStream(true, withIDs: false, usage: "null"))
         #expect(uncounted.reply.captured().problems == ["hidden_tokens_missing"])
-        // More than the visible text: an engine that sends them all.
+        // More tokens than the visible text has: the engine sends all of them.
         let all = Self.toolStream(true, withIDs: false, usage: "null").replacing(
             #""token":"Hi!","logprob":-0.5,"top"#, with: #""token":"{\"a\":1}Hi!","logprob":-0.5,"top"#)
         #expect(StreamDriver.run(try injectedResponse(), all).reply.captured().problems == [])
     }
 
-    /// A call and nothing else: ids, and no entries that could contradict them.
-    @Test func byHand_aCallAlone() throws {
+    /// A response that is a tool call only has ids and no entries.
+    @Test func byHand_singleToolCall() throws {
         let final = Self.response(
             true, status: "completed", output: Self.call, usage: Self.usage,
             messages: ("[\(Self.raw("1"))]", "[\(Self.raw("5,6,7"))]"))
@@ -250,7 +249,7 @@ import VerbatimSchema
         #expect(capture.choices.first?.idsText == "5,6,7" && capture.choices.first?.valuesText == "-1,-1,-1")
     }
 
-    /// Nobody knows an `include` in a response yet; should one come, the agent gets its own.
+    /// Engines do not send `include` in a response so far. If one does, the agent receives its own value.
     @Test(arguments: [
         (#"{}"#, "null"), (#"{"include":[ "a" ]}"#, #"[ "a" ]"#),
         (#"{"include":["message.output_text.logprobs"]}"#, #"["a","message.output_text.logprobs"]"#),
@@ -264,8 +263,8 @@ import VerbatimSchema
                 == #"{"object":"response","include":\#(expected),"output":[]}"#)
     }
 
-    /// A number that is not the one that was injected is none that was echoed.
-    @Test func byHand_onlyAnEchoIsUndone() throws {
+    /// Another number than the injected one is no echo.
+    @Test func byHand_onlyEchoesAreRestored() throws {
         let body = #"{"object":"response","top_logprobs":0,"output":[]}"#
         #expect(readWhole(try injectedResponse(.generic), Array(body.utf8)).output == Array(body.utf8))
     }

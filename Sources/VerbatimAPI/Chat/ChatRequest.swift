@@ -12,22 +12,23 @@ struct ChatRequest: APIRequest {
             fields.cap(["max_tokens", "max_completion_tokens"], by: policy)
             if policy.disablesThinking { fields.setNested("enable_thinking", in: "chat_template_kwargs", to: "false") }
         }
-        let situation = EngineProfile.Situation(
+        let requestKind = EngineProfile.RequestKind(
             .chatCompletions, isStream: fields.isStream, hasTools: fields.hasTools)
-        let asked = Self.asked(by: fields, ids: profile.asking(in: situation).ids)
-        let injection = profile.injection(in: situation, asked: asked, policy: policy, injectionLimits: injectionLimits)
+        let asked = Self.asked(by: fields, ids: profile.tokenDataRequest(in: requestKind).ids)
+        let injection = profile.injection(
+            in: requestKind, asked: asked, policy: policy, injectionLimits: injectionLimits)
         fields.apply(injection)
-        let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
+        let state = ReplyState(injection: injection, policy: policy, requestKind: requestKind, profile: profile)
         let request = PreparedRequest(
-            fields, asked: asked, injection: injection, in: situation, profile: profile)
-        return PreparedExchange(request: request, reply: ChatReplyParser(state, asked: asked))
+            fields, asked: asked, injection: injection, in: requestKind, profile: profile)
+        return PreparedExchange(request: request, reply: ReplyReader(ChatReplyParser(state, asked: asked)))
     }
 
     // MARK: Policy
 
-    /// Some models take `max_completion_tokens` only.
+    /// Some models accept `max_completion_tokens` only.
     private static func renameMaxTokens(in fields: inout RequestFields) {
-        // A null is no limit, and no engine refuses it.
+        // Engines accept null, which sets no limit.
         guard let limit = fields.value("max_tokens"), !limit.isNull, refusesMaxTokens(fields.model) else { return }
         fields.remove("max_tokens")
         if fields.value("max_completion_tokens")?.isNull ?? true {
@@ -35,7 +36,7 @@ struct ChatRequest: APIRequest {
         }
     }
 
-    /// Judged by the last path component of the model's name.
+    /// Decided by the last path component of the model's name.
     private static func refusesMaxTokens(_ model: String) -> Bool {
         let name = model.utf8.split(separator: UInt8(ascii: "/")).last ?? Substring().utf8
         return ["gpt-5", "o1", "o3", "o4"].contains { prefix in
@@ -45,8 +46,8 @@ struct ChatRequest: APIRequest {
 
     // MARK: Injection
 
-    /// `top_logprobs` without `logprobs`, or a `logprobs` that is no boolean, is for the engine to refuse.
-    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> ClientRequestedData {
+    /// The engine refuses `top_logprobs` without `logprobs`, and a `logprobs` that is no boolean.
+    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> ClientRequestedData {
         var asked = ClientRequestedData()
         let logprobs = fields.value("logprobs")
         if logprobs?.isTrue ?? false {
@@ -60,7 +61,7 @@ struct ChatRequest: APIRequest {
         asked.choices = fields.choiceCount
         asked.hasStops = !(fields.value("stop")?.isNull ?? true)
         asked.ids = fields.asked(for: ids)
-        asked.requestedByAnyEngineField = fields.asked(for: EngineProfile.idRequests)
+        asked.requestedByAnyEngineField = fields.asked(for: EngineProfile.idFields)
         return asked
     }
 }

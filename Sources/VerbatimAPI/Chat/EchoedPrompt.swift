@@ -1,8 +1,8 @@
-/// What a request says of a prompt that its reply repeats (`echo`), so that its tokens can be told from the completion's.
+/// What a request says about a prompt that its reply repeats (`echo`). It tells the prompt's tokens from the completion's.
 struct EchoedPrompt: Hashable, Sendable {
-    /// How many tokens the prompt has, if it was sent as ids.
+    /// The number of the prompt's tokens, if it was sent as ids.
     var tokenCount: Int?
-    /// Whether there is only one.
+    /// Whether the request has one prompt only.
     var isSingle = true
     /// Whether the agent itself asked for the prompt's log-probabilities (vLLM's `prompt_logprobs`).
     var hasOwnLogprobs = false

@@ -1,21 +1,21 @@
 import VerbatimJSON
 
-/// Token ids that an engine sends in an object of its own beside the choices, for the whole reply at once.
+/// Token ids that an engine sends for the whole reply at once, in an object of its own beside the choices.
 ///
 /// SGLang: `"sglext":{"input_ids":[…],"output_ids":[[…],…]}`. Dynamo: `"nvext":{"completion_token_ids":[…]}`, or the same
 /// within `engine_data`. llama.cpp: `"__verbose":{"tokens":[…],…}`, of the first choice only.
 struct ExtensionFields: Sendable {
     private(set) var promptTokenIDs: [UInt8]?
-    /// A list for each choice, by its index.
+    /// One list for each choice, by index.
     private(set) var completionTokenIDs: [[UInt8]] = []
-    /// Whether they are of one choice, and nobody says which if there are several.
+    /// Whether they belong to one choice; which one is not known if there are several.
     private(set) var areOfOneChoice = false
 
     static func reads(_ key: JSONString, in text: Span<UInt8>) -> Bool {
         key.equals("sglext", in: text) || key.equals("nvext", in: text) || isVerbose(key, in: text)
     }
 
-    /// llama.cpp's object repeats the prompt and much else, which is of no use to anybody.
+    /// Whether this is llama.cpp's object, which also repeats the prompt and much else that no record needs.
     static func isVerbose(_ key: JSONString, in text: Span<UInt8>) -> Bool { key.equals("__verbose", in: text) }
 
     mutating func read(_ object: JSONObject, of text: Span<UInt8>) throws(JSONError) {
@@ -38,7 +38,7 @@ struct ExtensionFields: Sendable {
         }
     }
 
-    /// The lists in a list; a list of numbers is the only one.
+    /// The lists in a list. A list of numbers is taken for a single list.
     private func lists(in array: JSONValue, of text: Span<UInt8>) throws(JSONError) -> [[UInt8]] {
         var lists: [[UInt8]] = []
         var cursor = JSONCursor(at: array.range.lowerBound, options: .nonFiniteNumbers)
@@ -53,7 +53,7 @@ struct ExtensionFields: Sendable {
 }
 
 extension Injection {
-    /// The members of the object under `key` of a reply that are there because of the injection.
+    /// The members of the object in field `key` of a reply that are there because of the injection.
     func members(of key: JSONString, _ object: JSONObject, in text: Span<UInt8>) -> Set<JSONString> {
         if ExtensionFields.isVerbose(key, in: text) {
             return ids.contains(.flag("verbose")) ? Set(object.members.map(\.key)) : []
@@ -67,8 +67,8 @@ extension Injection {
     }
 }
 
-extension EngineProfile.IDRequest {
-    /// Where the ids come in an object of the engine's own.
+extension EngineProfile.IDField {
+    /// The member in an extension object that has the ids.
     fileprivate var replyMember: (parent: String, name: String)? {
         switch self {
         case .flag("return_input_ids_in_sglext"): ("sglext", "input_ids")

@@ -1,35 +1,39 @@
 import VerbatimJSON
 
-/// One choice of a completion, as far as it has come.
+/// What has come of one choice.
 struct ReplyChoice: Sendable {
     let index: Int
-    /// A chat completion's.
+    /// The message of a chat completion.
     var message = ChatMessage()
-    /// A completion's: what stands between the quotes.
+    /// The text of a completion, without its quotes.
     var text = ByteRope()
-    var tokens: TokenCapture
+    var tokens: TokenCollector
     /// How many tokens the engine says it generated for this choice.
     var countByEngine: Int?
     /// The prompt's ids, from engines that send them with each choice.
     var promptTokenIDs: [UInt8]?
-    /// `finish_reason`, `stop_reason` and whatever else the engine says of the choice.
-    var fields = FieldBag()
-    var textLosses: JSONNormalizer.Losses = []
+    /// `finish_reason`, `stop_reason` and all other fields of the choice.
+    var fields = DeltaAccumulator()
+    private var textLosses: JSONNormalizer.Losses = []
 
-    init(index: Int, policy: RequestPolicy) {
+    init(index: Int, keepsEntries: Bool, isEcho: Bool) {
         self.index = index
-        tokens = TokenCapture(policy)
+        tokens = TokenCollector(keepsEntries: keepsEntries, isEcho: isEcho)
     }
 
-    /// Whether something generated has come.
+    /// Whether generated output has come.
     var hasOutput: Bool { !text.isEmpty || tokens.count > 0 || message.hasOutput }
+
+    var losses: JSONNormalizer.Losses {
+        tokens.losses.union(message.losses).union(fields.losses).union(textLosses)
+    }
 
     mutating func append(text value: JSONValue, of document: Span<UInt8>) {
         let string = JSONString(quoted: value.range, hasEscapes: true)
         textLosses.formUnion(text.append(contentOf: string, of: document))
     }
 
-    /// Appends the choice as a unary reply would have it.
+    /// Appends the choice as a reply that is not streamed has it.
     func append(to rope: inout ByteRope, api: API, detail: TraceDetail) {
         rope.append(Array(#"{"index":\#(index)"#.utf8))
         if api == .chatCompletions {
@@ -53,7 +57,7 @@ struct ReplyChoice: Sendable {
             rope.append(key: "prompt_token_ids")
             rope.append(promptTokenIDs)
         }
-        rope.append(about: fields.length) { fields.append(to: &$0, isFirst: false) }
+        fields.append(to: &rope, isFirst: false)
         rope.append("}")
     }
 }

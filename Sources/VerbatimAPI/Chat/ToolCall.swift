@@ -1,14 +1,14 @@
 import VerbatimJSON
 
-/// A tool call, whole or a fragment of one: name and arguments are concatenated, other fields replaced.
+/// A tool call or a fragment of one. Fragments add to the name and the arguments and replace all other fields.
 struct ToolCall: Sendable {
-    /// The place among the message's calls; `nil` as long as none is known.
+    /// The index among the message's calls; nil until it is known.
     private(set) var index: Int?
     private(set) var losses: JSONNormalizer.Losses = []
-    private var fields = FieldBag()
+    private var fields = DeltaAccumulator()
     private var hasFunction = false
-    private var function = FieldBag()
-    /// What stands between the quotes.
+    private var function = DeltaAccumulator()
+    /// JSON strings without their quotes.
     private var name: [UInt8]?
     private var arguments: [UInt8]?
 
@@ -24,7 +24,7 @@ struct ToolCall: Sendable {
             if key.equals("index", in: text), let number = value.int(in: text), 0..<65536 ~= number {
                 index = number
             } else {
-                fields.put(key, value, of: text)
+                fields.set(key, value, of: text)
             }
         }
         losses.formUnion(fields.losses)
@@ -37,10 +37,10 @@ struct ToolCall: Sendable {
 
     // MARK: Joining fragments
 
-    /// Goes on with the one of `calls` to which the fragment belongs, or becomes a new one.
+    /// Adds the fragment to the call to which it belongs, or appends it as a new call.
     ///
-    /// The index decides. Some engines send none: then a fragment that brings a new id, or a name without an id, is a
-    /// new call, and any other goes on with the call of its id or the last one.
+    /// The index decides. If the engine sends none, a fragment with a new id, or with a name and no id, is a new call. Any
+    /// other fragment continues the call with its id, or else the last one.
     func join(_ calls: inout [ToolCall]) {
         if let known = place(among: calls) {
             calls[known].append(self)
@@ -59,7 +59,7 @@ struct ToolCall: Sendable {
         return name?.isEmpty ?? true ? calls.indices.last : nil
     }
 
-    /// Takes in a further fragment.
+    /// Adds a further fragment.
     mutating func append(_ fragment: ToolCall) {
         fields.merge(fragment.fields)
         hasFunction = hasFunction || fragment.hasFunction
@@ -73,26 +73,19 @@ struct ToolCall: Sendable {
     // MARK: Result
 
     var json: [UInt8] {
-        var object = Array("{".utf8)
-        fields.append(to: &object, except: hasFunction ? ["function"] : [])
-        if hasFunction {
-            object.appendJSONKey("function")
-            object.append(contentsOf: functionJSON)
-        }
-        object.append(UInt8(ascii: "}"))
-        return object
+        if hasFunction { return fields.json(appending: [("function", functionJSON)]) }
+        return fields.json()
     }
 
     var functionJSON: [UInt8] {
-        var object = Array("{".utf8)
-        object.append(contentsOf: #""name":""#.utf8)
-        object.append(contentsOf: name ?? [])
-        object.append(contentsOf: #"","arguments":""#.utf8)
-        object.append(contentsOf: arguments ?? [])
-        object.append(UInt8(ascii: "\""))
-        function.append(to: &object)
-        object.append(UInt8(ascii: "}"))
-        return object
+        var object = ByteRope(Array(#"{"name":""#.utf8))
+        object.append(name ?? [])
+        object.append(#"","arguments":""#)
+        object.append(arguments ?? [])
+        object.append("\"")
+        function.append(to: &object, isFirst: false)
+        object.append("}")
+        return object.bytes
     }
 
     private mutating func readFunction(with cursor: inout JSONCursor, of text: Span<UInt8>) throws(JSONError) {
@@ -105,13 +98,13 @@ struct ToolCall: Sendable {
             } else if key.equals("arguments", in: text) {
                 append(value, to: \.arguments, of: text)
             } else {
-                function.put(key, value, of: text)
+                function.set(key, value, of: text)
             }
         }
         losses.formUnion(function.losses)
     }
 
-    /// A string is taken as it is; any other value but null as its own text, since that is what `arguments` should be.
+    /// Appends a string as it is, and any other value but null as its JSON text, which is what `arguments` should be.
     private mutating func append(
         _ value: JSONValue, to field: WritableKeyPath<ToolCall, [UInt8]?>, of text: Span<UInt8>
     ) {

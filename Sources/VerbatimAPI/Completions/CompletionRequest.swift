@@ -8,21 +8,22 @@ struct CompletionRequest: APIRequest {
         -> PreparedExchange
     {
         var fields = RequestFields(document, policy: policy, limits: ["max_tokens"])
-        let situation = EngineProfile.Situation(.completions, isStream: fields.isStream, hasTools: false)
-        let asked = Self.asked(by: fields, ids: profile.asking(in: situation).ids)
-        var injection = profile.injection(in: situation, asked: asked, policy: policy, injectionLimits: injectionLimits)
+        let requestKind = EngineProfile.RequestKind(.completions, isStream: fields.isStream, hasTools: false)
+        let asked = Self.asked(by: fields, ids: profile.tokenDataRequest(in: requestKind).ids)
+        var injection = profile.injection(
+            in: requestKind, asked: asked, policy: policy, injectionLimits: injectionLimits)
         let echo = fields.value("echo")?.isTrue ?? false ? Self.echoedPrompt(in: fields) : nil
-        // vLLM leaves the echoed prompt out of the text if ids are asked for.
+        // vLLM omits the echoed prompt from the text if ids are asked for.
         if echo != nil { injection.ids = [] }
         fields.apply(injection)
-        let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
+        let state = ReplyState(injection: injection, policy: policy, requestKind: requestKind, profile: profile)
         let request = PreparedRequest(
-            fields, asked: asked, injection: injection, in: situation, profile: profile)
-        return PreparedExchange(request: request, reply: ChatReplyParser(state, asked: asked, echo: echo))
+            fields, asked: asked, injection: injection, in: requestKind, profile: profile)
+        return PreparedExchange(request: request, reply: ReplyReader(ChatReplyParser(state, asked: asked, echo: echo)))
     }
 
-    /// `logprobs` is a number here; anything else is for the engine to refuse.
-    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> ClientRequestedData {
+    /// `logprobs` is a number here. The engine refuses any other value.
+    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> ClientRequestedData {
         var asked = ClientRequestedData()
         if let logprobs = fields.value("logprobs"), !logprobs.isNull {
             if logprobs.number == nil { asked.isMalformed = true } else { asked.logprobs = true }
@@ -30,36 +31,27 @@ struct CompletionRequest: APIRequest {
         asked.choices = fields.choiceCount * Self.promptCount(in: fields)
         asked.hasStops = !(fields.value("stop")?.isNull ?? true)
         asked.ids = fields.asked(for: ids)
-        asked.requestedByAnyEngineField = fields.asked(for: EngineProfile.idRequests)
+        asked.requestedByAnyEngineField = fields.asked(for: EngineProfile.idFields)
         return asked
     }
 
-    /// Each of several prompts has choices of its own.
+    /// Each prompt has its own choices.
     private static func promptCount(in fields: RequestFields) -> Int {
-        guard let text = fields.value("prompt")?.text, let kind = try? JSONCursor.firstKind(inArray: text.span),
+        guard let prompt = fields.value("prompt"), let kind = prompt.firstElementKind,
             kind == .string || kind == .array
         else { return 1 }
-        return JSONList(array: text.span)?.count ?? 1
+        return prompt.elementCount ?? 1
     }
 
     private static func echoedPrompt(in fields: RequestFields) -> EchoedPrompt {
         var prompt = EchoedPrompt()
         prompt.hasOwnLogprobs = !(fields.value("prompt_logprobs")?.isNull ?? true)
-        guard let text = fields.value("prompt")?.text, let list = JSONList(array: text.span) else { return prompt }
-        if (try? JSONCursor.firstKind(inArray: text.span)) == .number {
-            prompt.tokenCount = list.count
+        guard let sent = fields.value("prompt"), let count = sent.elementCount else { return prompt }
+        if sent.firstElementKind == .number {
+            prompt.tokenCount = count
         } else {
-            prompt.isSingle = list.count <= 1
+            prompt.isSingle = count <= 1
         }
         return prompt
-    }
-}
-
-extension JSONCursor {
-    /// The kind of an array's first element; `nil` if it is empty.
-    fileprivate static func firstKind(inArray text: Span<UInt8>) throws(JSONError) -> JSONKind? {
-        var cursor = JSONCursor()
-        try cursor.enterArray(in: text)
-        return try cursor.nextElement(in: text) ? try cursor.peekKind(in: text) : nil
     }
 }

@@ -1,30 +1,30 @@
-/// What an engine sends anyway that gives it away.
+/// What identifies an engine in what it sends anyway.
 package struct EngineFingerprint: Hashable, Sendable {
-    /// Names of hosts; those that begin with a dot stand for every host that ends so.
-    var hosts: [String] = []
-    /// How the header `Server` begins, in lower case.
-    var server: String?
-    /// Names of headers of replies, in lower case.
-    var headers: [String] = []
+    /// Names of hosts. A name that begins with a dot matches every host that ends with it.
+    package var hosts: [String] = []
+    /// The start of the header `Server`, in lower case.
+    package var server: String?
+    /// Names of reply headers, in lower case.
+    package var headers: [String] = []
     /// Values of `owned_by` in a list of models.
-    var owners: [String] = []
-    /// Forms of `system_fingerprint`: `#` stands for digits, a final `*` for anything.
-    var fingerprints: [String] = []
-    /// Whether `system_fingerprint` names the engine's version, so that another value tells of an upgrade.
-    var fingerprintIsVersion = false
+    package var owners: [String] = []
+    /// Patterns of `system_fingerprint`: `#` matches digits, a final `*` anything.
+    package var systemFingerprints: [String] = []
+    /// Whether `system_fingerprint` names the engine's version, so that another value shows an upgrade.
+    package var systemFingerprintIsVersion = false
     /// Fields of a reply or of an event.
-    var replyKeys: [String] = []
+    package var replyKeys: [String] = []
     /// Fields of a choice.
-    var choiceKeys: [String] = []
+    package var choiceKeys: [String] = []
     /// Fields of an entry of log-probabilities.
-    var entryKeys: [String] = []
-    /// Parts of the wording of a refusal that only this engine uses.
-    var refusals: [String] = []
+    package var entryKeys: [String] = []
+    /// Parts of error messages that only this engine uses when it refuses a request.
+    package var refusals: [String] = []
 
-    /// Whether a fingerprint has that form, one of ``fingerprints``.
-    static func matches(_ fingerprint: [UInt8], _ form: [UInt8]) -> Bool {
+    /// Whether a fingerprint matches a pattern, one of ``systemFingerprints``.
+    static func matches(_ fingerprint: [UInt8], _ pattern: [UInt8]) -> Bool {
         var rest = fingerprint[...]
-        var symbols = form[...]
+        var symbols = pattern[...]
         while let symbol = symbols.popFirst() {
             if symbol == UInt8(ascii: "*") && symbols.isEmpty { return true }
             if symbol == UInt8(ascii: "#") {

@@ -1,134 +1,66 @@
-/// What an engine takes, what its replies look like, and what gives it away: data, so that someone who knows an engine
-/// can add it with one file and one line in ``all``.
+/// What an engine accepts, how its replies look, and how it is recognised.
+///
+/// A profile is data only. To add an engine, add one file with a profile and one element to ``all``.
 @dynamicMemberLookup
 package struct EngineProfile: Sendable {
-    /// What a request is, as far as an engine treats it differently.
-    package struct Situation: Hashable, Sendable {
-        package let api: API
-        package let isStream: Bool
-        package let hasTools: Bool
-
-        package init(_ api: API, isStream: Bool, hasTools: Bool) {
-            self.api = api
-            self.isStream = isStream
-            self.hasTools = hasTools
-        }
-    }
-
-    /// By what fields an engine is asked for token data.
-    package struct TokenDataFields: Hashable, Sendable {
-        package enum Logprobs: Hashable, Sendable {
-            /// There is no way.
-            case never
-            /// `logprobs: true` and `top_logprobs: N`.
-            case flag
-            /// `logprobs: N`.
-            case count
-            /// `n_probs: N`.
-            case nProbs
-            /// `message.output_text.logprobs` among `include`, and `top_logprobs: N`.
-            case included
-        }
-
-        package var logprobs: Logprobs
-        package var ids: [IDRequest]
-
-        package init(logprobs: Logprobs, ids: [IDRequest] = []) {
-            self.logprobs = logprobs
-            self.ids = ids
-        }
-    }
-
-    /// A field that asks for token ids.
-    package enum IDRequest: Hashable, Sendable {
-        /// `name: true`
-        case flag(String)
-        /// `parent: {list: [member]}`
-        case member(String, list: String, parent: String)
-    }
-
-    /// What to ask for in some situations; the first rule that fits a situation counts.
-    package struct Rule: Hashable, Sendable {
-        let api: API
-        /// `nil`: streamed or not.
-        var isStream: Bool?
-        /// `nil`: with tools or without.
-        var hasTools: Bool?
-        let asking: TokenDataFields
-
-        func fits(_ situation: Situation) -> Bool {
-            api == situation.api && isStream ?? situation.isStream == situation.isStream
-                && hasTools ?? situation.hasTools == situation.hasTools
-        }
-
-        static func asks(
-            _ api: API, isStream: Bool? = nil, hasTools: Bool? = nil, logprobs: TokenDataFields.Logprobs? = nil,
-            ids: [IDRequest] = []
-        ) -> Rule {
-            Rule(
-                api: api, isStream: isStream, hasTools: hasTools,
-                asking: TokenDataFields(logprobs: logprobs ?? api.usualLogprobs, ids: ids))
-        }
-    }
-
     /// How a field looks in a reply when its feature is off.
-    package enum DisabledRepresentation: Hashable, Sendable {
-        /// The key stands there with the value `null`.
+    package enum ValueWhenOff: Hashable, Sendable {
+        /// The field is there, with the value `null`.
         case null
-        /// The key stands there with the value `[]`.
+        /// The field is there, with the value `[]`.
         case emptyArray
-        /// The key is absent.
+        /// The field is not there.
         case absent
     }
 
-    /// What is known of it.
+    /// What is known of an engine.
     package struct Traits: Sendable {
         /// The value of `--engine` and of a record's `engine`.
         package fileprivate(set) var name: String
 
         // MARK: Requests
 
-        /// Where nothing fits, log-probabilities are asked for in the dialect's usual way, and no ids.
+        /// What to ask for. If no rule fits, log-probabilities are asked for in the usual way of the API, and no ids.
         package var rules: [Rule] = []
-        /// Fewer alternatives than this give no log-probabilities at all.
+        /// With fewer alternatives than this, the engine gives no log-probabilities at all.
         package var minimumTopLogprobs = 0
-        /// More alternatives than this are refused.
+        /// The engine refuses more alternatives than this.
         package var maximumTopLogprobs: Int?
-        /// Parts of names, in lower case, of models that give no token data in the dialect `responses`: of gpt-oss vLLM and
-        /// SGLang refuse log-probabilities there, and vLLM's messages are Harmony's, without ids.
+        /// Parts of the names, in lower case, of models that give no token data in the API `responses`. For gpt-oss, vLLM
+        /// and SGLang refuse log-probabilities there, and vLLM's messages are Harmony's, without ids.
         package var modelsWithoutResponseTokens = ["gpt-oss"]
 
         // MARK: Replies
 
-        /// How `logprobs` of a choice looks when it is off, where it is not `null`.
-        package var logprobsOffForms: [API: DisabledRepresentation] = [:]
+        /// How `logprobs` of a choice, or of a text of a response, looks when it is off. Default: `null`.
+        package var logprobsWhenOff: [API: ValueWhenOff] = [:]
         /// How `token_ids` and `prompt_token_ids` look when they are off.
-        package var idsOffForm = DisabledRepresentation.null
-        /// How `top_logprobs` of a response (dialect `responses`) reads when the agent did not set it.
+        package var idsWhenOff = ValueWhenOff.null
+        /// The JSON text of `top_logprobs` in a response (API `responses`) when the agent did not set it.
         package var unsetTopLogprobs = "null"
-        /// Whether a response repeats the agent's `top_logprobs` also if no log-probabilities were included.
+        /// Whether a response repeats the agent's `top_logprobs` even if no log-probabilities were included.
         package var echoesUnusedTopLogprobs = false
-        /// The dialects in which token data make events that bring nothing: a text, or every member of a delta, is null or
+        /// The APIs in which token data make events that hold nothing else: a text, or every member of a delta, is null or
         /// empty.
         package var blankEvents: Set<API> = []
-        /// Whether such deltas repeat the role.
+        /// Whether the deltas of such events repeat the role.
         package var repeatsRole = false
 
         // MARK: Capture
 
-        /// Whether `usage.completion_tokens` counts the tokens of all choices, and not of one alone.
+        /// Whether `usage.completion_tokens` counts the tokens of all choices, and not of one choice only.
         package var usageCoversAllChoices = true
         /// Whether streams leave out the token that ends a turn.
         package var streamsOmitEndToken = false
-        /// Whether a streamed response (dialect `responses`) leaves out the log-probability of the token that ends it.
+        /// Whether a streamed response (API `responses`) leaves out the log-probability of the token that ends it.
         package var responseStreamsOmitEndToken = false
         /// Whether entries of log-probabilities carry ids, so that none need to be asked for.
         package var entriesCarryIDs = false
 
-        package var marks = EngineFingerprint()
+        package var fingerprint = EngineFingerprint()
     }
 
-    /// Profiles are copied with every turn, and hardly ever changed.
+    /// Profiles are copied with every turn and hardly ever changed.
     private final class Storage: Sendable {
         let traits: Traits
         init(_ traits: Traits) { self.traits = traits }
@@ -138,11 +70,11 @@ package struct EngineProfile: Sendable {
 
     package init(name: String) { storage = Storage(Traits(name: name)) }
 
-    /// The behaviour of `other`, but none of its marks.
+    /// Makes a profile with all traits of `other` but its fingerprint.
     package init(name: String, like other: EngineProfile) {
         var traits = other.storage.traits
         traits.name = name
-        traits.marks = EngineFingerprint()
+        traits.fingerprint = EngineFingerprint()
         storage = Storage(traits)
     }
 
@@ -157,17 +89,16 @@ package struct EngineProfile: Sendable {
         }
     }
 
-    package func asking(in situation: Situation) -> TokenDataFields {
-        storage.traits.rules.first { $0.fits(situation) }?.asking
-            ?? TokenDataFields(logprobs: situation.api.usualLogprobs)
+    /// The fields by which the engine is asked for token data in a request of this kind.
+    package func tokenDataRequest(in kind: RequestKind) -> TokenDataRequest {
+        storage.traits.rules.first { $0.fits(kind) }?.request ?? TokenDataRequest(logprobs: kind.api.usualLogprobs)
     }
 
-    package func logprobsOffForm(in api: API) -> DisabledRepresentation {
-        storage.traits.logprobsOffForms[api] ?? .null
-    }
+    /// How `logprobs` looks in replies of an API when it is off.
+    package func valueOfLogprobsWhenOff(in api: API) -> ValueWhenOff { storage.traits.logprobsWhenOff[api] ?? .null }
 
-    /// Every profile that can be chosen by name. Those that are built after others, and so have marks in common with
-    /// them, stand first.
+    /// Every profile that can be chosen by name. An engine that is built after another one shares some of its marks and
+    /// comes before it.
     package static let all: [EngineProfile] = [
         .azure, .openRouter, .huggingFaceRouter, .dynamo, .tensorRTLLM, .sglang, .ollama, .lmStudio, .tgi, .llamaCpp,
         .openAI, .vllm,
@@ -176,29 +107,17 @@ package struct EngineProfile: Sendable {
 
 extension EngineProfile {
     /// Every field that asks some engine for token ids.
-    static let idRequests: [IDRequest] = {
-        var requests: [IDRequest] = []
-        for id in (all + [.generic]).flatMap(\.rules).flatMap(\.asking.ids) where !requests.contains(id) {
-            requests.append(id)
+    static let idFields: [IDField] = {
+        var fields: [IDField] = []
+        for field in (all + [.generic]).flatMap(\.rules).flatMap(\.request.ids) where !fields.contains(field) {
+            fields.append(field)
         }
-        return requests
+        return fields
     }()
 }
 
-extension API {
-    /// How log-probabilities are asked for.
-    var usualLogprobs: EngineProfile.TokenDataFields.Logprobs {
-        switch self {
-        case .chatCompletions: .flag
-        case .completions: .count
-        case .responses: .included
-        case .messages: .never
-        }
-    }
-}
-
 extension EngineProfile: Hashable, CustomStringConvertible {
-    /// A profile is known by its name.
+    /// Profiles are equal if their names are.
     package static func == (one: EngineProfile, other: EngineProfile) -> Bool {
         one.storage === other.storage || one.name == other.name
     }

@@ -1,55 +1,57 @@
 import VerbatimJSON
 import VerbatimPlatform
 
-/// Recognises an engine by what it sends anyway; nothing is asked of it for this.
+/// Recognises an engine by what it sends anyway, without a request of its own.
 package enum EngineRecognition {
-    /// By the host it is reached at.
+    /// Returns the engine at a host.
     package static func profile(forHost host: String) -> EngineProfile? {
         let host = host.lowercased()
         return EngineProfile.all.first { profile in
-            profile.marks.hosts.contains { $0.first == "." ? host.hasSuffix($0) : host == $0 }
+            profile.fingerprint.hosts.contains { $0.first == "." ? host.hasSuffix($0) : host == $0 }
         }
     }
 
-    /// By a header of a reply.
+    /// Returns the engine that sends a reply header.
     package static func profile(forHeader name: String, value: String) -> EngineProfile? {
-        // Mostly the length tells.
+        // For nearly all headers the length is enough to tell.
         guard tellingLengths.contains(name.utf8.count) else { return nil }
         let name = name.lowercased()
         if name == "server" {
             let value = value.lowercased()
-            return EngineProfile.all.first { $0.marks.server.map(value.hasPrefix) ?? false }
+            return EngineProfile.all.first { $0.fingerprint.server.map(value.hasPrefix) ?? false }
         }
-        return EngineProfile.all.first { $0.marks.headers.contains(name) }
+        return EngineProfile.all.first { $0.fingerprint.headers.contains(name) }
     }
 
-    /// Of the names of headers that may say something.
-    private static let tellingLengths = Set((EngineProfile.all.flatMap(\.marks.headers) + ["server"]).map(\.utf8.count))
-        .sorted()
+    /// The lengths of all header names that identify an engine.
+    private static let tellingLengths = Set(
+        (EngineProfile.all.flatMap(\.fingerprint.headers) + ["server"]).map(\.utf8.count)
+    )
+    .sorted()
 
-    /// By `owned_by` in a list of models.
+    /// Returns the engine that writes `owner` into `owned_by` of a list of models.
     package static func profile(forOwner owner: String) -> EngineProfile? {
-        EngineProfile.all.first { $0.marks.owners.contains(owner) }
+        EngineProfile.all.first { $0.fingerprint.owners.contains(owner) }
     }
 
-    /// By `system_fingerprint`.
+    /// Returns the engine that sends a `system_fingerprint`.
     package static func profile(forFingerprint fingerprint: String) -> EngineProfile? {
         let fingerprint = Array(fingerprint.utf8)
-        return fingerprints.first { EngineFingerprint.matches(fingerprint, $0.form) }?.profile
+        return fingerprints.first { EngineFingerprint.matches(fingerprint, $0.pattern) }?.profile
     }
 
-    /// Looked through for each reply.
+    /// The patterns as bytes, since each reply is compared with them.
     private static let fingerprints = EngineProfile.all.flatMap { profile in
-        profile.marks.fingerprints.map { (form: Array($0.utf8), profile: profile) }
+        profile.fingerprint.systemFingerprints.map { (pattern: Array($0.utf8), profile: profile) }
     }
 
-    /// By the wording of a refusal that only one engine uses.
+    /// Returns the engine that refuses a request with `message`.
     package static func profile(forRefusal message: String) -> EngineProfile? {
-        EngineProfile.all.first { $0.marks.refusals.contains { message.contains(text: $0) } }
+        EngineProfile.all.first { $0.fingerprint.refusals.contains { message.contains(text: $0) } }
     }
 
-    /// By the fields of a reply, or of an event of one: its fingerprint first, then its own fields, those of its
-    /// choices, and those of their entries of log-probabilities.
+    /// Returns the engine that sends a reply, or an event of one, by its fingerprint, its own fields, those of its choices,
+    /// or those of their log-probability entries.
     package static func profile(forReply document: Span<UInt8>) -> EngineProfile? {
         guard let reply = try? JSONObject(scanning: document, options: .nonFiniteNumbers) else { return nil }
         if let fingerprint = reply.value("system_fingerprint", in: document)?.string(in: document),
@@ -57,17 +59,17 @@ package enum EngineRecognition {
         {
             return profile
         }
-        // Events of responses carry the response in a field.
+        // Events of the API `responses` have the response in a field.
         let response = object(reply.value("response", in: document), in: document)
         let choice = first(of: reply.value("choices", in: document), in: document)
         let logprobs = object(choice?.value("logprobs", in: document), in: document)
         let entry = first(of: logprobs?.value("content", in: document), in: document)
-        // Profile by profile, because an engine built after another has all keys of that one.
+        // One profile after the other: an engine that is built after another one has all keys of that one.
         return EngineProfile.all.first { profile in
-            let marks = profile.marks
-            return has(marks.replyKeys, reply, in: document) || has(marks.replyKeys, response, in: document)
-                || has(marks.choiceKeys, choice, in: document)
-                || has(marks.entryKeys, entry, in: document)
+            let fingerprint = profile.fingerprint
+            return has(fingerprint.replyKeys, reply, in: document) || has(fingerprint.replyKeys, response, in: document)
+                || has(fingerprint.choiceKeys, choice, in: document)
+                || has(fingerprint.entryKeys, entry, in: document)
         }
     }
 

@@ -1,5 +1,6 @@
 extension EngineProfile {
-    /// An engine that has not been recognised: asked for what most self-hosted engines give, restored as most look.
+    /// An engine that has not been recognised. It is asked for what most self-hosted engines give, and its replies are
+    /// restored to what most of them send.
     package static let generic: EngineProfile = {
         var profile = EngineProfile(name: "generic")
         profile.rules = [

@@ -1,8 +1,8 @@
 extension EngineProfile {
     /// SGLang (`srt/entrypoints/openai/protocol.py`, `serving_chat.py`). Chat completions give ids as
-    /// `response_token_ids` (pull request 30917); of a stream they are refused under the names of a whole reply, and
-    /// come in one chunk at its end as `sglext` (pull request 34488). Older builds ignore all of these fields. What was
-    /// not asked for is absent, but for `logprobs`.
+    /// `response_token_ids` (pull request 30917). Streams have other fields for them: the ids come in one chunk at the end,
+    /// as `sglext` (pull request 34488), and the fields of a whole reply are refused. Older builds ignore all of these
+    /// fields. A field that was not asked for is absent, except `logprobs`.
     package static let sglang: EngineProfile = {
         var profile = EngineProfile(name: "sglang")
         profile.rules = [
@@ -14,13 +14,13 @@ extension EngineProfile {
             // "logprobs are not supported in streaming mode"
             .asks(.responses, isStream: true, logprobs: .never),
         ]
-        profile.idsOffForm = .absent
-        // With a tool parser, log-probabilities held back come in a chunk of their own (pull request 28601).
+        profile.idsWhenOff = .absent
+        // With a tool parser, log-probabilities that were held back come in a separate chunk (pull request 28601).
         profile.blankEvents = [.chatCompletions]
-        profile.marks.owners = ["sglang"]
-        profile.marks.replyKeys = ["sglext"]
-        profile.marks.choiceKeys = ["matched_stop", "response_token_ids"]
-        profile.marks.refusals = ["return_token_ids is not supported with streaming", "in sglext"]
+        profile.fingerprint.owners = ["sglang"]
+        profile.fingerprint.replyKeys = ["sglext"]
+        profile.fingerprint.choiceKeys = ["matched_stop", "response_token_ids"]
+        profile.fingerprint.refusals = ["return_token_ids is not supported with streaming", "in sglext"]
         return profile
     }()
 }

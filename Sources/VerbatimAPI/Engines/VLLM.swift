@@ -1,6 +1,6 @@
 extension EngineProfile {
-    /// vLLM. `return_token_ids` since 0.10.2 (pull request 22587); older ones ignore it, and before 0.6.5 refuse it.
-    /// Replies are dumped with all their nulls, so what is off stands there as `null`
+    /// vLLM. It has `return_token_ids` since 0.10.2 (pull request 22587); older versions ignore it, and versions before
+    /// 0.6.5 refuse it. Replies contain all fields, so a field that is off is `null`
     /// (`entrypoints/openai/chat_completion/serving.py`).
     package static let vllm: EngineProfile = {
         var profile = EngineProfile(name: "vllm")
@@ -11,11 +11,11 @@ extension EngineProfile {
         ]
         // A token without text makes no event (`entrypoints/openai/responses/serving.py`).
         profile.responseStreamsOmitEndToken = true
-        profile.marks.owners = ["vllm"]
-        profile.marks.fingerprints = ["vllm-*"]
-        profile.marks.fingerprintIsVersion = true
-        profile.marks.replyKeys = ["prompt_token_ids", "kv_transfer_params"]
-        profile.marks.choiceKeys = ["token_ids", "stop_reason"]
+        profile.fingerprint.owners = ["vllm"]
+        profile.fingerprint.systemFingerprints = ["vllm-*"]
+        profile.fingerprint.systemFingerprintIsVersion = true
+        profile.fingerprint.replyKeys = ["prompt_token_ids", "kv_transfer_params"]
+        profile.fingerprint.choiceKeys = ["token_ids", "stop_reason"]
         return profile
     }()
 }

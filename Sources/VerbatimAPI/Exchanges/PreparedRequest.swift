@@ -23,18 +23,18 @@ package struct PreparedRequest: Sendable {
     /// - Parameter fields: With everything injected.
     init(
         _ fields: RequestFields, asked: ClientRequestedData, injection: Injection,
-        in situation: EngineProfile.Situation,
+        in requestKind: EngineProfile.RequestKind,
         profile: EngineProfile
     ) {
-        engineAPI = situation.api
-        route = situation.api.route
+        engineAPI = requestKind.api
+        route = requestKind.api.route
         body = fields.edited()
         self.injection = injection
         clientFields = fields.clientFields
-        isStream = situation.isStream
-        hasTools = situation.hasTools
+        isStream = requestKind.isStream
+        hasTools = requestKind.hasTools
         model = fields.model
         effort = fields.value("reasoning_effort")?.string ?? fields.value("effort", in: "reasoning")?.string ?? ""
-        bestPossibleLevel = profile.bestPossibleLevel(in: situation, asked: asked, injection: injection)
+        bestPossibleLevel = profile.bestPossibleLevel(in: requestKind, asked: asked, injection: injection)
     }
 }

@@ -1,47 +1,49 @@
 import VerbatimSchema
 
-/// What the agent itself asked for, in whatever way its dialect has.
+/// What the agent itself asked for, in the terms of its API.
 struct ClientRequestedData: Hashable, Sendable {
     var logprobs = false
-    /// The fields that ask for token ids, as the profile in force knows them.
-    var ids: [EngineProfile.IDRequest] = []
-    /// The fields that ask any engine for token ids: which one it is may turn out later.
-    var requestedByAnyEngineField: [EngineProfile.IDRequest] = []
-    /// The request is one that the engine itself must answer for, so that nothing may be injected.
+    /// The fields for token ids that the agent has set, of those that the profile in force knows.
+    var ids: [EngineProfile.IDField] = []
+    /// The same, of those that any engine knows. The engine may be recognised as late as in its reply.
+    var requestedByAnyEngineField: [EngineProfile.IDField] = []
+    /// The engine will refuse the request for what the agent sent, so nothing may be injected.
     var isMalformed = false
-    /// How many choices there must be.
+    /// How many choices the reply must have.
     var choices = 1
-    /// Whether there are texts at which the engine is to stop.
+    /// Whether the request has stop strings.
     var hasStops = false
 }
 
 extension EngineProfile {
-    /// What is to be turned on in a request, and in how many alternatives.
+    /// What is to be turned on in a request.
     func injection(
-        in situation: Situation, asked: ClientRequestedData, policy: RequestPolicy, injectionLimits: InjectionLimits
+        in requestKind: RequestKind, asked: ClientRequestedData, policy: RequestPolicy, injectionLimits: InjectionLimits
     ) -> Injection {
         var injection = Injection()
         guard policy.wantsTokenData, !asked.isMalformed else { return injection }
-        let asking = asking(in: situation)
-        if asking.logprobs != .never && !asked.logprobs && injectionLimits.logprobs {
+        let request = tokenDataRequest(in: requestKind)
+        if request.logprobs != .never && !asked.logprobs && injectionLimits.logprobs {
             var top = max(policy.topLogprobs, self.minimumTopLogprobs)
             for maximum in [self.maximumTopLogprobs, injectionLimits.maximumTopLogprobs] {
                 if let maximum { top = min(top, maximum) }
             }
             injection.topLogprobs = top
-            injection.logprobs = asking.logprobs
+            injection.logprobs = request.logprobs
         }
         if policy.goal == .tokens && injectionLimits.tokenIDs {
-            injection.ids = asking.ids.filter { !asked.ids.contains($0) }
+            injection.ids = request.ids.filter { !asked.ids.contains($0) }
         }
         return injection
     }
 
-    /// The most that a request can give.
-    func bestPossibleLevel(in situation: Situation, asked: ClientRequestedData, injection: Injection) -> CaptureLevel {
-        // The engine's answer to such a request is no turn to train on anyway.
+    /// The highest capture level that a reply to a request can give.
+    func bestPossibleLevel(in requestKind: RequestKind, asked: ClientRequestedData, injection: Injection)
+        -> CaptureLevel
+    {
+        // The engine refuses such a request, so its level must not make the proxy refuse it.
         if asked.isMalformed { return .tokens }
-        let canLogprobs = asking(in: situation).logprobs != .never
+        let canLogprobs = tokenDataRequest(in: requestKind).logprobs != .never
         let hasLogprobs = canLogprobs && (asked.logprobs || injection.topLogprobs != nil)
         let hasIDs =
             !asked.ids.isEmpty || !injection.ids.isEmpty
@@ -57,7 +59,7 @@ extension EngineProfile {
 
 extension RequestFields {
     /// The fields among `ids` that the agent has set itself.
-    func asked(for ids: [EngineProfile.IDRequest]) -> [EngineProfile.IDRequest] {
+    func asked(for ids: [EngineProfile.IDField]) -> [EngineProfile.IDField] {
         ids.filter { id in
             switch id {
             case .flag(let name): value(name)?.isTrue ?? false
@@ -66,7 +68,7 @@ extension RequestFields {
         }
     }
 
-    /// Turns on what `injection` says.
+    /// Sets the fields of an injection.
     mutating func apply(_ injection: Injection) {
         if let top = injection.topLogprobs {
             switch injection.logprobs {

@@ -1,26 +1,26 @@
 package import VerbatimSchema
 
-/// What the proxy turned on in a request that the agent had not turned on itself.
+/// The token data that the proxy has turned on in a request because the agent had not.
 package struct Injection: Hashable, Sendable {
-    /// Log-probabilities, with this many alternatives per token.
+    /// Number of alternatives for each token; nil if log-probabilities were not injected.
     package var topLogprobs: Int?
-    /// By what field they were asked for.
-    package var logprobs = EngineProfile.TokenDataFields.Logprobs.flag
-    /// The fields that ask for token ids, in the order they were set.
-    package var ids: [EngineProfile.IDRequest] = []
+    /// The field by which they were asked for.
+    package var logprobs = EngineProfile.LogprobsField.flag
+    /// The fields that ask for token ids, in the order in which they were set.
+    package var ids: [EngineProfile.IDField] = []
 
     package init() {}
 
     package var isEmpty: Bool { topLogprobs == nil && ids.isEmpty }
 
-    /// Whether an engine that took this can be expected to take `other`.
+    /// Whether an engine that has accepted this injection can be expected to accept `other`.
     package func covers(_ other: Injection) -> Bool {
         if !other.ids.allSatisfy(ids.contains) { return false }
         guard let top = other.topLogprobs else { return true }
         return top <= topLogprobs ?? -1 && logprobs == other.logprobs
     }
 
-    /// Adds what `other` turned on beyond this.
+    /// Adds what `other` turns on.
     package mutating func formUnion(_ other: Injection) {
         for id in other.ids where !ids.contains(id) { ids.append(id) }
         guard let top = other.topLogprobs else { return }
@@ -29,11 +29,11 @@ package struct Injection: Hashable, Sendable {
     }
 }
 
-/// How much an engine is known to put up with.
+/// What an engine is known to accept.
 package struct InjectionLimits: Hashable, Sendable {
     package var logprobs = true
     package var tokenIDs = true
-    /// Most alternatives per token; `nil` if no limit is known.
+    /// Highest number of alternatives for each token; nil if no limit is known.
     package var maximumTopLogprobs: Int?
 
     package init() {}
@@ -46,7 +46,7 @@ package struct InjectionLimits: Hashable, Sendable {
         return injectionLimits
     }()
 
-    /// Problem codes that tell of what could not be injected.
+    /// The problem codes for what could not be injected.
     package var problems: [ProblemCode] {
         if !logprobs { return [ProblemCode.logprobsRefused] }
         var problems: [ProblemCode] = []

@@ -1,18 +1,18 @@
 import VerbatimJSON
 import VerbatimPlatform
 
-/// Whether an error is the engine's answer to what was injected, and what may be tried next.
+/// Decides whether an engine's error rejects the injection, and what may be tried next.
 package enum InjectionRejection {
-    /// What the next attempt may inject, or `nil` if the error is not about the injection.
+    /// Returns what the next attempt may inject, or nil if the error is not about the injection.
     ///
-    /// Only 400, 403 and 422 are taken for refusals, and 500 and 501, which old llama.cpp builds used. The body must
-    /// name something that was injected, in whatever shape (JSON or text).
+    /// The status must be 400, 403 or 422, or 500 or 501, which old llama.cpp builds use. The body, JSON or text, must name
+    /// something that was injected.
     package static func injectionLimits(
         afterStatus status: Int, body: Span<UInt8>, injection: Injection, injectionLimits: InjectionLimits
     ) -> InjectionLimits? {
         guard [400, 403, 422, 500, 501].contains(status), !injection.isEmpty else { return nil }
         let text = withoutQuotedRequest(String(copying: body, 0..<min(body.count, 64 << 10)).lowercased())
-        // A failure may mention log-probabilities without being about what is supported.
+        // A server error may mention log-probabilities for another reason than missing support.
         if status >= 500
             && !["support", "implement", "unknown", "unrecognized", "not allowed", "requires"].contains(
                 where: { text.contains(text: $0) })
@@ -32,8 +32,8 @@ package enum InjectionRejection {
         return .nothing
     }
 
-    /// The message without what the engine quotes of the request, as FastAPI does: `'input': {…}`. What stands there was
-    /// not refused for being there.
+    /// The message without the parts of the request that FastAPI quotes in it: `'input': {…}`. A field that is quoted there
+    /// is not the one that was refused.
     private static func withoutQuotedRequest(_ text: String) -> String {
         var kept = Substring()
         var rest = text[...]
@@ -44,15 +44,15 @@ package enum InjectionRejection {
         {
             kept += rest[..<quote.lowerBound]
             rest = rest[quote.upperBound...]
-            // The next of several errors begins with its type or place.
+            // The next of several errors begins with its location.
             let next = ["'loc':", "\"loc\":"].compactMap { rest.firstRange(ofText: $0) }.map(\.lowerBound).min()
             rest = rest[(next ?? rest.endIndex)...]
         }
         return String(kept + rest)
     }
 
-    /// Whether a message speaks of log-probabilities as they were asked for. `prompt_logprobs` are never injected;
-    /// `top_n_tokens` is what TGI calls `top_logprobs`.
+    /// Whether a message names a field by which log-probabilities were asked for. `prompt_logprobs` are never injected.
+    /// TGI calls `top_logprobs` `top_n_tokens`.
     private static func namesLogprobs(_ text: String, _ injection: Injection) -> Bool {
         if injection.logprobs == .nProbs && text.contains(text: "n_probs") { return true }
         if injection.logprobs == .included && namesInclude(text) { return true }
@@ -65,28 +65,28 @@ package enum InjectionRejection {
         text.filter { !$0.isWhitespace }.contains(text: #""param":"include"#)
     }
 
-    /// The most alternatives that a message about a range allows; `nil` if it is about something else.
+    /// The highest number of alternatives that a message about a range allows; nil for any other message.
     private static func statedMaximum(in text: String, below current: Int) -> Int? {
         let phrases = [
             "max allowed", "maximum of", "maximum is", "maximum allowed", "must be between", "less than or equal to",
             "<=", "at most", "no more than", "greater than", "must not exceed", "exceeds",
         ]
-        var speaksOfRange = false
+        var isAboutRange = false
         for phrase in phrases {
             guard let found = text.firstRange(ofText: phrase) else { continue }
-            speaksOfRange = true
+            isAboutRange = true
             let numbers = text[found.upperBound...].prefix(40).split { !$0.isASCII || !$0.isNumber }.compactMap {
                 Int($0)
             }
             let stated = phrase == "must be between" ? numbers.dropFirst().first : numbers.first
             if let stated, stated < current { return stated }
         }
-        return speaksOfRange && current > 1 ? 1 : nil
+        return isAboutRange && current > 1 ? 1 : nil
     }
 }
 
-extension EngineProfile.IDRequest {
-    /// Names in lower case that a message about the field can be told by.
+extension EngineProfile.IDField {
+    /// Names, in lower case, by which a message can refer to the field.
     fileprivate var names: [String] {
         switch self {
         case .flag(let name) where name.contains(text: "sglext"): ["sglext"]

@@ -1,18 +1,18 @@
 import VerbatimJSON
 
-/// One block of a streamed message's content, as far as it has come.
+/// What has come of one block of a streamed message's content.
 ///
-/// What a delta's member does goes by the member's name, not by the delta's `type`, so that deltas nobody has heard of
-/// are kept as well: `partial_json` (of `input_json_delta`) continues `input`, `citation` (of `citations_delta`) is one
-/// more of `citations`; any other, such as `text`, `thinking` and `signature`, continues the block's field of its name.
+/// The names of a delta's members decide what they change, not the delta's `type`, so that unknown deltas are kept as well:
+/// `partial_json` (of `input_json_delta`) continues `input`, and `citation` (of `citations_delta`) is appended to
+/// `citations`. Any other member, such as `text`, `thinking` or `signature`, continues the block's field with its name.
 struct ContentBlock: Sendable {
     let index: Int
     /// Whether its `content_block_start` has come.
     private(set) var hasStarted = false
-    /// Whether something generated has come: a text, or what names a tool.
+    /// Whether generated output has come: a text, or the name of a tool.
     private(set) var hasOutput = false
 
-    private var fields = GrowingObject()
+    private var fields = DeltaAccumulator()
     private var input = PartialJSON()
 
     init(index: Int) { self.index = index }
@@ -24,7 +24,7 @@ struct ContentBlock: Sendable {
         hasStarted = true
         for member in block.members {
             if !member.key.equals("type", in: text) { noteOutput(member.value) }
-            try fields.grow(member, of: text)
+            fields.grow(member.key, member.value, of: text)
         }
     }
 
@@ -37,18 +37,18 @@ struct ContentBlock: Sendable {
             } else if member.key.equals("citation", in: text) {
                 fields.append(member.value, toList: "citations", of: text)
             } else {
-                try fields.grow(member, of: text)
+                fields.grow(member.key, member.value, of: text)
             }
         }
     }
 
-    /// The block as a whole reply would have it. Its `input` is what the block started with if no piece came.
+    /// The block as a reply that is not streamed has it. Without pieces, `input` is the one of the block's start.
     var json: [UInt8] {
         if input.isEmpty { return fields.json() }
         return fields.json(replacing: [("input", input.json)])
     }
 
-    /// Empty texts, lists and objects are what a block starts with.
+    /// Blocks start with empty texts, lists and objects, which are no output.
     private mutating func noteOutput(_ value: JSONValue) {
         switch value.kind {
         case .string, .array, .object: if value.range.count > 2 { hasOutput = true }

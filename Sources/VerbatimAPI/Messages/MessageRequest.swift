@@ -1,7 +1,7 @@
 /// A request to `/messages`, Anthropic's API.
 ///
-/// No engine gives token data in this dialect: vLLM's, SGLang's and llama.cpp's converters know no field that asks for
-/// them. So nothing is ever injected, and only the policy changes a request.
+/// No engine gives token data in this API: the converters of vLLM, SGLang and llama.cpp have no field for them. So nothing
+/// is injected, and only the policy changes a request.
 struct MessageRequest: APIRequest {
     package let document: RequestDocument
 
@@ -9,10 +9,10 @@ struct MessageRequest: APIRequest {
         -> PreparedExchange
     {
         let fields = RequestFields(document, policy: policy, limits: ["max_tokens"])
-        let situation = EngineProfile.Situation(.messages, isStream: fields.isStream, hasTools: fields.hasTools)
-        let state = ReplyState(injection: Injection(), policy: policy, situation: situation, profile: profile)
+        let requestKind = EngineProfile.RequestKind(.messages, isStream: fields.isStream, hasTools: fields.hasTools)
+        let state = ReplyState(injection: Injection(), policy: policy, requestKind: requestKind, profile: profile)
         let request = PreparedRequest(
-            fields, asked: ClientRequestedData(), injection: Injection(), in: situation, profile: profile)
-        return PreparedExchange(request: request, reply: MessagesReplyParser(state))
+            fields, asked: ClientRequestedData(), injection: Injection(), in: requestKind, profile: profile)
+        return PreparedExchange(request: request, reply: ReplyReader(MessagesReplyParser(state)))
     }
 }

@@ -3,12 +3,12 @@ import VerbatimJSON
 /// A JSON text that is streamed in pieces, each within a JSON string: `"{\"ci"`, `"ty\":\"Rome\"}"`.
 struct PartialJSON: Sendable {
     private(set) var losses: JSONNormalizer.Losses = []
-    /// What stands between the quotes of the strings.
+    /// The strings without their quotes.
     private var content: [UInt8] = []
 
     var isEmpty: Bool { content.isEmpty }
 
-    /// A string is a piece; any other value but null is one by its own text.
+    /// Appends a string as a piece, and any other value but null by its JSON text.
     mutating func append(_ value: JSONValue, of text: Span<UInt8>) {
         if value.kind == .string {
             let string = JSONString(quoted: value.range, hasEscapes: true)
@@ -20,18 +20,18 @@ struct PartialJSON: Sendable {
         }
     }
 
-    /// The value that the pieces make up. If they make up none, say because the stream was cut off or the model went
-    /// astray, a string of what came.
+    /// The value that the pieces form. If they form none, because the stream was cut off or the model wrote invalid JSON, it
+    /// is a string with the pieces.
     var json: [UInt8] {
         let quoted = [UInt8(ascii: "\"")] + content + [UInt8(ascii: "\"")]
         let string = JSONString(quoted: quoted.indices, hasEscapes: content.contains(UInt8(ascii: "\\")))
         let decoded = string.decoded(in: quoted.span)
-        // Half a surrogate pair cannot be decoded without loss.
+        // A lone surrogate cannot be decoded without loss.
         if string.hasEscapes && decoded.unicodeScalars.contains("\u{FFFD}") && holdsLoneSurrogate { return quoted }
         return Self.value(Array(decoded.utf8).span) ?? quoted
     }
 
-    /// The value of a whole document, as it stands in a record; `nil` if `text` is not JSON.
+    /// The value of a whole document, normalized; nil if `text` is not JSON.
     private static func value(_ text: Span<UInt8>) -> [UInt8]? {
         var cursor = JSONCursor()
         guard let value = try? cursor.skipValue(in: text), (try? cursor.expectEnd(in: text)) != nil else { return nil }
@@ -39,7 +39,7 @@ struct PartialJSON: Sendable {
     }
 
     private var holdsLoneSurrogate: Bool {
-        var isBehindHigh = false
+        var followsHighSurrogate = false
         var index = 0
         while index < content.count {
             var unit: UInt16?
@@ -50,10 +50,10 @@ struct PartialJSON: Sendable {
                 if isUnit { unit = UInt16(String(decoding: content[index + 2..<index + 6], as: UTF8.self), radix: 16) }
             }
             let isLow = unit.map { (0xDC00..<0xE000).contains($0) } ?? false
-            if isLow != isBehindHigh { return true }
-            isBehindHigh = unit.map { (0xD800..<0xDC00).contains($0) } ?? false
+            if isLow != followsHighSurrogate { return true }
+            followsHighSurrogate = unit.map { (0xD800..<0xDC00).contains($0) } ?? false
             index += length
         }
-        return isBehindHigh
+        return followsHighSurrogate
     }
 }

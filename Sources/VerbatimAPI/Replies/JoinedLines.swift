@@ -1,8 +1,8 @@
 import VerbatimJSON
 
-/// Maps places in data that came on several `data:` lines back to the event they came in.
+/// Maps offsets in data that came on several `data:` lines back to offsets in their event.
 enum JoinedLines {
-    /// The lines, joined by a line feed each.
+    /// The lines, joined by line feeds.
     static func joined(_ lines: [Range<Int>], of event: Span<UInt8>) -> [UInt8] {
         var joined: [UInt8] = []
         for (number, line) in lines.enumerated() {
@@ -12,13 +12,13 @@ enum JoinedLines {
         return joined
     }
 
-    /// Where `range` of the lines, joined by one byte each, stands in the event.
+    /// The range in the event for `range` of the joined lines.
     static func place(_ range: Range<Int>, lines: [Range<Int>]) -> Range<Int> {
         let lower = place(range.lowerBound, lines: lines, asEnd: false)
         return lower..<max(lower, place(range.upperBound, lines: lines, asEnd: !range.isEmpty))
     }
 
-    /// A place between two lines belongs to the first of them if it ends a range, else to the second.
+    /// An offset between two lines belongs to the first line if it ends a range, else to the second.
     private static func place(_ offset: Int, lines: [Range<Int>], asEnd: Bool) -> Int {
         var start = 0
         for line in lines {

@@ -1,13 +1,13 @@
 import VerbatimJSON
 
-// What the policy changes in the requests of every dialect.
+// What the policy changes in the requests of every API.
 extension RequestFields {
     /// The model's name; empty if there is none.
     var model: String { value("model")?.string ?? "" }
 
     var isStream: Bool { value("stream")?.isTrue ?? false }
 
-    /// `n`, 1 if it is not sent or is nothing that an engine takes.
+    /// The value of `n`; 1 if it is absent or no number of choices that an engine accepts.
     var choiceCount: Int {
         guard let n = value("n")?.number, n >= 1, n <= 4096 else { return 1 }
         return Int(n)
@@ -17,7 +17,7 @@ extension RequestFields {
 
     /// The fields of a request with the policy applied.
     ///
-    /// - Parameter limits: The names that token limits have in the dialect.
+    /// - Parameter limits: The names that token limits have in the API.
     init(_ document: RequestDocument, policy: RequestPolicy, limits: [String]) {
         self.init(document)
         if policy.goal == .off { return }

@@ -1,46 +1,86 @@
 import VerbatimJSON
 
-/// A request's top-level fields with changes laid over them, which become splices in the end.
+/// A request's top-level fields, and changes to them that become splices in the end.
 struct RequestFields {
-    /// The JSON text of a field as it stands now.
-    struct Value: Hashable {
-        let text: [UInt8]
+    /// A JSON value in a request. Nothing is copied until ``text`` is asked for.
+    struct Value {
+        private let bytes: [UInt8]
+        private let value: JSONValue
 
-        var isNull: Bool { text.equals("null") }
-        var isTrue: Bool { text.equals("true") }
-        var isFalse: Bool { text.equals("false") }
-        var string: String? { value?.string(in: text.span) }
-        var number: Double? { value?.double(in: text.span) }
-        var isNonEmptyArray: Bool {
-            guard text.first == UInt8(ascii: "[") else { return false }
-            var cursor = JSONCursor()
-            guard (try? cursor.enterArray(in: text.span)) != nil else { return false }
-            return (try? cursor.nextElement(in: text.span)) ?? false
+        /// - Parameter bytes: The text that `value` is in.
+        fileprivate init(_ value: JSONValue, of bytes: [UInt8]) {
+            self.value = value
+            self.bytes = bytes
         }
 
-        /// Whether it is a list that holds the string `member`.
-        func holds(_ member: String) -> Bool {
-            guard text.first == UInt8(ascii: "[") else { return false }
+        /// - Parameter text: A JSON text.
+        init(text: [UInt8]) {
             var cursor = JSONCursor()
-            guard (try? cursor.enterArray(in: text.span)) != nil else { return false }
-            while (try? cursor.nextElement(in: text.span)) ?? false {
-                guard let element = try? cursor.skipValue(in: text.span) else { return false }
-                if element.string(in: text.span) == member { return true }
+            bytes = text
+            value = (try? cursor.skipValue(in: text.span)) ?? JSONValue(kind: .null, range: 0..<0)
+        }
+
+        /// The JSON text of the value.
+        var text: [UInt8] { value.bytes(in: bytes.span) }
+        var isNull: Bool { value.isNull }
+        var isTrue: Bool { value.kind == .true }
+        var isFalse: Bool { value.kind == .false }
+        var isArray: Bool { value.kind == .array }
+        var string: String? { value.string(in: bytes.span) }
+        var number: Double? { value.double(in: bytes.span) }
+        var isNonEmptyArray: Bool { firstElementKind != nil }
+
+        /// The kind of an array's first element; nil if it is empty or the value is no array.
+        var firstElementKind: JSONKind? {
+            guard var cursor = enteredArray else { return nil }
+            guard (try? cursor.nextElement(in: bytes.span)) ?? false else { return nil }
+            return try? cursor.peekKind(in: bytes.span)
+        }
+
+        /// The number of an array's elements; nil for any other value.
+        var elementCount: Int? {
+            guard var cursor = enteredArray else { return nil }
+            var count = 0
+            while (try? cursor.nextElement(in: bytes.span)) ?? false {
+                guard (try? cursor.skipValue(in: bytes.span)) != nil else { return nil }
+                count += 1
+            }
+            return count
+        }
+
+        /// Whether the value is an array that holds the string `member`.
+        func holds(_ member: String) -> Bool {
+            guard var cursor = enteredArray else { return false }
+            while (try? cursor.nextElement(in: bytes.span)) ?? false {
+                guard let element = try? cursor.skipValue(in: bytes.span) else { return false }
+                if element.string(in: bytes.span) == member { return true }
             }
             return false
         }
 
-        private var value: JSONValue? {
-            var cursor = JSONCursor()
-            return try? cursor.skipValue(in: text.span)
+        /// A member of an object.
+        func member(_ name: String) -> Value? {
+            guard value.kind == .object,
+                let object = try? JSONObject(scanning: bytes.span, at: value.range.lowerBound)
+            else { return nil }
+            return object.member(named: name, in: bytes.span).map { Value($0.value, of: bytes) }
+        }
+
+        fileprivate func equals(_ text: [UInt8]) -> Bool { text.equals(value.range, of: bytes.span) }
+
+        /// A cursor after the `[` of an array.
+        private var enteredArray: JSONCursor? {
+            guard value.kind == .array else { return nil }
+            var cursor = JSONCursor(at: value.range.lowerBound)
+            return (try? cursor.enterArray(in: bytes.span)) == nil ? nil : cursor
         }
     }
 
     private let object: JSONObject
     private let body: [UInt8]
-    /// In the order they were made; a value of `nil` removes the field.
+    /// In the order in which they were made. A nil value removes the field.
     private var changes: [(name: String, value: [UInt8]?)] = []
-    /// What `client_fields` shall say instead of a changed field: a field inside of it.
+    /// For a changed object: the one member that has changed, which is listed in its place in `client_fields`.
     private var nested: [String: (path: String, value: [UInt8]?)] = [:]
 
     init(_ document: RequestDocument) {
@@ -50,32 +90,29 @@ struct RequestFields {
 
     func value(_ name: String) -> Value? {
         if let change = changes.first(where: { $0.name == name }) { return change.value.map(Value.init(text:)) }
-        return original(name).map(Value.init(text:))
+        return original(name)
     }
 
     /// A member of the object in field `parent`.
-    func value(_ name: String, in parent: String) -> Value? {
-        guard let parent = value(parent), let object = try? JSONObject(document: parent.text.span) else { return nil }
-        return (object.member(named: name, in: parent.text.span)?.value.bytes(in: parent.text.span)).map(Value.init)
-    }
+    func value(_ name: String, in parent: String) -> Value? { value(parent)?.member(name) }
 
     mutating func set(_ name: String, to value: [UInt8]) { change(name, to: value) }
 
     mutating func remove(_ name: String) { change(name, to: nil) }
 
-    /// Gives the object in field `parent` the member `name`, unless it has it. An absent or null parent becomes an
-    /// object; anything else is left for the engine to refuse.
+    /// Adds the member `name` to the object in field `parent`, unless it is there. An absent or null parent becomes an
+    /// object. Any other parent stays as it is, and the engine refuses it.
     mutating func setNested(_ name: String, in parent: String, to value: String) {
         if self.value(name, in: parent) == nil { setMember(name, of: parent, to: Array(value.utf8)) }
     }
 
-    /// Appends the string `member` to the list in field `list`, unless it is there. An absent or null list becomes one;
-    /// anything else is left for the engine to refuse.
+    /// Appends the string `member` to the list in field `list`, unless it is there. An absent or null field becomes a list.
+    /// Any other value stays as it is, and the engine refuses it.
     mutating func append(_ member: String, toList list: String) {
         if let text = Self.list(value(list), appending: member) { set(list, to: text) }
     }
 
-    /// The same for a list in the object in field `parent`.
+    /// Does the same for a list in the object in field `parent`.
     mutating func append(_ member: String, toList list: String, of parent: String) {
         if let text = Self.list(value(list, in: parent), appending: member) { setMember(list, of: parent, to: text) }
     }
@@ -84,7 +121,7 @@ struct RequestFields {
         var text: [UInt8] = []
         text.appendJSONString(member)
         guard let list, !list.isNull else { return Array("[".utf8) + text + Array("]".utf8) }
-        guard list.text.first == UInt8(ascii: "["), !list.holds(member) else { return nil }
+        guard list.isArray, !list.holds(member) else { return nil }
         return Array(list.text.dropLast()) + Array((list.isNonEmptyArray ? "," : "").utf8) + text + Array("]".utf8)
     }
 
@@ -101,11 +138,11 @@ struct RequestFields {
             text.appendJSONString(name)
             change(parent, to: text + Array(":".utf8) + value + Array("}".utf8))
         }
-        // A parent that had been replaced already is told of as a whole.
+        // A parent that has been replaced before is listed as a whole.
         if isFirstChange { nested[parent] = ("\(parent).\(name)", previous) }
     }
 
-    /// The body with the changes made: the very bytes that came if there are none.
+    /// The body with the changes made. Without changes, it is the body that the agent sent.
     func edited() -> [UInt8] {
         let real = realChanges
         if real.isEmpty { return body }
@@ -121,16 +158,22 @@ struct RequestFields {
     var clientFields: [(name: String, value: [UInt8]?)] {
         realChanges.map { change in
             let field = nested[change.name]
-            return (field?.path ?? change.name, field == nil ? original(change.name) : field?.value)
+            return (field?.path ?? change.name, field == nil ? original(change.name)?.text : field?.value)
         }
     }
 
     private var realChanges: [(name: String, value: [UInt8]?)] {
-        changes.filter { original($0.name) != $0.value }
+        changes.filter { change in
+            guard let original = original(change.name), let value = change.value else {
+                return (original(change.name) == nil) != (change.value == nil)
+            }
+            return !original.equals(value)
+        }
     }
 
-    private func original(_ name: String) -> [UInt8]? {
-        object.member(named: name, in: body.span)?.value.bytes(in: body.span)
+    /// A field as the agent sent it.
+    private func original(_ name: String) -> Value? {
+        object.member(named: name, in: body.span).map { Value($0.value, of: body) }
     }
 
     private mutating func change(_ name: String, to value: [UInt8]?) {

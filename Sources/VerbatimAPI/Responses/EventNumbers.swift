@@ -1,17 +1,17 @@
-/// The sequence numbers of a stream's events: one that comes again tells of an event that was sent twice.
+/// The sequence numbers of a stream's events. A number that comes again shows that an event was sent twice.
 struct EventNumbers: Sendable {
-    /// In ascending order. Engines count without gaps, so that there is one.
+    /// In ascending order. Engines count without gaps, so there is usually one range.
     private var seen: [ClosedRange<Int>] = []
     private var last: (number: Int, kind: ResponseEvent.Kind?)?
     private var isReliable = true
-    /// Most gaps that are remembered.
+    /// Highest number of ranges.
     private static let limit = 256
 
-    /// Takes note of an event; answers whether its number has been seen before.
+    /// Notes an event. Returns whether its number has been seen before.
     mutating func hasSeen(_ number: Int, _ kind: ResponseEvent.Kind?) -> Bool {
         guard isReliable else { return false }
         defer { last = (number, kind) }
-        // Different events with the same number: the server does not count, but writes some number.
+        // Different events in a row with the same number: the server does not count its events.
         if let last, last.number == number, last.kind != kind {
             isReliable = false
             return false

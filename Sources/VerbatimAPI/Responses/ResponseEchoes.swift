@@ -1,11 +1,11 @@
 import VerbatimJSON
 
-/// What the agent had sent of the fields that a response repeats.
+/// What the agent sent in the fields that a response repeats.
 struct ResponseEchoes: Hashable, Sendable {
     /// The member of `include` that asks for log-probabilities.
     static let includedLogprobs = "message.output_text.logprobs"
 
-    /// JSON texts; `nil` if absent or null.
+    /// JSON texts; nil if absent or null.
     let topLogprobs: [UInt8]?
     let include: [UInt8]?
 
@@ -15,20 +15,20 @@ struct ResponseEchoes: Hashable, Sendable {
         include = text("include")
     }
 
-    /// What shall stand instead of an echoed `top_logprobs`; `nil` if it is none that `injection` caused.
+    /// The value that restores an echoed `top_logprobs`; nil if `injection` did not cause it.
     func topLogprobs(
         insteadOf value: JSONValue, of text: Span<UInt8>, after injection: Injection, engine: EngineProfile
     ) -> [UInt8]? {
         guard let injected = injection.topLogprobs, injection.logprobs == .included else { return nil }
         let own = topLogprobs.map { RequestFields.Value(text: $0).number }
-        // A number that is not the one that was sent is none that was echoed.
+        // Another number than the one that was sent is no echo.
         guard let echoed = value.double(in: text), echoed == own ?? Double(injected) else { return nil }
         if own != nil && engine.echoesUnusedTopLogprobs { return nil }
         let unset = Array(engine.unsetTopLogprobs.utf8)
         return unset == value.bytes(in: text) ? nil : unset
     }
 
-    /// What shall stand instead of an echoed `include`; `nil` if it is none that `injection` caused.
+    /// The value that restores an echoed `include`; nil if `injection` did not cause it.
     func include(insteadOf value: JSONValue, of text: Span<UInt8>, after injection: Injection) -> [UInt8]? {
         guard injection.topLogprobs != nil, injection.logprobs == .included, value.kind == .array,
             RequestFields.Value(text: value.bytes(in: text)).holds(Self.includedLogprobs)

@@ -1,11 +1,11 @@
 import VerbatimJSON
 
-/// One event of a response's stream, its members located.
+/// The members of one event of a response's stream.
 ///
 /// `{"type":"response.output_text.delta","sequence_number":4,"item_id":"msg_1","output_index":0,"content_index":0,
-/// "delta":"Hi","logprobs":[…]}`; vLLM has `type` last, llama.cpp neither numbers nor indices.
+/// "delta":"Hi","logprobs":[…]}`. vLLM sends `type` last; llama.cpp sends neither numbers nor indices.
 struct ResponseEvent {
-    /// The types that matter here.
+    /// The types of events that are captured or restored.
     enum Kind: String {
         case created = "response.created"
         case queued = "response.queued"
@@ -33,7 +33,7 @@ struct ResponseEvent {
 
         var isTerminal: Bool { self == .completed || self == .incomplete || self == .failed }
 
-        /// What a delta goes on with; `nil` if the event is none.
+        /// What a delta continues; nil for any other event.
         var piece: ResponseItems.PieceKind? {
             switch self {
             case .textDelta: .text
@@ -93,7 +93,7 @@ struct ResponseEvent {
         kind = Kind(type, in: text)
     }
 
-    /// The kind of an event of which nothing else is of interest.
+    /// Reads the kind of an event and nothing else.
     static func kind(of document: Span<UInt8>) throws(JSONError) -> Kind? {
         var cursor = JSONCursor(options: .nonFiniteNumbers)
         guard try cursor.peekKind(in: document) == .object else { return nil }

@@ -1,18 +1,18 @@
 import VerbatimJSON
 
-/// The output of a stream as far as it has come, for a record of one that is cut off.
+/// The output of a stream so far, for the record of a stream that is cut off.
 ///
-/// An item is what `response.output_item.done` says it is; until then what `…added` said, with the text so far.
+/// `response.output_item.done` has the whole item. Until it comes, an item is what `…added` had, with the text so far.
 struct ResponseItems: Sendable {
-    /// What a delta belongs to.
+    /// The part of an item that a delta belongs to.
     enum PieceKind: Sendable {
         case text, refusal, reasoning, summary, arguments, input
 
-        /// Whether it is an answer's text, of which engines send log-probabilities.
+        /// Whether it is visible text, for which engines send log-probabilities.
         var isVisible: Bool { self == .text || self == .refusal }
     }
 
-    /// What names the item that an event is about.
+    /// What identifies the item of an event.
     struct Place {
         var index: Int?
         var id: JSONValue?
@@ -21,7 +21,7 @@ struct ResponseItems: Sendable {
     fileprivate struct Piece: Sendable {
         let kind: PieceKind
         let index: Int
-        /// What stands between the quotes.
+        /// A JSON string without its quotes.
         var content: [UInt8] = []
     }
 
@@ -38,7 +38,7 @@ struct ResponseItems: Sendable {
 
     // MARK: Reading
 
-    /// Takes an item as it was sent, normalized.
+    /// Stores an item as it was sent, normalized.
     mutating func put(_ item: [UInt8], isDone: Bool, at place: Place, of text: Span<UInt8>) {
         let slot = slot(of: place, in: text)
         if items[slot].isDone && !isDone { return }
@@ -49,7 +49,7 @@ struct ResponseItems: Sendable {
         }
     }
 
-    /// Goes on with a piece of an item.
+    /// Continues a piece of an item.
     mutating func append(
         _ delta: JSONString, to kind: PieceKind, index: Int, at place: Place, of text: Span<UInt8>
     ) -> JSONNormalizer.Losses {
@@ -65,7 +65,8 @@ struct ResponseItems: Sendable {
         return JSONNormalizer.append(contentOf: delta, of: text, to: &items[slot].pieces[piece].content)
     }
 
-    /// By its index; by its id from servers that send none, like llama.cpp; else it is the last one.
+    /// Finds an item by its index, or by its id from servers that send no index, like llama.cpp. Without both it is the
+    /// last item.
     private mutating func slot(of place: Place, in text: Span<UInt8>) -> Int {
         var known: Int?
         if let index = place.index {
@@ -117,7 +118,7 @@ extension ResponseItems.Item {
         return edits.applied(to: sent.span)
     }
 
-    /// An item of which only deltas came.
+    /// An item for which only deltas came.
     private var unannounced: [UInt8] {
         var object = Array("{".utf8)
         if let id {
@@ -147,7 +148,7 @@ extension ResponseItems.Piece {
 }
 
 extension ResponseItems.PieceKind {
-    /// The member of an item that it stands in.
+    /// The member of an item that holds the piece.
     fileprivate var member: String {
         switch self {
         case .text, .refusal, .reasoning: "content"
@@ -157,7 +158,7 @@ extension ResponseItems.PieceKind {
         }
     }
 
-    /// The type of a part of a list; `nil` if the member is a string.
+    /// The type of the part in a list; nil if the member is a string.
     fileprivate var partType: String? {
         switch self {
         case .text: "output_text"

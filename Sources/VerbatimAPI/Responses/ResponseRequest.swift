@@ -9,30 +9,34 @@ struct ResponseRequest: APIRequest {
         -> PreparedExchange
     {
         var fields = RequestFields(document, policy: policy, limits: ["max_output_tokens"])
-        let situation = EngineProfile.Situation(.responses, isStream: fields.isStream, hasTools: fields.hasTools)
+        let requestKind = EngineProfile.RequestKind(.responses, isStream: fields.isStream, hasTools: fields.hasTools)
         let echoes = ResponseEchoes(fields)
         let givesTokens = !Self.isBackground(fields) && profile.givesResponseTokens(ofModel: fields.model)
-        let asked = givesTokens ? Self.asked(by: fields, ids: profile.asking(in: situation).ids) : ClientRequestedData()
+        let asked =
+            givesTokens
+            ? Self.asked(by: fields, ids: profile.tokenDataRequest(in: requestKind).ids) : ClientRequestedData()
         var injection = Injection()
         if givesTokens {
-            injection = profile.injection(in: situation, asked: asked, policy: policy, injectionLimits: injectionLimits)
+            injection = profile.injection(
+                in: requestKind, asked: asked, policy: policy, injectionLimits: injectionLimits)
         }
         fields.apply(injection)
-        let state = ReplyState(injection: injection, policy: policy, situation: situation, profile: profile)
+        let state = ReplyState(injection: injection, policy: policy, requestKind: requestKind, profile: profile)
         let request = PreparedRequest(
-            fields, asked: asked, injection: injection, in: situation, profile: profile)
-        return PreparedExchange(request: request, reply: ResponsesReplyParser(state, echoes: echoes))
+            fields, asked: asked, injection: injection, in: requestKind, profile: profile)
+        return PreparedExchange(request: request, reply: ReplyReader(ResponsesReplyParser(state, echoes: echoes)))
     }
 
-    /// The reply is a response that has not begun; token data would come in one that is asked for later, and stay there.
+    /// The reply is a response that has not begun. The agent fetches the result in another exchange, which the proxy does not
+    /// restore, so nothing may be injected.
     private static func isBackground(_ fields: RequestFields) -> Bool { fields.value("background")?.isTrue ?? false }
 
-    /// An `include` that is no list is for the engine to refuse.
-    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDRequest]) -> ClientRequestedData {
+    /// The engine refuses an `include` that is no list.
+    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> ClientRequestedData {
         var asked = ClientRequestedData()
         if let include = fields.value("include"), !include.isNull {
             asked.logprobs = include.holds(ResponseEchoes.includedLogprobs)
-            asked.isMalformed = include.text.first != UInt8(ascii: "[")
+            asked.isMalformed = !include.isArray
         }
         asked.ids = fields.asked(for: ids)
         return asked
@@ -40,7 +44,7 @@ struct ResponseRequest: APIRequest {
 }
 
 extension EngineProfile {
-    /// Whether a model gives token data in the dialect `responses`.
+    /// Whether a model gives token data in this API.
     fileprivate func givesResponseTokens(ofModel model: String) -> Bool {
         let model = model.lowercased()
         return !self.modelsWithoutResponseTokens.contains { model.contains(text: $0) }

@@ -1,22 +1,23 @@
 import VerbatimJSON
 import VerbatimSchema
 
-/// What looks wrong with the log-probabilities of a choice, by their places, since those of an echoed prompt do not count.
+/// Collects what looks wrong with the log-probabilities of a choice. It keeps places, since those of an echoed prompt do not
+/// count.
 struct LogprobChecks: Sendable {
     private var missing: [Int] = []
     private var fillers: [Int] = []
     /// The last place of a number that is not 0.
     private var lastNonzero = -1
-    /// How many zeros have come since.
+    /// How many zeros have come after it.
     private var zeros = 0
 
-    /// So many tokens of probability 1, and no others, are taken for values nobody computed.
+    /// This many tokens of probability 1, and no others, mean that the engine did not compute the values.
     private static let suspiciousZeros = 4
 
-    /// Something that is no number stands at `place`.
+    /// Notes that the value at `place` is no number.
     mutating func noteMissing(at place: Int) { missing.append(place) }
 
-    /// Notes a number; answers whether it is one that stands for none.
+    /// Notes a number. Returns whether it is one that engines write for an unknown value.
     mutating func note(_ number: JSONValue, at place: Int, of text: Span<UInt8>) -> Bool {
         if Self.isZero(number, in: text) {
             zeros += 1
@@ -40,7 +41,7 @@ struct LogprobChecks: Sendable {
         return problems
     }
 
-    /// vLLM writes -9999 for what is minus infinity and for what is missing, llama.cpp the least number it knows.
+    /// vLLM writes -9999 for minus infinity and for missing values, llama.cpp the lowest number that it can represent.
     private static func isFiller(_ value: JSONValue, in text: Span<UInt8>) -> Bool {
         guard value.range.count >= 4, text[value.range.lowerBound] == UInt8(ascii: "-") else { return false }
         var digits = 0

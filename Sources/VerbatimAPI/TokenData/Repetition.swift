@@ -1,6 +1,6 @@
 import VerbatimJSON
 
-/// Whether instalments repeat the one before, as those of an event that was sent twice do.
+/// Detects instalments that repeat the one before, as when an event was sent twice.
 struct Repetition: Sendable {
     /// How many tokens came in such instalments.
     private(set) var count = 0
@@ -15,7 +15,7 @@ struct Repetition: Sendable {
 
     mutating func append(_ value: JSONValue, _ token: JSONString?, of text: Span<UInt8>) {
         entries += 1
-        // A model that repeats itself is nearly certain: the few numbers next to 0 come again and again.
+        // A model that repeats itself is nearly certain of each token, so the same few numbers near 0 recur.
         guard value.range.count > 6, !Self.isNearZero(value, in: text) else { return }
         current.append(copying: text, value.range)
         if let token { current.append(copying: text, token.quoted) }
@@ -27,14 +27,14 @@ struct Repetition: Sendable {
         swap(&previous, &current)
     }
 
-    /// Whether a number's size is below a thousandth.
+    /// Whether the absolute value of a number is below 0.001.
     private static func isNearZero(_ value: JSONValue, in text: Span<UInt8>) -> Bool {
         if let exponent = value.exponent(in: text) {
             return exponent + 1 < value.range.upperBound && text[exponent + 1] == UInt8(ascii: "-")
         }
         var index = value.range.lowerBound
         if text[index] == UInt8(ascii: "-") { index += 1 }
-        // Nothing but zeros in front of the point and in the first three places behind it.
+        // Only zeros before the point and in the first three places after it.
         var places = -1
         while index < value.range.upperBound, places < 3 {
             switch text[index] {

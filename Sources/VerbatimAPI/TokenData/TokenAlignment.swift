@@ -1,16 +1,15 @@
 import VerbatimJSON
 
-/// Which of all tokens of a choice the entries of log-probabilities are of, where fewer entries came than tokens, and each
-/// names its id.
+/// Assigns log-probability entries to tokens when there are fewer entries than tokens and each entry has an id.
 enum TokenAlignment {
-    /// For each token the number of its entry; `nil` if it has none, or if it could be one of several.
+    /// Returns, for each token, the number of its entry, or nil if it has none or the assignment is ambiguous.
     ///
-    /// - Returns: `nil` if the entries are not among the tokens, in their order.
+    /// - Returns: Nil if the ids of the entries are not a subsequence of the tokens.
     static func entries(_ entries: JSONList, among tokens: JSONList) -> [Int?]? {
         let wanted = entries.elements
         let ids = tokens.elements
         guard let earliest = places(of: wanted, in: ids) else { return nil }
-        // The latest places are the earliest ones seen from behind.
+        // The latest places are the earliest ones of the reversed lists.
         guard let backwards = places(of: wanted.reversed(), in: ids.reversed()) else { return nil }
         var aligned = [Int?](repeating: nil, count: ids.count)
         for (entry, place) in earliest.enumerated() where ids.count - 1 - backwards[wanted.count - 1 - entry] == place {

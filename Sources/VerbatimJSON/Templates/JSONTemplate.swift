@@ -201,6 +201,16 @@ package struct JSONTemplate: Sendable {
         Stretch(start: place(at: range.lowerBound), end: place(at: range.upperBound))
     }
 
+    /// Whether `range` of the text that was matched last begins or ends within a value, so that it is no stretch.
+    package func cutsValue(_ range: Range<Int>) -> Bool {
+        isWithinValue(range.lowerBound) || isWithinValue(range.upperBound)
+    }
+
+    private func isWithinValue(_ offset: Int) -> Bool {
+        let index = firstSlot { Int($0.end) > offset }
+        return index < slots.count && Int(slots[index].start) < offset
+    }
+
     /// Returns the range of a stretch in the text that was matched last.
     package func range(of stretch: Stretch) -> Range<Int> { offset(of: stretch.start)..<offset(of: stretch.end) }
 

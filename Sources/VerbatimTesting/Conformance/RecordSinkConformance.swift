@@ -39,9 +39,12 @@ package struct RecordSinkConformance: Sendable {
                 let subject = try makeSubject()
                 let observed = try await rule.check(subject)
                 subject.sink.close()
-                if let observed { violations.append(ConformanceViolation(rule: rule.name, observed: observed)) }
+                if let observed {
+                    violations.append(ConformanceViolation(subject: "record sink", rule: rule.name, observed: observed))
+                }
             } catch {
-                violations.append(ConformanceViolation(rule: rule.name, observed: "error: \(error)"))
+                violations.append(
+                    ConformanceViolation(subject: "record sink", rule: rule.name, observed: "error: \(error)"))
             }
         }
         return violations

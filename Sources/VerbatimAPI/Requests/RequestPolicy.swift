@@ -1,18 +1,18 @@
 package import VerbatimSchema
 
-/// What the operator wants of each turn (`--capture`).
+/// What is to be captured of each turn (`--capture`).
 package enum CaptureGoal: String, CaseIterable, Sendable {
     /// Token ids and log-probabilities.
     case tokens
     /// Log-probabilities only.
     case logprobs
-    /// What the agent sees; nothing is injected.
+    /// What the agent receives; nothing is injected.
     case text
-    /// Nothing: forward only.
+    /// Nothing; exchanges are only forwarded.
     case off
 }
 
-/// The least that a turn must give to be worth its cost (`--require-capture`).
+/// The lowest capture level at which a turn is accepted (`--require-capture`).
 package enum CaptureRequirement: String, CaseIterable, Sendable {
     /// Token ids and log-probabilities.
     case tokens
@@ -35,14 +35,14 @@ package struct RequestPolicy: Sendable {
     /// Fields that overwrite the agent's, as name and JSON text.
     package var sampling: [(name: String, value: [UInt8])] = []
 
-    /// Whether a request that the engine failed with 500 is repeated once with nothing injected.
+    /// Whether a request that failed with status 500 is repeated once without the injection.
     package var retriesServerErrors = false
     /// A turn that would be captured below this is refused.
     package var requirement: CaptureRequirement?
 
     package init() {}
 
-    /// Whether a turn of that level is worth its cost.
+    /// Whether a turn with this level meets the requirement.
     package func isSatisfied(by level: CaptureLevel) -> Bool {
         switch requirement {
         case nil: true
@@ -57,7 +57,7 @@ package struct RequestPolicy: Sendable {
 
 /// How much of the log-probabilities a record repeats (`--trace-detail`).
 package enum TraceDetail: String, CaseIterable, Sendable {
-    /// The engine's own entries, alternatives included, beside the flat lists.
+    /// The engine's own entries, with alternatives, in addition to the flat lists.
     case full
     /// The flat lists only.
     case compact

@@ -11,13 +11,13 @@ extension Capture {
         if losses.contains(.invalidUTF8) { note([ProblemCode.invalidUTF8]) }
     }
 
-    /// Finds the level that was reached and makes every check that can be made of the tokens.
+    /// Determines the capture level and makes every check that is possible on the tokens.
     ///
-    /// - Parameter omitsEndToken: Whether the engine counts the token that ends a turn, but does not send it.
-    mutating func judge(_ state: ReplyState, counts: Counts, omitsEndToken: Bool) {
+    /// - Parameter omitsEndToken: Whether the engine counts the token that ends a turn without sending it.
+    mutating func checkTokens(_ state: ReplyState, counts: Counts, omitsEndToken: Bool) {
         var isCountedEmpty = false
         if case .total(0) = counts { isCountedEmpty = true }
-        // A choice of which nothing was generated takes nothing away from the others.
+        // A choice for which nothing was generated does not lower the level of the others.
         let generated = choices.contains { !$0.isEmpty } ? choices.filter { !$0.isEmpty } : choices
         let withIDs = generated.allSatisfy { !$0.tokenIDs.isEmpty }
         let withLogprobs = generated.allSatisfy { !$0.logprobValues.isEmpty && !$0.isUnpaired }
@@ -56,8 +56,8 @@ extension Capture {
         if choices.contains(where: { $0.repeatedTokens > 0 }) { note([ProblemCode.duplicateEvent]) }
     }
 
-    /// Notes how the reply ended; all else must have been noted.
-    mutating func conclude(_ state: ReplyState) {
+    /// Notes how the reply ended. To be called after all other checks.
+    mutating func checkEnd(_ state: ReplyState) {
         if state.isWhole && choices.isEmpty && problems.isEmpty && state.replyError == nil
             && state.policy.wantsTokenData
         {

@@ -1,12 +1,12 @@
 package import VerbatimJSON
 package import VerbatimSchema
 
-/// Everything a reply gave, in JSON texts that stand for themselves.
+/// Everything that was captured of a reply, as JSON texts.
 package struct Capture: Sendable {
-    /// One choice's tokens. The three lists have the same length or are empty.
+    /// The tokens of one choice. The three lists have the same length or are empty.
     package struct Choice: Sendable {
         package var index: Int
-        /// Elements of `logprobs.content` as sent; `nil` if there were none.
+        /// Elements of `logprobs.content` as sent; nil if there were none.
         package var logprobs: JSONList?
         package var tokens = JSONList()
         package var tokenIDs = JSONList()
@@ -27,7 +27,7 @@ package struct Capture: Sendable {
         package init(index: Int) { self.index = index }
     }
 
-    /// Whether what was captured is of any use: lists of nothing but unknown values are not.
+    /// Whether at least one log-probability is known, if there are any.
     package var hasKnownValues: Bool {
         let filled = choices.filter { !$0.logprobValues.isEmpty }
         return filled.isEmpty || filled.contains { $0.logprobValues.hasNumber }
@@ -40,17 +40,17 @@ package struct Capture: Sendable {
         case total(Int)
         /// Of each choice.
         case each([Int])
-        /// It counts one of several choices, and does not say which.
+        /// Of one of several choices; which one is not known.
         case ofOneChoice
     }
 
     /// The engine that the reply's fingerprint names.
     package var engine: EngineProfile?
-    /// The engine's version as the reply names it, from engines that do.
+    /// The engine's version, from engines that name it in their replies.
     package var engineVersion: [UInt8]?
 
     package var response = JSONText()
-    /// In order of their index.
+    /// Sorted by index.
     package var choices: [Choice] = []
     package var promptTokenIDs: [UInt8]?
     package var usage: [UInt8]?
@@ -58,7 +58,7 @@ package struct Capture: Sendable {
     package var responseID: [UInt8]?
     package var level: CaptureLevel = .none
     package var problems: [ProblemCode] = []
-    /// Whether every check that could be made held.
+    /// Whether every check that could be made was passed.
     package var isComplete = false
 
     package init() {}

@@ -1,10 +1,20 @@
 import VerbatimJSON
 import VerbatimSchema
 
-// What has been captured, put together for the record.
+/// Makes the capture of what has come of a chat completion or a completion.
+struct ChatCapture {
+    private let reply: ChatReply
+    private let state: ReplyState
+    private let restoration: ChatReplyRestoration
 
-extension ChatReplyParser {
-    package func captured() -> Capture {
+    init(_ reply: ChatReply, state: ReplyState, restoration: ChatReplyRestoration) {
+        self.reply = reply
+        self.state = state
+        self.restoration = restoration
+    }
+
+    var capture: Capture {
+        let envelope = reply.envelope
         var capture = Capture()
         capture.problems = state.problems
         var choices = choicesWithExtensions
@@ -18,51 +28,55 @@ extension ChatReplyParser {
             captured.hidesTokens = hidesTokens(choice)
             capture.choices.append(captured)
             capture.note(found)
-            capture.note(choice.tokens.losses.union(choice.message.losses).union(choice.fields.losses))
-            capture.note(choice.textLosses)
+            capture.note(choice.losses)
         }
         capture.note(envelope.losses)
         capture.promptTokenIDs =
-            [envelope.value("prompt_token_ids"), extensions.promptTokenIDs, choices.first?.promptTokenIDs]
+            [envelope.value("prompt_token_ids"), reply.extensions.promptTokenIDs, choices.first?.promptTokenIDs]
             .compactMap { $0 }.first { $0.first == UInt8(ascii: "[") }
         capture.usage = envelope.value("usage")
         capture.model = envelope.value("model")
         capture.responseID = envelope.value("id")
         capture.engine = fingerprint.flatMap(EngineRecognition.profile(forFingerprint:))
-        if state.engine.marks.fingerprintIsVersion { capture.engineVersion = envelope.value("system_fingerprint") }
+        if state.engine.fingerprint.systemFingerprintIsVersion {
+            capture.engineVersion = envelope.value("system_fingerprint")
+        }
         capture.response = state.wholeReply ?? assembled(choices)
-        capture.judge(
+        capture.checkTokens(
             state, counts: counts,
             omitsEndToken: !state.isWhole && state.engine.streamsOmitEndToken)
         if state.isTerminated && state.replyError == nil && !choices.isEmpty {
-            // An engine may have no finish reasons at all, but not for some choices only.
+            // An engine may send no finish reasons at all, but not for some choices only.
             let unfinished = capture.choices.count { $0.finishReason == nil }
             if unfinished > 0 && unfinished < choices.count { capture.note([ProblemCode.finishReasonMissing]) }
-            if choices.count < asked.choices { capture.note([ProblemCode.choicesMissing]) }
+            if choices.count < restoration.asked.choices { capture.note([ProblemCode.choicesMissing]) }
         }
-        capture.conclude(state)
+        capture.checkEnd(state)
         return capture
     }
 
     private var fingerprint: String? {
-        guard let text = envelope.value("system_fingerprint"), text.first == UInt8(ascii: "\"") else { return nil }
+        guard let text = reply.envelope.value("system_fingerprint"), text.first == UInt8(ascii: "\"") else {
+            return nil
+        }
         return JSONValue(kind: .string, range: text.indices).string(in: text.span)
     }
 
     /// The choices with the ids that came beside them.
     private var choicesWithExtensions: [ReplyChoice] {
-        var choices = choices
+        var choices = reply.choices
+        let extensions = reply.extensions
         if extensions.areOfOneChoice && choices.count > 1 { return choices }
         for (index, ids) in extensions.completionTokenIDs.enumerated() {
-            guard let slot = choices.firstIndex(where: { $0.index == index }) else { continue }
-            choices[slot].tokens.takeWholeIDs(ids)
+            guard let place = choices.firstIndex(where: { $0.index == index }) else { continue }
+            choices[place].tokens.setWholeIDs(ids)
         }
         return choices
     }
 
     /// How much of a choice is the echoed prompt.
-    private func prompt(in choice: ReplyChoice) -> TokenCapture.Prompt {
-        guard let echo, choice.tokens.hasLists else { return .absent }
+    private func prompt(in choice: ReplyChoice) -> TokenCollector.Prompt {
+        guard let echo = restoration.echo, choice.tokens.hasLists else { return .absent }
         guard choice.tokens.beginsWithPrompt else {
             // Not all engines echo. If this one did, the number of tokens shows it.
             if case .total = counts { return .absent }
@@ -70,38 +84,41 @@ extension ChatReplyParser {
         }
         if let length = choice.tokens.promptLength ?? echo.tokenCount { return .length(length) }
         if let length = choice.promptTokenIDs.flatMap({ JSONList(array: $0.span)?.count }) { return .length(length) }
-        guard echo.isSingle, let usage = envelope.value("usage") else { return .unknown }
+        guard echo.isSingle, let usage = reply.envelope.value("usage") else { return .unknown }
         return usage.integer("prompt_tokens").map { .length($0) } ?? .unknown
     }
 
     /// Whether the engine sent tokens of the visible text only, although more was generated: tool calls or reasoning.
     private func hidesTokens(_ choice: ReplyChoice) -> Bool {
-        guard api == .chatCompletions, choice.tokens.hasEntries else { return false }
+        guard restoration.api == .chatCompletions, choice.tokens.hasEntries else { return false }
         return choice.message.hasHiddenParts && choice.tokens.textLength <= choice.message.visibleLength
     }
 
     /// How many tokens the engine says it generated.
     private var counts: Capture.Counts {
-        let usage = envelope.value("usage").flatMap { $0.integer("completion_tokens") }
+        let choices = reply.choices
+        let usage = reply.envelope.value("usage").flatMap { $0.integer("completion_tokens") }
         if choices.count <= 1 {
             if let usage { return .total(usage) }
             // llama.cpp counts the tokens of a stream also when no usage was asked for.
-            let timed = envelope.value("timings").flatMap { $0.integer("predicted_n") }
+            let timed = reply.envelope.value("timings").flatMap { $0.integer("predicted_n") }
             return timed.map { .total($0) } ?? .unknown
         }
         if state.engine.usageCoversAllChoices { return usage.map { .total($0) } ?? .unknown }
         let each = choices.sorted { $0.index < $1.index }.map(\.countByEngine)
         if !each.contains(nil) { return .each(each.compactMap(\.self)) }
-        // Whichever choice was counted: those that were cut off at the limit are all as long.
+        // Choices that were cut off at the limit are all of the same length, whichever was counted.
         let areCutOff = choices.allSatisfy { $0.fields.value("finish_reason") == Array(#""length""#.utf8) }
         if let usage, areCutOff { return .each(choices.map { _ in usage }) }
-        // It leaves tokens out that are a part of a character, and those of a stop string.
-        let mayHaveGaps = asked.hasStops || choices.contains { $0.tokens.hasCharactersOfSeveralBytes }
+        // The engine leaves out tokens that are a part of a character, and those of a stop string.
+        let mayHaveGaps = restoration.asked.hasStops || choices.contains { $0.tokens.hasNonASCIIText }
         return mayHaveGaps ? .ofOneChoice : .unknown
     }
 
+    /// The reply of a stream as a reply that is not streamed has it.
     private func assembled(_ choices: [ReplyChoice]) -> JSONText {
-        let kind = api == .chatCompletions ? #""chat.completion""# : #""text_completion""#
+        let envelope = reply.envelope
+        let kind = restoration.api == .chatCompletions ? #""chat.completion""# : #""text_completion""#
         var start = Array("{".utf8)
         for name in ["id", "object", "created", "model"] as [StaticString] {
             guard let value = name.description == "object" ? Array(kind.utf8) : envelope.value(name) else { continue }
@@ -113,15 +130,12 @@ extension ChatReplyParser {
         object.append("[")
         for (position, choice) in choices.enumerated() {
             if position > 0 { object.append(",") }
-            choice.append(to: &object, api: api, detail: state.policy.detail)
+            choice.append(to: &object, api: restoration.api, detail: state.policy.detail)
         }
         object.append("]")
         object.append(key: "usage")
         object.append(envelope.value("usage") ?? Array("null".utf8))
-        object.append(about: envelope.length) { object in
-            envelope.append(
-                to: &object, except: ["id", "object", "created", "model", "usage"], isFirst: false)
-        }
+        envelope.append(to: &object, isFirst: false, except: ["id", "object", "created", "model", "usage"])
         for member in state.errorMembers {
             object.append(key: member.name)
             object.append(member.value)

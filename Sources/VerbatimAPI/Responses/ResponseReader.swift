@@ -1,52 +1,53 @@
 import VerbatimJSON
 
-// How a response, an item and a part of one are walked through: captured and restored on the same way.
+/// Walks a response, an item or a part of one: captures it and notes the edits that restore it.
+struct ResponseReader: Sendable {
+    /// How a walk is to be made, and what it has found.
+    struct Visit {
+        /// How log-probabilities look there when they are off.
+        var disabledLogprobs = EngineProfile.ValueWhenOff.null
+        /// Whether the event has not come before.
+        var isCaptured = false
+        /// Whether this is the whole reply or what ends the stream.
+        var isFinal = false
+        /// Whether log-probabilities are captured.
+        var readsEntries = false
+        /// Splices that take log-probabilities out of the record.
+        var compact = JSONEdits()
+        /// Whether the object is known to be a response.
+        var isResponse = false
+    }
 
-/// A walk through a response or a part of one.
-struct ResponseVisit {
-    /// How log-probabilities look there when they are off.
-    var offForm = EngineProfile.DisabledRepresentation.null
-    /// Whether the event has not come before.
-    var isCaptured = false
-    /// Whether this is the whole reply or what ends the stream.
-    var isFinal = false
-    /// Whether log-probabilities are captured.
-    var readsEntries = false
-    /// Splices that take log-probabilities out of the record.
-    var compact = JSONEdits()
-    /// Whether the object is known to be a response.
-    var isResponse = false
-}
-
-extension ResponsesReplyParser {
     /// What has been found in an item.
     struct FoundItem {
         var id: JSONValue?
-        /// The call of a tool.
+        /// The item is a tool call.
         var isCall = false
     }
 
-    var offForm: EngineProfile.DisabledRepresentation { state.engine.logprobsOffForm(in: .responses) }
+    private let echoes: ResponseEchoes
 
-    private var undoesLogprobs: Bool { state.injection.topLogprobs != nil }
+    init(echoes: ResponseEchoes) { self.echoes = echoes }
 
     // MARK: Responses
 
-    mutating func readResponse(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout ResponseVisit
+    func readResponse(
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponseReply,
+        state: inout ReplyState
     ) throws(JSONError) {
         var error: JSONValue?
         var failure: JSONValue?
-        fields.restart()
+        reply.beginFields()
         try cursor.enterObject(in: text)
         while let key = try cursor.nextKey(in: text) {
             if key.equals("output", in: text) {
-                try readOutput(with: &cursor, of: text, visit: &visit)
+                try readOutput(with: &cursor, of: text, visit: &visit, reply: &reply, state: &state)
                 continue
             }
             let isOutput = key.equals("output_messages", in: text)
             if isOutput || key.equals("input_messages", in: text) {
-                try readMessages(with: &cursor, of: text, visit: visit, isOutput: isOutput)
+                try readMessages(
+                    with: &cursor, of: text, visit: visit, isOutput: isOutput, reply: &reply, state: &state)
                 continue
             }
             let value = try cursor.skipValue(in: text)
@@ -61,8 +62,8 @@ extension ResponsesReplyParser {
             } else if key.equals("include", in: text) {
                 let own = echoes.include(insteadOf: value, of: text, after: state.injection)
                 if let own { state.edits.replace(value.range, with: .bytes(own)) }
-            } else if visit.isCaptured && Self.isKept(key, in: text) {
-                fields.put(key, value, of: text)
+            } else if visit.isCaptured {
+                reply.setField(key, value, of: text)
                 if key.equals("status", in: text) && value.equals("failed", in: text) { failure = value }
             }
         }
@@ -71,13 +72,9 @@ extension ResponsesReplyParser {
         if state.error == nil, let failure { state.noteError(failure, of: text) }
     }
 
-    private static func isKept(_ key: JSONString, in text: Span<UInt8>) -> Bool {
-        key.equals("id", in: text) || key.equals("model", in: text) || key.equals("status", in: text)
-            || key.equals("usage", in: text) || key.equals("incomplete_details", in: text)
-    }
-
-    private mutating func readOutput(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout ResponseVisit
+    private func readOutput(
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponseReply,
+        state: inout ReplyState
     ) throws(JSONError) {
         guard try cursor.peekKind(in: text) == .array else {
             try cursor.skipValue(in: text)
@@ -88,7 +85,7 @@ extension ResponsesReplyParser {
         while try cursor.nextElement(in: text) {
             if visit.isFinal { state.hasOutput = true }
             if try cursor.peekKind(in: text) == .object {
-                _ = try readItem(with: &cursor, of: text, visit: &visit)
+                _ = try readItem(with: &cursor, of: text, visit: &visit, reply: &reply, state: &state)
             } else {
                 try cursor.skipValue(in: text)
             }
@@ -97,8 +94,9 @@ extension ResponsesReplyParser {
 
     // MARK: Items and their parts
 
-    mutating func readItem(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout ResponseVisit
+    func readItem(
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponseReply,
+        state: inout ReplyState
     ) throws(JSONError) -> FoundItem {
         var found = FoundItem()
         var type: JSONValue?
@@ -107,7 +105,9 @@ extension ResponsesReplyParser {
         while let key = try cursor.nextKey(in: text) {
             let isContent = key.equals("content", in: text)
             if isContent, try cursor.peekKind(in: text) == .array {
-                if try readContent(with: &cursor, of: text, visit: &visit) { hasText = true }
+                if try readContent(with: &cursor, of: text, visit: &visit, reply: &reply, state: &state) {
+                    hasText = true
+                }
                 continue
             }
             let value = try cursor.skipValue(in: text)
@@ -122,25 +122,27 @@ extension ResponsesReplyParser {
         // function_call, custom_tool_call, web_search_call, …
         found.isCall = type?.string(in: text)?.hasSuffix("_call") ?? false
         let isReasoning = type?.equals("reasoning", in: text) ?? false
-        if found.isCall || (isReasoning && hasText) { hasHiddenParts = true }
+        if found.isCall || (isReasoning && hasText) { reply.noteHiddenPart() }
         return found
     }
 
-    /// Answers whether there are any parts.
-    private mutating func readContent(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout ResponseVisit
+    /// Returns whether there are any parts.
+    private func readContent(
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponseReply,
+        state: inout ReplyState
     ) throws(JSONError) -> Bool {
         var hasParts = false
         try cursor.enterArray(in: text)
         while try cursor.nextElement(in: text) {
             hasParts = true
-            try readPart(with: &cursor, of: text, visit: &visit)
+            try readPart(with: &cursor, of: text, visit: &visit, reply: &reply, state: &state)
         }
         return hasParts
     }
 
-    mutating func readPart(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout ResponseVisit
+    func readPart(
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponseReply,
+        state: inout ReplyState
     ) throws(JSONError) {
         guard try cursor.peekKind(in: text) == .object else {
             try cursor.skipValue(in: text)
@@ -152,11 +154,11 @@ extension ResponsesReplyParser {
         try cursor.enterObject(in: text)
         while let key = try cursor.nextKey(in: text) {
             let isLogprobs = key.equals("logprobs", in: text)
-            let isRemoved = isLogprobs && undoesLogprobs && visit.offForm == .absent
+            let isRemoved = isLogprobs && state.injectsLogprobs && visit.disabledLogprobs == .absent
             restorer.visit(key: key, isRemoved: isRemoved, edits: &state.edits)
             if isCompacted { compactor.visit(key: key, isRemoved: isLogprobs, edits: &visit.compact) }
             if isLogprobs {
-                try readLogprobs(with: &cursor, of: text, visit: visit)
+                try readLogprobs(with: &cursor, of: text, visit: visit, reply: &reply, state: &state)
             } else {
                 try cursor.skipValue(in: text)
             }
@@ -169,22 +171,24 @@ extension ResponsesReplyParser {
 
     // MARK: Token data
 
-    mutating func readLogprobs(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: ResponseVisit
+    func readLogprobs(
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: Visit, reply: inout ResponseReply,
+        state: inout ReplyState
     ) throws(JSONError) {
         var ahead = cursor
         let kind = try ahead.peekKind(in: text)
         let start = ahead.offset
         if visit.readsEntries && kind == .array {
-            // Only events of chat completions are known by their form.
-            var notes: EventNotes?
-            try tokens.readEntries(with: &cursor, of: text, isRefusal: false, notes: &notes)
+            let isNormal = cursor.isNormal
+            try LogprobsReader.readEntries(with: &cursor, of: text, isRefusal: false) {
+                reply.apply($0, of: text, isNormal: isNormal)
+            }
         } else {
             try cursor.skipValue(in: text)
         }
         let value = JSONValue(kind: kind, range: start..<cursor.offset)
-        if !undoesLogprobs || value.isNull || value.isEmptyArray(in: text) { return }
-        switch visit.offForm {
+        if !state.injectsLogprobs || value.isNull || value.isEmptyArray(in: text) { return }
+        switch visit.disabledLogprobs {
         case .null: state.edits.replace(value.range, with: .null)
         case .emptyArray: state.edits.replace(value.range, with: .bytes(Array("[]".utf8)))
         case .absent: break
@@ -193,17 +197,18 @@ extension ResponsesReplyParser {
 
     /// Reads vLLM's lists of messages: `[{"type":"raw_message_tokens","message":"…","tokens":[…]}]`. Its Harmony
     /// messages have no tokens.
-    private mutating func readMessages(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: ResponseVisit, isOutput: Bool
+    private func readMessages(
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: Visit, isOutput: Bool, reply: inout ResponseReply,
+        state: inout ReplyState
     ) throws(JSONError) {
         let messages = try cursor.skipValue(in: text)
         if !state.injection.ids.isEmpty && !messages.isNull { state.edits.replace(messages.range, with: .null) }
         guard visit.isFinal, visit.isCaptured, messages.kind == .array else { return }
         let lists = try Self.tokenLists(of: messages, in: text)
         if isOutput {
-            for list in lists where !list.isEmptyArray(in: text) { try tokens.readWholeIDs(list, of: text) }
+            for list in lists where !list.isEmptyArray(in: text) { try reply.appendTokenIDs(list, of: text) }
         } else if lists.count == 1, let list = lists.first, list.kind == .array {
-            promptTokenIDs = JSONNormalizer.normalized(list.range, of: text)
+            reply.setPromptTokenIDs(list, of: text)
         }
     }
 

@@ -1,0 +1,94 @@
+import VerbatimJSON
+
+/// A field of a choice that holds token data.
+enum TokenField {
+    case logprobs
+    /// Instalments of ids.
+    case tokenIDs
+    /// SGLang's name for the ids of a whole chat completion.
+    case responseTokenIDs
+    case promptTokenIDs
+    /// vLLM's, which come with log-probabilities of an echoed prompt.
+    case promptLogprobs
+
+    init?(_ key: JSONString, in text: Span<UInt8>) {
+        if key.equals("logprobs", in: text) {
+            self = .logprobs
+        } else if key.equals("token_ids", in: text) {
+            self = .tokenIDs
+        } else if key.equals("prompt_token_ids", in: text) {
+            self = .promptTokenIDs
+        } else if key.equals("response_token_ids", in: text) {
+            self = .responseTokenIDs
+        } else if key.equals("prompt_logprobs", in: text) {
+            self = .promptLogprobs
+        } else {
+            return nil
+        }
+    }
+}
+
+/// What of a chat completion or a completion is there only because of the injection, and how it looks without it.
+struct ChatReplyRestoration: Sendable {
+    let requestKind: EngineProfile.RequestKind
+    let asked: ClientRequestedData
+    let injection: Injection
+    /// What is known of a prompt that the reply repeats; `nil` if it does not.
+    let echo: EchoedPrompt?
+    /// Whether ids of the completion, and of the prompt alone, are there because of the injection.
+    private let injectsIDs: Bool
+    private let injectsPromptIDs: Bool
+
+    init(
+        requestKind: EngineProfile.RequestKind, asked: ClientRequestedData, injection: Injection, echo: EchoedPrompt?
+    ) {
+        self.requestKind = requestKind
+        self.asked = asked
+        self.injection = injection
+        self.echo = echo
+        injectsIDs = injection.ids.contains(.completionIDs)
+        injectsPromptIDs = injection.ids.contains(.promptIDs)
+    }
+
+    var api: API { requestKind.api }
+
+    /// Whether a field's value is there because of the injection.
+    func isInjected(_ field: TokenField, engine: EngineProfile) -> Bool {
+        switch field {
+        case .logprobs: injection.topLogprobs != nil
+        case .promptLogprobs: injection.topLogprobs != nil && !(echo?.hasOwnLogprobs ?? true)
+        case .tokenIDs, .responseTokenIDs: injectsIDs
+        case .promptTokenIDs: hasInjectedPromptIDs(engine: engine)
+        }
+    }
+
+    /// One flag turns on both kinds of ids, unless the engine has another for those of the prompt.
+    func hasInjectedPromptIDs(engine: EngineProfile) -> Bool {
+        if injectsPromptIDs || !injectsIDs { return injectsPromptIDs }
+        guard asked.requestedByAnyEngineField.contains(.promptIDs) else { return true }
+        return engine != .generic && !engine.tokenDataRequest(in: requestKind).ids.contains(.promptIDs)
+    }
+
+    /// How a field looks when its feature is off.
+    func valueWhenOff(of field: TokenField, engine: EngineProfile) -> EngineProfile.ValueWhenOff {
+        switch field {
+        case .logprobs: engine.valueOfLogprobsWhenOff(in: api)
+        case .responseTokenIDs: .absent
+        // Only SGLang sends these in the choices of a chat completion.
+        case .promptTokenIDs where api == .chatCompletions: .absent
+        case .tokenIDs, .promptTokenIDs: engine.idsWhenOff
+        case .promptLogprobs: .null
+        }
+    }
+
+    /// Whether the agent itself has asked for no token data, so that an event that holds nothing else can be dropped.
+    var mayDropEvents: Bool { !asked.logprobs && asked.requestedByAnyEngineField.isEmpty }
+
+    /// Whether token data make events of their own, in which a text, or every member of a delta, is null or empty.
+    func makesBlankEvents(engine: EngineProfile) -> Bool { engine.blankEvents.contains(api) }
+}
+
+extension EngineProfile.IDField {
+    fileprivate static let completionIDs = EngineProfile.IDField.flag("return_token_ids")
+    fileprivate static let promptIDs = EngineProfile.IDField.flag("return_prompt_token_ids")
+}

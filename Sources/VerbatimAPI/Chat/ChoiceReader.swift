@@ -1,0 +1,146 @@
+import VerbatimJSON
+
+/// Reads one choice of an event or a body: emits its effects, and notes the edits that restore it.
+struct ChoiceReader: Sendable {
+    private let restoration: ChatReplyRestoration
+
+    init(restoration: ChatReplyRestoration) { self.restoration = restoration }
+
+    /// What has been seen of a choice.
+    struct Visit {
+        /// The place of the choice in ``ChatReply/choices``.
+        let choice: Int
+        /// The delta is an object without members, or holds nothing, from an engine that sends such deltas.
+        fileprivate var bringsNothing = false
+        fileprivate var isFinished = false
+        fileprivate var hasInjectedData = false
+        fileprivate let mayDropEvents: Bool
+
+        /// Whether the choice is there only because of the injection.
+        var isInjectedOnly: Bool { bringsNothing && !isFinished && hasInjectedData && mayDropEvents }
+    }
+
+    /// - Parameter position: The place of the choice in its list.
+    func read(
+        with cursor: inout JSONCursor, of text: Span<UInt8>, position: Int, sink: inout EffectSink<ChatReply>,
+        state: inout ReplyState
+    ) throws(JSONError) -> Visit {
+        let index = try Self.index(of: cursor, in: text) ?? position
+        let choice =
+            sink.target.choices.firstIndex { $0.index == index } ?? sink.change { $0.addChoice(index: index) }
+        var visit = Visit(choice: choice, mayDropEvents: restoration.mayDropEvents)
+        var restorer = MemberRemover(objectAt: cursor.offset)
+        var compactor = MemberRemover(objectAt: cursor.offset)
+        let isCompacted = state.isWhole && state.policy.detail == .compact
+        try cursor.enterObject(in: text)
+        while let key = try cursor.nextKey(in: text) {
+            let field = TokenField(key, in: text)
+            let isInjected = field.map { restoration.isInjected($0, engine: state.engine) } ?? false
+            let isRemoved =
+                isInjected
+                && field.map { restoration.valueWhenOff(of: $0, engine: state.engine) } == .absent
+            restorer.visit(key: key, isRemoved: isRemoved, edits: &state.edits)
+            if isCompacted { compactor.visit(key: key, isRemoved: field == .logprobs, edits: &state.compactEdits) }
+            if let field {
+                let value = try read(field, into: choice, with: &cursor, of: text, sink: &sink)
+                if isInjected, let value {
+                    if field != .promptTokenIDs { visit.hasInjectedData = true }
+                    if !isRemoved { state.edits.replace(value, with: .null) }
+                }
+            } else {
+                try readMember(key, with: &cursor, of: text, visit: &visit, sink: &sink, engine: state.engine)
+            }
+            restorer.endValue(at: cursor.offset)
+            compactor.endValue(at: cursor.offset)
+        }
+        restorer.endObject(at: cursor.offset, edits: &state.edits)
+        if isCompacted { compactor.endObject(at: cursor.offset, edits: &state.compactEdits) }
+        sink.emit(.endInstalment(choice: choice), of: text, isNormal: cursor.isNormal)
+        return visit
+    }
+
+    /// The `index` of the choice whose `{` is ahead of the cursor. It tells to which choice all other members belong, and
+    /// engines send it first.
+    private static func index(of cursor: JSONCursor, in text: Span<UInt8>) throws(JSONError) -> Int? {
+        var ahead = cursor
+        try ahead.enterObject(in: text)
+        while let key = try ahead.nextKey(in: text) {
+            let isIndex = key.equals("index", in: text)
+            let value = try ahead.skipValue(in: text)
+            if isIndex { return value.int(in: text) }
+        }
+        return nil
+    }
+
+    private func readMember(
+        _ key: JSONString, with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit,
+        sink: inout EffectSink<ChatReply>, engine: EngineProfile
+    ) throws(JSONError) {
+        if key.equals("delta", in: text) {
+            let delta = try ChatDelta(with: &cursor, of: text, choice: visit.choice, sink: &sink)
+            let isBlank = delta.isBlank && (!delta.hasRole || engine.repeatsRole)
+            visit.bringsNothing = delta.isEmpty || (isBlank && restoration.makesBlankEvents(engine: engine))
+            return
+        }
+        let value = try cursor.skipValue(in: text)
+        if key.equals("index", in: text) || key.equals("message", in: text) { return }
+        if restoration.api == .completions && key.equals("text", in: text) && value.kind == .string {
+            sink.emit(.appendText(choice: visit.choice, value), of: text, isNormal: cursor.isNormal)
+            visit.bringsNothing = restoration.makesBlankEvents(engine: engine) && value.range.count == 2
+            return
+        }
+        if key.equals("finish_reason", in: text) { visit.isFinished = !value.isNull }
+        sink.emit(.setChoiceField(choice: visit.choice, key, value), of: text, isNormal: cursor.isNormal)
+    }
+
+    // MARK: Token data
+
+    /// Returns where the value is, or nil if it says nothing.
+    private func read(
+        _ field: TokenField, into choice: Int, with cursor: inout JSONCursor, of text: Span<UInt8>,
+        sink: inout EffectSink<ChatReply>
+    ) throws(JSONError) -> Range<Int>? {
+        let kind = try cursor.peekKind(in: text)
+        let start = cursor.offset
+        let isNormal = cursor.isNormal
+        if field == .logprobs {
+            guard kind == .object else {
+                try cursor.skipValue(in: text)
+                return nil
+            }
+            try LogprobsReader.readObject(with: &cursor, of: text) {
+                sink.emit(.changeTokens(choice: choice, $0), of: text, isNormal: isNormal)
+            }
+            return start..<cursor.offset
+        }
+        let value = try cursor.skipValue(in: text)
+        switch field {
+        case .tokenIDs:
+            if value.kind == .array {
+                sink.emit(.changeTokens(choice: choice, .appendIDs(value)), of: text, isNormal: isNormal)
+            }
+        case .responseTokenIDs:
+            try sink.change { reply throws(JSONError) in
+                try reply.appendWholeIDs(value, toChoice: choice, of: text)
+            }
+        case .promptTokenIDs where value.kind == .array:
+            sink.emit(.setPromptIDs(choice: choice, value), of: text, isNormal: isNormal)
+        case .promptLogprobs where value.kind == .array:
+            let length = try Self.count(of: value, in: text)
+            sink.emit(.setPromptLength(choice: choice, length), of: text, isNormal: isNormal)
+        case .logprobs, .promptTokenIDs, .promptLogprobs: break
+        }
+        return kind == .null ? nil : value.range
+    }
+
+    private static func count(of array: JSONValue, in text: Span<UInt8>) throws(JSONError) -> Int {
+        var cursor = JSONCursor(at: array.range.lowerBound, options: .nonFiniteNumbers)
+        var count = 0
+        try cursor.enterArray(in: text)
+        while try cursor.nextElement(in: text) {
+            try cursor.skipValue(in: text)
+            count += 1
+        }
+        return count
+    }
+}

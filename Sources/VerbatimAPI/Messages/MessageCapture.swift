@@ -1,0 +1,56 @@
+import VerbatimJSON
+
+/// Makes the capture of what has come of a message.
+struct MessageCapture {
+    private let reply: MessageReply
+    private let state: ReplyState
+
+    init(_ reply: MessageReply, state: ReplyState) {
+        self.reply = reply
+        self.state = state
+    }
+
+    var capture: Capture {
+        var capture = Capture()
+        capture.problems = state.problems
+        if reply.hasBegun {
+            var choice = Capture.Choice(index: 0)
+            choice.finishReason = reply.envelope.value("stop_reason")
+            capture.choices = [choice]
+        }
+        capture.usage = reply.usage.isEmpty ? reply.envelope.value("usage") : reply.usage.json()
+        capture.model = reply.envelope.value("model")
+        capture.responseID = reply.envelope.value("id")
+        capture.response = state.wholeReply ?? JSONText(assembled, isNormal: true)
+        capture.note(reply.envelope.losses.union(reply.usage.losses))
+        for block in reply.blocks { capture.note(block.losses) }
+        // There are no tokens that could be compared with the count in `usage`.
+        capture.checkTokens(state, counts: .unknown, omitsEndToken: false)
+        capture.checkEnd(state)
+        return capture
+    }
+
+    /// The message of a stream so far, as a reply that is not streamed has it.
+    private var assembled: [UInt8] {
+        var replacements: [(name: StaticString, value: [UInt8])] = []
+        if !reply.blocks.isEmpty || reply.envelope.value("content") == nil {
+            replacements.append(("content", content.array))
+        }
+        if !reply.usage.isEmpty { replacements.append(("usage", reply.usage.json())) }
+        var object = reply.envelope.json(replacing: replacements)
+        let members = state.errorMembers
+        if members.isEmpty { return object }
+        object.removeLast()
+        object.append(members: members)
+        object.append(UInt8(ascii: "}"))
+        return object
+    }
+
+    /// The blocks sorted by index. Blocks with the same index keep their order.
+    private var content: JSONList {
+        let sorted = reply.blocks.enumerated().sorted { ($0.element.index, $0.offset) < ($1.element.index, $1.offset) }
+        var list = JSONList()
+        for block in sorted { list.append(block.element.json) }
+        return list
+    }
+}

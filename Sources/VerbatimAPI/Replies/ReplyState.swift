@@ -1,0 +1,78 @@
+import VerbatimJSON
+import VerbatimSchema
+
+/// What is known of a reply in every API.
+struct ReplyState: Sendable {
+    let injection: Injection
+    let policy: RequestPolicy
+    let requestKind: EngineProfile.RequestKind
+    /// The profile in force.
+    var profile: EngineProfile { didSet { findEngine() } }
+    /// The engine, once its replies have identified it.
+    private(set) var recognised: EngineProfile? { didSet { findEngine() } }
+    /// The engine as far as it is known. Recognition does not overrule a profile that was chosen.
+    private(set) var engine: EngineProfile
+    /// Splices to be made in the event or body read last.
+    var edits = JSONEdits()
+    /// Splices that take out of a whole reply what its record does without.
+    var compactEdits = JSONEdits()
+    /// The JSON text of an error that the last event carried.
+    var error: [UInt8]?
+    /// The error of the reply, from any of its events.
+    var replyError: [UInt8]?
+    /// Whether generated output has been seen.
+    var hasOutput = false
+    var problems: [ProblemCode] = []
+    /// Whether the stream has ended with its terminal event. True for a reply that is not streamed.
+    var isTerminated = false
+    /// Whether the reply is not streamed.
+    var isWhole = false
+    /// A reply that is not streamed, as it is recorded.
+    var wholeReply: JSONText?
+    /// How many documents are still searched for what identifies the engine.
+    private var recognitionAttempts = 16
+
+    init(
+        injection: Injection, policy: RequestPolicy, requestKind: EngineProfile.RequestKind, profile: EngineProfile
+    ) {
+        self.injection = injection
+        self.policy = policy
+        self.requestKind = requestKind
+        self.profile = profile
+        engine = profile
+    }
+
+    private mutating func findEngine() { engine = profile == .generic ? recognised ?? profile : profile }
+
+    /// Whether the log-probabilities of the reply are there because of the injection.
+    var injectsLogprobs: Bool { injection.topLogprobs != nil }
+
+    mutating func note(_ problem: ProblemCode) {
+        if !problems.contains(problem) { problems.append(problem) }
+    }
+
+    /// Notes the value of `error`, unless it is false in Python or JavaScript, since clients ignore such values.
+    mutating func noteError(_ value: JSONValue, of text: Span<UInt8>) {
+        let message = JSONNormalizer.normalized(value.range, of: text)
+        if ["null", "false", "0", "\"\"", "{}", "[]"].contains(where: { message.elementsEqual($0.utf8) }) { return }
+        error = message
+        replyError = message
+    }
+
+    /// The members by which an assembled reply names the error that ended it. The status is the error's `code`.
+    var errorMembers: [(name: StaticString, value: [UInt8])] {
+        guard let replyError else { return [] }
+        let status = replyError.integer("code").map(String.init) ?? "null"
+        return [("upstream_status", Array(status.utf8)), ("upstream_error", replyError)]
+    }
+
+    /// Whether the engine is not known and may still be recognised.
+    var isLookingForEngine: Bool { profile == .generic && recognised == nil && recognitionAttempts > 0 }
+
+    /// Looks for what identifies the engine.
+    mutating func recognise(by document: Span<UInt8>) {
+        guard isLookingForEngine else { return }
+        recognitionAttempts -= 1
+        recognised = EngineRecognition.profile(forReply: document)
+    }
+}

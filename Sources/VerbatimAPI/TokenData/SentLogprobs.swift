@@ -1,0 +1,85 @@
+import VerbatimJSON
+
+/// The log-probabilities of a choice as the engine sent them, alternatives included.
+struct SentLogprobs: Sendable {
+    /// Whether entries are kept. They are most of what an engine sends, and a compact record does without them.
+    private let keepsEntries: Bool
+    /// Elements of `logprobs.content`.
+    private(set) var content: JSONList?
+    private(set) var losses: JSONNormalizer.Losses = []
+    private var refusal: JSONList?
+    private var textOffsets: JSONList?
+    private var alternatives: JSONList?
+
+    init(keepsEntries: Bool) { self.keepsEntries = keepsEntries }
+
+    /// Appends `count` entries, which are in `elements`.
+    mutating func append(
+        _ elements: Range<Int>, count: Int, of text: Span<UInt8>, isNormal: Bool, isRefusal: Bool
+    ) {
+        guard keepsEntries else { return }
+        if isRefusal {
+            losses.formUnion(Self.append(elements, count: count, of: text, isNormal: isNormal, to: &refusal))
+        } else {
+            losses.formUnion(Self.append(elements, count: count, of: text, isNormal: isNormal, to: &content))
+        }
+    }
+
+    /// Appends the lists that a completion has beside its tokens and their values.
+    mutating func append(_ lists: TokenLists, of text: Span<UInt8>) throws(JSONError) {
+        guard keepsEntries else { return }
+        if let offsets = lists.textOffsets { try Self.append(elementsOf: offsets, of: text, to: &textOffsets) }
+        if let top = lists.alternatives { try Self.append(elementsOf: top, of: text, to: &alternatives) }
+    }
+
+    private static func append(
+        _ elements: Range<Int>, count: Int, of text: Span<UInt8>, isNormal: Bool, to list: inout JSONList?
+    ) -> JSONNormalizer.Losses {
+        // A comparison with `==` would copy the list.
+        if case nil = list { list = JSONList() }
+        return list?.append(elements: elements, count: count, of: text, isNormal: isNormal) ?? []
+    }
+
+    private static func append(
+        elementsOf array: JSONValue, of text: Span<UInt8>, to list: inout JSONList?
+    ) throws(JSONError) {
+        var cursor = JSONCursor(at: array.range.lowerBound, options: .nonFiniteNumbers)
+        var all = list ?? JSONList()
+        list = nil
+        try cursor.enterArray(in: text)
+        while try cursor.nextElement(in: text) { all.append(try cursor.skipValue(in: text).range, of: text) }
+        list = all
+    }
+
+    /// Appends the object `logprobs` as a reply that is not streamed has it.
+    ///
+    /// - Parameter columns: The tokens, if any came with log-probabilities.
+    func append(to text: inout ByteRope, columns: EntryColumns?) {
+        if content != nil || refusal != nil {
+            text.append(#"{"content":"#)
+            if let content { text.append(content) } else { text.append("null") }
+            if let refusal {
+                text.append(key: "refusal")
+                text.append(refusal)
+            }
+        } else if let columns {
+            text.append("{")
+            if let textOffsets {
+                text.append(key: "text_offset", isFirst: true)
+                text.append(textOffsets)
+            }
+            text.append(key: "token_logprobs", isFirst: textOffsets == nil)
+            text.append(columns.sentValues)
+            text.append(key: "tokens")
+            text.append(columns.tokens)
+            if let alternatives {
+                text.append(key: "top_logprobs")
+                text.append(alternatives)
+            }
+        } else {
+            text.append("null")
+            return
+        }
+        text.append("}")
+    }
+}
