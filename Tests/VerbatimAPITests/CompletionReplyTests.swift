@@ -1,3 +1,5 @@
+import TestSupport
+import VerbatimSchema
 import VerbatimJSON
 import Testing
 import VerbatimAPI
@@ -53,7 +55,9 @@ import VerbatimTesting
         (#""a""#, "-9999.0", #""a""#, "null", ["logprob_filler"]),
         (#""token_id:5""#, "-1", #""token_id:5""#, "-1", []),
     ])
-    func tokenListsAreAligned(tokens: String, values: String, gotTokens: String, gotValues: String, problems: [String])
+    func tokenListsAreAligned(
+        tokens: String, values: String, gotTokens: String, gotValues: String, problems: [ProblemCode]
+    )
         throws
     {
         let capture = try capture(Self.two, [Self.event(Self.choice(tokens, values))]).capture
@@ -115,7 +119,7 @@ import VerbatimTesting
         let unknown = try capture(Self.echo, [event]).capture
         #expect(unknown.problems == ["echo_not_separated"])
         let usage = #","usage":{"prompt_tokens":2,"completion_tokens":%}"#
-        for (count, problems) in [("1", ["token_count_mismatch"]), ("3", [])] {
+        for (count, problems) in [("1", ["token_count_mismatch"]), ("3", [])] as [(String, [ProblemCode])] {
             let rest = usage.replacing("%", with: count)
             let capture = try capture(Self.echo, [event, Self.event(rest: rest)]).capture
             #expect(capture.problems == problems)

@@ -1,3 +1,5 @@
+import TestSupport
+import VerbatimSchema
 import VerbatimJSON
 import Testing
 import VerbatimAPI
@@ -196,7 +198,7 @@ import VerbatimTesting
 
     /// Some hosts send 0 or -9999 for values that they do not compute.
     @Test(arguments: [("-9999.0", "logprob_filler"), ("0.0", "logprobs_all_zero"), ("0", "logprobs_all_zero")])
-    func documentedFillersOfHosts(value: String, problem: String) throws {
+    func documentedFillersOfHosts(value: String, problem: ProblemCode) throws {
         let entry = #"{"token":"a","logprob":\#(value),"bytes":null,"top_logprobs":[]}"#
         let entries = #"{"content":[\#([entry, entry, entry, entry].joined(separator: ","))]}"#
         let body = #"{"choices":[{"index":0,"message":{},"logprobs":\#(entries),"finish_reason":"stop"}]}"#

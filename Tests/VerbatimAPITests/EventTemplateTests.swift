@@ -1,3 +1,4 @@
+import VerbatimSchema
 import Foundation
 import VerbatimJSON
 import TestSupport

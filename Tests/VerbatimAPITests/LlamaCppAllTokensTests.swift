@@ -1,3 +1,5 @@
+import TestSupport
+import VerbatimSchema
 import VerbatimJSON
 import Testing
 import VerbatimAPI

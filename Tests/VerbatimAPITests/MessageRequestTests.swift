@@ -1,3 +1,5 @@
+import TestSupport
+import VerbatimSchema
 import Testing
 import VerbatimAPI
 

@@ -1,3 +1,4 @@
+import VerbatimSchema
 import VerbatimJSON
 import TestSupport
 import Testing

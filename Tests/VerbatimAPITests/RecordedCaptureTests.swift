@@ -83,7 +83,7 @@ import VerbatimSchema
         let expected: CaptureLevel =
             hasIDs ? (hasLogprobs ? .tokens : .ids) : hasLogprobs ? .logprobs : .text
         #expect(capture.level == expected)
-        var problems: [String] = []
+        var problems: [ProblemCode] = []
         if expected == .text { problems.append("no_token_data") }
         let timings = naive.envelope["timings"] as? [String: Any]
         // llama.cpp counts the tokens of one of several choices. All recorded choices ended at the limit.

@@ -1,3 +1,4 @@
+import VerbatimSchema
 import Foundation
 import VerbatimJSON
 import TestSupport
@@ -84,7 +85,7 @@ import VerbatimTesting
 
         #expect(capture.level == (naive.entries.isEmpty ? .text : .logprobs))
         let count = (naive.response["usage"] as? NSDictionary)?["output_tokens"] as? Int
-        let problems =
+        let problems: [ProblemCode] =
             naive.entries.isEmpty
             ? ["no_token_data"] : count == naive.entries.count ? [] : ["token_count_mismatch"]
         #expect(capture.problems == problems)

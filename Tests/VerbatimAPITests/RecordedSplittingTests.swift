@@ -1,3 +1,4 @@
+import VerbatimSchema
 import TestSupport
 import Testing
 import VerbatimAPI

@@ -1,3 +1,4 @@
+import VerbatimSchema
 import Foundation
 import VerbatimJSON
 import TestSupport
@@ -100,7 +101,7 @@ func captured(_ sample: WireSample, _ reply: any ReplyTransform) -> Capture {
 
 /// All contents of a capture as texts, for comparisons.
 func spelled(_ capture: Capture) -> [String] {
-    var lines = [capture.responseText, "\(capture.level)", "\(capture.isComplete)"] + capture.problems
+    var lines = [capture.responseText, "\(capture.level)", "\(capture.isComplete)"] + capture.problems.map(\.rawValue)
     for field in [capture.promptTokenIDs, capture.usage, capture.model, capture.responseID] {
         lines.append(field.text ?? "-")
     }

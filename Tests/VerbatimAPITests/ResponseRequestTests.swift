@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import VerbatimAPI
 import VerbatimSchema

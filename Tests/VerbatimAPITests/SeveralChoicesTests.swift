@@ -1,3 +1,5 @@
+import TestSupport
+import VerbatimSchema
 import VerbatimJSON
 import Testing
 import VerbatimAPI
@@ -17,7 +19,7 @@ import VerbatimTesting
 
     private static let usage = #"{"choices":[],"usage":{"completion_tokens":2},"timings":{"predicted_n":2}}"#
 
-    private func problems(_ events: [String]) throws -> [String] {
+    private func problems(_ events: [String]) throws -> [ProblemCode] {
         try Exchange(profile: .llamaCpp, fields: #""n":2"#).stream(events).reply.captured().problems
     }
 
@@ -32,7 +34,7 @@ import VerbatimTesting
         #expect(try problems(ended) == ["end_token_missing"])
     }
 
-    private func whole(_ tokens: [(Int, String)], text: String = "ab", fields: String = "") throws -> [String] {
+    private func whole(_ tokens: [(Int, String)], text: String = "ab", fields: String = "") throws -> [ProblemCode] {
         let choices = tokens.enumerated().map { index, choice in
             let entries = (0..<choice.0).map { #"{"id":\#($0),"token":"\#(text)","logprob":-1.\#($0)}"# }
             return

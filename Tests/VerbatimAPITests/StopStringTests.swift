@@ -1,3 +1,4 @@
+import VerbatimSchema
 import VerbatimJSON
 import TestSupport
 import Testing
@@ -37,7 +38,7 @@ import VerbatimTesting
         ("llamacpp", #"" ""#, 8, 9, ["end_token_missing"]), ("llamacpp-tools", #""Th""#, 3, 3, []),
     ])
     func llamaCppCutsStopTokensInStreams(
-        set: String, last: String, captured: Int, counted: Int, problems: [String]
+        set: String, last: String, captured: Int, counted: Int, problems: [ProblemCode]
     ) throws {
         let capture = try capture("chat_stream_stop_string", set)
         let choice = try #require(capture.choices.first)

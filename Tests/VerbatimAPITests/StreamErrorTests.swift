@@ -1,3 +1,5 @@
+import TestSupport
+import VerbatimSchema
 import Foundation
 import VerbatimJSON
 import Testing

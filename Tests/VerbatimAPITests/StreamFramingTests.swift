@@ -1,3 +1,5 @@
+import TestSupport
+import VerbatimSchema
 import Testing
 import VerbatimAPI
 import VerbatimTesting
@@ -9,7 +11,8 @@ import VerbatimTesting
 
     /// The stream gives `expected`, whole and in single bytes.
     private func check(
-        _ stream: String, gives expected: String, ids: String = "7", _ problems: [String] = ["stream_not_terminated"]
+        _ stream: String, gives expected: String, ids: String = "7",
+        _ problems: [ProblemCode] = ["stream_not_terminated"]
     ) throws {
         let bytes = Array(stream.utf8)
         for cuts in [[], Array(1..<bytes.count)] {

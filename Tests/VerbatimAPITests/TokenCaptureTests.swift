@@ -1,3 +1,4 @@
+import TestSupport
 import VerbatimJSON
 import Testing
 import VerbatimAPI
@@ -21,7 +22,7 @@ import VerbatimSchema
         var ids = ""
         var values = ""
         var level: CaptureLevel
-        var problems: [String] = []
+        var problems: [ProblemCode] = []
     }
 
     static let cases: [([String], Expectation)] = [
@@ -149,7 +150,7 @@ import VerbatimSchema
     // MARK: Checks
 
     @Test(arguments: [
-        (CaptureGoal.tokens, #""token_ids":[1,2]"#, #","usage":{"completion_tokens":2}"#, [String]()),
+        (CaptureGoal.tokens, #""token_ids":[1,2]"#, #","usage":{"completion_tokens":2}"#, [ProblemCode]()),
         (.tokens, #""token_ids":[1,2]"#, #","usage":{"completion_tokens":3}"#, ["token_count_mismatch"]),
         (.tokens, #""token_ids":[1,2]"#, #","usage":{"completion_tokens":null}"#, []),
         (.tokens, #""token_ids":[1,2]"#, #","usage":null"#, []),
@@ -158,7 +159,7 @@ import VerbatimSchema
         (.text, #""x":1"#, #","usage":{"completion_tokens":4}"#, []),
         (.logprobs, #""x":1"#, "", ["no_token_data"]), (.text, #""x":1"#, "", []),
     ])
-    func tokenCountsAreChecked(goal: CaptureGoal, members: String, rest: String, problems: [String]) throws {
+    func tokenCountsAreChecked(goal: CaptureGoal, members: String, rest: String, problems: [ProblemCode]) throws {
         let capture = try capture([Self.choice(members)], goal: goal, rest)
         #expect(capture.problems == problems)
         #expect(capture.isComplete == problems.isEmpty)

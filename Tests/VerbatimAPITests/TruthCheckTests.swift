@@ -1,3 +1,4 @@
+import VerbatimSchema
 import VerbatimJSON
 import TestSupport
 import Testing
@@ -153,7 +154,7 @@ import VerbatimTesting
         ("[[]]", "", []), ("[]", "", []), ("null", "", []), ("[null]", "", []), (#""x""#, "", []),
         ("[[7,null]]", "7,null", ["token_ids_incomplete"]), (#"[[7,"8"]]"#, "7,null", ["token_ids_incomplete"]),
     ])
-    func idsOfTheWholeReplyAreUsed(ids: String, expected: String, problems: [String]) throws {
+    func idsOfTheWholeReplyAreUsed(ids: String, expected: String, problems: [ProblemCode]) throws {
         let event = Self.event(Self.entry("a", "-1"), Self.entry("b", "-2"))
         let capture = try capture([event, Self.sglext(ids)], .sglang)
         let choice = try #require(capture.choices.first)
@@ -171,7 +172,7 @@ import VerbatimTesting
     /// Good replies of real engines pass all checks.
     @Test(arguments: WireSample.choiceReplies)
     func recordedRepliesPassAllChecks(sample: WireSample) throws {
-        let suspicions: Set = [
+        let suspicions: Set<ProblemCode> = [
             "logprob_filler", "logprobs_all_zero", "duplicate_event", "hidden_tokens_missing", "echo_not_separated",
             "ids_logprobs_mismatch", "token_ids_incomplete", "logprob_missing", "non_finite_number", "invalid_utf8",
             "stream_not_terminated", "reply_cut_off", "unparsed_event", "reply_not_json",

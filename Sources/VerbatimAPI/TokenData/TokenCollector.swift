@@ -140,7 +140,7 @@ struct TokenCollector: Sendable {
     /// - Parameter lacksEndToken: Whether, of ids that are one more than the entries, the last is known to have no entry.
     func fill(
         _ choice: inout Capture.Choice, prompt: Prompt = .absent, lacksEndToken: Bool = false
-    ) -> [String] {
+    ) -> [ProblemCode] {
         var problems: [ProblemCode] = []
         choice.logprobs = sent.content
         choice.repeatedTokens = columns.repeatedTokens
@@ -176,7 +176,7 @@ struct TokenCollector: Sendable {
     /// it is not known which belongs to which, and only the ids are kept.
     private func fill(
         _ choice: inout Capture.Choice, withWholeIDs whole: TokenIDList, lacksEndToken: Bool
-    ) -> [String] {
+    ) -> [ProblemCode] {
         let ids = whole.ids
         choice.tokenIDs = ids
         let problems = whole.missing > 0 ? [ProblemCode.tokenIDsIncomplete] : []

@@ -116,7 +116,7 @@ final class CapabilityCache: Sendable {
             state.evidence = evidence
             // A capability holds for the fields of the last profile. It is of no use if this one uses others.
             state.capabilities = state.capabilities.filter { key, _ in
-                last.asking(in: key.situation) == profile.asking(in: key.situation)
+                last.tokenDataRequest(in: key.requestKind) == profile.tokenDataRequest(in: key.requestKind)
             }
             return true
         }

@@ -28,7 +28,7 @@ struct CapabilityKey: Hashable, Sendable {
 
     private static let maximumNameLength = 256
 
-    var situation: EngineProfile.Situation {
-        EngineProfile.Situation(api, isStream: isStream, hasTools: hasTools)
+    var requestKind: EngineProfile.RequestKind {
+        EngineProfile.RequestKind(api, isStream: isStream, hasTools: hasTools)
     }
 }

@@ -1,5 +1,6 @@
 package import VerbatimAPI
 import VerbatimJSON
+import VerbatimSchema
 
 /// Checks an engine profile: that its marks identify it, that what it asks for can be taken out of a reply again, and
 /// that refusals lead to fewer demands.

@@ -110,7 +110,9 @@ package struct ReplyParserConformance: Sendable, CustomStringConvertible {
 
     private func checkCapture(_ capture: Capture, of sample: Sample, in list: inout ViolationList) {
         let expected = sample.tokenCount > 0 ? [] : [ProblemCode.noTokenData]
-        list.check(capture.problems == expected, "the capture is complete", capture.problems.joined(separator: ", "))
+        list.check(
+            capture.problems == expected, "the capture is complete",
+            capture.problems.map(\.rawValue).joined(separator: ", "))
         let counts = capture.choices.map { max($0.tokenIDs.count, $0.logprobValues.count) }
         list.check(counts.reduce(0, +) == sample.tokenCount, "every token is captured", "\(counts)")
         list.check(capture.areListsAligned, "lists that describe the same tokens have the same length")
@@ -130,7 +132,7 @@ package struct ReplyParserConformance: Sendable, CustomStringConvertible {
         let cutOff = StreamDriver.run(reply, Array(events.dropLast().joined())).reply.captured()
         list.check(
             !cutOff.isComplete && cutOff.problems.contains(ProblemCode.streamNotTerminated),
-            "a stream without its terminal event is marked", cutOff.problems.joined(separator: ", "))
+            "a stream without its terminal event is marked", cutOff.problems.map(\.rawValue).joined(separator: ", "))
     }
 
     /// Events that are no part of the API.
