@@ -7,6 +7,7 @@ import VerbatimSchema
 struct ChatReplyParser: ReplyParser {
     var state: ReplyState
     var sink: EffectSink<ChatReply>
+    var reading = ReplyReading<ChatEffect>()
     private let restoration: ChatReplyRestoration
     private let choiceReader: ChoiceReader
 
@@ -19,12 +20,12 @@ struct ChatReplyParser: ReplyParser {
         sink = EffectSink(ChatReply(keepsEntries: state.policy.detail == .full, isEcho: echo != nil))
     }
 
-    var hasOutput: Bool { sink.target.hasOutput }
+    package var hasOutput: Bool { sink.target.hasOutput }
 
     /// Only `[DONE]` ends a stream.
     func isTerminal(document: Span<UInt8>) -> Bool { false }
 
-    func captured() -> Capture { ChatCapture(sink.target, state: state, restoration: restoration).capture }
+    package func captured() -> Capture { ChatCapture(sink.target, state: state, restoration: restoration).capture }
 
     // MARK: Events and bodies
 

@@ -21,7 +21,7 @@ struct ChatRequest: APIRequest {
         let state = ReplyState(injection: injection, policy: policy, requestKind: requestKind, profile: profile)
         let request = PreparedRequest(
             fields, asked: asked, injection: injection, in: requestKind, profile: profile)
-        return PreparedExchange(request: request, reply: ReplyReader(ChatReplyParser(state, asked: asked)))
+        return PreparedExchange(request: request, reply: ChatReplyParser(state, asked: asked))
     }
 
     // MARK: Policy

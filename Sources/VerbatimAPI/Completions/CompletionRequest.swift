@@ -19,7 +19,7 @@ struct CompletionRequest: APIRequest {
         let state = ReplyState(injection: injection, policy: policy, requestKind: requestKind, profile: profile)
         let request = PreparedRequest(
             fields, asked: asked, injection: injection, in: requestKind, profile: profile)
-        return PreparedExchange(request: request, reply: ReplyReader(ChatReplyParser(state, asked: asked, echo: echo)))
+        return PreparedExchange(request: request, reply: ChatReplyParser(state, asked: asked, echo: echo))
     }
 
     /// `logprobs` is a number here. The engine refuses any other value.

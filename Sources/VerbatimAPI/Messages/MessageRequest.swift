@@ -13,6 +13,6 @@ struct MessageRequest: APIRequest {
         let state = ReplyState(injection: Injection(), policy: policy, requestKind: requestKind, profile: profile)
         let request = PreparedRequest(
             fields, asked: ClientRequestedData(), injection: Injection(), in: requestKind, profile: profile)
-        return PreparedExchange(request: request, reply: ReplyReader(MessagesReplyParser(state)))
+        return PreparedExchange(request: request, reply: MessagesReplyParser(state))
     }
 }

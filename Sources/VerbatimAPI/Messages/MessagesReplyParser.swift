@@ -18,13 +18,14 @@ import VerbatimJSON
 /// Unknown events pass in the same way.
 struct MessagesReplyParser: ReplyParser {
     var state: ReplyState
+    var reading = ReplyReading<Never>()
     private var reply = MessageReply()
 
     init(_ state: ReplyState) { self.state = state }
 
-    func captured() -> Capture { MessageCapture(reply, state: state).capture }
+    package func captured() -> Capture { MessageCapture(reply, state: state).capture }
 
-    var hasOutput: Bool { reply.hasOutput }
+    package var hasOutput: Bool { reply.hasOutput }
 
     func isTerminal(document text: Span<UInt8>) -> Bool {
         guard let event = try? JSONObject(document: text, options: .nonFiniteNumbers) else { return false }

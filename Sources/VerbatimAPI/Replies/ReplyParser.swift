@@ -2,16 +2,15 @@ import VerbatimJSON
 
 /// Reads the replies of one API: captures what comes, and notes the edits that undo the injection.
 ///
-/// A parser says what a JSON document of its API means. ``ReplyReader`` does what is the same for all APIs: it finds the
-/// documents in events, and skips parsing where an event's effects can be replayed.
-protocol ReplyParser: Sendable {
+/// A parser says what a JSON document of its API means. An extension of the protocol does what is the same for all APIs: it
+/// finds the documents in events, and skips parsing where an event's effects can be replayed.
+protocol ReplyParser: ReplyTransform {
     /// What the parser's effects change. A parser that parses each event of a stream has none, and leaves the default.
     associatedtype Target: EffectTarget = NoEffectTarget
 
     var state: ReplyState { get set }
     var sink: EffectSink<Target> { get set }
-    /// Whether generated output has been seen.
-    var hasOutput: Bool { get }
+    var reading: ReplyReading<Target.Effect> { get set }
 
     /// Reads the document of one event, or the whole reply if ``ReplyState/isWhole``. It is known to be valid JSON, and
     /// `cursor` is at its beginning. Edits go to ``ReplyState/edits``.
@@ -21,12 +20,10 @@ protocol ReplyParser: Sendable {
     mutating func read(document: Span<UInt8>, with cursor: JSONCursor) throws(JSONError) -> EventDisposition
     /// Whether an event with this document ends a stream. For streams that are no longer read.
     func isTerminal(document: Span<UInt8>) -> Bool
-    /// What has been captured so far.
-    func captured() -> Capture
 }
 
 extension ReplyParser {
-    var hasOutput: Bool { state.hasOutput }
+    package var hasOutput: Bool { state.hasOutput }
 }
 
 extension ReplyParser where Target == NoEffectTarget {

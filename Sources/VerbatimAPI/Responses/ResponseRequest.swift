@@ -24,7 +24,7 @@ struct ResponseRequest: APIRequest {
         let state = ReplyState(injection: injection, policy: policy, requestKind: requestKind, profile: profile)
         let request = PreparedRequest(
             fields, asked: asked, injection: injection, in: requestKind, profile: profile)
-        return PreparedExchange(request: request, reply: ReplyReader(ResponsesReplyParser(state, echoes: echoes)))
+        return PreparedExchange(request: request, reply: ResponsesReplyParser(state, echoes: echoes))
     }
 
     /// The reply is a response that has not begun. The agent fetches the result in another exchange, which the proxy does not

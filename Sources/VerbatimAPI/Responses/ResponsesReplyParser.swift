@@ -8,6 +8,7 @@ import VerbatimSchema
 /// (`entrypoints/openai/responses/protocol.py`).
 struct ResponsesReplyParser: ReplyParser {
     var state: ReplyState
+    var reading = ReplyReading<Never>()
     private var reply: ResponseReply
     private let reader: ResponseReader
     private var numbers = EventNumbers()
@@ -18,7 +19,7 @@ struct ResponsesReplyParser: ReplyParser {
         reply = ResponseReply(keepsEntries: state.policy.detail == .full)
     }
 
-    func captured() -> Capture { ResponseCapture(reply, state: state).capture }
+    package func captured() -> Capture { ResponseCapture(reply, state: state).capture }
 
     mutating func read(
         document text: Span<UInt8>, with start: JSONCursor

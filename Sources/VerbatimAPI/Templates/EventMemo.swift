@@ -9,22 +9,13 @@ struct EventMemo<Effect: ReplayableEffect>: Sendable {
     /// Forgets the event, because something has changed on which its effects or edits may depend.
     mutating func forget() { last = nil }
 
-    /// Replays the effects of the last event if `event` has its template. Such an event passes through with the edits of
-    /// ``appendEdits(to:)``.
-    mutating func replay<Target>(
-        _ event: Span<UInt8>, on sink: inout EffectSink<Target>
-    ) -> EventMatch where Target.Effect == Effect {
-        // Taken out and put back: a copy would share its storage, and matching would copy it.
-        guard var memorized = last.take() else { return .none }
-        let isMatch = memorized.matches(event)
-        if isMatch { memorized.replay(event, on: &sink) }
-        last = consume memorized
-        if !isMatch { return .none }
-        return backoff.noteMatch() ? .first : .again
-    }
+    /// Takes the event out, to match it. It must be put back: a copy would share its storage, and matching would copy it.
+    mutating func takeOut() -> MemorizedEvent<Effect>? { last.take() }
 
-    /// Appends the edits of the event that was replayed last.
-    func appendEdits(to edits: inout JSONEdits) { last?.appendEdits(to: &edits) }
+    mutating func putBack(_ event: consuming MemorizedEvent<Effect>) { last = event }
+
+    /// Notes that an event matched. Returns whether it is the first one after the event that was memorized.
+    mutating func noteMatch() -> Bool { backoff.noteMatch() }
 
     /// Whether to keep a journal of the effects of an event with this document. To be asked once for each event that was
     /// not replayed.
@@ -46,13 +37,8 @@ struct EventMemo<Effect: ReplayableEffect>: Sendable {
     }
 }
 
-/// Whether an event has the template of the one before.
-enum EventMatch {
-    case none, first, again
-}
-
 /// An event's template and its effects.
-private struct MemorizedEvent<Effect: ReplayableEffect>: Sendable {
+struct MemorizedEvent<Effect: ReplayableEffect>: Sendable {
     private var template: JSONTemplate
     private let effects: [Effect]
     /// The sources of all effects, in order.
@@ -83,17 +69,19 @@ private struct MemorizedEvent<Effect: ReplayableEffect>: Sendable {
         self.edits = edits.edits.map { (template.stretch(in: $0.range), $0.replacement) }
     }
 
+    /// Whether `event` has the template of the memorized one.
     mutating func matches(_ event: Span<UInt8>) -> Bool {
         guard template.matches(event) else { return false }
         for stretch in nonEmpty where template.range(of: stretch).count == 2 { return false }
         return true
     }
 
-    /// To be called when `event` has just matched.
+    /// Applies the effects of `event`, which has just matched.
     func replay<Target>(_ event: Span<UInt8>, on sink: inout EffectSink<Target>) where Target.Effect == Effect {
         sink.replay(effects, of: event, at: SourceLocator(template, sources))
     }
 
+    /// Appends the edits of the event that matched last.
     func appendEdits(to edits: inout JSONEdits) {
         for edit in self.edits { edits.replace(template.range(of: edit.stretch), with: edit.replacement) }
     }

@@ -1,0 +1,121 @@
+import VerbatimJSON
+import VerbatimSSE
+import VerbatimSchema
+
+/// What ``ReplyParser`` keeps between events to find and replay them. Parsers store it and do not use it.
+struct ReplyReading<Effect: ReplayableEffect>: Sendable {
+    fileprivate var memo = EventMemo<Effect>()
+    /// Of the event or the body that is being read.
+    fileprivate var outline = JSONOutline()
+}
+
+// Every parser is a transform that forwards the reply in its own API. These methods are extensions of the protocol, not of a
+// generic wrapper, so that the compiler makes specialized ones for each
+extension ReplyParser {
+    package var mayChangeReply: Bool { !state.injection.isEmpty }
+    package var edits: JSONEdits { state.edits }
+    package var recognised: EngineProfile? { state.recognised }
+    package var error: [UInt8]? { state.error }
+
+    package mutating func use(_ profile: EngineProfile) {
+        state.profile = profile
+        reading.memo.forget()
+    }
+
+    // MARK: Events
+
+    package mutating func read(event: Span<UInt8>) -> EventDisposition {
+        state.edits.removeAll()
+        state.error = nil
+        if replay(event) { return .passThrough }
+        let fields = EventFields(of: event)
+        guard let data = fields.data else { return .passThrough }
+        if fields.furtherData.isEmpty { return read(event, dataAt: data) }
+        let lines = [data] + fields.furtherData
+        reading.memo.forget()
+        let disposition = read(data: JoinedLines.joined(lines, of: event).span)
+        state.edits.relocate { JoinedLines.place($0, lines: lines) }
+        return disposition
+    }
+
+    /// Reads an event that has the template of the one before; false if it has not.
+    private mutating func replay(_ event: Span<UInt8>) -> Bool {
+        guard var memorized = reading.memo.takeOut() else { return false }
+        let isMatch = memorized.matches(event)
+        if isMatch {
+            memorized.replay(event, on: &sink)
+            memorized.appendEdits(to: &state.edits)
+            // A stream of such events does not need this memory any more.
+            if reading.memo.noteMatch() { reading.outline = JSONOutline() }
+        }
+        reading.memo.putBack(memorized)
+        return isMatch
+    }
+
+    /// Reads an event whose data are on one line.
+    private mutating func read(_ event: Span<UInt8>, dataAt range: Range<Int>) -> EventDisposition {
+        let data = event.extracting(range)
+        reading.memo.forget()
+        if !state.isLookingForEngine && reading.memo.wantsJournal(of: data) { sink.startJournal() }
+        let disposition = read(data: data)
+        let effects = sink.takeJournal()
+        if !state.edits.isEmpty {
+            state.edits.relocate { $0.lowerBound + range.lowerBound..<$0.upperBound + range.lowerBound }
+        }
+        if let effects, disposition == .passThrough, state.error == nil, reading.outline.isNormal {
+            reading.memo.remember(event, documentAt: range.lowerBound, effects: effects, edits: state.edits)
+        }
+        return disposition
+    }
+
+    private mutating func read(data: Span<UInt8>) -> EventDisposition {
+        switch EventData(data) {
+        case .nothing: return .passThrough
+        case .done:
+            state.isTerminated = true
+            return .terminal
+        case .document: break
+        }
+        if let disposition = readChecked(data) { return disposition }
+        _ = sink.takeJournal()
+        state.note(ProblemCode.unparsedEvent)
+        return .passThrough
+    }
+
+    /// Returns nil for what is not JSON. Nothing of it is captured, so that what follows stays in step.
+    private mutating func readChecked(_ text: Span<UInt8>) -> EventDisposition? {
+        guard reading.outline.take(of: text) else { return nil }
+        state.recognise(by: text)
+        return try? read(document: text, with: JSONCursor(following: reading.outline))
+    }
+
+    package func isTerminal(event: Span<UInt8>) -> Bool {
+        let fields = EventFields(of: event)
+        guard let data = fields.data, fields.furtherData.isEmpty else { return false }
+        let content = event.extracting(data)
+        return switch EventData(content) {
+        case .nothing: false
+        case .done: true
+        case .document: isTerminal(document: content)
+        }
+    }
+
+    // MARK: Whole replies
+
+    package mutating func read(body: Span<UInt8>) -> BodyDisposition {
+        state.edits.removeAll()
+        state.isWhole = true
+        state.isTerminated = true
+        var cursor = JSONCursor(options: .nonFiniteNumbers)
+        defer { reading.outline = JSONOutline() }
+        guard (try? cursor.peekKind(in: body)) == .object, readChecked(body) != nil else {
+            state.note(ProblemCode.replyNotJSON)
+            return .passThrough
+        }
+        let recorded =
+            state.compactEdits.isEmpty
+            ? [UInt8](copying: body, 0..<body.count) : state.compactEdits.applied(to: body)
+        state.wholeReply = JSONText(recorded, isNormal: reading.outline.isNormal)
+        return .passThrough
+    }
+}
