@@ -1,5 +1,6 @@
 import Testing
 import VerbatimAPI
+import VerbatimJSON
 import VerbatimTesting
 
 /// Every API and every engine profile, held against the suites of their extension points.
@@ -15,6 +16,15 @@ import VerbatimTesting
         #expect(violations.isEmpty, "\(violations.map(\.description).joined(separator: "\n"))")
     }
 
+    @Test(arguments: Faulty.Fault.allCases)
+    fileprivate func faultyTransformIsReported(fault: Faulty.Fault) throws {
+        let sound = ReplyParserConformance.chatCompletions(.vllm)
+        let faulty = ReplyParserConformance(
+            sound.api, profile: sound.profile, streams: sound.streams, bodies: sound.bodies
+        ) { Faulty(parser: $0, fault: fault) }
+        #expect(try !faulty.violations().isEmpty)
+    }
+
     @Test func everyAPIIsCovered() {
         #expect(Set(Self.parsers.map(\.api)) == Set(API.allCases))
     }
@@ -24,6 +34,28 @@ import VerbatimTesting
         let violations = try EngineProfileConformance(profile).violations()
         #expect(violations.isEmpty, "\(violations.map(\.description).joined(separator: "\n"))")
     }
+}
+
+/// A transform with one fault.
+private struct Faulty: ReplyTransform {
+    enum Fault: CaseIterable {
+        case keepsInjection, missesTheEnd, dropsErrors
+    }
+
+    var parser: any ReplyTransform
+    let fault: Fault
+
+    var mayChangeReply: Bool { true }
+    var edits: JSONEdits { fault == .keepsInjection ? JSONEdits() : parser.edits }
+    var recognised: EngineProfile? { parser.recognised }
+    var error: [UInt8]? { fault == .dropsErrors ? nil : parser.error }
+    var hasOutput: Bool { parser.hasOutput }
+
+    mutating func use(_ profile: EngineProfile) { parser.use(profile) }
+    func isTerminal(event: Span<UInt8>) -> Bool { fault != .missesTheEnd && parser.isTerminal(event: event) }
+    func captured() -> Capture { parser.captured() }
+    mutating func read(event: Span<UInt8>) -> EventDisposition { parser.read(event: event) }
+    mutating func read(body: Span<UInt8>) -> BodyDisposition { parser.read(body: body) }
 }
 
 // MARK: Samples

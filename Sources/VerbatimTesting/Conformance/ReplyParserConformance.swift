@@ -31,11 +31,17 @@ package struct ReplyParserConformance: Sendable, CustomStringConvertible {
     package let profile: EngineProfile
     package let streams: [Sample]
     package let bodies: [Sample]
+    private let wrap: @Sendable (any ReplyTransform) -> any ReplyTransform
 
     /// - Parameters:
     ///   - streams: Streams of events, each with its terminal event.
     ///   - bodies: Replies that are not streamed.
-    package init(_ api: API, profile: EngineProfile, streams: [Sample], bodies: [Sample]) {
+    ///   - wrap: Returns the transform to check in place of the one that the API prepares.
+    package init(
+        _ api: API, profile: EngineProfile, streams: [Sample], bodies: [Sample],
+        wrapping wrap: @escaping @Sendable (any ReplyTransform) -> any ReplyTransform = { $0 }
+    ) {
+        self.wrap = wrap
         self.api = api
         self.profile = profile
         self.streams = streams
@@ -60,8 +66,9 @@ package struct ReplyParserConformance: Sendable, CustomStringConvertible {
     private func transform(_ sample: Sample, goal: CaptureGoal = .tokens) throws(RequestError) -> any ReplyTransform {
         var policy = RequestPolicy()
         policy.goal = goal
-        return try APIRegistry.request(to: api, body: Array(sample.request.utf8))
-            .prepared(policy: policy, profile: profile, injectionLimits: InjectionLimits()).reply
+        let request = try APIRegistry.request(to: api, body: Array(sample.request.utf8))
+        return wrap(
+            request.prepared(policy: policy, profile: profile, injectionLimits: InjectionLimits()).reply)
     }
 
     // MARK: Streams
