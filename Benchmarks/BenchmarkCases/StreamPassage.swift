@@ -1,6 +1,7 @@
 import VerbatimSSE
 import VerbatimJSON
 import VerbatimAPI
+import VerbatimSchema
 
 /// Does with a stream what the proxy does: splits it into events, reads and restores each event, and writes what the
 /// agent receives.
