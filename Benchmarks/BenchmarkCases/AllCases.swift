@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimSchema
 import VerbatimTrace
 import VerbatimAPI
 
