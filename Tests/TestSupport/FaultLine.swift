@@ -47,7 +47,9 @@ package final class FaultLine: Sendable {
         var plan = Plan()
         var accepted = 0
         var open: [ObjectIdentifier: any Channel] = [:]
-        /// Bytes that clients were sent, and whether a client's connection has ended, since the plan was made.
+        /// The first connection under the current plan, counted from 0.
+        var firstPlanned = 0
+        /// The bytes that clients of the current plan were sent, and whether one of their connections has ended.
         var passedToClient = 0
         var hasEnded = false
     }
@@ -86,6 +88,7 @@ package final class FaultLine: Sendable {
     package func plan(_ plan: Plan) {
         state.update { state in
             state.plan = plan
+            state.firstPlanned = state.accepted
             state.passedToClient = 0
             state.hasEnded = false
         }
@@ -105,15 +108,15 @@ package final class FaultLine: Sendable {
     // MARK: Connections
 
     private static func accept(_ client: any Channel, _ state: Monitor<State>) -> EventLoopFuture<Void> {
-        let (target, plan) = state.update { state in
-            state.accepted += 1
+        let (number, target, plan) = state.update { state in
+            defer { state.accepted += 1 }
             state.open[ObjectIdentifier(client)] = client
-            return (state.target, state.plan)
+            return (state.accepted, state.target, state.plan)
         }
         client.closeFuture.whenComplete { _ in
             state.update { state in
                 state.open[ObjectIdentifier(client)] = nil
-                state.hasEnded = true
+                if number >= state.firstPlanned { state.hasEnded = true }
             }
         }
         return ClientBootstrap(group: client.eventLoop)
@@ -124,7 +127,11 @@ package final class FaultLine: Sendable {
             .flatMapThrowing { server in
                 try client.pipeline.syncOperations.addHandler(LineEnd(to: server, fault: plan.toServer))
                 try server.pipeline.syncOperations.addHandler(
-                    LineEnd(to: client, fault: plan.toClient) { count in state.update { $0.passedToClient += count } })
+                    LineEnd(to: client, fault: plan.toClient) { count in
+                        state.update { state in
+                            if number >= state.firstPlanned { state.passedToClient += count }
+                        }
+                    })
                 for channel in [client, server] { try channel.syncOptions?.setOption(.autoRead, value: true) }
             }
     }
