@@ -106,7 +106,7 @@ struct DeltaAccumulator: Sendable {
         grow(value, at: place(of: key, in: text) ?? add(key, of: text), of: text)
     }
 
-    /// Appends `element` to the list in field `name`, which becomes one if it is none.
+    /// Appends `element` to the list in field `name`. A value that is not a list is replaced by one.
     mutating func append(_ element: JSONValue, toList name: StaticString, of text: Span<UInt8>) {
         let key: [UInt8] = name.withUTF8Buffer { [UInt8(ascii: "\"")] + $0 + [UInt8(ascii: "\"")] }
         let sent = JSONString(quoted: key.indices, hasEscapes: false)
