@@ -300,8 +300,8 @@ struct AgentTLSTests {
             }, script: Chat.engine.serve
         ) { proxy in
             let agent = try await proxy.connect()
-            if !bytes.isEmpty { try await agent.send(Array(bytes.unicodeScalars.map { UInt8($0.value) })) }
             await clock.waitForTimer(in: .seconds(10))
+            if !bytes.isEmpty { try await agent.send(Array(bytes.unicodeScalars.map { UInt8($0.value) })) }
             try await clock.advance(by: .seconds(10))
             await agent.waitUntilClosed()
         }
