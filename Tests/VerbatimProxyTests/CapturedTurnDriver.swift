@@ -9,8 +9,8 @@ import VerbatimTrace
 @testable import VerbatimHTTP
 
 /// Drives a ``CapturedTurn`` without sockets or clocks: feeds it events, and keeps what it decides.
-struct CapturedTurnDriver {
-    var turn: CapturedTurn
+final class CapturedTurnDriver {
+    private var turn: CapturedTurn
     private let capabilities: CapabilityCache
     /// Seconds since the turn began.
     private(set) var time = 0
@@ -63,6 +63,10 @@ struct CapturedTurnDriver {
         if isProbe { turn.becomeProbe() }
     }
 
+    var isHolding: Bool { turn.isHolding }
+    var isHeadWritten: Bool { turn.isHeadWritten }
+    var prepared: PreparedRequest { turn.prepared }
+
     private var now: NIODeadline { .uptimeNanoseconds(UInt64(time) * 1_000_000_000) }
 
     // MARK: Events
@@ -72,7 +76,7 @@ struct CapturedTurnDriver {
     }
 
     /// Feeds an event a second after the last one, and returns what the turn has to be done.
-    mutating func on(_ event: Event) -> CapturedTurn.Action {
+    func on(_ event: Event) -> CapturedTurn.Action {
         time += 1
         func failure(_ kind: UpstreamFailure.Kind) -> UpstreamFailure {
             UpstreamFailure(kind: kind, message: "the cause")
@@ -92,22 +96,24 @@ struct CapturedTurnDriver {
         }
     }
 
-    mutating func head(_ status: Int = 200, _ headers: HTTPHeaders = chunked) -> CapturedTurn.Action {
+    func head(_ status: Int = 200, _ headers: HTTPHeaders = chunked) -> CapturedTurn.Action {
         let head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: status), headers: headers)
         return perform { $0.engineSent(head: head, reason: "Fine", at: $1) }
     }
 
-    mutating func body(_ text: String) -> CapturedTurn.Action {
+    func body(_ text: String) -> CapturedTurn.Action {
         perform { $0.engineSent(body: ByteBuffer(string: text), at: $1) }
     }
 
+    func stopHolding() { _ = turn.stopHolding() }
+
     /// Sends the attempt a second after the last event.
-    mutating func sendAttempt() {
+    func sendAttempt() {
         time += 1
         turn.attemptWasSent(at: now)
     }
 
-    private mutating func perform(
+    private func perform(
         _ event: (inout CapturedTurn, NIODeadline) -> CapturedTurn.Decision
     ) -> CapturedTurn.Action {
         let decision = event(&turn, now)
@@ -125,13 +131,13 @@ struct CapturedTurnDriver {
     }
 
     /// What the agent has got since the last call.
-    mutating func takeSent() -> String {
+    func takeSent() -> String {
         defer { sent = "" }
         return sent
     }
 
     /// What the turn has found out since the last call.
-    mutating func takeFindings() -> [CapabilityFinding] {
+    func takeFindings() -> [CapabilityFinding] {
         defer { findings = [] }
         return findings
     }

@@ -14,7 +14,7 @@ import VerbatimAPI
     // MARK: Streams
 
     @Test("The head is held until the first event") func theHeadIsHeld() throws {
-        var driver = try Driver()
+        let driver = try Driver()
         #expect(driver.on(.head) == .nothing && driver.takeSent() == "")
         #expect(driver.body(": one\n\n: two\n\n") == .nothing && driver.takeSent() == "")
         let event = Driver.event(1)
@@ -25,7 +25,7 @@ import VerbatimAPI
     }
 
     @Test("The terminal event is held until the record is kept") func theTerminalEventIsHeld() throws {
-        var driver = try Driver(isProven: true)
+        let driver = try Driver(isProven: true)
         _ = driver.on(.head)
         #expect(driver.takeSent() == Driver.streamHead)
         // What follows in the same bytes, or while the record is written, comes after it and in order.
@@ -45,7 +45,7 @@ import VerbatimAPI
         "A reply whose record is written when the engine ends it is framed as the engine left it",
         arguments: [CapturedTurnDriver.Event.end, .disconnect])
     func theEngineEndsWhileTheRecordIsWritten(event: CapturedTurnDriver.Event) throws {
-        var driver = try Driver(isProven: true)
+        let driver = try Driver(isProven: true)
         _ = driver.on(.head)
         #expect(driver.body(Driver.done) == .record(closesEngine: false))
         #expect(driver.on(event) == .nothing)
@@ -57,7 +57,7 @@ import VerbatimAPI
     @Test("A stream may end without its terminal event, which the record notes") func aStreamWithoutItsTerminalEvent()
         throws
     {
-        var driver = try Driver()
+        let driver = try Driver()
         _ = driver.on(.head)
         #expect(driver.body(Driver.event(1) + "data: {\"choices\":[]}") == .nothing)
         _ = driver.takeSent()
@@ -69,7 +69,7 @@ import VerbatimAPI
     }
 
     @Test("A terminal event may come without its blank line") func aTerminalEventWithoutItsBlankLine() throws {
-        var driver = try Driver(isProven: true)
+        let driver = try Driver(isProven: true)
         _ = driver.on(.head)
         #expect(driver.body("data: [DONE]") == .nothing && driver.on(.end) == .record(closesEngine: false))
         _ = driver.takeSent()
@@ -79,7 +79,7 @@ import VerbatimAPI
     @Test("A stream that ends with its connection is complete only if its choices are finished")
     func aStreamThatEndsWithItsConnection() throws {
         for isFinished in [false, true] {
-            var driver = try Driver(isProven: true)
+            let driver = try Driver(isProven: true)
             _ = driver.head(200, ["Content-Type": "text/event-stream"])
             _ = driver.body(Driver.event(1))
             if isFinished { _ = driver.body("data: {\"choices\":[{\"index\":0,\"finish_reason\":\"stop\"}]}\n\n") }
@@ -91,11 +91,11 @@ import VerbatimAPI
     }
 
     @Test("A rejection in a stream is retried, and the agent gets nothing of it") func aRejectionInAStream() throws {
-        var driver = try Driver()
+        let driver = try Driver()
         _ = driver.on(.head)
         #expect(driver.body(": c\n\ndata: \(Driver.rejection)\n\ndata: [DONE]\n\n") == .retry)
         #expect(driver.sent == "" && driver.recordCount == 0)
-        #expect(driver.turn.prepared.injection.isEmpty)
+        #expect(driver.prepared.injection.isEmpty)
         // The retry starts without anything of the first attempt.
         _ = driver.on(.head)
         #expect(driver.body(Driver.event(1, captured: false) + Driver.done) == .record(closesEngine: false))
@@ -104,7 +104,7 @@ import VerbatimAPI
     }
 
     @Test("An error in the middle of a stream goes to the agent") func anErrorInMidStream() throws {
-        var driver = try Driver(isProven: true)
+        let driver = try Driver(isProven: true)
         _ = driver.on(.head)
         let error = "data: {\"error\":{\"message\":\"logprobs went wrong\",\"code\":500}}\n\n"
         #expect(driver.body(Driver.event(1) + error + Driver.done) == .record(closesEngine: false))
@@ -119,7 +119,7 @@ import VerbatimAPI
 
     @Test("From an event that is too large on, the stream goes through unread", arguments: [false, true])
     func anEventThatIsTooLarge(isProven: Bool) throws {
-        var driver = try Driver(isProven: isProven, maximumEventSize: 100)
+        let driver = try Driver(isProven: isProven, maximumEventSize: 100)
         _ = driver.on(.head)
         let large = "data: {\"choices\":[" + String(repeating: " ", count: 200)
         #expect(driver.body(": c\n\n" + large) == .nothing)
@@ -137,7 +137,7 @@ import VerbatimAPI
 
     @Test("From its limit on, a stream that is too long goes through unread") func aStreamThatIsTooLong() throws {
         let length = Driver.event(1).utf8.count
-        var driver = try Driver(isProven: true, maximumReplySize: length + 10)
+        let driver = try Driver(isProven: true, maximumReplySize: length + 10)
         _ = driver.on(.head)
         #expect(driver.body(Driver.event(1)) == .nothing && driver.body(Driver.event(2)) == .nothing)
         #expect(driver.takeSent() == Driver.streamHead + plain(1) + plain(2))
@@ -152,7 +152,7 @@ import VerbatimAPI
 
     @Test("A body that is too large goes through unread", arguments: [nil, "9999"])
     func aBodyThatIsTooLarge(length: String?) throws {
-        var driver = try Driver(stream: false, maximumReplySize: 10)
+        let driver = try Driver(stream: false, maximumReplySize: 10)
         let framing: HTTPHeaders = length.map { ["Content-Length": $0] } ?? ["Transfer-Encoding": "chunked"]
         func framed(_ text: String) -> String { length == nil ? Driver.chunk(text) : text }
         #expect(driver.head(200, framing) == .nothing)
@@ -172,7 +172,7 @@ import VerbatimAPI
     // MARK: Whole replies
 
     @Test("A whole reply waits for its record, and is restored") func aBodyWaitsForItsRecord() throws {
-        var driver = try Driver(stream: false)
+        let driver = try Driver(stream: false)
         let body = Driver.unaryBody
         _ = driver.head(200, ["Content-Length": String(body.utf8.count), "X-A": "1", "x-a": "2"])
         _ = driver.body(String(body.prefix(30)))
@@ -185,7 +185,7 @@ import VerbatimAPI
     }
 
     @Test("An HTTP/1.0 agent gets no chunks") func anAgentOfHTTP10() throws {
-        var driver = try Driver(
+        let driver = try Driver(
             isProven: true,
             agent: ResponseWriter.Request(isHead: false, takesChunks: false, keepsAlive: false, errorFormat: .openAI))
         _ = driver.on(.head)
@@ -197,7 +197,7 @@ import VerbatimAPI
     }
 
     @Test("The recorded times are those of the last attempt") func timesAreThoseOfTheLastAttempt() throws {
-        var driver = try Driver()
+        let driver = try Driver()
         _ = driver.on(.head)
         #expect(driver.body("data: \(Driver.rejection)\n\n") == .retry)
         driver.sendAttempt()
@@ -214,29 +214,29 @@ import VerbatimAPI
 
     @Test("A held head and its comments go out after a while without an event") func aLongSilenceEndsTheHolding() throws
     {
-        var driver = try CapturedTurnDriver()
+        let driver = try CapturedTurnDriver()
         driver.sendAttempt()
         _ = driver.head()
         _ = driver.body(": keep-alive\n\n")
-        #expect(driver.takeSent().isEmpty && driver.turn.isHolding)
-        _ = driver.turn.stopHolding()
-        #expect(!driver.turn.isHolding)
+        #expect(driver.takeSent().isEmpty && driver.isHolding)
+        driver.stopHolding()
+        #expect(!driver.isHolding)
         _ = driver.body(CapturedTurnDriver.event(1))
         let sent = driver.takeSent()
         #expect(sent.contains(": keep-alive") && sent.contains("data: "))
     }
 
     @Test("A held head goes out when its comments reach the limit") func commentsAreNotHeldWithoutLimit() throws {
-        var driver = try CapturedTurnDriver()
+        let driver = try CapturedTurnDriver()
         driver.sendAttempt()
         _ = driver.head()
         for _ in 0..<1000 { _ = driver.body(": keep-alive\n\n") }
-        #expect(!driver.turn.isHolding)
+        #expect(!driver.isHolding)
     }
 
     @Test("The framing of a rejection has no effect on the reply to the retry", arguments: [false, true])
     func aRetryHasItsOwnFraming(isFramed: Bool) throws {
-        var driver = try CapturedTurnDriver()
+        let driver = try CapturedTurnDriver()
         driver.sendAttempt()
         let length = "\(CapturedTurnDriver.rejection.utf8.count)"
         _ = driver.head(400, isFramed ? ["Content-Length": length] : [:])

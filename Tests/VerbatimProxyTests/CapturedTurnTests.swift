@@ -20,7 +20,7 @@ import VerbatimHTTP
         /// - Parameter isProbe: Whether the turn is the probe of an injection that the engine is not known to accept.
         func reach(isProbe: Bool = false) throws -> CapturedTurnDriver {
             let isUnary = [.collecting, .passing, .recordingReply].contains(self)
-            var driver = try CapturedTurnDriver(
+            let driver = try CapturedTurnDriver(
                 stream: !isUnary, isProven: self != .holding && !isProbe, isProbe: isProbe)
             func feed(_ events: Event...) { for event in events { _ = driver.on(event) } }
             let length = String(CapturedTurnDriver.unaryBody.utf8.count)
@@ -92,7 +92,7 @@ import VerbatimHTTP
     @Test("Each event in each phase leads to one action", arguments: actions)
     func eventsLeadToActions(phase: Phase, actions: [Event: Action]) throws {
         for event in Event.allCases {
-            var driver = try phase.reach()
+            let driver = try phase.reach()
             _ = driver.takeSent()
             _ = driver.takeFindings()
             #expect(driver.on(event) == actions[event] ?? .nothing, "\(phase): \(event)")
@@ -122,7 +122,7 @@ import VerbatimHTTP
     func probesReportTheirEnd(phase: Phase, findings: [Event: [CapabilityFinding]]) throws {
         let actions = Self.actions.first { $0.0 == phase }?.1 ?? [:]
         for event in Event.allCases {
-            var driver = try phase.reach(isProbe: true)
+            let driver = try phase.reach(isProbe: true)
             let before = driver.takeFindings()
             #expect(driver.on(event) == actions[event] ?? .nothing, "\(phase): \(event)")
             #expect(driver.findings == findings[event] ?? [], "\(phase): \(event)")
@@ -138,7 +138,7 @@ import VerbatimHTTP
         for first in Event.allCases {
             for second in Event.allCases {
                 for third in [Event.kept, .body, .head, .end] {
-                    var driver = try phase.reach(isProbe: isProbe)
+                    let driver = try phase.reach(isProbe: isProbe)
                     let actions = [driver.on(first), driver.on(second), driver.on(third)]
                     let ends = actions.filter { $0 == .finish || $0 == .abort }
                     let events: Comment = "\(phase): \(first), \(second), \(third)"
@@ -203,7 +203,7 @@ import VerbatimHTTP
     @Test("A failure is reported to the agent and recorded", arguments: failures) func failuresAreRecorded(
         failure: Failure
     ) throws {
-        var driver = try failure.phase.reach()
+        let driver = try failure.phase.reach()
         _ = driver.takeSent()
         _ = driver.on(failure.event)
         #expect(driver.takeSent() == "")
@@ -229,9 +229,9 @@ import VerbatimHTTP
         "If the record cannot be kept, the agent gets a 503, or is cut off if it has had a head",
         arguments: Phase.allCases.filter { "\($0)".hasPrefix("recording") })
     func noReplyWithoutARecord(phase: Phase) throws {
-        var driver = try phase.reach()
+        let driver = try phase.reach()
         _ = driver.takeSent()
-        let hasHead = driver.turn.isHeadWritten
+        let hasHead = driver.isHeadWritten
         let action = driver.on(.notKept)
         let sent = driver.takeSent()
         if hasHead {

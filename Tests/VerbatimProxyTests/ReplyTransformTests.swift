@@ -109,7 +109,7 @@ private struct TripledRequest: APIRequest {
     }
 
     @Test func turnSendsTheReplacementsAndRecordsTheEnginesReply() throws {
-        var driver = try CapturedTurnDriver(isProven: true) { TripledRequest(request: $0) }
+        let driver = try CapturedTurnDriver(isProven: true) { TripledRequest(request: $0) }
         driver.sendAttempt()
         var actions = [driver.head(), driver.body(event), driver.body(done)]
         #expect(actions == [.nothing, .nothing, .record(closesEngine: false)])

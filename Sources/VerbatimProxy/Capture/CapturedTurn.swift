@@ -8,7 +8,9 @@ import VerbatimSchema
 /// The life of one captured exchange as decisions without I/O: an event goes in, and a ``Decision`` comes out.
 ///
 /// What the agent gets is in ``takeOutput()`` after each event. A turn gives exactly one record.
-struct CapturedTurn {
+///
+/// It cannot be copied: the compiler would otherwise copy all of it, event by event, to call it through a class.
+struct CapturedTurn: ~Copyable {
     private enum Phase {
         /// For the engine's head.
         case waiting

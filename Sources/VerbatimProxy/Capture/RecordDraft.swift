@@ -30,7 +30,7 @@ struct RecordDraft {
     private let latency: Double
     private let timeToFirstToken: Double?
 
-    init(outcome: TurnOutcome, reply: ReplyRelay, timings: TurnTimings) {
+    init(outcome: TurnOutcome, reply: borrowing ReplyRelay, timings: TurnTimings) {
         self.outcome = outcome
         engineStatus = reply.status
         hasStream = reply.hasStream

@@ -8,7 +8,7 @@ import VerbatimSchema
 ///
 /// What the agent gets is written to the output that each call takes. Where the turn has to decide something first, a call
 /// returns a ``Step`` that says so, and ``proceed(to:)`` goes on from there.
-struct ReplyRelay {
+struct ReplyRelay: ~Copyable {
     enum Step {
         /// There is nothing to decide.
         case goOn

@@ -5,7 +5,7 @@ import VerbatimAPI
 import VerbatimHTTP
 
 /// Splits an engine's reply into units, and lets a ``ReplyTransform`` read each.
-struct StreamReader {
+struct StreamReader: ~Copyable {
     /// A part of a stream that is treated as a whole: an event, or what comes between events.
     struct Unit {
         let bytes: ByteBuffer

@@ -25,7 +25,8 @@ final class TurnRunner: UpstreamDelegate {
     private var hasRepeated = false
 
     init(
-        _ turn: CapturedTurn, loop: ProxyLoop, agent: ServerConnection, request: ProxyRequest, body: RequestBody
+        _ turn: consuming CapturedTurn, loop: ProxyLoop, agent: ServerConnection, request: ProxyRequest,
+        body: RequestBody
     ) {
         self.turn = turn
         self.loop = loop

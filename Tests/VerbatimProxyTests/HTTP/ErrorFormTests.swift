@@ -64,7 +64,7 @@ struct ErrorFormTests {
             (.disconnect, 502, "api_error"), (.timeout, 504, "timeout_error"), (.shutdown, 503, "overloaded_error"),
         ])
     func capturedTurns(event: CapturedTurnDriver.Event, status: Int, type: String) throws {
-        var driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorFormat: .anthropic))
+        let driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorFormat: .anthropic))
         driver.sendAttempt()
         let action = driver.on(event)
         #expect([.record(closesEngine: false), .record(closesEngine: true)].contains(action))
@@ -77,7 +77,7 @@ struct ErrorFormTests {
 
     @Test("A turn that cannot be recorded answers in its API's form")
     func aCapturedTurnThatCannotBeRecorded() throws {
-        var driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorFormat: .anthropic))
+        let driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorFormat: .anthropic))
         driver.sendAttempt()
         #expect(driver.on(.unreachable) == .record(closesEngine: false))
         #expect(driver.on(.notKept) == .finish)
