@@ -10,7 +10,7 @@ struct ReplyReading<Effect: ReplayableEffect>: Sendable {
 }
 
 // Every parser is a transform that forwards the reply in its own API. These methods are extensions of the protocol, not of a
-// generic wrapper, so that the compiler makes specialized ones for each
+// generic wrapper, so that the compiler makes specialized ones for each parser.
 extension ReplyParser {
     package var mayChangeReply: Bool { !state.injection.isEmpty }
     package var edits: JSONEdits { state.edits }

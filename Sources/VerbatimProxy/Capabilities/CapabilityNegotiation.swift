@@ -17,7 +17,7 @@ import VerbatimSchema
 ///    what is left: the error may have had another cause that only mentions an injected field.
 ///
 /// A value without side effects: the caller sends the attempts and passes the findings on.
-struct CapabilityNegotiation {
+struct CapabilityNegotiation: ~Copyable {
     /// What to do about an error that the engine gave in place of a reply.
     enum RetryDecision: Equatable {
         /// It is not about the injection. The agent gets it.

@@ -183,8 +183,7 @@ struct ReplyRelay: ~Copyable {
     mutating func proceed(to output: inout ResponseWriter) -> Step {
         if case .collecting(let head) = mode { return endCollecting(head) }
         startStream(to: &output)
-        if let event = pending {
-            pending = nil
+        if let event = pending.take() {
             if let step = pass(event, to: &output) { return step }
         }
         return hasEngineEnded ? endStream(to: &output) : readEvents(to: &output)
@@ -232,20 +231,21 @@ struct ReplyRelay: ~Copyable {
     }
 
     /// Passes an event on, unless something has to be decided first.
-    private mutating func take(_ event: StreamReader.Unit, to output: inout ResponseWriter) -> Step? {
+    private mutating func take(_ event: consuming StreamReader.Unit, to output: inout ResponseWriter) -> Step? {
+        let error = reader.error.map(EngineError.init(event:))
         if isHolding {
-            pending = event
-            return .judge(reader.error.map(EngineError.init(event:)))
+            pending = consume event
+            return .judge(error)
         }
         writeHeld(to: &output)
-        if !hasPassedOutput, let error = reader.error {
-            pending = event
-            return .lateError(EngineError(event: error))
+        if !hasPassedOutput, let error {
+            pending = consume event
+            return .lateError(error)
         }
         return pass(event, to: &output)
     }
 
-    private mutating func pass(_ event: StreamReader.Unit, to output: inout ResponseWriter) -> Step? {
+    private mutating func pass(_ event: borrowing StreamReader.Unit, to output: inout ResponseWriter) -> Step? {
         if !hasPassedOutput && reader.hasOutput { hasPassedOutput = true }
         if event.disposition.isTerminal {
             held = event.edited

@@ -7,7 +7,7 @@ import VerbatimHTTP
 /// Splits an engine's reply into units, and lets a ``ReplyTransform`` read each.
 struct StreamReader: ~Copyable {
     /// A part of a stream that is treated as a whole: an event, or what comes between events.
-    struct Unit {
+    struct Unit: ~Copyable {
         let bytes: ByteBuffer
         let isEvent: Bool
         let disposition: EventDisposition
