@@ -16,7 +16,7 @@ from typing import NamedTuple
 THRESHOLDS = Path(__file__).with_name("thresholds.tsv")
 
 # The share by which a count may exceed its threshold.
-TOLERANCE = 0.05
+TOLERANCE = 0.03
 
 # A large case must not cost more per event, or per byte, than a small one of its kind. The factor leaves room for
 # arrays that double as they grow, and for a table that a larger case fills.

@@ -260,14 +260,16 @@ import VerbatimSchema
     @Test("An injection may be rejected until the engine accepts it, and again after a rejection")
     func mayBeRejected() throws {
         var negotiation = try Setup().negotiation()
-        #expect(negotiation.mayBeRejected)
+        #expect(negotiation.mayBeRejected == true)
         _ = negotiation.handle(EngineError(status: 400, body: Array(Self.rejectsIDs.utf8)), message: "")
-        #expect(negotiation.mayBeRejected)
+        #expect(negotiation.mayBeRejected == true)
         negotiation.engineAccepted()
-        #expect(!negotiation.mayBeRejected)
-        #expect(try !Setup(known: [.accepted(Self.injection(5), limits: Self.limits())]).negotiation().mayBeRejected)
-        #expect(try Setup(known: [.rejected(leaving: Self.limits(ids: false))]).negotiation().mayBeRejected)
-        #expect(try !Setup(known: [.accepted(Injection(), limits: .nothing)]).negotiation().mayBeRejected)
+        #expect(negotiation.mayBeRejected == false)
+        #expect(
+            try Setup(known: [.accepted(Self.injection(5), limits: Self.limits())]).negotiation().mayBeRejected == false
+        )
+        #expect(try Setup(known: [.rejected(leaving: Self.limits(ids: false))]).negotiation().mayBeRejected == true)
+        #expect(try Setup(known: [.accepted(Injection(), limits: .nothing)]).negotiation().mayBeRejected == false)
     }
 
     @Test("A probe ends with the first rejection, before the retry is answered")
@@ -308,7 +310,7 @@ import VerbatimSchema
         var injection = Self.injection(5, ids: false)
         injection.logprobs = .nProbs
         #expect(negotiation.takeFindings() == [.accepted(injection, limits: Self.limits())])
-        #expect(negotiation.problems.isEmpty)
+        #expect(negotiation.problems == [])
     }
 
     @Test(
@@ -356,17 +358,17 @@ import VerbatimSchema
 
     @Test("A turn is unattainable if its engine cannot give what is required, or has kept falling short of it")
     func unattainable() throws {
-        #expect(try !Setup().negotiation().isUnattainable)
-        #expect(try !Setup(requirement: .tokens).negotiation().isUnattainable)
-        #expect(try Setup(engine: .openAI, requirement: .tokens).negotiation().isUnattainable)
-        #expect(try !Setup(engine: .openAI, requirement: .logprobs).negotiation().isUnattainable)
+        #expect(try Setup().negotiation().isUnattainable == false)
+        #expect(try Setup(requirement: .tokens).negotiation().isUnattainable == false)
+        #expect(try Setup(engine: .openAI, requirement: .tokens).negotiation().isUnattainable == true)
+        #expect(try Setup(engine: .openAI, requirement: .logprobs).negotiation().isUnattainable == false)
         let rejected: [CapabilityFinding] = [.accepted(Injection(), limits: .nothing)]
-        #expect(try Setup(requirement: .logprobs, known: rejected).negotiation().isUnattainable)
+        #expect(try Setup(requirement: .logprobs, known: rejected).negotiation().isUnattainable == true)
         let shortfall = CapabilityFinding.requirement(isMet: false)
-        #expect(try !Setup(requirement: .tokens, known: [shortfall]).negotiation().isUnattainable)
-        #expect(try Setup(requirement: .tokens, known: [shortfall, shortfall]).negotiation().isUnattainable)
-        #expect(try !Setup(known: [shortfall, shortfall]).negotiation().isUnattainable)
+        #expect(try Setup(requirement: .tokens, known: [shortfall]).negotiation().isUnattainable == false)
+        #expect(try Setup(requirement: .tokens, known: [shortfall, shortfall]).negotiation().isUnattainable == true)
+        #expect(try Setup(known: [shortfall, shortfall]).negotiation().isUnattainable == false)
         let met: [CapabilityFinding] = [shortfall, .requirement(isMet: true), shortfall]
-        #expect(try !Setup(requirement: .tokens, known: met).negotiation().isUnattainable)
+        #expect(try Setup(requirement: .tokens, known: met).negotiation().isUnattainable == false)
     }
 }

@@ -24,7 +24,7 @@ package struct JSONTemplate: Sendable {
 
     /// Names one of the variable values.
     package struct Value: Hashable, Sendable {
-        fileprivate let slot: Int16
+        fileprivate let slot: UInt16
     }
 
     /// Names a part of every matching text. It neither begins nor ends within a variable value.
@@ -36,11 +36,13 @@ package struct JSONTemplate: Sendable {
     /// Names a place in every matching text, by its distance from the end of a variable value or from the start of the
     /// text.
     struct Place: Sendable {
-        fileprivate let slot: Int16
+        fileprivate let slot: UInt16
         fileprivate let distance: UInt16
     }
 
-    private var slots: [Slot] = []
+    /// The first is not a value: it ends at the start of the text, so that a place before all values needs no rule of its
+    /// own.
+    private var slots = [Slot(kind: .number, distance: 0, start: 0, end: 0)]
     /// The constant bytes before, between and after the variable values.
     private var literals: [UInt8] = []
 
@@ -65,7 +67,7 @@ package struct JSONTemplate: Sendable {
         } catch {
             return nil
         }
-        guard slots.count <= Self.mostSlots else { return nil }
+        guard slots.count <= 1 + Self.mostSlots else { return nil }
         addLiteral(upTo: text.count, of: text)
         // Release unused capacity, because each stream has a template.
         slots = slots.withUnsafeBufferPointer { Array($0) }
@@ -97,7 +99,7 @@ package struct JSONTemplate: Sendable {
 
     @discardableResult
     private mutating func addLiteral(upTo end: Int, of text: Span<UInt8>) -> UInt16 {
-        let start = slots.last.map { Int($0.end) } ?? 0
+        let start = Int(slots[slots.count - 1].end)
         literals.append(copying: text, start..<end)
         return UInt16(end - start)
     }
@@ -117,7 +119,9 @@ package struct JSONTemplate: Sendable {
     mutating func lengthOfMatch(in text: UnsafeBufferPointer<UInt8>) -> Int? {
         let text = UnsafeBufferPointer(rebasing: text.prefix(Self.largestText))
         return literals.withUnsafeBufferPointer { literals in
-            slots.withUnsafeMutableBufferPointer { Self.lengthOfMatch(text, literals, $0) }
+            slots.withUnsafeMutableBufferPointer { slots in
+                Self.lengthOfMatch(text, literals, UnsafeMutableBufferPointer(rebasing: slots.dropFirst()))
+            }
         }
     }
 
@@ -186,7 +190,7 @@ package struct JSONTemplate: Sendable {
     /// Returns the variable value that begins at `offset` in the text that was matched last; nil if there is none.
     package func value(at offset: Int) -> Value? {
         let index = firstSlot { Int($0.start) >= offset }
-        return index < slots.count && Int(slots[index].start) == offset ? Value(slot: Int16(index)) : nil
+        return index < slots.count && Int(slots[index].start) == offset ? Value(slot: UInt16(index)) : nil
     }
 
     /// Returns the range of a value in the text that was matched last.
@@ -216,13 +220,13 @@ package struct JSONTemplate: Sendable {
 
     func place(at offset: Int) -> Place {
         let slot = firstSlot { Int($0.end) > offset } - 1
-        return Place(slot: Int16(slot), distance: UInt16(offset - (slot < 0 ? 0 : Int(slots[slot].end))))
+        return Place(slot: UInt16(slot), distance: UInt16(offset - Int(slots[slot].end)))
     }
 
     /// Returns the index of the first slot for which `isMatch` is true, found by binary search; the number of slots if
     /// there is none. If `isMatch` is true for a slot, it is true for all later ones.
     private func firstSlot(where isMatch: (Slot) -> Bool) -> Int {
-        var range = slots.startIndex..<slots.endIndex
+        var range = 1..<slots.endIndex
         while !range.isEmpty {
             let middle = range.lowerBound + range.count / 2
             range = isMatch(slots[middle]) ? range.lowerBound..<middle : middle + 1..<range.upperBound
@@ -231,6 +235,6 @@ package struct JSONTemplate: Sendable {
     }
 
     func offset(of place: Place) -> Int {
-        Int(place.distance) + (place.slot < 0 ? 0 : Int(slots[Int(place.slot)].end))
+        Int(place.distance) + Int(slots[Int(place.slot)].end)
     }
 }
