@@ -107,8 +107,8 @@ let package = Package(
         .executableTarget(
             name: "VerbatimCLI",
             dependencies: [
-                "CMalloc", "VerbatimPlatform", "VerbatimSSE", "VerbatimJSON", "VerbatimTesting", "VerbatimTrace",
-                "Verbatim",
+                "CMalloc", "VerbatimPlatform", "VerbatimSSE", "VerbatimJSON", "VerbatimAPI", "VerbatimTesting",
+                "VerbatimTrace", "Verbatim",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -1,7 +1,6 @@
 import Logging
-import VerbatimHTTP
-import VerbatimProxy
 import Synchronization
+import VerbatimHTTP
 import VerbatimProxy
 import VerbatimTrace
 

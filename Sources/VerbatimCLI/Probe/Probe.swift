@@ -1,3 +1,4 @@
+import VerbatimAPI
 import VerbatimJSON
 import VerbatimTrace
 import Verbatim
@@ -48,7 +49,7 @@ struct Probe {
     // MARK: Requests
 
     private func ask(_ cell: ProbeCell, forcesTool: Bool) async throws -> ProbeFinding {
-        let turn = try await post(cell.api.path, body: cell.request(model: model, forcesTool: forcesTool))
+        let turn = try await post("/v1" + cell.api.route, body: cell.request(model: model, forcesTool: forcesTool))
         return ProbeFinding(cell: cell, turn: turn)
     }
 

@@ -1,23 +1,8 @@
+import VerbatimAPI
 import VerbatimJSON
 
 /// One kind of request that an agent may make.
 struct ProbeCell: Hashable, Sendable {
-    enum API: String, CaseIterable, Sendable {
-        case chatCompletions = "chat.completions"
-        case completions
-        case responses
-        case messages
-
-        var path: String {
-            switch self {
-            case .chatCompletions: "/v1/chat/completions"
-            case .completions: "/v1/completions"
-            case .responses: "/v1/responses"
-            case .messages: "/v1/messages"
-            }
-        }
-    }
-
     let api: API
     let isStream: Bool
     let hasTools: Bool

@@ -1,3 +1,4 @@
+import VerbatimAPI
 import ArgumentParser
 import Verbatim
 import VerbatimPlatform
@@ -53,11 +54,11 @@ struct ProbeCommand: AsyncParsableCommand {
         }
     }
 
-    private static func apis(_ names: [String]) throws -> [ProbeCell.API] {
-        let known = ProbeCell.API.allCases
+    private static func apis(_ names: [String]) throws -> [API] {
+        let known = API.allCases
         if names.isEmpty { return known }
         return try names.map { name in
-            guard let api = ProbeCell.API(rawValue: name) else {
+            guard let api = API(rawValue: name) else {
                 throw CommandFailure.usage(
                     "--api: expected one of \(known.map(\.rawValue).joined(separator: ", ")), not \"\(name)\"")
             }

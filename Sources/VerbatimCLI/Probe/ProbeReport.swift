@@ -1,3 +1,4 @@
+import VerbatimAPI
 import VerbatimJSON
 import Verbatim
 
@@ -10,7 +11,7 @@ struct ProbeReport {
     let findings: [ProbeFinding]
     let requirement: ProxyConfiguration.Requirement?
     /// The APIs that the requirement is about.
-    let requiredAPIs: [ProbeCell.API]
+    let requiredAPIs: [API]
 
     /// The kinds of request of which less is captured than required.
     var shortfalls: [ProbeFinding] {

@@ -18,7 +18,7 @@ enum RoutingDecision {
 
 /// One step on the way of a request: decides, or changes the request and leaves the decision to later steps.
 ///
-/// Each step is a file in this folder; ``Router/init(_:recorder:)`` puts them in order.
+/// Each step is a file in this folder; ``Router/init(_:)`` puts them in order.
 protocol RoutingStep: Sendable {
     func decide(_ request: inout ProxyRequest) -> RoutingDecision?
 }
