@@ -230,9 +230,9 @@ struct ExchangeTimerTests {
     func messages() {
         #expect(
             ExchangeTimer.Timeout.total(.seconds(600)).message
-                == "the engine did not finish its reply within 600 s (--request-timeout)")
+                == "the upstream did not finish its response within 600 s (--request-timeout)")
         #expect(
             ExchangeTimer.Timeout.silence(.milliseconds(250)).message
-                == "the engine sent nothing for 0.25 s (--idle-timeout)")
+                == "the upstream sent nothing for 0.25 s (--idle-timeout)")
     }
 }

@@ -23,8 +23,9 @@ package final class ExchangeTimer {
         /// For the client, with the setting's flag.
         package var message: String {
             switch self {
-            case .total(let limit): "the engine did not finish its reply within \(limit.seconds) (--request-timeout)"
-            case .silence(let limit): "the engine sent nothing for \(limit.seconds) (--idle-timeout)"
+            case .total(let limit):
+                "the upstream did not finish its response within \(limit.seconds) (--request-timeout)"
+            case .silence(let limit): "the upstream sent nothing for \(limit.seconds) (--idle-timeout)"
             }
         }
     }

@@ -1,5 +1,6 @@
 package import VerbatimAPI
 import VerbatimJSON
+import VerbatimPlatform
 import VerbatimSchema
 
 /// Checks an engine profile: that its marks identify it, that what it asks for can be taken out of a reply again, and
@@ -172,7 +173,7 @@ package struct EngineProfileConformance: Sendable {
             output = String(decoding: readWhole(exchange.reply, Array(document.utf8)).output, as: UTF8.self)
         }
         list.check(
-            !output.contains(Self.secretNumber), "token data do not reach the agent", "\(situation): \(output)")
+            !output.contains(text: Self.secretNumber), "token data do not reach the agent", "\(situation): \(output)")
         let json = output.drop { $0 != "{" }
         list.check(
             (try? JSONObject(document: Array(json.utf8).span)) != nil || output.isEmpty,
@@ -180,9 +181,9 @@ package struct EngineProfileConformance: Sendable {
         if injection.topLogprobs == nil { return }
         let isRestored =
             switch profile.valueOfLogprobsWhenOff(in: situation.api) {
-            case .null: output.contains(#""logprobs":null"#)
-            case .emptyArray: output.contains(#""logprobs":[]"#)
-            case .absent: !output.contains("logprobs")
+            case .null: output.contains(text: #""logprobs":null"#)
+            case .emptyArray: output.contains(text: #""logprobs":[]"#)
+            case .absent: !output.contains(text: "logprobs")
             }
         list.check(isRestored, "log-probabilities look as when they are off", "\(situation): \(output)")
     }
@@ -194,7 +195,7 @@ package struct EngineProfileConformance: Sendable {
         case .chatCompletions, .completions:
             var choice =
                 situation.api == .completions ? #""index":0,"text":"t""# : #""index":0,"delta":{"content":"t"}"#
-            if !situation.isStream { choice = choice.replacing("delta", with: "message") }
+            if !situation.isStream { choice = choice.replacing(text: "delta", with: "message") }
             if hasLogprobs {
                 choice +=
                     situation.api == .completions
