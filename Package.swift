@@ -164,7 +164,7 @@ let package = Package(
             name: "VerbatimProxyTests",
             dependencies: nio + [
                 "VerbatimHTTP",
-                "VerbatimJSON", "VerbatimTesting", "VerbatimProxy", "TestSupport", "VerbatimTrace", "Verbatim",
+                "VerbatimJSON", "VerbatimTesting", "VerbatimProxy", "TestSupport", "VerbatimTrace",
                 "VerbatimAPI", "VerbatimSchema", "VerbatimPlatform",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

@@ -1,8 +1,9 @@
 import TestSupport
 import Testing
-import Verbatim
 import VerbatimProxy
+import VerbatimSchema
 import VerbatimTesting
+import VerbatimTrace
 
 @Suite("Following the trace of a running proxy", .onOwnThreads, .timeLimit(.minutes(10)))
 struct CaptureFollowTests {

@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
-import Verbatim
 import VerbatimAPI
 import VerbatimProxy
+import VerbatimSchema
 import VerbatimTesting
 import VerbatimTrace
 
