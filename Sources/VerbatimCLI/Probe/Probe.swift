@@ -1,6 +1,5 @@
 import VerbatimAPI
 import VerbatimJSON
-import VerbatimTrace
 import Verbatim
 import VerbatimPlatform
 

@@ -1,5 +1,4 @@
 import VerbatimJSON
-import VerbatimTrace
 import VerbatimAPI
 
 /// The session ids in a request's body, not validated. A value that should be a string and is not becomes an empty string,
