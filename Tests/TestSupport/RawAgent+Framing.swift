@@ -1,3 +1,4 @@
+import VerbatimPlatform
 import VerbatimTesting
 
 // Taking bytes out of what has arrived, and following the framing of a body. One task reads at a time.
@@ -16,8 +17,9 @@ extension RawAgent {
         var scanned = 0
         while true {
             let (bytes, count, hasEnded) = state.update { state -> ([UInt8]?, Int, Bool) in
-                let end = state.available.endOfFirst(marker, from: scanned)
-                return (end.map { state.take($0) }, state.available.count, state.end != nil)
+                let found = state.buffer.firstOffset(of: marker, from: state.consumed + scanned)
+                let bytes = found.map { state.take($0 + marker.count - state.consumed) }
+                return (bytes, state.available.count, state.end != nil)
             }
             if bytes != nil || hasEnded { return bytes }
             scanned = max(0, count - marker.count + 1)
@@ -70,18 +72,5 @@ extension RawAgent.State {
             consumed = 0
         }
         return bytes
-    }
-}
-
-extension ArraySlice<UInt8> {
-    /// The number of bytes up to the end of the first `marker` that starts at offset `start` or later.
-    fileprivate func endOfFirst(_ marker: [UInt8], from start: Int) -> Int? {
-        var offset = start
-        while offset + marker.count <= count {
-            let index = startIndex + offset
-            if self[index..<(index + marker.count)].elementsEqual(marker) { return offset + marker.count }
-            offset += 1
-        }
-        return nil
     }
 }

@@ -73,19 +73,9 @@ extension ByteBuffer {
     fileprivate func offset(of text: String, from start: Int? = nil) -> Int? {
         var text = text
         let start = (start ?? readerIndex) - readerIndex
-        return text.withUTF8 { needle -> Int? in
-            withUnsafeReadableBytes { bytes -> Int? in
-                guard let base = bytes.baseAddress, let wanted = needle.baseAddress else { return nil }
-                var place = start
-                while place + needle.count <= bytes.count,
-                    let found = memchr(base + place, Int32(needle[0]), bytes.count - place - needle.count + 1)
-                {
-                    place = UnsafeRawPointer(found) - base
-                    if memcmp(found, wanted, needle.count) == 0 { return readerIndex + place + needle.count }
-                    place += 1
-                }
-                return nil
-            }
+        return text.withUTF8 { needle in
+            withUnsafeReadableBytes { $0.firstOffset(of: UnsafeRawBufferPointer(needle), from: start) }
+                .map { readerIndex + $0 + needle.count }
         }
     }
 

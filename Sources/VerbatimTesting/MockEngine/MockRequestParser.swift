@@ -1,3 +1,5 @@
+import VerbatimPlatform
+
 /// Parses the bytes of one connection into requests.
 ///
 /// It uses no HTTP library, so that an independent reader checks what a proxy sends. It refuses what a strict server
@@ -155,15 +157,12 @@ struct MockRequestParser {
 
     /// The offset after the next `marker`. Bytes that were searched before are not searched again.
     private mutating func endOfNext(_ marker: [UInt8]) -> Int? {
-        var index = max(consumed, scanned)
-        while index + marker.count <= buffer.count {
-            if buffer[index..<(index + marker.count)].elementsEqual(marker) {
-                scanned = 0
-                return index + marker.count
-            }
-            index += 1
+        let start = max(consumed, scanned)
+        guard let found = buffer.firstOffset(of: marker, from: start) else {
+            scanned = max(start, buffer.count - marker.count + 1)
+            return nil
         }
-        scanned = index
-        return nil
+        scanned = 0
+        return found + marker.count
     }
 }

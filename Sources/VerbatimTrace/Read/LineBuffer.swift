@@ -100,11 +100,6 @@ package struct LineBuffer: Sendable {
     }
 
     private func nextLineBreak() -> Int? {
-        bytes.withUnsafeBytes { buffer -> Int? in
-            guard scanned < buffer.count, let base = buffer.baseAddress,
-                let found = memchr(base + scanned, Int32(UInt8(ascii: "\n")), buffer.count - scanned)
-            else { return nil }
-            return UnsafeRawPointer(found) - base
-        }
+        bytes.firstOffset(of: UInt8(ascii: "\n"), from: scanned)
     }
 }
