@@ -68,7 +68,7 @@ struct ChatCapture {
         let extensions = reply.extensions
         if extensions.areOfOneChoice && choices.count > 1 { return choices }
         for (index, ids) in extensions.completionTokenIDs.enumerated() {
-            guard let place = choices.firstIndex(where: { $0.index == index }) else { continue }
+            guard let place = reply.place(ofChoice: index) else { continue }
             choices[place].tokens.setWholeIDs(ids)
         }
         return choices

@@ -3,6 +3,8 @@ import VerbatimJSON
 /// What has been captured of a chat completion or a completion so far.
 struct ChatReply: EffectTarget {
     private(set) var choices: [ReplyChoice] = []
+    /// Whether the index of each choice is its place, as engines usually send them.
+    private var areChoicesInOrder = true
     /// The reply's fields beside `choices`.
     private(set) var envelope = DeltaAccumulator()
     /// Token data that an engine sends beside the choices.
@@ -66,10 +68,17 @@ struct ChatReply: EffectTarget {
         }
     }
 
+    /// Returns the place in ``choices`` of the choice with this index; nil if there is none.
+    func place(ofChoice index: Int) -> Int? {
+        if areChoicesInOrder { return choices.indices.contains(index) ? index : nil }
+        return choices.firstIndex { $0.index == index }
+    }
+
     // MARK: Changes that cannot be repeated
 
     /// Adds a choice. Returns its place.
     mutating func addChoice(index: Int) -> Int {
+        if index != choices.count { areChoicesInOrder = false }
         choices.append(ReplyChoice(index: index, keepsEntries: keepsEntries, isEcho: isEcho))
         return choices.count - 1
     }

@@ -26,8 +26,7 @@ struct ChoiceReader: Sendable {
         state: inout ReplyState
     ) throws(JSONError) -> Visit {
         let index = try Self.index(of: cursor, in: text) ?? position
-        let choice =
-            sink.target.choices.firstIndex { $0.index == index } ?? sink.change { $0.addChoice(index: index) }
+        let choice = sink.target.place(ofChoice: index) ?? sink.change { $0.addChoice(index: index) }
         var visit = Visit(choice: choice, mayDropEvents: restoration.mayDropEvents)
         var restorer = MemberRemover(objectAt: cursor.offset)
         var compactor = MemberRemover(objectAt: cursor.offset)
