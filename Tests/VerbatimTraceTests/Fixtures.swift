@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import VerbatimJSON
 import Synchronization
 import Testing
@@ -195,8 +196,7 @@ func write(_ bytes: [UInt8], to path: String) throws {
 
 /// The records in the file, as Foundation reads them.
 func records(_ path: String) throws -> [[String: Any]] {
-    let lines = try contents(path).split(separator: UInt8(ascii: "\n"))
-    return try lines.map { line in
+    try contents(path).lines.map { line in
         guard let record = try JSONSerialization.jsonObject(with: Data(line)) as? [String: Any] else {
             throw CocoaError(.fileReadCorruptFile)
         }

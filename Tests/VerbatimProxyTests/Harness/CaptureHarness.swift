@@ -1,10 +1,12 @@
 import Foundation
 import NIOCore
+import Synchronization
 import TestSupport
 import Testing
 import VerbatimAPI
 import VerbatimHTTP
 import VerbatimJSON
+import VerbatimPlatform
 import VerbatimProxy
 import VerbatimTesting
 import VerbatimTrace
@@ -15,6 +17,7 @@ struct CaptureProxy: Sendable {
     let engine: MockEngine
     let trace: String
     private let writtenRecords: Monitor<Int>
+    private let lines: TraceLines
 
     static let path = "/v1/chat/completions"
     static let headers = [("Content-Type", "application/json"), ("X-Agent", "a")]
@@ -40,7 +43,9 @@ struct CaptureProxy: Sendable {
         let server = try await ProxyServer.start(settings, recorder: recorder, clock: clock, logger: .silent)
         let result: Result<Void, any Error>
         do {
-            let proxy = CaptureProxy(server: server, engine: engine, trace: trace, writtenRecords: writtenRecords)
+            let proxy = CaptureProxy(
+                server: server, engine: engine, trace: trace, writtenRecords: writtenRecords,
+                lines: TraceLines(path: trace))
             result = .success(try await body(proxy))
         } catch {
             result = .failure(error)
@@ -93,10 +98,7 @@ struct CaptureProxy: Sendable {
     // MARK: The trace
 
     /// The records that are in the trace now.
-    func records() throws -> [CaptureRecord] {
-        let data = try Data(contentsOf: URL(fileURLWithPath: trace))
-        return data.split(separator: UInt8(ascii: "\n")).map { CaptureRecord(line: Array($0)) }
-    }
+    func records() throws -> [CaptureRecord] { try lines.records() }
 
     /// Waits until the trace holds `count` records, for turns whose end the agent cannot see.
     func records(atLeast count: Int) async throws -> [CaptureRecord] {
@@ -108,16 +110,46 @@ struct CaptureProxy: Sendable {
     var forwarded: [String] { engine.requests.map(\.bodyText) }
 }
 
+/// The records of a trace that grows, each of which is read and parsed once.
+private final class TraceLines: Sendable {
+    private let path: String
+    private let state = Mutex((lines: LineBuffer(), records: [CaptureRecord]()))
+
+    init(path: String) { self.path = path }
+
+    func records() throws -> [CaptureRecord] {
+        try state.withLock { state in
+            let file = try OpenFile(path, for: .reading)
+            repeat {
+                while let line = state.lines.nextLine() {
+                    state.records.append(CaptureRecord(line: Array(state.lines.bytes[line.range])))
+                }
+            } while try state.lines.fill(from: file)
+            try #require(state.lines.tail.length == 0, "the last line is torn")
+            return state.records
+        }
+    }
+}
+
 /// One line of a trace, as JSON text.
 struct CaptureRecord: Sendable, CustomStringConvertible {
     let line: [UInt8]
+    /// Kept, since a test asks for one member after the other.
+    private let object: JSONObject?
+
+    init(line: [UInt8]) {
+        self.line = line
+        object = try? JSONObject(document: line.span)
+    }
 
     var description: String { String(decoding: line, as: UTF8.self) }
 
     /// The JSON text at a path of keys and indices; `nil` if there is none.
     subscript(path: String...) -> String? {
-        var text = line
-        for name in path {
+        guard let name = path.first, let object,
+            var text = object.member(named: name, in: line.span)?.value.bytes(in: line.span)
+        else { return nil }
+        for name in path.dropFirst() {
             guard let next = Int(name).map({ Self.element($0, of: text) }) ?? Self.member(name, of: text) else {
                 return nil
             }

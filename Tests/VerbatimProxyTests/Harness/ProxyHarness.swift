@@ -160,7 +160,7 @@ extension TraceFileSystem {
         TraceFileSystem(
             write: { (descriptor, bytes) throws(SystemError) in
                 let count = try write(descriptor, bytes)
-                let ends = bytes.prefix(count).count { $0 == UInt8(ascii: "\n") }
+                let ends = Array(UnsafeRawBufferPointer(rebasing: bytes.prefix(count))).lineFeeds.count
                 if ends > 0 { lines.update { $0 += ends } }
                 return count
             }, truncate: truncate, sync: sync)

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The fields of a record that tests check, read by Foundation's JSON parser.
@@ -31,7 +32,7 @@ struct TraceRecord: Sendable {
     static func all(in path: String) throws -> [TraceRecord] {
         guard let data = FileManager.default.contents(atPath: path), !data.isEmpty else { return [] }
         try #require(data.last == UInt8(ascii: "\n"), "the last line is torn")
-        return try data.split(separator: UInt8(ascii: "\n")).map { try TraceRecord(line: Data($0)) }
+        return try [UInt8](data).lines.map { try TraceRecord(line: Data($0)) }
     }
 
     init(line: Data) throws {
