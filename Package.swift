@@ -20,8 +20,8 @@ let nio: [Target.Dependency] = [
 /// What is fuzzed is tested as well: the properties are a test target, or with `FUZZING=1` libFuzzer's (`scripts/fuzz`).
 let fuzzedParts: [Target.Dependency] =
     nio + [
-        "VerbatimSSE", "VerbatimHTTP", "VerbatimJSON", "VerbatimProxy", "TestSupport", "VerbatimTrace", "Verbatim",
-        "VerbatimAPI",
+        "VerbatimSSE", "VerbatimHTTP", "VerbatimJSON", "VerbatimPlatform", "VerbatimProxy", "TestSupport",
+        "VerbatimTrace", "Verbatim", "VerbatimAPI",
     ]
 let fuzzing: Target =
     Context.environment["FUZZING"] == "1"
@@ -143,7 +143,8 @@ let package = Package(
         .testTarget(
             name: "VerbatimAPITests",
             dependencies: [
-                "VerbatimSSE", "VerbatimJSON", "TestSupport", "VerbatimAPI", "VerbatimSchema", "VerbatimTesting",
+                "VerbatimSSE", "VerbatimJSON", "VerbatimPlatform", "TestSupport", "VerbatimAPI", "VerbatimSchema",
+                "VerbatimTesting",
             ],
             swiftSettings: settings),
         .testTarget(
