@@ -1,4 +1,5 @@
 import VerbatimAPI
+import VerbatimPlatform
 
 /// The parts that are fuzzed. Each target takes any bytes and reports the property that they break.
 enum FuzzTarget: String, CaseIterable, Sendable {
@@ -47,6 +48,11 @@ extension Span<UInt8> {
         for index in indices { result.append(self[index]) }
         return result
     }
+}
+
+/// Whether UTF-8 text contains U+0085, U+2028 or U+2029, at which some readers of lines break a line.
+func hasLineSeparator(_ text: [UInt8]) -> Bool {
+    ["\u{85}", "\u{2028}", "\u{2029}"].contains { text.firstOffset(of: Array($0.utf8)) != nil }
 }
 
 /// Makes choices from the bytes at the front of an input. When none are left, it uses zeros.

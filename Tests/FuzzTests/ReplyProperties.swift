@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimPlatform
 import NIOCore
 import NIOHTTP1
 import TestSupport
@@ -59,33 +60,38 @@ enum ReplyProperties {
 /// each is scanned.
 private enum Marks {
     private static let data = Array("\ndata: {".utf8)
+    private static let name = Array("~: ".utf8)
 
     static func added(to reply: [UInt8]) -> [UInt8] {
         var marked: [UInt8] = []
-        for index in reply.indices {
-            if reply[index] == 0x0A, reply[index...].starts(with: data), index > 0, reply[index - 1] == 0x0A {
-                marked += "\n~: \(index)".utf8
-            }
-            marked.append(reply[index])
+        var kept = 0
+        var index = 1
+        while let event = reply.firstOffset(of: data, from: index) {
+            index = event + 1
+            guard reply[event - 1] == 0x0A else { continue }
+            marked += reply[kept..<event] + "\n~: \(event)".utf8
+            kept = event
         }
-        return marked
+        return marked + reply[kept...]
     }
 
     /// A record may contain a reply as a string.
     static func removed(from text: [UInt8]) -> [UInt8] {
         var rest: [UInt8] = []
-        var index = 0
-        while index < text.count {
-            let start = ["\n~: ", "\\n~: "].first { text[index...].starts(with: $0.utf8) }
-            guard let start else {
-                rest.append(text[index])
-                index += 1
-                continue
+        var kept = 0
+        while let mark = text.firstOffset(of: name, from: kept) {
+            let start = ["\n", "\\n"].first { text[kept..<mark].suffix($0.utf8.count).elementsEqual($0.utf8) }
+            rest += text[kept..<mark].dropLast(start?.utf8.count ?? 0)
+            kept = mark
+            if start != nil {
+                kept += name.count
+                while kept < text.count, (0x30...0x39).contains(text[kept]) { kept += 1 }
+            } else {
+                rest += name
+                kept += name.count
             }
-            index += start.utf8.count
-            while index < text.count, (0x30...0x39).contains(text[index]) { index += 1 }
         }
-        return rest
+        return rest + text[kept...]
     }
 }
 
@@ -141,10 +147,7 @@ private struct Scene {
 
         /// The bytes that the agent received after the head.
         var body: [UInt8] {
-            for index in sent.indices.dropLast(3) where sent[index..<index + 4].elementsEqual("\r\n\r\n".utf8) {
-                return Array(sent[(index + 4)...])
-            }
-            return []
+            sent.firstOffset(of: Array("\r\n\r\n".utf8)).map { Array(sent[($0 + 4)...]) } ?? []
         }
     }
 
@@ -201,12 +204,8 @@ enum RecordProperties {
     static func check(_ line: [UInt8]) throws {
         try Violation.unless(!line.isEmpty, "there is no record")
         try Violation.unless(
-            line.last == UInt8(ascii: "\n") && line.count { $0 == UInt8(ascii: "\n") } == 1,
-            "the record is not one line")
-        try Violation.unless(
-            String(decoding: line, as: UTF8.self).unicodeScalars.allSatisfy {
-                !["\u{85}", "\u{2028}", "\u{2029}"].contains($0)
-            }, "the record contains a line separator")
+            line.firstOffset(of: UInt8(ascii: "\n")) == line.count - 1, "the record is not one line")
+        try Violation.unless(!hasLineSeparator(line), "the record contains a line separator")
         guard let members = try JSONOracle.tree(of: line, validUTF8: true).members else {
             throw Violation(description: "the record is no object")
         }

@@ -1,4 +1,5 @@
 import Foundation
+import VerbatimPlatform
 
 /// Foundation's `JSONSerialization` as an oracle for JSON, with its deviations from RFC 8259 corrected.
 ///
@@ -34,62 +35,110 @@ package enum JSONOracle {
     package static func comparableTree(of text: [UInt8]) throws -> JSONTree {
         if startsWithMarkOrNUL(text) || hasTrailingComma(text) { throw NotJSON() }
         let evened = replacingLoneSurrogates(shorteningNumbers(text))
-        return try JSONTree(parsing: spellingOut(Array(String(decoding: evened, as: UTF8.self).unicodeScalars)))
+        return try JSONTree(parsing: spellingOut(Array(String(decoding: evened, as: UTF8.self).utf8)))
     }
 
     private struct NotJSON: Error {}
 
-    private static func spellingOut(_ scalars: [Unicode.Scalar]) -> [UInt8] {
-        func unit(at index: Int) -> UInt32? {
-            guard index + 6 <= scalars.count, scalars[index] == "\\", scalars[index + 1] == "u" else { return nil }
-            return UInt32(String(String.UnicodeScalarView(scalars[index + 2..<index + 6])), radix: 16)
-        }
-        var result = ""
+    /// JSON text with each character beyond ASCII, escaped or not, as `<hex>`.
+    private static func spellingOut(_ text: [UInt8]) -> [UInt8] {
+        var result: [UInt8] = []
+        var kept = 0
         var index = 0
-        while index < scalars.count {
-            if let first = unit(at: index), first >= 0x80 {
-                if 0xD800..<0xDC00 ~= first, let second = unit(at: index + 6) {
-                    result += "<\(String(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00), radix: 16))>"
-                    index += 12
-                } else {
-                    result += "<\(String(first, radix: 16))>"
-                    index += 6
+        func spell(_ value: UInt32, length: Int) {
+            result += text[kept..<index]
+            result += "<\(String(value, radix: 16))>".utf8
+            index += length
+            kept = index
+        }
+        while let next = firstEscapeOrNonASCII(in: text, from: index) {
+            index = next
+            if text[index] == backslash {
+                guard let first = escapedUnit(at: index, of: text), first >= 0x80 else {
+                    index += 2
+                    continue
                 }
-            } else if scalars[index] == "\\", index + 1 < scalars.count {
-                result.unicodeScalars.append(contentsOf: scalars[index...index + 1])
-                index += 2
+                if 0xD800..<0xDC00 ~= first, let second = escapedUnit(at: index + 6, of: text) {
+                    spell(0x10000 + (UInt32(first) - 0xD800) << 10 + (UInt32(second) - 0xDC00), length: 12)
+                } else {
+                    spell(UInt32(first), length: 6)
+                }
             } else {
-                let scalar = scalars[index]
-                if scalar.isASCII {
-                    result.unicodeScalars.append(scalar)
-                } else {
-                    result += "<\(String(scalar.value, radix: 16))>"
-                }
-                index += 1
+                let length = (~text[index]).leadingZeroBitCount
+                let scalar = String(decoding: text[index..<index + length], as: UTF8.self).unicodeScalars.first
+                spell(scalar?.value ?? 0, length: length)
             }
         }
-        return Array(result.utf8)
+        return result + text[min(kept, text.count)...]
+    }
+
+    /// The value of an escape such as `\u00e9`; nil if there is none.
+    private static func escapedUnit(at index: Int, of text: [UInt8]) -> UInt16? {
+        guard index + 6 <= text.count, text[index] == backslash, text[index + 1] == UInt8(ascii: "u") else {
+            return nil
+        }
+        var value: UInt16 = 0
+        for place in index + 2..<index + 6 {
+            guard let digit = hexDigitValue(text[place]) else { return nil }
+            value = value << 4 | UInt16(digit)
+        }
+        return value
     }
 
     /// For each byte whether it belongs to a string, quotes included.
     package static func stringMask(of text: [UInt8]) -> [Bool] {
         var mask = [Bool](repeating: false, count: text.count)
-        var index = 0
-        while index < text.count {
-            guard text[index] == UInt8(ascii: "\"") else {
-                index += 1
-                continue
-            }
-            let start = index
-            index += 1
-            while index < text.count, text[index] != UInt8(ascii: "\"") {
-                index += text[index] == UInt8(ascii: "\\") ? 2 : 1
-            }
-            index = min(index + 1, text.count)
-            for inside in start..<index { mask[inside] = true }
+        for string in strings(in: text) {
+            mask.replaceSubrange(string, with: repeatElement(true, count: string.count))
         }
         return mask
     }
+
+    /// The ranges of the strings, quotes included. The last one may lack its end.
+    private static func strings(in text: [UInt8]) -> [Range<Int>] {
+        var strings: [Range<Int>] = []
+        var index = 0
+        while let start = text.firstOffset(of: quote, from: index) {
+            index = start + 1
+            while let end = firstEscapeOrQuote(in: text, from: index), text[end] == backslash { index = end + 2 }
+            index = min((firstEscapeOrQuote(in: text, from: index) ?? text.count) + 1, text.count)
+            strings.append(start..<index)
+        }
+        return strings
+    }
+
+    // These loops see every byte of every text. Without optimization, they are fast on pointers only.
+
+    private static func firstEscapeOrQuote(in text: [UInt8], from start: Int) -> Int? {
+        let (quote, backslash) = (quote, backslash)
+        return text.withUnsafeBufferPointer { bytes in
+            guard let base = bytes.baseAddress else { return nil }
+            var index = start
+            while index < bytes.count {
+                let byte = base[index]
+                if byte == quote || byte == backslash { return index }
+                index += 1
+            }
+            return nil
+        }
+    }
+
+    private static func firstEscapeOrNonASCII(in text: [UInt8], from start: Int) -> Int? {
+        let backslash = backslash
+        return text.withUnsafeBufferPointer { bytes in
+            guard let base = bytes.baseAddress else { return nil }
+            var index = start
+            while index < bytes.count {
+                let byte = base[index]
+                if byte == backslash || byte >= 0x80 { return index }
+                index += 1
+            }
+            return nil
+        }
+    }
+
+    private static let quote = UInt8(ascii: "\"")
+    private static let backslash = UInt8(ascii: "\\")
 
     private static func startsWithMarkOrNUL(_ text: [UInt8]) -> Bool {
         text.prefix(4).contains(0)
@@ -98,65 +147,77 @@ package enum JSONOracle {
 
     private static func hasTrailingComma(_ text: [UInt8]) -> Bool {
         let mask = stringMask(of: text)
-        return text.indices.contains { index in
-            guard !mask[index], text[index] == UInt8(ascii: ",") else { return false }
-            let next = text[(index + 1)...].first { ![0x20, 0x0A, 0x0D, 0x09].contains($0) }
-            return next == UInt8(ascii: "]") || next == UInt8(ascii: "}")
+        var index = 0
+        while let comma = text.firstOffset(of: UInt8(ascii: ","), from: index) {
+            index = comma + 1
+            if mask[comma] { continue }
+            while index < text.count, [0x20, 0x0A, 0x0D, 0x09].contains(text[index]) { index += 1 }
+            if index < text.count, [UInt8(ascii: "]"), UInt8(ascii: "}")].contains(text[index]) { return true }
         }
+        return false
     }
 
     /// Numbers with exponents made zero and with no more than twenty digits in a row.
     private static func shorteningNumbers(_ text: [UInt8]) -> [UInt8] {
-        let mask = stringMask(of: text)
         var result: [UInt8] = []
+        var start = 0
+        for string in strings(in: text) {
+            shortenNumbers(text, start..<string.lowerBound, into: &result)
+            result += text[string]
+            start = string.upperBound
+        }
+        shortenNumbers(text, start..<text.count, into: &result)
+        return result
+    }
+
+    /// Appends the part `range` of `text`, which is outside of strings.
+    private static func shortenNumbers(_ text: [UInt8], _ range: Range<Int>, into result: inout [UInt8]) {
         var digits = 0
         var isExponent = false
-        for (index, byte) in text.enumerated() {
-            guard !mask[index], (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else {
-                result.append(byte)
-                let isSign = byte == UInt8(ascii: "+") || byte == UInt8(ascii: "-")
-                isExponent = !mask[index] && (byte | 0x20 == UInt8(ascii: "e") || (isSign && isExponent && digits == 0))
-                digits = 0
-                continue
+        var kept = range.lowerBound
+        var index = kept
+        text.withUnsafeBufferPointer { bytes in
+            guard let base = bytes.baseAddress else { return }
+            while index < range.upperBound {
+                let byte = base[index]
+                if byte >= 0x30 && byte <= 0x39 {
+                    digits += 1
+                    if isExponent || digits > 20 {
+                        result += bytes[kept..<index]
+                        kept = index + 1
+                        if isExponent && digits == 1 { result.append(0x30) }
+                    }
+                } else {
+                    let isSign = byte == 0x2B || byte == 0x2D
+                    isExponent = byte | 0x20 == 0x65 || (isSign && isExponent && digits == 0)
+                    digits = 0
+                }
+                index += 1
             }
-            digits += 1
-            if isExponent {
-                if digits == 1 { result.append(UInt8(ascii: "0")) }
-            } else if digits <= 20 {
-                result.append(byte)
-            }
+            result += bytes[kept..<range.upperBound]
         }
-        return result
     }
 
     /// Each escaped surrogate that is not half of a pair becomes `\ufffd`.
     private static func replacingLoneSurrogates(_ text: [UInt8]) -> [UInt8] {
         func surrogate(at index: Int) -> UInt16? {
-            guard index + 6 <= text.count, text[index] == UInt8(ascii: "\\"), text[index + 1] == UInt8(ascii: "u")
-            else { return nil }
-            let digits = text[index + 2..<index + 6]
-            guard digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) else { return nil }
-            return UInt16(String(decoding: digits, as: UTF8.self), radix: 16).flatMap {
-                $0 & 0xF800 == 0xD800 ? $0 : nil
-            }
+            escapedUnit(at: index, of: text).flatMap { $0 & 0xF800 == 0xD800 ? $0 : nil }
         }
         var result: [UInt8] = []
+        var kept = 0
         var index = 0
-        while index < text.count {
-            if let first = surrogate(at: index) {
-                if first < 0xDC00, let second = surrogate(at: index + 6), second >= 0xDC00 {
-                    result += text[index..<index + 12]
-                    index += 12
-                } else {
-                    result += #"\ufffd"#.utf8
-                    index += 6
-                }
+        while let escape = text.firstOffset(of: backslash, from: index) {
+            index = escape + 2
+            guard let first = surrogate(at: escape) else { continue }
+            if first < 0xDC00, let second = surrogate(at: escape + 6), second >= 0xDC00 {
+                index = escape + 12
             } else {
-                let length = text[index] == UInt8(ascii: "\\") ? 2 : 1
-                result += text[index..<min(index + length, text.count)]
-                index += length
+                result += text[kept..<escape]
+                result += #"\ufffd"#.utf8
+                index = escape + 6
+                kept = index
             }
         }
-        return result
+        return result + text[kept...]
     }
 }

@@ -18,7 +18,7 @@ package indirect enum JSONTree: Hashable {
 
     package init(_ value: Any) {
         switch value {
-        case is NSNull: self = .null
+        // A cast to a class of Foundation comes last: it converts whole arrays and dictionaries.
         case let string as String: self = .string(Array(string.utf8))
         case let array as [Any]: self = .array(array.map(JSONTree.init))
         case let object as [String: Any]:
@@ -27,6 +27,7 @@ package indirect enum JSONTree: Hashable {
             // Foundation's booleans are numbers of a class of their own.
             let isBool = String(describing: type(of: number)).contains("Boolean")
             self = isBool ? .bool(number.boolValue) : .number(number.stringValue)
+        case is NSNull: self = .null
         default: fatalError("not from JSONSerialization: \(value)")
         }
     }

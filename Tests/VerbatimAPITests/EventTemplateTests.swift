@@ -1,6 +1,7 @@
 import VerbatimSchema
 import Foundation
 import VerbatimJSON
+import VerbatimPlatform
 import TestSupport
 import Testing
 import VerbatimAPI
@@ -65,33 +66,78 @@ import VerbatimTesting
         Token(field: "data: {}\ndata"), Token(field: ": c\ndata"), Token(field: "id"),
     ])
     func syntheticStreamsGiveTheSame(odd: Token) throws {
-        // After this many events, an unknown engine is not searched for any more.
-        let usual = (0..<18).map {
-            Token(content: "\" w\($0)\"", logprob: "-0.\($0)523456", bytes: "[\($0),9]", ids: "[\($0)]")
+        let odd = odd.event
+        let starts = try Self.starts.get()
+        for start in starts.injected {
+            for events in Self.streams(odd) { Self.compare(start, events, isTruncated: true) }
+            for events in Self.streams(odd) { Self.compare(start, events, changesCreated: true) }
         }
-        let streams = [
-            usual + [odd] + usual, [odd] + usual, [odd, odd, odd], usual + [odd, odd, odd, usual[0], odd],
+        for start in starts.asked {
+            for events in Self.streams(odd) { Self.compare(start, events) }
+        }
+    }
+
+    /// After this many events, an unknown engine is not searched for any more.
+    private static let usual = (0..<18).map {
+        Token(content: "\" w\($0)\"", logprob: "-0.\($0)523456", bytes: "[\($0),9]", ids: "[\($0)]").event
+    }
+
+    /// The streams around a different event, as what follows nothing, and what follows the usual events.
+    private static func streams(_ odd: String) -> [(isBehindUsual: Bool, events: [String])] {
+        [
+            (true, [odd] + usual), (false, [odd] + usual), (false, [odd, odd, odd]),
+            (true, [odd, odd, odd, usual[0], odd]),
         ]
+    }
+
+    /// A transform before a stream, and behind the usual events.
+    private struct Start: Sendable {
+        var nothing: Comparison
+        var usual: Comparison
+        var usualWithCreated: Comparison
+    }
+
+    /// Prepared once: the streams around each different event start alike.
+    private static let starts = Result { () throws -> (injected: [Start], asked: [Start]) in
+        var starts: (injected: [Start], asked: [Start]) = ([], [])
         for profile in [EngineProfile.vllm, .llamaCpp, .generic, .sglang] {
             for detail in [TraceDetail.full, .compact] {
-                let injected = try Self.reply(#"{"stream":true}"#, profile) { $0.detail = detail }
-                let asked = try Self.reply(
+                let injected = try reply(#"{"stream":true}"#, profile) { $0.detail = detail }
+                let asked = try reply(
                     #"{"stream":true,"logprobs":true,"top_logprobs":1,"return_token_ids":true,"n":2}"#, profile
                 ) { $0.detail = detail }
-                for stream in streams {
-                    let text = stream.map(\.event).joined() + "data: [DONE]\n\n"
-                    Self.compare(injected, text)
-                    Self.compare(asked, text)
-                    // A field that changes with every event.
-                    let created = stream.enumerated().map {
-                        $1.event.replacing("\"created\":1,", with: "\"created\":\($0),")
-                    }
-                    Self.compare(injected, created.joined())
-                    // A truncated stream.
-                    Self.compare(injected, String(text.dropLast(40)))
-                }
+                starts.injected.append(start(injected))
+                starts.asked.append(start(asked))
             }
         }
+        return starts
+    }
+
+    private static func start(_ reply: any ReplyTransform) -> Start {
+        let nothing = Comparison(reply)
+        var start = Start(nothing: nothing, usual: nothing, usualWithCreated: nothing)
+        for event in usual {
+            start.usual.feed(event)
+            start.usualWithCreated.feed(event, changesCreated: true)
+        }
+        return start
+    }
+
+    private static func compare(
+        _ start: Start, _ stream: (isBehindUsual: Bool, events: [String]), changesCreated: Bool = false,
+        isTruncated: Bool = false
+    ) {
+        var comparison = changesCreated ? start.usualWithCreated : start.usual
+        if !stream.isBehindUsual { comparison = start.nothing }
+        for event in stream.events.dropLast() { comparison.feed(event, changesCreated: changesCreated) }
+        if isTruncated {
+            var truncated = comparison
+            truncated.feed(String(stream.events[stream.events.count - 1].dropLast(26)))
+            truncated.check()
+        }
+        comparison.feed(stream.events[stream.events.count - 1], changesCreated: changesCreated)
+        if !changesCreated { comparison.feed("data: [DONE]\n\n") }
+        comparison.check()
     }
 
     private static func reply(
@@ -152,20 +198,71 @@ import VerbatimTesting
 
     /// Compares `stream` with the same stream in which each event has another unknown field.
     private static func compare(_ reply: any ReplyTransform, _ stream: String) {
-        let lines = stream.components(separatedBy: "\n")
-        var marked = ""
-        var isBetween = true
-        for (number, line) in lines.enumerated() {
-            if isBetween && !line.isEmpty { marked += "~: \(number)\n" }
-            marked += number + 1 < lines.count ? line + "\n" : line
-            isBetween = line.isEmpty
+        var comparison = Comparison(reply)
+        let bytes = Array(stream.utf8)
+        var start = 0
+        var next = 0
+        // The parts end with their empty lines.
+        for end in bytes.lineFeeds {
+            if end == next && end > start {
+                comparison.feed(bytes[start...end])
+                start = end + 1
+            }
+            next = end + 1
         }
-        let one = StreamDriver.run(reply, Array(stream.utf8))
-        let other = StreamDriver.run(reply, Array(marked.utf8))
+        comparison.feed(bytes[start...])
+        comparison.check()
+    }
+}
+
+/// Reads a stream as it is, and with an unknown field in each event, a different one each time.
+private struct Comparison: Sendable {
+    private var plain: StreamDriver
+    private var marked: StreamDriver
+    private var count = 0
+
+    init(_ reply: any ReplyTransform) {
+        plain = StreamDriver(reply)
+        marked = StreamDriver(reply)
+    }
+
+    mutating func feed(_ event: String, changesCreated: Bool = false) {
+        let text = changesCreated ? event.replacing("\"created\":1,", with: "\"created\":\(count),") : event
+        feed(Array(text.utf8)[...])
+    }
+
+    /// Takes text that starts between two events. It may start with empty lines.
+    mutating func feed(_ event: ArraySlice<UInt8>) {
+        guard let first = event.firstIndex(where: { $0 != 0x0A }) else {
+            plain.feed(event)
+            marked.feed(event)
+            return
+        }
+        plain.feed(event)
+        marked.feed(event[..<first] + "~: \(count)\n".utf8 + event[first...])
+        count += 1
+    }
+
+    /// Ends both streams, and compares what became of them.
+    func check() {
+        var (one, other) = (plain, marked)
+        one.finish()
+        other.finish()
         #expect(one.events.map(\.disposition) == other.events.map(\.disposition))
-        #expect(one.outputText == other.outputText.replacing(/~: [0-9]+\n/, with: ""))
+        #expect(one.output == Self.unmarked(other.output))
         #expect(one.errors == other.errors)
         #expect(spelled(one.reply.captured()) == spelled(other.reply.captured()))
+    }
+
+    private static func unmarked(_ text: [UInt8]) -> [UInt8] {
+        let name = Array("~: ".utf8)
+        var rest: [UInt8] = []
+        var kept = 0
+        while let mark = text.firstOffset(of: name, from: kept), let end = text.firstOffset(of: 0x0A, from: mark) {
+            rest += text[kept..<mark]
+            kept = end + 1
+        }
+        return rest + text[kept...]
     }
 }
 

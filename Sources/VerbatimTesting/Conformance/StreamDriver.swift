@@ -4,7 +4,7 @@ import VerbatimSSE
 
 /// Does with a reply what the proxy does with it: splits the stream, has each event read, and collects what the agent
 /// receives.
-package struct StreamDriver {
+package struct StreamDriver: Sendable {
     package private(set) var reply: any ReplyTransform
     /// What the agent has received.
     package private(set) var output: [UInt8] = []
