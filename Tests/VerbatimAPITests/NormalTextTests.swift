@@ -1,5 +1,6 @@
 import VerbatimSchema
 import VerbatimJSON
+import VerbatimPlatform
 import TestSupport
 import Testing
 import VerbatimAPI
@@ -65,15 +66,11 @@ extension [UInt8] {
         let pattern = Array(pattern.utf8)
         var result: [UInt8] = []
         var index = 0
-        while index < count {
-            if self[index] == pattern[0], self[index...].starts(with: pattern) {
-                result += replacement
-                index += pattern.count
-            } else {
-                result.append(self[index])
-                index += 1
-            }
+        while let place = firstOffset(of: pattern, from: index) {
+            result += self[index..<place]
+            result += replacement
+            index = place + pattern.count
         }
-        return result
+        return result + self[index...]
     }
 }

@@ -38,7 +38,7 @@ import Testing
     }
 
     private static func document(_ entries: [[UInt8]], depth: Int) -> [UInt8] {
-        let list = Array("[".utf8) + entries.joined(separator: Array(",".utf8)) + Array("]".utf8)
+        let list = Array("[".utf8) + entries.joined(by: ",") + Array("]".utf8)
         let front = String(repeating: #"{"a":["#, count: depth) + #"{"content":"#
         let back = #","refusal":null}"# + String(repeating: "]}", count: depth)
         return Array(front.utf8) + list + Array(back.utf8)
@@ -92,7 +92,7 @@ import Testing
         var random = SeededGenerator(seed: 3)
         for other in ["1", #""a""#, "[]", "{}"] {
             let lists = (0..<40).map { _ in Array(#""b":[\#(other),"#.utf8) + Entry(&random).text + Array("]".utf8) }
-            expectOutline(of: Array("{".utf8) + lists.joined(separator: Array(",".utf8)) + Array("}".utf8))
+            expectOutline(of: Array("{".utf8) + lists.joined(by: ",") + Array("}".utf8))
         }
     }
 
@@ -135,7 +135,7 @@ import Testing
         let odd = (0..<3).map { Array(#"{"odd\#($0)":"\#(String(repeating: "x", count: 120))"}"#.utf8) }
         let entries = (0..<60).map { _ in Entry(&random).text }
         var matcher = ArrayTemplateMatcher()
-        let text = Array("[".utf8) + (odd + entries).joined(separator: Array(",".utf8)) + Array("]".utf8)
+        let text = Array("[".utf8) + (odd + entries).joined(by: ",") + Array("]".utf8)
         var containers = Array(repeating: JSONContainer(end: 0, next: 0), count: 2000)
         var count = 2
         var start = 1
@@ -162,7 +162,7 @@ import Testing
     func matchingElementsAreSkipped(isWithinAnother: Bool) throws {
         var random = SeededGenerator(seed: 7)
         let entries = (0..<40).map { _ in Entry(&random).text }
-        let text = Array("[".utf8) + entries.joined(separator: Array(",".utf8)) + Array("]".utf8)
+        let text = Array("[".utf8) + entries.joined(by: ",") + Array("]".utf8)
         let outline = try #require(JSONOutline(of: text))
         // The container of the array, and those of its first element.
         let first = 1 + (outline.count - 1) / entries.count

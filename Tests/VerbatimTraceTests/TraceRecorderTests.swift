@@ -166,7 +166,7 @@ import Testing
         let faults = FaultyFileSystem()
         let release = DispatchSemaphore(value: 0)
         let recorder = try await recorderHeldInItsFirstWrite(faults, release: release)
-        let request = #"{"a":""# + String(repeating: "x", count: 3_000_000) + #""}"#
+        let request = #"{"a":""# + String(repeating: "x", times: 3_000_000) + #""}"#
         for turn in 2...7 { recorder.record(.sample(turn: turn, request: request)) { _ in } }
         release.signal()
         recorder.close()

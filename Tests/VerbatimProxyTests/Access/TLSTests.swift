@@ -181,7 +181,7 @@ struct AgentTLSTests {
         async throws
     {
         try await withTLS({ $0.maximumBodySize = 4 << 20 }) { proxy in
-            let text = String(repeating: "x", count: 3 << 20)
+            let text = String(repeating: "x", times: 3 << 20)
             let agent = try await connect(proxy)
             let body = #"{"model":"m","messages":[{"role":"user","content":"\#(text)"}]}"#
             try await agent.send(requestBytes("POST", path: Chat.path, body: Array(body.utf8)))

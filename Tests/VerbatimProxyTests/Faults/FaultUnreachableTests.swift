@@ -102,7 +102,7 @@ struct FaultUnreachableTests {
         try await withProxy({ $0.upstreamURL = "http://127.0.0.1:1" }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: \(4 << 20)\r\n\r\n")
-            for _ in 0..<4 { try await agent.send(String(repeating: "x", count: 1 << 20)) }
+            for _ in 0..<4 { try await agent.send(String(repeating: "x", times: 1 << 20)) }
             let response = try await agent.readResponse()
             #expect(response.status == 502 && response.complete)
         }

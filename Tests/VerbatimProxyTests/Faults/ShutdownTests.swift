@@ -128,7 +128,7 @@ struct ShutdownTests {
 
     @Test("The rest of a large reply is sent to a slow agent", arguments: [Chat.path, "/v1/files"])
     func finishedRepliesAreSentToTheirEnd(path: String) async throws {
-        let body = Chat.body(content: String(repeating: "x", count: 16 << 20))
+        let body = Chat.body(content: String(repeating: "x", times: 16 << 20))
         let sent = Monitor(false)
         try await withProxy(
             script: { exchange in

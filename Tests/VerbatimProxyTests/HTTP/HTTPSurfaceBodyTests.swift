@@ -52,7 +52,7 @@ struct HTTPSurfaceBodyTests {
                     body: "\(exchange.request.body.count) \(exchange.request.body.allSatisfy { $0 == 120 })")
             }
         ) { proxy in
-            let body = String(repeating: "x", count: 1 << 20)
+            let body = String(repeating: "x", times: 1 << 20)
             let agent = try await proxy.connect()
             if isChunked {
                 try await agent.send(Self.chunked("/upload", pieces: Array(repeating: body, count: 5)))

@@ -55,7 +55,7 @@ struct HTTPSurfaceHalfCloseTests {
 
     @Test("A large reply is sent to its end", arguments: [Chat.path, "/v1/files"], [true, false])
     func aLargeReplyIsNotCutShort(path: String, closesEarly: Bool) async throws {
-        let body = Chat.body(content: String(repeating: "x", count: 16 << 20))
+        let body = Chat.body(content: String(repeating: "x", times: 16 << 20))
         try await withProxy(script: { exchange in
             try await exchange.respond(headers: [("Content-Type", "application/json")], body: body)
         }) { proxy in
@@ -68,7 +68,7 @@ struct HTTPSurfaceHalfCloseTests {
             if path == Chat.path { await waitForRecord(proxy) }
             if !closesEarly { try await agent.halfClose() }
             try? await agent.resumeReading()
-            #expect(try await agent.read(count: body.utf8.count) == Array(body.utf8))
+            #expect(try await agent.read(count: body.utf8.count).isSame(as: Array(body.utf8)))
             #expect(await agent.waitUntilClosed() == .eof && agent.availableCount == 0)
             #expect(try await proxy.finalRecords().map(\.outcome) == (path == Chat.path ? ["completed"] : []))
         }

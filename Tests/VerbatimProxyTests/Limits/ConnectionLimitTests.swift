@@ -205,7 +205,7 @@ struct ConnectionLimitTests {
     @Test("A connection whose reply is taken slowly is not unused", arguments: ["keep-alive", "close"])
     func aReplyThatIsTakenSlowly(connection: String) async throws {
         // More than sockets hold.
-        let reply = #"{"text":"\#(String(repeating: "x", count: 24 << 20))"}"#
+        let reply = #"{"text":"\#(String(repeating: "x", times: 24 << 20))"}"#
         let clock = ManualClock()
         try await withProxy(
             {

@@ -182,7 +182,7 @@ struct TimeoutTests {
     @Test("The engine is not silent while a slow agent keeps it from sending", arguments: [Chat.path, "/v1/files"])
     func aSlowAgentIsNotASilentEngine(path: String) async throws {
         let clock = ManualClock()
-        let large = Array(("data: " + String(repeating: "x", count: (1 << 20) - 8) + "\n\n").utf8)
+        let large = Array(("data: " + String(repeating: "x", times: (1 << 20) - 8) + "\n\n").utf8)
         let sent = Monitor(0)
         try await withProxy(
             {
