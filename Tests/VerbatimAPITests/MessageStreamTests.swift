@@ -136,12 +136,10 @@ import VerbatimTesting
         let stream = Array(messageStream(events).utf8)
         let reply = try messageReply()
         let expected = spelled(StreamDriver.run(reply, stream).reply.captured())
-        for cut in stream.indices {
-            let driver = StreamDriver.run(reply, stream, cuts: [cut])
-            guard driver.output == stream, spelled(driver.reply.captured()) == expected else {
-                Issue.record("differs when cut behind \(cut) bytes")
-                return
-            }
+        StreamDriver.run(reply, stream, cutInTwoAt: stream.indices) { cut, driver in
+            if driver.output == stream, spelled(driver.reply.captured()) == expected { return true }
+            Issue.record("differs when cut behind \(cut) bytes")
+            return false
         }
     }
 

@@ -66,12 +66,10 @@ import VerbatimTesting
         let record = spelled(StreamDriver.run(reply, stream).reply.captured())
         // Every position of small samples, some of others.
         let step = stream.count > 2500 ? 97 : 1
-        for cut in stride(from: 0, through: stream.count, by: step) {
-            let driver = StreamDriver.run(reply, stream, cuts: [cut])
-            guard driver.output == stream, spelled(driver.reply.captured()) == record else {
-                Issue.record("differs when cut behind \(cut) bytes")
-                return
-            }
+        StreamDriver.run(reply, stream, cutInTwoAt: stride(from: 0, through: stream.count, by: step)) { cut, driver in
+            if driver.output == stream, spelled(driver.reply.captured()) == record { return true }
+            Issue.record("differs when cut behind \(cut) bytes")
+            return false
         }
     }
 

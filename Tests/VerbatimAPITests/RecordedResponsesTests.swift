@@ -154,9 +154,10 @@ import VerbatimTesting
         let reply = try sample.injectedResponse()
         let whole = StreamDriver.run(reply, stream)
         let record = spelled(whole.reply.captured())
-        for cut in stride(from: 0, through: stream.count, by: max(1, stream.count / 40)) {
-            let driver = StreamDriver.run(reply, stream, cuts: [cut])
-            #expect(driver.output == whole.output && spelled(driver.reply.captured()) == record)
+        let cuts = stride(from: 0, through: stream.count, by: max(1, stream.count / 40))
+        StreamDriver.run(reply, stream, cutInTwoAt: cuts) { cut, driver in
+            #expect(driver.output == whole.output && spelled(driver.reply.captured()) == record, "\(cut)")
+            return true
         }
     }
 

@@ -6,7 +6,7 @@ import VerbatimTesting
 
 /// Recorded streams that are cut anywhere give the same bytes and the same capture.
 ///
-/// The tests of the event splitter cut them at every position. Here each cut reads the whole reply again, so their number is
+/// The tests of the event splitter cut them at every position. Here each cut splits the whole reply again, so their number is
 /// limited.
 @Suite struct RecordedSplittingTests {
     /// How many bytes of one sample may be read in all.
@@ -18,12 +18,10 @@ import VerbatimTesting
         let reply = try sample.injectedReply()
         let whole = StreamDriver.run(reply, stream)
         let record = spelled(whole.reply.captured())
-        for cut in Self.cuts(of: stream.count) {
-            let driver = StreamDriver.run(reply, stream, cuts: [cut])
-            guard driver.output == whole.output, spelled(driver.reply.captured()) == record else {
-                Issue.record("differs when cut behind \(cut) bytes")
-                return
-            }
+        StreamDriver.run(reply, stream, cutInTwoAt: Self.cuts(of: stream.count)) { cut, driver in
+            if driver.output == whole.output, spelled(driver.reply.captured()) == record { return true }
+            Issue.record("differs when cut behind \(cut) bytes")
+            return false
         }
     }
 

@@ -86,12 +86,10 @@ package struct ReplyParserConformance: Sendable, CustomStringConvertible {
         checkTerminalEvent(of: whole, stream, reply, in: &list)
 
         // Wherever the network cuts the stream, the result is the same.
-        for cut in stream.indices {
-            let split = StreamDriver.run(reply, stream, cuts: [cut])
-            guard split.output == whole.output, split.events == whole.events else {
-                list.check(false, "a cut changes nothing", "at byte \(cut)")
-                break
-            }
+        StreamDriver.run(reply, stream, cutInTwoAt: stream.indices) { cut, split in
+            if split.output == whole.output, split.events == whole.events { return true }
+            list.check(false, "a cut changes nothing", "at byte \(cut)")
+            return false
         }
         let bytewise = StreamDriver.run(reply, stream, cuts: stream.indices)
         list.check(

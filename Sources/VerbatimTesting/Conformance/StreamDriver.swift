@@ -24,20 +24,21 @@ package struct StreamDriver: Sendable {
 
     /// Takes bytes as they come from the network.
     package mutating func feed(_ bytes: some Sequence<UInt8>) {
-        let arrived = pending + bytes
+        pending += bytes
+        let arrived = pending
         var start = 0
         while let unit = splitter.nextUnit(in: arrived.span.extracting(start...)) {
-            let bytes = Array(arrived[start..<start + unit.length])
+            let bytes = arrived[start..<start + unit.length]
             start += unit.length
             switch unit.kind {
-            case .event: read(bytes)
+            case .event: read(Array(bytes))
             case .filler:
                 output += bytes
                 keptLastUnit = true
             case .lineFeed: if keptLastUnit { output += bytes }
             }
         }
-        pending = Array(arrived[start...])
+        if start > 0 { pending = Array(arrived[start...]) }
     }
 
     /// Ends the stream. What is left is an event without its blank line.
@@ -92,6 +93,38 @@ extension StreamDriver {
         driver.feed(stream[start...])
         driver.finish()
         return driver
+    }
+
+    /// Reads a stream in two pieces, for each of the `cuts`, until `body` returns false.
+    ///
+    /// A transform is given units, and is a value: cuts that leave the units as they are have the result of the whole
+    /// stream, which is passed once, with the first of them.
+    package static func run(
+        _ reply: any ReplyTransform, _ stream: [UInt8], cutInTwoAt cuts: some Sequence<Int>,
+        _ body: (_ cut: Int, StreamDriver) throws -> Bool
+    ) rethrows {
+        let whole = units(of: stream, cut: stream.count)
+        var isWholeRead = false
+        for cut in cuts {
+            let isWhole = units(of: stream, cut: cut) == whole
+            if isWhole && isWholeRead { continue }
+            isWholeRead = isWholeRead || isWhole
+            guard try body(cut, run(reply, stream, cuts: [cut])) else { return }
+        }
+    }
+
+    /// The units of a stream in two pieces. The rest after them is the same if they are.
+    private static func units(of stream: [UInt8], cut: Int) -> [EventSplitter.Unit] {
+        var splitter = EventSplitter()
+        var units: [EventSplitter.Unit] = []
+        var start = 0
+        for end in [cut, stream.count] {
+            while let unit = splitter.nextUnit(in: stream.span.extracting(start..<end)) {
+                units.append(unit)
+                start += unit.length
+            }
+        }
+        return units
     }
 
     package static func run(_ reply: any ReplyTransform, _ stream: String) -> StreamDriver {
