@@ -52,7 +52,7 @@ package enum NaiveEventStream {
         var isInEvent = false
         for line in lines(of: stream) {
             position += line.count
-            position += stream[position...].starts(with: [0x0D, 0x0A]) ? 2 : 1
+            position += stream[position] == 0x0D && stream.dropFirst(position + 1).first == 0x0A ? 2 : 1
             let isComment = line.first == UInt8(ascii: ":")
             if line.isEmpty || (isComment && !isInEvent) {
                 boundaries.append(position)
@@ -66,18 +66,27 @@ package enum NaiveEventStream {
 
     /// The terminated lines, without their terminators and without a byte order mark before them.
     private static func lines(of stream: [UInt8]) -> [[UInt8]] {
-        var lines: [[UInt8]] = [[]]
-        var rest = stream[...]
-        if rest.starts(with: [0xEF, 0xBB, 0xBF]) { rest = rest.dropFirst(3) }
-        while let byte = rest.popFirst() {
-            switch byte {
-            case UInt8(ascii: "\n"): lines.append([])
-            case UInt8(ascii: "\r"):
-                lines.append([])
-                if rest.first == UInt8(ascii: "\n") { rest.removeFirst() }
-            default: lines[lines.count - 1].append(byte)
-            }
+        var lines: [[UInt8]] = []
+        var start = stream.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        while let end = firstLineBreak(in: stream, from: start) {
+            lines.append(Array(stream[start..<end]))
+            let isPair = stream[end] == 0x0D && end + 1 < stream.count && stream[end + 1] == 0x0A
+            start = end + (isPair ? 2 : 1)
         }
-        return lines.dropLast()
+        return lines
+    }
+
+    private static func firstLineBreak(in stream: [UInt8], from start: Int) -> Int? {
+        // On a pointer, since without optimization this loop would be slow on an array.
+        stream.withUnsafeBufferPointer { stream in
+            guard let bytes = stream.baseAddress else { return nil }
+            var index = start
+            while index < stream.count {
+                let byte = bytes[index]
+                if byte == 0x0A || byte == 0x0D { return index }
+                index += 1
+            }
+            return nil
+        }
     }
 }

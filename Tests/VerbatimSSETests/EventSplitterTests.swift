@@ -2,11 +2,24 @@ import VerbatimSSE
 import TestSupport
 import Testing
 
-/// Fails unless `reader`, which has been fed all of `stream`, found the events that the naive reader finds.
-func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: SourceLocation = #_sourceLocation) {
-    #expect(reader.joined == stream, sourceLocation: location)
-    #expect(reader.boundaries == NaiveEventStream.boundaries(in: stream), sourceLocation: location)
-    #expect(reader.events == NaiveEventStream.events(in: stream), sourceLocation: location)
+/// What the naive reader finds in a stream, which may be read in many ways.
+struct NaiveReading {
+    let stream: [UInt8]
+    let boundaries: [Int]
+    let events: [ReadEvent]
+
+    init(of stream: [UInt8]) {
+        self.stream = stream
+        boundaries = NaiveEventStream.boundaries(in: stream)
+        events = NaiveEventStream.events(in: stream)
+    }
+}
+
+/// Fails unless `reader`, which has been fed all of the stream, found the events that the naive reader finds.
+func expectFaithful(_ reader: StreamReader, to naive: NaiveReading, _ location: SourceLocation = #_sourceLocation) {
+    #expect(reader.joined == naive.stream, sourceLocation: location)
+    #expect(reader.boundaries == naive.boundaries, sourceLocation: location)
+    #expect(reader.events == naive.events, sourceLocation: location)
     for (index, unit) in reader.units.enumerated() where unit.kind == .lineFeed {
         #expect(unit.bytes == [0x0A], sourceLocation: location)
         #expect(index > 0 && reader.units[index - 1].bytes.last == 0x0D, sourceLocation: location)
@@ -19,11 +32,12 @@ func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: Sour
         var generator = EventStreamGenerator(seed: seed)
         let stream = generator.stream()
         let whole = StreamReader(stream)
-        expectFaithful(whole, to: stream)
+        let expected = NaiveReading(of: stream)
+        expectFaithful(whole, to: expected)
         #expect(!whole.units.contains { $0.kind == .lineFeed })
         for position in 0...stream.count {
-            let halved = StreamReader(Array(stream[..<position]), Array(stream[position...]))
-            expectFaithful(halved, to: stream)
+            let halved = StreamReader(stream, in: stream.indices, cuts: [position])
+            expectFaithful(halved, to: expected)
             // A line feed can be a unit of its own only where two pieces meet.
             let lineFeeds = halved.units.count { $0.kind == .lineFeed }
             #expect(lineFeeds <= 1 && halved.units.count == whole.units.count + lineFeeds)
@@ -41,7 +55,7 @@ func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: Sour
             reader.feed(stream[position..<end])
             position = end
         }
-        expectFaithful(reader, to: stream)
+        expectFaithful(reader, to: NaiveReading(of: stream))
     }
 
     /// No unit waits for the byte after it, and none is split, except that a line feed may be a unit of its own.
@@ -50,7 +64,7 @@ func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: Sour
         var generator = EventStreamGenerator(seed: seed)
         let stream = generator.stream()
         let reader = StreamReader(byteByByte: stream)
-        expectFaithful(reader, to: stream)
+        expectFaithful(reader, to: NaiveReading(of: stream))
         var end = 0
         for unit in reader.units {
             end += unit.bytes.count
@@ -77,7 +91,7 @@ func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: Sour
         let stream = Array(stream.utf8)
         #expect(StreamReader(stream).units.map(\.kind) == kinds)
         #expect(StreamReader(byteByByte: stream).units.filter { $0.kind != .lineFeed }.map(\.kind) == kinds)
-        expectFaithful(StreamReader(stream), to: stream)
+        expectFaithful(StreamReader(stream), to: NaiveReading(of: stream))
     }
 
     @Test func aLineFeedMayArriveMuchLater() {
@@ -104,7 +118,7 @@ func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: Sour
     @Test func aByteOrderMarkIsRecognizedOnlyAtTheStart() {
         let stream = Array("data: a\n\n\u{FEFF}data: b\n\n".utf8)
         let reader = StreamReader(byteByByte: stream)
-        expectFaithful(reader, to: stream)
+        expectFaithful(reader, to: NaiveReading(of: stream))
         #expect(reader.events == [ReadEvent(name: "message", data: "a")])
     }
 
@@ -112,7 +126,7 @@ func expectFaithful(_ reader: StreamReader, to stream: [UInt8], _ location: Sour
         for front in [[0xEF], [0xEF, 0xBB], [0xEF, 0xBB, 0xBE], [0xEF, 0xBF, 0xBF], [0xFE, 0xFF]] as [[UInt8]] {
             let stream = front + Array("\n\n".utf8)
             let reader = StreamReader(byteByByte: stream)
-            expectFaithful(reader, to: stream)
+            expectFaithful(reader, to: NaiveReading(of: stream))
             #expect(reader.units.map(\.kind) == [.event])
         }
     }

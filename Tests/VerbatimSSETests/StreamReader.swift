@@ -21,21 +21,34 @@ struct StreamReader {
     }
 
     /// Feeds the bytes one by one.
-    init(byteByByte stream: [UInt8]) {
-        for byte in stream { feed([byte]) }
+    init(byteByByte stream: [UInt8]) { self.init(stream, in: stream.indices, cuts: Array(stream.indices)) }
+
+    /// Feeds a part of a stream in pieces that end at `cuts`, which are offsets in the stream.
+    init(_ stream: [UInt8], in range: Range<Int>, cuts: [Int]) {
+        var start = range.lowerBound
+        for cut in cuts + [range.upperBound] {
+            fed = cut - range.lowerBound
+            read(stream, from: &start, to: cut)
+        }
+        unclaimed = Array(stream[start..<range.upperBound])
     }
 
     mutating func feed(_ piece: some Sequence<UInt8>) {
-        var bytes = unclaimed
-        let before = bytes.count
-        unclaimed = []
-        bytes += piece
-        fed += bytes.count - before
-        while let unit = splitter.nextUnit(in: bytes.span) {
-            units.append(Unit(kind: unit.kind, bytes: Array(bytes[..<unit.length]), fed: fed))
-            bytes.removeFirst(unit.length)
+        let before = unclaimed.count
+        unclaimed += piece
+        fed += unclaimed.count - before
+        var start = 0
+        read(unclaimed, from: &start, to: unclaimed.count)
+        unclaimed.removeFirst(start)
+    }
+
+    /// Takes the units that are complete before `end`, the first of which is at `start`.
+    private mutating func read(_ bytes: [UInt8], from start: inout Int, to end: Int) {
+        while let unit = splitter.nextUnit(in: bytes.span.extracting(start..<end)) {
+            let next = start + unit.length
+            units.append(Unit(kind: unit.kind, bytes: Array(bytes[start..<next]), fed: fed))
+            start = next
         }
-        unclaimed = bytes
     }
 
     /// All bytes that were fed.
