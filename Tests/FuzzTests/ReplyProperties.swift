@@ -48,9 +48,8 @@ enum ReplyProperties {
 
     /// Returns whether anything in the reply could result from an injection.
     private static func mayTellTokens(_ reply: [UInt8]) -> Bool {
-        let text = text(reply)
-        return ["log", "tok", "usage", "verbose", "sglext", "nvext", "\\", "error", "choices", "content_block", "NaN"]
-            .contains(where: text.contains)
+        ["log", "tok", "usage", "verbose", "sglext", "nvext", "\\", "error", "choices", "content_block", "NaN"]
+            .contains { reply.firstOffset(of: Array($0.utf8)) != nil }
     }
 
     private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }

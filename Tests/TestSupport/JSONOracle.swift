@@ -19,26 +19,32 @@ import VerbatimPlatform
 package enum JSONOracle {
     /// Whether `text` is JSON.
     package static func accepts(_ text: [UInt8], validUTF8: Bool = false) -> Bool {
-        (try? tree(of: text, validUTF8: validUTF8)) != nil
+        guard let text = evened(text, validUTF8: validUTF8) else { return false }
+        return (try? JSONSerialization.jsonObject(with: Data(text), options: .fragmentsAllowed)) != nil
     }
 
     /// The value of `text`.
     package static func tree(of text: [UInt8], validUTF8: Bool = false) throws -> JSONTree {
-        if startsWithMarkOrNUL(text) || hasTrailingComma(text) { throw NotJSON() }
-        var evened = replacingLoneSurrogates(shorteningNumbers(text))
-        if !validUTF8 { evened = Array(String(decoding: evened, as: UTF8.self).utf8) }
-        return try JSONTree(parsing: evened)
+        guard let text = evened(text, validUTF8: validUTF8) else { throw NotJSON() }
+        return try JSONTree(parsing: text)
     }
 
     /// The value of `text`, for comparison with that of another text. Characters beyond ASCII are written as `<hex>`:
     /// Foundation drops a byte order mark at the start of a string, and takes canonically equivalent keys for one.
     package static func comparableTree(of text: [UInt8]) throws -> JSONTree {
-        if startsWithMarkOrNUL(text) || hasTrailingComma(text) { throw NotJSON() }
-        let evened = replacingLoneSurrogates(shorteningNumbers(text))
-        return try JSONTree(parsing: spellingOut(Array(String(decoding: evened, as: UTF8.self).utf8)))
+        guard let text = evened(text, validUTF8: false) else { throw NotJSON() }
+        return try JSONTree(parsing: spellingOut(text))
     }
 
     private struct NotJSON: Error {}
+
+    /// `text` without what Foundation would refuse; nil if it is what only Foundation would take.
+    private static func evened(_ text: [UInt8], validUTF8: Bool) -> [UInt8]? {
+        let strings = strings(in: text)
+        if startsWithMarkOrNUL(text) || hasTrailingComma(text, strings) { return nil }
+        let evened = replacingLoneSurrogates(shorteningNumbers(text, strings))
+        return validUTF8 ? evened : Array(String(decoding: evened, as: UTF8.self).utf8)
+    }
 
     /// JSON text with each character beyond ASCII, escaped or not, as `<hex>`.
     private static func spellingOut(_ text: [UInt8]) -> [UInt8] {
@@ -145,12 +151,16 @@ package enum JSONOracle {
             || [[0xEF, 0xBB, 0xBF], [0xFE, 0xFF], [0xFF, 0xFE]].contains { text.starts(with: $0) }
     }
 
-    private static func hasTrailingComma(_ text: [UInt8]) -> Bool {
-        let mask = stringMask(of: text)
+    private static func hasTrailingComma(_ text: [UInt8], _ strings: [Range<Int>]) -> Bool {
+        var strings = strings[...]
         var index = 0
         while let comma = text.firstOffset(of: UInt8(ascii: ","), from: index) {
+            while let string = strings.first, string.upperBound <= comma { strings.removeFirst() }
+            if let string = strings.first, string.contains(comma) {
+                index = string.upperBound
+                continue
+            }
             index = comma + 1
-            if mask[comma] { continue }
             while index < text.count, [0x20, 0x0A, 0x0D, 0x09].contains(text[index]) { index += 1 }
             if index < text.count, [UInt8(ascii: "]"), UInt8(ascii: "}")].contains(text[index]) { return true }
         }
@@ -158,10 +168,10 @@ package enum JSONOracle {
     }
 
     /// Numbers with exponents made zero and with no more than twenty digits in a row.
-    private static func shorteningNumbers(_ text: [UInt8]) -> [UInt8] {
+    private static func shorteningNumbers(_ text: [UInt8], _ strings: [Range<Int>]) -> [UInt8] {
         var result: [UInt8] = []
         var start = 0
-        for string in strings(in: text) {
+        for string in strings {
             shortenNumbers(text, start..<string.lowerBound, into: &result)
             result += text[string]
             start = string.upperBound

@@ -12,8 +12,17 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
         return mixed ^ (mixed >> 31)
     }
 
-    /// A number from `range`.
-    package mutating func int(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self) }
+    /// A number from `range`: the one that `Int.random(in:using:)` gives, which is generic, and slow without optimization.
+    package mutating func int(_ range: ClosedRange<Int>) -> Int {
+        let count = UInt(bitPattern: range.upperBound &- range.lowerBound) &+ 1
+        if count == 0 { return Int(bitPattern: UInt(next())) }
+        var product = UInt(next()).multipliedFullWidth(by: count)
+        if product.low < count {
+            let threshold = (0 &- count) % count
+            while product.low < threshold { product = UInt(next()).multipliedFullWidth(by: count) }
+        }
+        return range.lowerBound &+ Int(bitPattern: product.high)
+    }
 
     /// True in `percent` of a hundred cases.
     package mutating func chance(_ percent: Int) -> Bool { int(1...100) <= percent }

@@ -5,11 +5,28 @@ import Testing
 
 @Suite("The scan for the end of a plain part of a string") struct ByteScanTests {
     private static func naive(_ text: [UInt8], from start: Int, stopAtNonASCII: Bool) -> Int {
-        text.indices.first { index in
-            guard index >= start else { return false }
-            let byte = text[index]
-            return byte < 0x20 || byte == 0x22 || byte == 0x5C || (stopAtNonASCII && byte >= 0x80)
-        } ?? text.count
+        text.withUnsafeBufferPointer { text in
+            guard let bytes = text.baseAddress else { return 0 }
+            var index = start
+            while index < text.count {
+                let byte = bytes[index]
+                if byte < 0x20 || byte == 0x22 || byte == 0x5C || (stopAtNonASCII && byte >= 0x80) { return index }
+                index += 1
+            }
+            return text.count
+        }
+    }
+
+    private static func hasOnlyASCII(_ text: [UInt8], _ range: Range<Int>) -> Bool {
+        text.withUnsafeBufferPointer { text in
+            guard let bytes = text.baseAddress else { return true }
+            var index = range.lowerBound
+            while index < range.upperBound {
+                if bytes[index] >= 0x80 { return false }
+                index += 1
+            }
+            return true
+        }
     }
 
     private static func check(_ text: [UInt8], from start: Int, stopAtNonASCII: Bool) -> Bool {
@@ -18,7 +35,7 @@ import Testing
             nextStringBreak(in: $0, from: start, stopAtNonASCII: stopAtNonASCII, seen: &seen)
         }
         return found == naive(text, from: start, stopAtNonASCII: stopAtNonASCII)
-            && isASCII(seen: seen) == text[start..<found].allSatisfy { $0 < 0x80 }
+            && isASCII(seen: seen) == hasOnlyASCII(text, start..<found)
     }
 
     /// The words and blocks that are scanned together begin at any offset and end at any distance from the end of the

@@ -165,12 +165,13 @@ func expectSameVerdict(_ text: [UInt8], _ location: SourceLocation = #_sourceLoc
     @Test(arguments: 0..<200 as Range<UInt64>)
     func agreesWithTheCursorOnArraysOfNumbers(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
+        let (usual, others) = (Array("0123456789,,,,".utf8), Array("-.e ][}{\"n\u{e9}/:".utf8))
         for _ in 0..<300 {
             let length = random.int(1...24)
             var text = Array("[".utf8)
             for _ in 0..<length {
                 // Mostly digits and commas, and a few bytes that are not allowed there.
-                let bytes = random.chance(85) ? Array("0123456789,,,,".utf8) : Array("-.e ][}{\"n\u{e9}/:".utf8)
+                let bytes = random.chance(85) ? usual : others
                 text.append(bytes[random.int(0...bytes.count - 1)])
             }
             if random.chance(80) { text.append(UInt8(ascii: "]")) }
