@@ -145,7 +145,9 @@ struct CaptureRecord: Sendable, CustomStringConvertible {
     var description: String { String(decoding: line, as: UTF8.self) }
 
     /// The JSON text at a path of keys and indices; `nil` if there is none.
-    subscript(path: String...) -> String? {
+    subscript(path: String...) -> String? { text(at: path) }
+
+    private func text(at path: [String]) -> String? {
         guard let name = path.first, let object,
             var text = object.member(named: name, in: line.span)?.value.bytes(in: line.span)
         else { return nil }
@@ -165,17 +167,9 @@ struct CaptureRecord: Sendable, CustomStringConvertible {
 
     /// The decoded string at a path of keys and indices.
     func string(_ path: String...) throws -> String? {
-        var value = try JSONSerialization.jsonObject(with: Data(line))
-        for name in path {
-            if let index = Int(name), let list = value as? [Any], list.indices.contains(index) {
-                value = list[index]
-            } else if let next = (value as? [String: Any])?[name] {
-                value = next
-            } else {
-                return nil
-            }
+        try text(at: path).flatMap {
+            try JSONSerialization.jsonObject(with: Data($0.utf8), options: .fragmentsAllowed) as? String
         }
-        return value as? String
     }
 
     /// Level, completeness and problems, such as `tokens complete` or `text no_token_data`.
