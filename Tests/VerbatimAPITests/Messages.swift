@@ -27,8 +27,10 @@ func isTerminal(_ event: String, for reply: any ReplyTransform) -> Bool {
 
 /// A stream of these events, each with its name.
 func messageStream(_ events: [String]) -> String {
-    events.map { data in
-        let type = data.firstMatch(of: /"type":"([a-z_]+)"/).map { String($0.1) } ?? "message"
+    // A literal in the closure would be parsed for each event.
+    let pattern = /"type":"([a-z_]+)"/
+    return events.map { data in
+        let type = data.firstMatch(of: pattern).map { String($0.1) } ?? "message"
         return "event: \(type)\ndata: \(data)\n\n"
     }.joined()
 }

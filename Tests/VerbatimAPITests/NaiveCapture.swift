@@ -137,7 +137,7 @@ struct NaiveCapture {
     // MARK: The assembled reply
 
     /// The events of a stream, assembled in the form of a reply that is not streamed.
-    func response(withLogprobs: Bool = true) -> NSDictionary {
+    func response(withLogprobs: Bool = true) -> [String: Any] {
         var response = envelope
         response["usage"] = envelope["usage"] ?? NSNull()
         response["choices"] = choices.keys.sorted().map { index -> [String: Any] in
@@ -154,7 +154,7 @@ struct NaiveCapture {
         }
         let isChat = choices.values.allSatisfy { $0.text == nil }
         response["object"] = isChat ? "chat.completion" : "text_completion"
-        return response as NSDictionary
+        return response
     }
 }
 
@@ -169,20 +169,24 @@ extension [String: [Any]] {
 /// The texts of the sampled tokens' log-probabilities, without alternatives.
 private enum NumberTexts {
     static func logprobs(in text: String) throws -> [String] {
-        let lists = try matches(of: #""token_logprobs":\[([^\]]*)\]"#, in: text)
+        let lists = matches(of: try list.get(), in: text)
         if !lists.isEmpty { return lists.flatMap { $0.components(separatedBy: ",") } }
+        return matches(of: try entry.get(), in: text)
+    }
+
+    private static let list = Result { try NSRegularExpression(pattern: #""token_logprobs":\[([^\]]*)\]"#) }
+    private static let entry = Result {
         let string = #""(?:[^"\\]|\\.)*""#
         let alternatives = #""top_logprobs":\[(?:\{(?:\#(string)|[^"{}])*\},?)*\]"#
         let bytes = #""bytes":\[[0-9,]*\]"#
-        return try matches(
-            of:
-                #"\{(?:"id":\d+,)?"token":\#(string),(?:\#(bytes),)?"logprob":([^,}]+)(?:,\#(bytes))?,\#(alternatives)\}"#,
-            in: text)
+        return try NSRegularExpression(
+            pattern:
+                #"\{(?:"id":\d+,)?"token":\#(string),(?:\#(bytes),)?"logprob":([^,}]+)(?:,\#(bytes))?,\#(alternatives)\}"#
+        )
     }
 
-    private static func matches(of pattern: String, in text: String) throws -> [String] {
-        let expression = try NSRegularExpression(pattern: pattern)
-        return expression.matches(in: text, range: NSRange(text.startIndex..., in: text)).map { match in
+    private static func matches(of expression: NSRegularExpression, in text: String) -> [String] {
+        expression.matches(in: text, range: NSRange(text.startIndex..., in: text)).map { match in
             Range(match.range(at: 1), in: text).map { String(text[$0]) } ?? ""
         }
     }

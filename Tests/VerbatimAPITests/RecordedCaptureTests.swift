@@ -15,12 +15,12 @@ import VerbatimSchema
         #expect(capture.choices.map(\.index) == naive.choices.keys.sorted())
         for choice in capture.choices {
             let expected = try #require(naive.choices[choice.index])
-            #expect(try decoded(choice.tokens.array) == expected.tokens as NSArray)
+            #expect(try JSONTree(parsing: choice.tokens.array) == JSONTree(expected.tokens))
             #expect(choice.valuesText == expected.logprobTexts.joined(separator: ","))
             #expect(choice.idsText == expected.tokenIDs.map(String.init).joined(separator: ","))
             #expect(choice.promptTokenIDs.text == expected.promptTokenIDs.map(text))
-            let content = try choice.logprobs.map { try decoded($0.array) }
-            #expect(content == expected.content.map { $0 as NSArray })
+            let content = try choice.logprobs.map { try JSONTree(parsing: $0.array) }
+            #expect(content == expected.content.map(JSONTree.init))
             let finishReason = try choice.finishReason.map { try decoded($0) } as? String
             #expect(finishReason == expected.fields["finish_reason"] as? String)
             #expect(choice.isAligned)
@@ -50,7 +50,7 @@ import VerbatimSchema
     func streamsAreAssembled(sample: WireSample) throws {
         let naive = try NaiveCapture(sample)
         let capture = captured(sample, try sample.injectedReply())
-        #expect(try decoded(capture.response.bytes) == naive.response())
+        #expect(try JSONTree(parsing: capture.response.bytes) == JSONTree(naive.response()))
         #expect(!capture.responseText.contains("\n"))
     }
 
@@ -67,7 +67,7 @@ import VerbatimSchema
         var choices = try #require(expected["choices"] as? [[String: Any]])
         for index in choices.indices { choices[index]["logprobs"] = nil }
         expected["choices"] = choices
-        #expect(try decoded(compact.response.bytes) == expected as NSDictionary)
+        #expect(try JSONTree(parsing: compact.response.bytes) == JSONTree(expected))
         // The agent receives the same.
         #expect(
             restored(sample, try sample.injectedReply(detail: .compact)) == restored(sample, try sample.injectedReply())

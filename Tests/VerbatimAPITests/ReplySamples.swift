@@ -41,19 +41,35 @@ extension WireSample {
     var bodyText: String { String(decoding: response.body, as: UTF8.self) }
 
     /// Whether the recorder asked for these.
-    var asksLogprobs: Bool { requestText.contains(/"logprobs": ?(true|[0-9])/) }
-    var asksTokenIDs: Bool { requestText.contains(/"return_token_ids": ?true/) }
+    var asksLogprobs: Bool { facts.asksLogprobs }
+    var asksTokenIDs: Bool { facts.asksTokenIDs }
 
     /// Whether the prompt is echoed before the completion. llama.cpp has no such feature.
-    var echoesPrompt: Bool { isVLLM && requestText.contains(/"echo": ?true/) }
+    var echoesPrompt: Bool { isVLLM && facts.asksEcho }
 
     var requestText: String { String(decoding: request.body, as: UTF8.self) }
 
     /// The request of an agent that does not ask for token data.
-    var plainRequest: String {
-        requestText.replacing(
-            /, ?"(logprobs|top_logprobs|return_token_ids|return_tokens_as_token_ids)": ?[a-z0-9]+/, with: "")
+    var plainRequest: String { facts.plainRequest }
+
+    /// What patterns find in a request. It is wanted again and again, and a pattern is parsed each time that it is used.
+    private struct Facts: Sendable {
+        let asksLogprobs: Bool
+        let asksTokenIDs: Bool
+        let asksEcho: Bool
+        let plainRequest: String
+
+        init(_ request: String) {
+            asksLogprobs = request.contains(/"logprobs": ?(true|[0-9])/)
+            asksTokenIDs = request.contains(/"return_token_ids": ?true/)
+            asksEcho = request.contains(/"echo": ?true/)
+            plainRequest = request.replacing(
+                /, ?"(logprobs|top_logprobs|return_token_ids|return_tokens_as_token_ids)": ?[a-z0-9]+/, with: "")
+        }
     }
+
+    private static let facts = Dictionary(uniqueKeysWithValues: all.map { ($0.description, Facts($0.requestText)) })
+    private var facts: Facts { Self.facts[description] ?? Facts(requestText) }
 
     /// The transform for such an agent, if everything that the recorder asked for was injected.
     func injectedReply(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any ReplyTransform {
