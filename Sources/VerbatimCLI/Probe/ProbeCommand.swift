@@ -1,6 +1,7 @@
 import VerbatimAPI
 import ArgumentParser
 import Verbatim
+import VerbatimAPI
 import VerbatimPlatform
 
 struct ProbeCommand: AsyncParsableCommand {
