@@ -132,7 +132,7 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: nio + [
-                "VerbatimTesting", "VerbatimSchema", "VerbatimPlatform",
+                "VerbatimTesting", "VerbatimSchema", "VerbatimAPI", "VerbatimPlatform",
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             path: "Tests/TestSupport", swiftSettings: settings),

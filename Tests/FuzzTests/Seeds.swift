@@ -47,8 +47,7 @@ enum Seeds {
     /// Each recorded reply, with and without an injection.
     private static func replies(below path: String) -> [[UInt8]] {
         WireSample.all.filter { $0.request.path.contains(path) }.flatMap { sample in
-            let engine: EngineProfile = sample.set.hasPrefix("vllm") ? .vllm : .llamaCpp
-            let profile = UInt8(EngineProfile.all.firstIndex { $0.name == engine.name } ?? 0)
+            let profile = UInt8(sample.engine.flatMap(EngineProfile.all.firstIndex(of:)) ?? 0)
             let isStream = sample.response.isEventStream
             return [UInt8(0), 1].map { flags in
                 [flags | (isStream ? 0 : 4 | 16), profile, 0, 0, 5] + sample.response.body

@@ -1,4 +1,5 @@
 import Foundation
+package import VerbatimAPI
 
 /// One exchange with a real engine, as recorded under `Tests/Fixtures/wire-samples/<set>/`.
 ///
@@ -29,12 +30,15 @@ package struct WireSample: Sendable, CustomStringConvertible {
         package var isEventStream: Bool { header("Content-Type")?.hasPrefix("text/event-stream") == true }
     }
 
-    /// The engine and how it was started: `vllm`, `vllm-reasoning`, `llamacpp`, `llamacpp-tools`.
+    /// The engine's name, and how it was started: `vllm`, `vllm-reasoning`, `llamacpp`, `llamacpp-tools`.
     package let set: String
     /// The kind of request: `chat_stream_plain`, `err_bad_model`, …
     package let name: String
     package let request: Request
     package let response: Response
+
+    /// The profile of the engine that the set is named after.
+    package var engine: EngineProfile? { EngineProfile.all.first { set == $0.name || set.hasPrefix($0.name + "-") } }
 
     package var description: String { "\(set)/\(name)" }
 

@@ -50,8 +50,7 @@ import VerbatimTesting
         for sample in WireSample.all where sample.name == "models" {
             let owner = try #require(
                 String(decoding: sample.response.body, as: UTF8.self).firstMatch(of: /"owned_by":"(.*?)"/))
-            let expected: EngineProfile = sample.set.hasPrefix("vllm") ? .vllm : .llamaCpp
-            #expect(EngineRecognition.profile(forOwner: String(owner.1)) == expected, "\(sample)")
+            #expect(EngineRecognition.profile(forOwner: String(owner.1)) == sample.engine, "\(sample)")
         }
     }
 
@@ -62,7 +61,7 @@ import VerbatimTesting
         let read =
             sample.response.isEventStream
             ? StreamDriver.run(reply, sample.response.body).reply : readWhole(reply, sample.response.body).reply
-        #expect(read.recognised == (sample.set.hasPrefix("vllm") ? .vllm : .llamaCpp))
+        #expect(read.recognised == sample.engine)
     }
 
     /// Responses of vLLM identify it, streamed or not.

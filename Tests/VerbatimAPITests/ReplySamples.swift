@@ -36,8 +36,8 @@ extension WireSample {
         APIRegistry.api(method: request.method, path: request.path) ?? .chatCompletions
     }
 
-    var isVLLM: Bool { self.set.hasPrefix("vllm") }
-    var profile: EngineProfile { isVLLM ? .vllm : .llamaCpp }
+    var isVLLM: Bool { engine == .vllm }
+    var profile: EngineProfile { engine ?? .generic }
     var bodyText: String { String(decoding: response.body, as: UTF8.self) }
 
     /// Whether the recorder asked for these.
