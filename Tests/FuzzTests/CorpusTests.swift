@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VerbatimAPI
 
 /// The fuzzed properties hold for the seeds, and for every input that once broke one of them.
 @Suite struct CorpusTests {
@@ -15,6 +16,10 @@ import Testing
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [] {
             try target.check([UInt8](Data(contentsOf: folder.appendingPathComponent(name))))
         }
+    }
+
+    @Test func everyAPIHasATarget() {
+        #expect(Set(FuzzTarget.allCases.compactMap(\.api)) == Set(API.allCases))
     }
 
     @Test func aViolationIsReported() {

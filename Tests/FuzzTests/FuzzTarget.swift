@@ -16,6 +16,17 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     /// Any file can be read as a trace.
     case trace
 
+    /// The API whose replies are fuzzed.
+    var api: API? {
+        switch self {
+        case .chat: .chatCompletions
+        case .completions: .completions
+        case .responses: .responses
+        case .messages: .messages
+        case .scanner, .editor, .splitter, .request, .trace: nil
+        }
+    }
+
     /// - Throws: ``Violation``
     func check(_ input: [UInt8]) throws {
         switch self {
@@ -23,10 +34,8 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .editor: try EditorProperties.check(input)
         case .splitter: try SplitterProperties.check(input)
         case .request: try RequestProperties.check(input)
-        case .chat: try ReplyProperties.check(input, of: .chatCompletions)
-        case .completions: try ReplyProperties.check(input, of: .completions)
-        case .responses: try ReplyProperties.check(input, of: .responses)
-        case .messages: try ReplyProperties.check(input, of: .messages)
+        case .chat, .completions, .responses, .messages:
+            if let api { try ReplyProperties.check(input, of: api) }
         case .trace: try TraceProperties.check(input)
         }
     }
