@@ -175,7 +175,7 @@ let package = Package(
         .testTarget(
             name: "VerbatimTests",
             dependencies: [
-                "VerbatimJSON", "TestSupport", "VerbatimTrace", "Verbatim", "VerbatimService",
+                "VerbatimJSON", "TestSupport", "VerbatimAPI", "VerbatimTrace", "Verbatim", "VerbatimService",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],

@@ -106,7 +106,7 @@ struct ServeCommandTests {
             "VERBATIM_HEAD_TIMEOUT": "6", "VERBATIM_BODY_TIMEOUT": "7", "VERBATIM_KEEP_ALIVE": "8",
             "VERBATIM_ONLY_CAPTURED": "1",
         ]
-        #expect(Set(environment.keys) == Set(Setting.all.map(\.variable)))
+        #expect(Set(environment.keys).symmetricDifference(Setting.all.map(\.variable)) == [])
         let configuration = try ServeCommand.parse([]).proxyConfiguration(environment: environment)
         #expect(configuration.upstreamURL == "http://engine:8000/v1")
         #expect(configuration.upstreamAPIKey == "k")
@@ -204,10 +204,8 @@ struct ServeCommandTests {
         #expect(
             failure([url], environment: ["VERBATIM_PORT": "x"])?.message
                 == #"VERBATIM_PORT: expected a whole number, not "x""#)
-        #expect(
-            failure([url, "--engine", "gpt"])?.message
-                == #"--engine: expected one of auto, azure, dynamo, hf-router, llamacpp, lmstudio, ollama, openai, openrouter, sglang, tensorrt-llm, tgi, vllm, generic, not "gpt""#
-        )
+        let engines = ProxyConfiguration.Engine.allCases.map(\.description).joined(separator: ", ")
+        #expect(failure([url, "--engine", "gpt"])?.message == #"--engine: expected one of \#(engines), not "gpt""#)
         #expect(failure([url, "--request-timeout", "soon"])?.code == 64)
         #expect(failure([url, "--max-body-size", "64Q"])?.code == 64)
         #expect(failure([url], environment: ["VERBATIM_QUIET": "maybe"])?.code == 64)

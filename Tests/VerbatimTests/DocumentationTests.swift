@@ -1,13 +1,15 @@
 import Foundation
 import Testing
 import Verbatim
+import VerbatimAPI
 
 @Suite("Documentation")
 struct DocumentationTests {
+    private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
     private func text(of path: String) throws -> String {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        return try String(contentsOf: root.appending(path: path), encoding: .utf8)
+        try String(contentsOf: Self.root.appending(path: path), encoding: .utf8)
     }
 
     @Test("docs/trace.md explains exactly the problem codes that exist")
@@ -18,6 +20,43 @@ struct DocumentationTests {
             table.split(separator: "\n\n").first?.matches(of: /\| `([a-z0-9_]+)` \|/).map { String($0.1) } ?? [])
         #expect(explained == Set(ProblemCode.all.map(\.rawValue)))
         #expect(ProblemCode.all.count == Set(ProblemCode.all).count)
+    }
+
+    @Test("ProblemCode.all holds every code that is declared")
+    func allProblemCodes() throws {
+        let source = try text(of: "Sources/VerbatimSchema/ProblemCode.swift")
+        let declared = source.matches(of: /ProblemCode\(rawValue: "([a-z0-9_]+)"\)/).map { String($0.1) }
+        #expect(Set(declared).symmetricDifference(ProblemCode.all.map(\.rawValue)) == [])
+    }
+
+    @Test("docs/trace.md names every API as a value of the field dialect")
+    func apis() throws {
+        let page = try text(of: "docs/trace.md")
+        let row = try #require(page.split(separator: "\n").first { $0.hasPrefix("| `dialect` |") })
+        for api in API.allCases { #expect(row.contains("`\(api.rawValue)`")) }
+    }
+
+    @Test("EngineProfile.all holds every profile that is declared")
+    func allProfiles() throws {
+        let folder = "Sources/VerbatimAPI/Engines"
+        let files = try FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: folder).path)
+        let declared = try files.flatMap { file in
+            try text(of: "\(folder)/\(file)").matches(of: /EngineProfile\(name: "([^"]+)"/).map { String($0.1) }
+        }
+        #expect(Set(declared).symmetricDifference((EngineProfile.all + [.generic]).map(\.name)) == [])
+    }
+
+    @Test("docs/engines.md has every engine among those of chat completions, by a name like that of its profile")
+    func engines() throws {
+        let page = try text(of: "docs/engines.md")
+        let table = page.split(separator: "## Chat completions").last?.split(separator: "\n## ").first ?? ""
+        let named = table.split(separator: "\n").compactMap { line in
+            line.first == "|" ? line.split(separator: "|").first?.lowercased().filter(\.isLetter) : nil
+        }
+        for engine in ProxyConfiguration.Engine.allCases where engine != .auto && engine != .generic {
+            let name = engine.description.filter(\.isLetter)
+            #expect(named.contains { $0.contains(name) }, "\(engine)")
+        }
     }
 
     @Test("Every test that docs/threat-model.md names exists")
