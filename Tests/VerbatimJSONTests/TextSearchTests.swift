@@ -15,6 +15,23 @@ struct TextSearchTests {
         }
     }
 
+    @Test(
+        "Bytes are found from any offset on where a plain search finds them",
+        arguments: ["", "a", "ab", "aab", "abab", "b€", "€", "ba"])
+    func findsBytesFromAnyOffset(sought: String) {
+        let needle = Array(sought.utf8)
+        for text in ["", "a", "ab", "aaab", "ababab", "xb€b€", "€", "bbba"] {
+            let bytes = Array(text.utf8)
+            for start in 0...bytes.count + 1 {
+                let places = (0...bytes.count).filter { $0 >= start && bytes[$0...].starts(with: needle) }
+                #expect(
+                    bytes.firstOffset(of: needle, from: start) == places.first, "\(sought) in \(text) from \(start)")
+                guard let byte = needle.first, needle.count == 1 else { continue }
+                #expect(bytes.firstOffset(of: byte, from: start) == places.first, "\(sought) in \(text) from \(start)")
+            }
+        }
+    }
+
     @Test("Text is found in a substring")
     func findsInSubstrings() {
         let text = "ab-ab-ab"

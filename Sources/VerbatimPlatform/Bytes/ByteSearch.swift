@@ -1,7 +1,9 @@
 extension UnsafeRawBufferPointer {
-    /// Returns the offset of the first `needle` that starts at `start` or later; nil if there is none.
+    /// Returns the offset of the first `needle` that starts at `start` or later; nil if there is none. An empty one starts
+    /// anywhere.
     package func firstOffset(of needle: UnsafeRawBufferPointer, from start: Int = 0) -> Int? {
-        guard let base = baseAddress, let wanted = needle.baseAddress, !needle.isEmpty else { return nil }
+        if needle.isEmpty { return start <= count ? start : nil }
+        guard let base = baseAddress, let wanted = needle.baseAddress else { return nil }
         var place = start
         while place + needle.count <= count,
             let found = memchr(base + place, Int32(needle[0]), count - place - needle.count + 1)
