@@ -193,35 +193,40 @@ import Testing
     private func expectOutline(of text: [UInt8], _ location: SourceLocation = #_sourceLocation) {
         var outline = JSONOutline()
         let isTaken = outline.take(of: text)
-        var expected: [[Int32]] = []
+        var expected: [Int32] = []
         let isJSON = Self.walk(text, &expected)
         #expect(isTaken == isJSON, "\(String(decoding: text, as: UTF8.self))", sourceLocation: location)
         guard isTaken, isJSON else { return }
-        let containers = outline.containers[..<outline.count].map { [$0.end, $0.next] }
+        var containers: [Int32] = []
+        for place in 0..<outline.count {
+            containers.append(outline.containers[place].end)
+            containers.append(outline.containers[place].next)
+        }
         #expect(containers == expected, "\(String(decoding: text, as: UTF8.self))", sourceLocation: location)
         #expect(
             outline.isNormal == (JSONNormalizer.normalized(0..<text.count, of: text.span) == text),
             sourceLocation: location)
     }
 
-    /// Appends the containers that a cursor finds in `text`. Returns false if `text` is not JSON.
-    private static func walk(_ text: [UInt8], _ containers: inout [[Int32]]) -> Bool {
+    /// Appends the containers that a cursor finds in `text`, two numbers each. Returns false if `text` is not JSON.
+    private static func walk(_ text: [UInt8], _ containers: inout [Int32]) -> Bool {
         func value(_ cursor: inout JSONCursor) throws(JSONError) {
             let place = containers.count
             switch try cursor.peekKind(in: text) {
             case .object:
-                containers.append([])
+                containers += [0, 0]
                 try cursor.enterObject(in: text)
                 while try cursor.nextKey(in: text) != nil { try value(&cursor) }
             case .array:
-                containers.append([])
+                containers += [0, 0]
                 try cursor.enterArray(in: text)
                 while try cursor.nextElement(in: text) { try value(&cursor) }
             default:
                 try cursor.skipValue(in: text)
                 return
             }
-            containers[place] = [Int32(cursor.offset), Int32(containers.count)]
+            containers[place] = Int32(cursor.offset)
+            containers[place + 1] = Int32(containers.count / 2)
         }
         var cursor = JSONCursor(options: .nonFiniteNumbers)
         do {
