@@ -3,7 +3,7 @@
 import PackageDescription
 
 /// Language rules of every target: Swift 6 mode, and the upcoming features that keep imports and existentials explicit.
-/// `.ci/run` also makes warnings errors; with a compiler of tomorrow they should not keep anybody from building.
+/// `.ci/run` also makes warnings errors; a user's build must not fail on the warnings of a newer compiler.
 let settings: [SwiftSetting] =
     [
         .enableUpcomingFeature("ExistentialAny"),

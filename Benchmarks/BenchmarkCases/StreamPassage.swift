@@ -3,7 +3,7 @@ import VerbatimJSON
 import VerbatimAPI
 import VerbatimSchema
 
-/// Does with a stream what the proxy does: splits it into events, reads and restores each event, and writes what the
+/// Processes a stream as the proxy does: splits it into events, reads and restores each event, and writes what the
 /// agent receives.
 struct StreamPassage {
     private var reply: any ReplyTransform

@@ -1,3 +1,3 @@
-// `import Verbatim` alone gives the reader of traces, and the words of a record.
+// `import Verbatim` alone provides the reader of traces and the constants of records.
 @_exported public import VerbatimSchema
 @_exported public import VerbatimTrace

@@ -90,8 +90,8 @@ package final class ProxyServer: Sendable {
         await server.shutDown()
     }
 
-    /// Waits, on a thread that may block, until the last records are written. Their turns are told on the event loops,
-    /// which must still run.
+    /// Waits, on a thread that may block, until the last records are written. The event loops, which must still run,
+    /// report the results.
     private func closeRecorder() async {
         guard let recorder else { return }
         await withCheckedContinuation { continuation in

@@ -24,7 +24,7 @@ public func test(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         return 0
     } catch {
         FileHandle.standardError.write(Data("\(target): \(error)\n".utf8))
-        // A crash tells libFuzzer.
+        // A crash reports the finding to libFuzzer.
         abort()
     }
 }

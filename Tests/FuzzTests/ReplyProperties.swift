@@ -23,7 +23,7 @@ enum ReplyProperties {
             try Violation.unless(whole.body == reply, "nothing was injected, but the reply has been changed")
         }
         if scene.isInjected && whole.isAnswered && !mayTellTokens(reply) {
-            try Violation.unless(whole.body == reply, "a reply that tells nothing of tokens has been changed")
+            try Violation.unless(whole.body == reply, "a reply without token data has been changed")
         }
         for cuts in [cuts(of: reply.count, seed: seed), cuts(of: reply.count, seed: seed + 1)] {
             let other = try scene.play(pieces(of: reply, cuts: cuts))

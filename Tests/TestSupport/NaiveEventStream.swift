@@ -9,7 +9,7 @@ package struct ReadEvent: Hashable {
     }
 }
 
-/// A simple reader of complete event streams, after WHATWG HTML ("Server-sent events", 9.2.6).
+/// A simple reader of complete event streams, after WHATWG HTML ("Server-sent events").
 ///
 /// It shares nothing with the code under test. An unfinished event at the end of the stream is dropped.
 package enum NaiveEventStream {

@@ -56,7 +56,7 @@ import Testing
     @Test(
         "Data beyond the size of a chunk is an error",
         arguments: ["5\r\nHelloX\r\n", "5\r\nHello\rX", "5\r\nHello\n6\r\n World\r\n"])
-    func dataThatGoesOnIsBroken(text: String) {
+    func dataBeyondTheChunkSizeIsAnError(text: String) {
         let bytes = Array(text.utf8)
         for split in 0...bytes.count {
             let result = read([Array(bytes[..<split]), Array(bytes[split...])])

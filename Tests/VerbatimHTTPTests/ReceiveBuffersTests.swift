@@ -22,8 +22,8 @@ struct ReceiveBuffersTests {
             self.buffers = buffers
         }
 
-        /// Reads up to `length` bytes and passes them on. Returns the address of the buffer and its capacity.
-        /// was.
+        /// Reads up to `length` bytes and passes them on. Returns the buffer's address and its capacity, which show
+        /// whether it was reused.
         mutating func read(_ length: Int, keeping kept: (ByteBuffer) -> Void = { _ in }) -> (place: UInt, room: Int) {
             var place: UInt = 0
             var room = 0
@@ -52,7 +52,7 @@ struct ReceiveBuffersTests {
     }
 
     @Test("A buffer that is kept is not read into")
-    func whatIsKeptIsNotReadInto() {
+    func keptBufferIsNotReadInto() {
         var readers = [Reader(loop, buffers), Reader(loop, buffers)]
         for place in readers.indices { _ = readers[place].read(1) }
         var kept: ByteBuffer?
@@ -65,7 +65,7 @@ struct ReceiveBuffersTests {
     }
 
     @Test("A connection that receives much reads more at a time, at no cost to the others")
-    func sizesFollowWhatComes() {
+    func readSizeGrowsWithTheInput() {
         var large = Reader(loop, buffers)
         var small = Reader(loop, buffers)
         #expect(large.read(.max).room == 256)
@@ -75,6 +75,6 @@ struct ReceiveBuffersTests {
         let largePlace = large.read(.max).place
         #expect(small.read(100).place == place && large.read(.max).place == largePlace)
         for _ in 0..<20 { _ = large.read(100) }
-        #expect(large.read(100).place == place, "it has become a small one")
+        #expect(large.read(100).place == place, "it reads into the small buffer again")
     }
 }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import VerbatimHTTP
 
-@Suite struct ReplyHeadReaderTests {
+@Suite struct ResponseHeadReaderTests {
     @Test(
         "The end of a head is found however it is split",
         arguments: [
@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test("A response starts without state of the one before it")
-    func nothingIsLeftOfTheReplyBefore() {
+    func readerKeepsNoStateOfThePreviousResponse() {
         var reader = ResponseHeadReader()
         _ = Array("HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\n\r\n".utf8).withUnsafeBytes { reader.read($0) }
         reader.expectReply()
@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test("The reason phrase that is kept is bounded")
-    func aStatusLineIsKeptOnlySoFar() {
+    func keptReasonPhraseIsBounded() {
         var reader = ResponseHeadReader()
         let bytes = Array(("HTTP/1.1 200 " + String(repeating: "x", count: 9000) + "\r\n\r\n").utf8)
         #expect(bytes.withUnsafeBytes { reader.read($0) } == bytes.count)

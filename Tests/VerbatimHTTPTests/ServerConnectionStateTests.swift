@@ -175,7 +175,7 @@ struct ServerConnectionStateTests {
         #expect(Self.happen(.inputClosed, to: &state) == "gone, close")
     }
 
-    @Test("A rejected connection is answered; one too many with TLS is closed without a handshake")
+    @Test("A rejected connection gets an error; one too many with TLS is closed without a handshake")
     func rejection() {
         let expected: [(ConnectionLimit.Decision, Bool, String)] = [
             (.admitted, false, "timer firstByte, read"),
@@ -190,7 +190,7 @@ struct ServerConnectionStateTests {
         }
         var state = ServerConnectionState(isTLS: false, drainSilence: .seconds(2))
         _ = state.connected(.cutOff)
-        #expect(Self.words(state.lastResponseWritten(at: Self.now)) == "close", "its answer is not waited for")
+        #expect(Self.words(state.lastResponseWritten(at: Self.now)) == "close", "closes without waiting")
     }
 
     @Test("Draining ends when the client is silent for the limit, or after thirty seconds of input")
@@ -225,7 +225,7 @@ struct ServerConnectionStateTests {
         state = Self.state(.respondingBeforeAnother)
         #expect(Self.words(state.drain()) == "announce close")
         guard case .close = state.responseFinished(closes: false) else {
-            Issue.record("the connection goes on")
+            Issue.record("the connection stays open")
             return
         }
         #expect(state.phase == .closing(drains: true), "the queued request is unread input")

@@ -18,7 +18,7 @@ import Testing
     }
 
     @Test("A buffer that was written is used again")
-    func whatWasWrittenIsUsedAgain() throws {
+    func writtenBufferIsReused() throws {
         let spare = SpareBuffer()
         #expect(spare.take(for: 1) == nil)
         var used = buffer(capacity: 1024)
@@ -28,11 +28,11 @@ import Testing
         var again = try #require(spare.take(for: 1000))
         #expect(again.readableBytes == 0 && again.writerIndex == 0 && again.capacity >= 1024)
         #expect(place(of: &again) == first)
-        #expect(spare.take(for: 1) == nil, "there is one")
+        #expect(spare.take(for: 1) == nil, "only one buffer is kept")
     }
 
     @Test("A buffer that waits to be written is not used")
-    func whatWaitsIsLeftAlone() {
+    func waitingBufferIsNotReused() {
         let spare = SpareBuffer()
         let waiting = buffer(capacity: 1024, "for another")
         spare.giveBack(waiting)
@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test("A buffer is taken only if it has room")
-    func thereIsRoomOrNone() {
+    func bufferIsTakenOnlyIfItHasRoom() {
         let spare = SpareBuffer()
         spare.giveBack(buffer(capacity: 256))
         #expect(spare.take(for: 4000) == nil)
@@ -55,7 +55,7 @@ import Testing
         #expect(spare.take(for: 10) == nil, "it is too large to be kept")
         spare.giveBack(buffer(capacity: 256))
         spare.giveBack(ByteBuffer())
-        #expect(spare.take(for: 10) != nil, "nothing takes no place")
+        #expect(spare.take(for: 10) != nil, "an empty buffer does not replace the kept one")
     }
 }
 

@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test("More may be sent from within a write")
-    func whatIsSentFromWithinAWrite() throws {
+    func moreMayBeSentWithinAWrite() throws {
         final class Sender: ChannelOutboundHandler {
             typealias OutboundIn = ByteBuffer
             var writer: UpstreamRequestWriter?
@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test("A request does not inherit the framing of the one before it")
-    func oneBehindAnother() throws {
+    func requestDoesNotInheritFraming() throws {
         try start(["transfer-encoding": "chunked"])
         writer.end()
         try start(["Content-Length": "1"])

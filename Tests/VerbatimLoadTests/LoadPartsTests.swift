@@ -7,7 +7,7 @@ import Testing
 
 struct LoadPartsTests {
     @Test("The engine reads the specification that the agent writes", arguments: TurnSpec.Fault.allCases + [nil])
-    func engineReadsWhatTheAgentWants(fault: TurnSpec.Fault?) {
+    func engineReadsTheAgentsSpecification(fault: TurnSpec.Fault?) {
         var spec = TurnSpec(id: 4_000_000_000)
         spec.events = 64
         spec.interval = 100
@@ -24,7 +24,7 @@ struct LoadPartsTests {
     }
 
     @Test("An event has the requested size")
-    func anEventHasTheSizeThatIsWanted() {
+    func eventHasTheRequestedSize() {
         var spec = TurnSpec(id: 1)
         spec.hasLogprobs = true
         spec.hasTokenIDs = true
@@ -82,7 +82,7 @@ struct LoadPartsTests {
     }
 
     @Test("A burst holds the requested number of events")
-    func aBurstHoldsAsManyEventsAsAreWanted() throws {
+    func burstHoldsTheRequestedEvents() throws {
         let single = try Self.writes(burst: 1)
         // The head; the role, three tokens, the usage, `[DONE]`; the end of the body.
         #expect(single.count == 8)
@@ -112,7 +112,7 @@ struct LoadPartsTests {
     }
 
     @Test("The timer wheel fires when a timer is due")
-    func theWheelCallsWhenTimeHasCome() {
+    func timerWheelFiresWhenATimerIsDue() {
         let loop = EmbeddedEventLoop()
         let wheel = TimerWheel(loop: loop, now: { loop.now })
         var called: [Int] = []

@@ -4,7 +4,7 @@ import Testing
 
 @testable import verbatim_load
 
-/// The check is worth what it finds: each kind of damage must be told, and nothing else.
+/// The check must report each kind of damage, and nothing else.
 struct ReplyCheckTests {
     private static let head =
         "HTTP/1.1 200 OK\r\nserver: uvicorn\r\nx-request-id: load-7\r\n"
@@ -59,7 +59,7 @@ struct ReplyCheckTests {
     }
 
     @Test("A prefix of a stream is intact and incomplete")
-    func everyPrefixIsWithoutFaultAndNotDone() {
+    func prefixIsIntactAndIncomplete() {
         let spec = Self.spec(asks: true)
         let whole = Array((Self.head + Self.chunks(spec).joined()).utf8)
         for count in stride(from: 0, to: whole.count, by: 37) {
@@ -127,7 +127,7 @@ struct ReplyCheckTests {
     }
 
     @Test("Bytes after the end are found")
-    func bytesThatNobodyAskedFor() {
+    func bytesAfterTheEndAreFound() {
         let spec = Self.spec()
         let seen = Self.check(Self.head + Self.chunks(Self.spec(asks: true)).joined(), spec)
         #expect(seen.mismatch != nil)

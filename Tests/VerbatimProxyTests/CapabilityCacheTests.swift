@@ -83,7 +83,7 @@ import VerbatimAPI
         #expect(cache.capability(for: Self.key(), at: Self.start) == nil)
     }
 
-    @Test("Another version of a model's engine makes what is known of that model void")
+    @Test("A new version of the engine invalidates what is known of its model")
     func versions() {
         let cache = Self.cache()
         let accepted = CapabilityFinding.accepted(Self.injection, limits: Self.withoutIDs)
@@ -131,7 +131,7 @@ import VerbatimAPI
 
     // MARK: The engine
 
-    @Test("The engine is recognised by its host, then by what it sends; the operator's word counts more")
+    @Test("The engine is recognised by its host, then by what it sends; the operator's choice takes precedence")
     func recognition() {
         let recognised = Mutex<[String]>([])
         let cache = CapabilityCache(fixed: nil, host: "api.openai.com", lifetime: .minutes(10)) { profile, evidence in
@@ -151,7 +151,7 @@ import VerbatimAPI
         #expect(fixed.engine == EngineIdentity(profile: .sglang, evidence: .setting) && !fixed.isUnrecognised)
     }
 
-    @Test("Another engine that takes other fields makes what is known void")
+    @Test("An engine with other fields invalidates the known capabilities")
     func anotherEngine() {
         let cache = Self.cache()
         cache.note(.recognised(.vllm, by: .reply), for: Self.key(), at: Self.start)

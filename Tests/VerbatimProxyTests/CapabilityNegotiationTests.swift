@@ -5,7 +5,7 @@ import VerbatimSchema
 
 @testable import VerbatimProxy
 
-/// What a turn injects, attempt by attempt, and what it finds out from the engine's answers.
+/// What a turn injects, attempt by attempt, and what it finds out from the engine's replies.
 @Suite("Capability negotiation") struct CapabilityNegotiationTests {
     typealias Decision = CapabilityNegotiation.RetryDecision
 
@@ -101,7 +101,7 @@ import VerbatimSchema
             ],
             problems: [ProblemCode.topLogprobsLowered]),
         Case(
-            name: "After two rejections nothing is injected, and the next turn is told what is left to try",
+            name: "After two rejections nothing is injected, and the next turn knows what is left to try",
             steps: [.error(400, rejectsIDs, .retry), .error(400, rejectsTop, .retry), .accepted],
             attempts: [everything, "logprobs:5", ""],
             findings: [
@@ -221,7 +221,7 @@ import VerbatimSchema
             .compactMap(\.self).joined(separator: " ")
     }
 
-    @Test("The engine's answers decide what is retried and found out", arguments: cases, [false, true])
+    @Test("The engine's replies decide what is retried and found out", arguments: cases, [false, true])
     func answersDecide(example: Case, isProbe: Bool) throws {
         var negotiation = try example.setup.negotiation()
         if isProbe { negotiation.becomeProbe() }
@@ -298,8 +298,8 @@ import VerbatimSchema
 
     // MARK: Which engine it is
 
-    @Test("The words of an error can tell the engine, which may accept the same data under another name")
-    func anErrorTellsTheEngine() throws {
+    @Test("The wording of an error can identify the engine, which may accept the same data under another name")
+    func errorWordingIdentifiesTheEngine() throws {
         let body = #"{"model":"m","stream":true,"tools":[{}]}"#
         let error = #"{"error":{"code":400,"message":"logprobs is not supported with tools + stream"}}"#
         var negotiation = try Setup(engine: nil, body: body).negotiation()
@@ -314,7 +314,7 @@ import VerbatimSchema
     }
 
     @Test(
-        "Headers and replies tell the engine, unless the operator has named it", arguments: [nil, EngineProfile.vllm])
+        "Headers and replies identify the engine unless the operator named it", arguments: [nil, EngineProfile.vllm])
     func recognition(fixed: EngineProfile?) throws {
         var negotiation = try Setup(engine: fixed).negotiation()
         let headers = [(name: "Date", value: "now"), (name: "Server", value: "llama.cpp")]

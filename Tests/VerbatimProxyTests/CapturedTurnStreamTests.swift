@@ -5,8 +5,8 @@ import VerbatimAPI
 @testable import VerbatimProxy
 @testable import VerbatimHTTP
 
-/// What of a reply goes to the agent at which time, byte for byte.
-@Suite("CapturedTurn: what the agent gets, and when") struct CapturedTurnStreamTests {
+/// When each byte of a reply is sent to the agent.
+@Suite("CapturedTurn: what the agent receives, and when") struct CapturedTurnStreamTests {
     typealias Driver = CapturedTurnDriver
 
     private func plain(_ number: Int) -> String { Driver.chunk(Driver.event(number, captured: false)) }
@@ -117,7 +117,7 @@ import VerbatimAPI
 
     // MARK: Limits
 
-    @Test("From an event that is too large on, the stream goes through unread", arguments: [false, true])
+    @Test("A stream passes unread from an event that is too large", arguments: [false, true])
     func anEventThatIsTooLarge(isProven: Bool) throws {
         let driver = try Driver(isProven: isProven, maximumEventSize: 100)
         _ = driver.on(.head)
@@ -135,7 +135,7 @@ import VerbatimAPI
         #expect(record["capture", "problems"]?.contains("reply_too_large") ?? false)
     }
 
-    @Test("From its limit on, a stream that is too long goes through unread") func aStreamThatIsTooLong() throws {
+    @Test("A stream that is too long passes unread from its limit") func aStreamThatIsTooLong() throws {
         let length = Driver.event(1).utf8.count
         let driver = try Driver(isProven: true, maximumReplySize: length + 10)
         _ = driver.on(.head)
@@ -150,7 +150,7 @@ import VerbatimAPI
         #expect(driver.record?["capture", "problems"] == #"["reply_too_large"]"#)
     }
 
-    @Test("A body that is too large goes through unread", arguments: [nil, "9999"])
+    @Test("A body that is too large passes unread", arguments: [nil, "9999"])
     func aBodyThatIsTooLarge(length: String?) throws {
         let driver = try Driver(stream: false, maximumReplySize: 10)
         let framing: HTTPHeaders = length.map { ["Content-Length": $0] } ?? ["Transfer-Encoding": "chunked"]
@@ -212,7 +212,7 @@ import VerbatimAPI
 
     // MARK: Held heads
 
-    @Test("A held head and its comments go out after a while without an event") func aLongSilenceEndsTheHolding() throws
+    @Test("A held head and its comments are sent after a while without an event") func silenceReleasesHeldHead() throws
     {
         let driver = try CapturedTurnDriver()
         driver.sendAttempt()
@@ -226,7 +226,7 @@ import VerbatimAPI
         #expect(sent.contains(": keep-alive") && sent.contains("data: "))
     }
 
-    @Test("A held head goes out when its comments reach the limit") func commentsAreNotHeldWithoutLimit() throws {
+    @Test("A held head is sent when its comments reach the limit") func commentsAreNotHeldWithoutLimit() throws {
         let driver = try CapturedTurnDriver()
         driver.sendAttempt()
         _ = driver.head()

@@ -35,7 +35,7 @@ import VerbatimAPI
                 #expect(error.message.contains("openai"))
                 // OpenAI is known to give no ids. Log-probabilities it rejects before it generates.
                 #expect(proxy.forwarded.count == (requirement == .tokens ? 0 : turn))
-                #expect(error.message.contains("it answered: ") == (requirement == .logprobs))
+                #expect(error.message.contains("it replied: ") == (requirement == .logprobs))
                 let record = try #require(try proxy.records().last)
                 #expect(record["outcome"] == #""refused""# && record["status"] == "422")
                 #expect(record["response", "upstream_error", "code"] == #""capture_unavailable""#)

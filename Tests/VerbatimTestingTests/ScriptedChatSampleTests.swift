@@ -3,7 +3,7 @@ import VerbatimTesting
 import TestSupport
 import Testing
 
-@Suite("Scripted engines answer as recorded engines did")
+@Suite("Scripted engines reply as recorded engines did")
 struct ScriptedChatSampleTests {
     static let plainSamples = [
         "chat_stream_plain", "chat_stream_tokenids", "chat_stream_logprobs", "chat_stream_logprobs_top0",
@@ -78,7 +78,7 @@ struct ScriptedChatSampleTests {
                 token(entry, id: choice["token_ids"]?[index]?.intValue)
             }
             steps.append(ScriptedStep(tokens, Self.delta(delta)))
-            // llama.cpp tells of a call together with its first arguments.
+            // llama.cpp announces a call together with its first arguments.
             if case .toolCall = Self.delta(delta), let text = Self.arguments(delta) {
                 steps.append(ScriptedStep([], .arguments(index: 0, text)))
             }

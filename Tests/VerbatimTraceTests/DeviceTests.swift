@@ -14,7 +14,7 @@ import VerbatimPlatform
     @Test(
         "With a full device the recorder opens, and refuses turns",
         .enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
-    func aFullDeviceStartsAndRefuses() async throws {
+    func fullDeviceRefusesTurns() async throws {
         let log = Log()
         let recorder = try TraceRecorder(path: "/dev/full", log: log)
         #expect(recorder.refusal == "the trace cannot be written: No space left on device")

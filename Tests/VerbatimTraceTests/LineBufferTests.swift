@@ -63,7 +63,7 @@ import VerbatimPlatform
         #expect(result.tail == (8, 5))
     }
 
-    @Test("Lines above the limit are skipped") func linesBeyondTheLimitArePassedOver() throws {
+    @Test("Lines above the limit are skipped") func linesAboveTheLimitAreSkipped() throws {
         let long = [UInt8](repeating: UInt8(ascii: "x"), count: LineBuffer.chunkSize * 3)
         let result = try lines(of: Array("a\n".utf8) + long + Array("\nb\n".utf8) + long, limit: 1000)
         #expect(result.lines.map(\.0.omission) == [nil, .isTooLong, nil])

@@ -63,7 +63,7 @@ import VerbatimPlatform
         recorder.close()
     }
 
-    @Test("A renamed file is noticed although nothing is written") func itIsNoticedThoughNothingIsWritten() async throws
+    @Test("A renamed file is noticed although nothing is written") func renamingIsNoticedWithoutAnyWrite() async throws
     {
         let recorder = try TraceRecorder(path: path, watchInterval: .milliseconds(1), log: log)
         for round in 1...3 {
@@ -88,7 +88,7 @@ import VerbatimPlatform
         #expect(!FileManager.default.fileExists(atPath: path), "a closed trace stays closed")
     }
 
-    @Test("The records of the file now at the path are continued") func whatStandsAtThePathIsGoneOnFrom() async throws {
+    @Test("The records of the file now at the path are continued") func recordsAtThePathAreContinued() async throws {
         let recorder = try recorder()
         for session in ["a", "b"] {
             for _ in 1...3 {
@@ -150,7 +150,7 @@ import VerbatimPlatform
     }
 
     /// Having no pending records is not a success while there is no file.
-    @Test("A retry without records does not end a failure") func aRetryWithoutRecordsIsNoSuccess() async throws {
+    @Test("A retry without records does not end a failure") func retryWithoutRecordsDoesNotEndAFailure() async throws {
         let path = folder.path("run/trace.jsonl")
         let recorder = try TraceRecorder(path: path, retryInterval: .milliseconds(1), log: log)
         try move(folder.path("run"), to: folder.path("old"))
@@ -169,7 +169,7 @@ import VerbatimPlatform
 
     /// The worst moment: after the writer has checked the path, and before it writes.
     @Test("A file renamed or deleted between the check and the write loses no record", arguments: [true, false])
-    func whileItIsWritten(isDeleted: Bool) async throws {
+    func renamingBeforeAWriteLosesNoRecord(isDeleted: Bool) async throws {
         let (path, rotated) = (path, rotated)
         faults.onWrite { number, _ in
             if number == 2 {
@@ -188,7 +188,7 @@ import VerbatimPlatform
         if !isDeleted { #expect(try turns(rotated) == [1, 2]) }
     }
 
-    @Test("A truncated file is continued") func aFileThatIsCutOffIsGoneOnWith() async throws {
+    @Test("A truncated file is continued") func truncatedFileIsContinued() async throws {
         let recorder = try recorder()
         for turn in 1...3 {
             #expect(await recorder.keep(.sample(turn: turn)) == nil)
@@ -203,7 +203,7 @@ import VerbatimPlatform
 
     /// The truncated line is lost, but not the next record.
     @Test("After a truncation within a line the next record starts on a new line")
-    func aFileThatIsCutOffWithinALineIsGoneOnWith() async throws {
+    func recordAfterATruncatedLineStartsANewLine() async throws {
         let recorder = try recorder()
         let lines = (1...3).map { TurnRecordEncoder.encode(.sample(turn: $0)) }
         for turn in 1...2 { #expect(await recorder.keep(.sample(turn: turn)) == nil) }
@@ -218,7 +218,7 @@ import VerbatimPlatform
 
     /// Records written to a deleted file would be lost, whatever the reason why its path cannot be checked.
     @Test("A deleted file is given up although its path cannot be checked")
-    func aDeletedFileIsNoneThoughItsPathCannotBeLookedAt() async throws {
+    func deletedFileIsGivenUpIfItsPathCannotBeChecked() async throws {
         let (target, link) = (folder.path("run"), folder.path("link"))
         try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: false)
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: target)
@@ -251,7 +251,7 @@ import VerbatimPlatform
         #expect(try turns(path) == [2, 3, 4])
     }
 
-    @Test("A link that points to another file is followed") func anotherFileBehindALink() async throws {
+    @Test("A link that points to another file is followed") func linkToAnotherFileIsFollowed() async throws {
         for name in ["one", "two"] { try write([], to: folder.path(name)) }
         let link = folder.path("link")
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: folder.path("one"))

@@ -40,7 +40,7 @@ import VerbatimPlatform
     @Test(
         "Records submitted together are written together and in order",
         arguments: [TraceRecorder.Configuration.Sync.write, .disk])
-    func theyAreWrittenAtOnceAndInOrder(sync: TraceRecorder.Configuration.Sync) async throws {
+    func recordsSubmittedTogetherAreWrittenInOrder(sync: TraceRecorder.Configuration.Sync) async throws {
         let recorder = try recorder(sync: sync)
         recorder.record(submissions(1...64))
         // Submitted after them, so that they have been reported when this one is.
@@ -55,7 +55,7 @@ import VerbatimPlatform
         #expect(recorder.statistics.pending == 0 && recorder.statistics.recorded == 65)
     }
 
-    @Test("An empty submission writes nothing") func noneAreWrittenAtAll() throws {
+    @Test("An empty submission writes nothing") func emptySubmissionWritesNothing() throws {
         let recorder = try recorder()
         recorder.record([])
         recorder.close()
@@ -94,7 +94,7 @@ import VerbatimPlatform
         #expect(try contents(path) == [])
     }
 
-    @Test("After a failure each record is reported once, and written when possible") func noneIsLostWhenWritingFails()
+    @Test("After a failure each record is reported once, and written when possible") func failedRecordsAreReportedOnce()
         async throws
     {
         let fails = Mutex(true)

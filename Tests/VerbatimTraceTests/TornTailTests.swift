@@ -59,7 +59,7 @@ import Testing
     @Test(
         "A tail that is not a record is moved to its own file",
         arguments: ["{}x", "[1]", "3}", "\0\0\0\0", " ", "{\"a\":\"\u{1}\"}", "nul"])
-    func whatIsNoRecordIsSetAside(_ tail: String) throws {
+    func invalidTailIsSetAside(_ tail: String) throws {
         try write(Array("{}\n".utf8) + Array(tail.utf8), to: path)
         try TraceRecorder(path: path).close()
         #expect(try contents(path) == Array("{}\n".utf8))
@@ -68,7 +68,7 @@ import Testing
 
     /// Otherwise each attempt would leave another copy.
     @Test("If truncation fails, the tail is not copied at each attempt")
-    func whatCannotBeCutOffIsNotCopiedAgainAndAgain() throws {
+    func tailIsCopiedOnceIfTruncationFails() throws {
         let torn = Array(#"{"turn":1"#.utf8)
         try write(torn, to: path)
         let faults = FaultyFileSystem()
@@ -95,7 +95,7 @@ import Testing
         #expect(try contents(path) == whole + [UInt8(ascii: "\n")])
     }
 
-    @Test("Recording continues after the repair") func recordingGoesOnBehindTheRepair() async throws {
+    @Test("Recording continues after the repair") func recordingContinuesAfterTheRepair() async throws {
         try write(Array(#"{"turn":1}"#.utf8) + [0x0A] + Array(#"{"turn":2,"requ"#.utf8), to: path)
         let recorder = try TraceRecorder(path: path)
         #expect(await recorder.keep(.sample(turn: try recorder.next("default"))) == nil)

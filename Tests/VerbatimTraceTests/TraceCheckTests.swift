@@ -34,7 +34,7 @@ import VerbatimSchema
     /// A record without findings.
     private static let plain = #""request":{},"response":{}"#
 
-    @Test("Records of the recorder have no findings") func whatTheRecorderWritesIsRight() throws {
+    @Test("Records of the recorder have no findings") func recordsOfTheRecorderHaveNoFindings() throws {
         var failed = TurnRecord.sample(turn: 2)
         failed.choices = []
         failed.level = .none
@@ -114,7 +114,7 @@ import VerbatimSchema
         #expect(try check([record]) == [])
     }
 
-    @Test("A missing field of a record with a schema is found") func eachFieldOfOurOwnRecordsIsThere() throws {
+    @Test("A missing field of a record with a schema is found") func missingFieldsAreFound() throws {
         let line = try #require(String(bytes: TurnRecordEncoder.encode(.sample()), encoding: .utf8))
         let record = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
         // Optional fields, and the one whose absence makes it a record of the format's first version.
@@ -163,7 +163,7 @@ import VerbatimSchema
         #expect(try check(lines.joined()) == findings)
     }
 
-    @Test("Each session is checked separately") func sessionsAreCountedApart() throws {
+    @Test("Each session is checked separately") func sessionsAreCheckedSeparately() throws {
         let result = try check(
             Array(
                 ["a", "b", "a"].enumerated().map {

@@ -124,7 +124,7 @@ import TestSupport
     @Test(
         "A line that is not a record is an error",
         arguments: ["", "{", "[]", "null", "{}", #"{"turn":"1"}"#, #"{"turn":1.5}"#, #"{"turn":1}x"#])
-    func noRecords(_ text: String) {
+    func invalidLinesAreErrors(_ text: String) {
         let error = #expect(throws: TraceReaderError.self) { try Turn(json: Array(text.utf8)) }
         #expect(error?.code == .invalidRecord)
     }
@@ -196,7 +196,7 @@ import TestSupport
         return turns
     }
 
-    @Test("Following returns turns as they are appended") func followingHandsOutTurnsAsTheyCome() async throws {
+    @Test("Following returns turns as they are appended") func followingReturnsTurnsAsTheyAreAppended() async throws {
         defer { remove() }
         try write(record(1) + record(2))
         let turns = try await follow(until: 5) { turn in
@@ -216,7 +216,7 @@ import TestSupport
         #expect(try await follow(until: 200) { _ in } == Array(1...200))
     }
 
-    @Test("Following reports invalid lines") func followingToldOfInvalidLines() async throws {
+    @Test("Following reports invalid lines") func followingReportsInvalidLines() async throws {
         defer { remove() }
         try write(record(1) + "x\n" + record(2))
         let numbers = Mutex<[Int]>([])
@@ -278,7 +278,7 @@ import TestSupport
         #expect(turns == [1, 2, 3])
     }
 
-    @Test("A file that is not regular cannot be followed") func whatIsNoRegularFileCannotBeFollowed() async throws {
+    @Test("A file that is not regular cannot be followed") func irregularFileCannotBeFollowed() async throws {
         defer { remove() }
         #expect(mkfifo(path, 0o600) == 0)
         let error = await #expect(throws: TraceReaderError.self) {

@@ -66,7 +66,7 @@ import Testing
         try TraceRecorder(path: path).close()
     }
 
-    @Test("The error tells why a path cannot be opened") func whatCannotBeOpened() throws {
+    @Test("The error states why a path cannot be opened") func openingErrorStatesTheReason() throws {
         try write([], to: folder.path("file"))
         let cases = [
             ("", "empty"), (folder.path, "folder"), (folder.path + "/", "folder"),
@@ -83,7 +83,7 @@ import Testing
 
     // MARK: Recording
 
-    @Test("A record is in the file when it is reported as persisted") func recordsStandWhenTheirCompletionRuns()
+    @Test("A record is in the file when it is reported as persisted") func reportedRecordIsInTheFile()
         async throws
     {
         let recorder = try TraceRecorder(path: path)
@@ -143,7 +143,7 @@ import Testing
     @Test(
         "Waiting records are written together and reported in order",
         arguments: [TraceRecorder.Configuration.Sync.write, .disk])
-    func whatWaitsIsWrittenAtOnceAndAnsweredInOrder(_ sync: TraceRecorder.Configuration.Sync) async throws {
+    func waitingRecordsAreWrittenTogetherInOrder(_ sync: TraceRecorder.Configuration.Sync) async throws {
         let faults = FaultyFileSystem()
         let release = DispatchSemaphore(value: 0)
         let recorder = try await recorderHeldInItsFirstWrite(faults, release: release, sync: sync)
@@ -175,7 +175,7 @@ import Testing
         #expect(try turns() == Array(1...7))
     }
 
-    @Test("Too many waiting bytes refuse turns, but not records") func tooMuchWaitingRefusesTurnsButTakesRecords()
+    @Test("Too many waiting bytes refuse turns, but not records") func tooManyWaitingBytesRefuseOnlyTurns()
         async throws
     {
         let faults = FaultyFileSystem()
@@ -206,7 +206,7 @@ import Testing
 
     // MARK: Closing
 
-    @Test("Closing writes the waiting records") func closingWritesWhatWaits() throws {
+    @Test("Closing writes the waiting records") func closingWritesWaitingRecords() throws {
         let recorder = try TraceRecorder(path: path)
         let kept = Counter()
         for turn in 1...500 {
@@ -217,7 +217,7 @@ import Testing
         #expect(try turns() == Array(1...500))
     }
 
-    @Test("A closed recorder accepts nothing") func afterClosingNothingIsTaken() async throws {
+    @Test("A closed recorder accepts nothing") func closedRecorderAcceptsNothing() async throws {
         let log = Log()
         let recorder = try TraceRecorder(path: path, log: log)
         recorder.close()

@@ -26,7 +26,7 @@ import Testing
     }
 
     @Test("Numbers that no session can reach are ignored", arguments: [Int.max, .max - 1, 1 << 53 + 1])
-    func numbersThatNoSessionReachesArePassedOver(_ turn: Int) throws {
+    func unreachableNumbersAreIgnored(_ turn: Int) throws {
         #expect(try next("default", "default", after: #"{"turn":\#(turn)}"# + "\n") == [1, 2])
     }
 
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test("The number of sessions is limited") func thereIsAMostOfSessions() throws {
+    @Test("The number of sessions is limited") func numberOfSessionsIsLimited() throws {
         try write(Array(#"{"turn":4,"session_id":"known"}"#.utf8) + [0x0A], to: path)
         let recorder = try TraceRecorder(path: path, maximumSessions: 3)
         #expect(recorder.nextTurn(inSession: "a") == 1)
@@ -54,7 +54,7 @@ import Testing
     }
 
     /// No number of a session in the file may be given out again, whatever the limit.
-    @Test("Sessions in the file are known above the limit") func sessionsOfTheFileAreKnownBeyondTheMost() throws {
+    @Test("Sessions in the file are known above the limit") func sessionsInTheFileMayExceedTheLimit() throws {
         let lines = (1...5).map { #"{"turn":\#($0),"session_id":"\#($0)"}"# + "\n" }
         try write(Array(lines.joined().utf8), to: path)
         let recorder = try TraceRecorder(path: path, maximumSessions: 2)
@@ -88,7 +88,7 @@ import Testing
         #expect(try next("a", "b", "default", after: text + "\n") == [10, 13, 2])
     }
 
-    @Test("Lines that are not records are skipped") func whatIsNoRecordIsPassedOver() throws {
+    @Test("Lines that are not records are skipped") func invalidLinesAreSkipped() throws {
         let text = """
 
             not json

@@ -39,7 +39,7 @@ import TestSupport
         )
     }
 
-    @Test("Parent session and retried turn are encoded") func whereASessionAndARetryComeFrom() throws {
+    @Test("Parent session and retried turn are encoded") func parentSessionAndRetriedTurnAreEncoded() throws {
         var record = TurnRecord.sample(turn: 3, session: "s:a")
         record.parentSessionID = "s"
         record.retryOf = 2

@@ -31,7 +31,7 @@ import VerbatimPlatform
     }
 
     @Test("A failed record is reported at once and written later", arguments: [true, false])
-    func aFailedRecordIsAnsweredAtOnceAndWrittenLater(isHeadSent: Bool) async throws {
+    func failedRecordIsReportedAtOnceAndWrittenLater(isHeadSent: Bool) async throws {
         faults.onWrite { number, _ in number <= 3 ? .error(.noSpace) : nil }
         let recorder = try recorder()
         var record = TurnRecord.sample()
@@ -75,7 +75,7 @@ import VerbatimPlatform
         #expect(captureProblems(written[5]) == [])
     }
 
-    @Test("A partly written line is removed") func partsOfALineAreTakenBack() async throws {
+    @Test("A partly written line is removed") func partlyWrittenLineIsRemoved() async throws {
         try write(Array(#"{"turn":1}"#.utf8) + [0x0A], to: path)
         faults.onWrite { number, _ in
             switch number {
@@ -94,7 +94,7 @@ import VerbatimPlatform
         #expect(try records(path).map { $0["turn"] as? Int } == [1, 2, 2])
     }
 
-    @Test("Short writes are continued") func shortWritesAreCarriedOn() async throws {
+    @Test("Short writes are continued") func shortWritesAreContinued() async throws {
         faults.onWrite { _, count in .short(min(count, 10)) }
         let recorder = try recorder()
         #expect(await recorder.keep(.sample()) == nil)
@@ -123,7 +123,7 @@ import VerbatimPlatform
         #expect(try records(path).map { $0["turn"] as? Int } == [1, 2, 3])
     }
 
-    @Test("A file truncated by another program is not extended") func aFileEmptiedByOthersIsNotFilledUp() async throws {
+    @Test("A file truncated by another program is not extended") func truncatedFileIsNotExtended() async throws {
         let path = path
         faults.onWrite { number, _ in
             if number == 3 {
@@ -149,7 +149,7 @@ import VerbatimPlatform
         #expect(try records(path).count == 1)
     }
 
-    @Test("If a batch fails, the records that fit are written") func ofABatchThatFailsWhatFitsIsWritten() async throws {
+    @Test("If a batch fails, the records that fit are written") func recordsThatFitAreWritten() async throws {
         let release = DispatchSemaphore(value: 0)
         let entered = AsyncStream.makeStream(of: Void.self)
         let line = TurnRecordEncoder.encode(.sample()).count
@@ -178,7 +178,7 @@ import VerbatimPlatform
         #expect(written.map { captureProblems($0)?.isEmpty } == [true, true, true, false, false, false])
     }
 
-    @Test("Closing during a failure loses records, and logs how many") func closingWhileFailingLosesRecordsAndSaysSo()
+    @Test("Closing during a failure loses records, and logs how many") func closingDuringAFailureLogsLostRecords()
         async throws
     {
         faults.onWrite { _, _ in .error(.noSpace) }

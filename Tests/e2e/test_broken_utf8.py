@@ -19,7 +19,7 @@ OUTPUTS = CUTS | SEEDS | {"continuation bytes": TAIL | {"max_tokens": 8}}
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
 @pytest.mark.parametrize("fields", OUTPUTS.values(), ids=OUTPUTS)
-def test_ids_are_the_engines_and_holes_are_told(
+def test_ids_are_recorded_and_missing_tokens_are_marked(
     engine: Engine, proxy: Proxy, fields: dict[str, Any], stream: bool
 ) -> None:
     request = chat(GREETING, stream=stream, **fields)
@@ -85,7 +85,7 @@ def test_nothing_but_beginnings_of_characters(engine: Engine, proxy: Proxy, stre
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
-def test_hole_in_one_of_several_choices_is_told(engine: Engine, proxy: Proxy, stream: bool) -> None:
+def test_missing_tokens_of_one_choice_are_marked(engine: Engine, proxy: Proxy, stream: bool) -> None:
     post(proxy.url, chat(GREETING, n=2, stream=stream))
 
     record = proxy.record()

@@ -93,7 +93,7 @@ def test_ids_decode_to_the_text(
 
 
 @pytest.mark.parametrize("fields", [{}, {"stream": True, **USAGE}], ids=["unary", "stream"])
-def test_hole_in_the_engines_answer_is_told(engine: Engine, proxy: Proxy, fields: dict[str, Any]) -> None:
+def test_missing_token_data_is_marked(engine: Engine, proxy: Proxy, fields: dict[str, Any]) -> None:
     """Of the tokens of é, ☃ and 😀 this engine reports only the last; usage counts all."""
     reply = post(proxy.url, chat(GREETING, **fields))
 
@@ -107,7 +107,7 @@ def test_hole_in_the_engines_answer_is_told(engine: Engine, proxy: Proxy, fields
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("top", [{}, {"top_logprobs": 2}], ids=["default", "two"])
-def test_log_probabilities_the_agent_asked_for_are_its_own(
+def test_requested_log_probabilities_are_passed_on(
     engine: Engine, proxy: Proxy, stream: bool, top: dict[str, int]
 ) -> None:
     body = chat(TOOL_CALL, stream=stream, logprobs=True, **top)

@@ -72,7 +72,7 @@ def test_bytes_are_the_same(engine: Engine, proxy: Proxy, fields: dict[str, Any]
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_log_probabilities_the_agent_asked_for_are_its_own(engine: Engine, proxy: Proxy, stream: bool) -> None:
+def test_requested_log_probabilities_are_passed_on(engine: Engine, proxy: Proxy, stream: bool) -> None:
     request = body(TOKENS, stream=stream, logprobs=2)
     expected = post(engine.url, request, ROUTE)
     reply = post(proxy.url, request, ROUTE)
@@ -116,7 +116,7 @@ def texts(reply: httpx.Response) -> dict[int, str]:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "stream"])
 @pytest.mark.parametrize("fields", [{"n": 2}, {"prompt": [CHARACTERS, CHARACTERS]}], ids=["two choices", "two prompts"])
-def test_hole_in_one_of_several_choices_is_told(
+def test_missing_tokens_of_one_choice_are_marked(
     engine: Engine, proxy: Proxy, fields: dict[str, Any], stream: bool
 ) -> None:
     """This engine counts the tokens of one choice only, but its entry for é has more bytes than its token."""

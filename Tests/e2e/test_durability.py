@@ -180,7 +180,7 @@ def test_full_disk(start_proxy: StartProxy, tmp_path: Path) -> None:
                 eventually(lambda: health(proxy).status_code == 200, "the trace can be written again")
             assert post(proxy.url, echo("last")).status_code == 200
             assert proxy.stop() == 0
-            assert proxy.stderr.count("captured routes answer 503") == 2
+            assert proxy.stderr.count("captured routes respond with 503") == 2
             assert proxy.stderr.count("the trace can be written again") == 2
             checked = verbatim("trace", "check", proxy.trace)
             assert checked.returncode == 0, checked.stdout

@@ -59,7 +59,7 @@ def test_body_that_is_no_json_object(proxy: Proxy, body: bytes) -> None:
     assert proxy.records() == []
 
 
-def test_unknown_model_is_the_engines_business(engine: Engine, proxy: Proxy) -> None:
+def test_unknown_model_is_left_to_the_engine(engine: Engine, proxy: Proxy) -> None:
     body = chat(GREETING, model="no/such-model")
     assert_same(post(engine.url, body), post(proxy.url, body))
     assert proxy.record()["request"]["model"] == "no/such-model"

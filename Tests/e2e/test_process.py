@@ -53,7 +53,7 @@ def test_no_more_file_descriptors(tmp_path: Path) -> None:
             process.kill()
 
 
-def test_nobody_reads_standard_error(tmp_path: Path) -> None:
+def test_unread_standard_error_does_not_block(tmp_path: Path) -> None:
     """The pipe fills up after some hundred turns; the proxy continues and still stops on SIGTERM."""
     with upstreams.serve(upstreams.Answer()) as (upstream, _):
         process, url = start(upstream, tmp_path / "trace.jsonl", stderr=subprocess.PIPE)

@@ -135,7 +135,7 @@ def test_responses_are_refused_where_tokens_are_required(strict: Proxy) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_meets_the_requirement_passes_as_ever(engine: Engine, strict: Proxy, stream: bool) -> None:
+def test_turn_that_meets_the_requirement_passes(engine: Engine, strict: Proxy, stream: bool) -> None:
     body = chat(TOOL_CALL, tools=TOOLS, stream=stream)
     assert_same(post(engine.url, body), post(strict.url, body))
     assert strict.record()["outcome"] == "completed"

@@ -51,7 +51,7 @@ def test_hangup_reopens_the_trace(proxy: Proxy, tmp_path: Path) -> None:
     assert verbatim("trace", "check", proxy.trace, rotated).returncode == 0
 
 
-def test_it_is_noticed_without_a_signal(proxy: Proxy, tmp_path: Path) -> None:
+def test_renaming_is_noticed_without_a_signal(proxy: Proxy, tmp_path: Path) -> None:
     """By the next record, or within a second."""
     post(proxy.url, question("first"))
     proxy.trace.rename(tmp_path / "one")
@@ -65,7 +65,7 @@ def test_it_is_noticed_without_a_signal(proxy: Proxy, tmp_path: Path) -> None:
     assert asked(proxy.trace) == [(3, "third")]
 
 
-def test_the_file_at_the_path_is_gone_on_from(proxy: Proxy, tmp_path: Path) -> None:
+def test_the_file_at_the_path_is_continued(proxy: Proxy, tmp_path: Path) -> None:
     post(proxy.url, question("first"))
     other = tmp_path / "other"
     line = {"turn": 7, "request": {}, "response": {}}
@@ -149,7 +149,7 @@ def test_rotated_all_the_time_under_load(proxy: Proxy, tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-def test_the_folder_goes_and_comes_back(start_proxy: StartProxy, tmp_path: Path) -> None:
+def test_recording_resumes_when_the_folder_can_be_created(start_proxy: StartProxy, tmp_path: Path) -> None:
     with upstreams.echoing() as upstream:
         folder = tmp_path / "run"
         proxy = start_proxy(upstream, trace=folder / "trace.jsonl")

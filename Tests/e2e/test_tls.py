@@ -65,7 +65,7 @@ def test_curl(secured: Proxy, tmp_path: Path) -> None:
     assert untrusting.returncode == 60
 
 
-def test_plain_http_is_told_so(secured: Proxy) -> None:
+def test_plain_http_is_refused(secured: Proxy) -> None:
     reply = httpx.get(f"http://127.0.0.1:{secured.port}/v1/models")
     assert reply.status_code == 400
     assert "https://" in reply.json()["error"]["message"]

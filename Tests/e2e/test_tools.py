@@ -65,7 +65,7 @@ def test_agent_that_asks_for_the_refused_pair_sees_the_refusal(engine: Engine, p
     assert proxy.record()["outcome"] == "upstream_error"
 
 
-def test_holes_of_a_streamed_tool_call_are_told(proxy: Proxy) -> None:
+def test_missing_tokens_of_a_streamed_tool_call_are_marked(proxy: Proxy) -> None:
     """The engine's parser consumes most tokens that open a tool call; usage counts them."""
     body = chat(TOOL_CALL, tools=TOOLS, stream=True, stream_options={"include_usage": True})
     used = units(post(proxy.url, body))[-1]["usage"]["completion_tokens"]

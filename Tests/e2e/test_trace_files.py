@@ -56,7 +56,7 @@ def test_what_may_not_be_read(command: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_nothing_is_no_fault(command: str, tmp_path: Path) -> None:
+def test_an_empty_trace_is_not_an_error(command: str, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for path in (tmp_path / "empty", "/dev/null"):
         finished = run(command, path)

@@ -9,7 +9,7 @@ extension ProxyConfiguration {
         /// The proxy recognises the engine by what it sends: its headers, the shape of its replies, the owner in its list
         /// of models.
         public static let auto = Engine(profile: nil)
-        /// None of the others: asked for what most engines give, and its replies restored as most look.
+        /// An unknown engine: it is asked for what most engines give, and its replies are restored to what most send.
         public static let generic = Engine(profile: .generic)
 
         public static let vllm = Engine(profile: .vllm)

@@ -46,7 +46,7 @@ public struct ProxyConfiguration: Sendable {
     /// File of further keys, one per line: `KEY` or `KEY SESSION`. Blank lines and lines that begin with `#` are skipped.
     /// Default: none.
     public var apiKeyFile: String?
-    /// Forwards only captured routes and `GET /v1/models`, and answers 403 to everything else: for agents that may try to
+    /// Forwards only captured routes and `GET /v1/models`, and refuses the rest with 403: for agents that may try to
     /// avoid capture. Default: off.
     public var onlyCaptured = false
 

@@ -55,7 +55,7 @@ package struct SettingGroup: Sendable {
                 "File of keys that agents must send, one per line; a line KEY SESSION binds the key to a session."),
             .toggle(
                 "only-captured", \.onlyCaptured,
-                "Forward only captured routes and GET /v1/models, and answer 403 to the rest: for agents that may try to "
+                "Forward only captured routes and GET /v1/models; refuse the rest with 403: for agents that may try to "
                     + "avoid capture."),
         ])
 

@@ -5,7 +5,7 @@ import VerbatimHTTP
 import VerbatimProxy
 import VerbatimTrace
 
-/// What the parts of a proxy are started with: the values of a configuration, checked, and the contents of the files that
+/// What a proxy is started with: the checked values of a configuration, and the contents of the files that
 /// it names.
 struct CheckedConfiguration {
     let settings: ProxySettings
@@ -21,7 +21,7 @@ struct CheckedConfiguration {
         recorder = Self.recorder(of: configuration)
     }
 
-    /// Checks what no setting can be blamed for alone.
+    /// Checks combinations of settings.
     private static func checkCombinations(of configuration: ProxyConfiguration) throws(ProxyError) {
         let capture = configuration.capture
         if configuration.onlyCaptured && capture == .off {

@@ -3,7 +3,7 @@ import VerbatimProxy
 
 /// The keys that a configuration states directly or in files, checked.
 struct Keys {
-    /// Those that let agents in.
+    /// The keys that authorise agents.
     let agents: [AccessKey]
     /// The one that is sent to the engine in place of the agent's.
     let upstream: String?

@@ -1,7 +1,7 @@
 import VerbatimJSON
 import VerbatimSchema
 
-/// Makes the capture of what has come of a chat completion or a completion.
+/// Makes the capture from what has arrived of a chat completion or a completion.
 struct ChatCapture {
     private let reply: ChatReply
     private let state: ReplyState

@@ -1,6 +1,6 @@
 import VerbatimJSON
 
-/// Reads a `delta`, and tells what it holds.
+/// Reads a `delta`, and reports what it contains.
 struct ChatDelta {
     /// It is an object without members.
     private(set) var isEmpty = false

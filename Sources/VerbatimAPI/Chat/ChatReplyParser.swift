@@ -52,7 +52,7 @@ struct ChatReplyParser: ReplyParser {
         guard try cursor.peekKind(in: text) == .object else { return .passThrough }
         var chunk = Chunk()
         var remover = MemberRemover(objectAt: cursor.offset)
-        // The record does without fields that repeat the prompt.
+        // The record omits fields that repeat the prompt.
         var trimmer = MemberRemover(objectAt: cursor.offset)
         let isTrimmed = state.isWhole && state.injection.ids.contains(.flag("verbose"))
         sink.emit(.beginEvent, of: text, isNormal: cursor.isNormal)

@@ -28,7 +28,7 @@ enum TokenField {
     }
 }
 
-/// What of a chat completion or a completion is there only because of the injection, and how it looks without it.
+/// Which parts of a chat completion or a completion exist only because of the injection, and how to restore them.
 struct ChatReplyRestoration: Sendable {
     let requestKind: EngineProfile.RequestKind
     let asked: ClientRequestedData

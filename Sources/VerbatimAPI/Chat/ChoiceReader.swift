@@ -58,7 +58,7 @@ struct ChoiceReader: Sendable {
         return visit
     }
 
-    /// The `index` of the choice whose `{` is ahead of the cursor. It tells to which choice all other members belong, and
+    /// The `index` of the choice whose `{` is ahead of the cursor. It identifies the choice of all other members, and
     /// engines send it first.
     private static func index(of cursor: JSONCursor, in text: Span<UInt8>) throws(JSONError) -> Int? {
         var ahead = cursor

@@ -1,4 +1,4 @@
-/// What a request says about a prompt that its reply repeats (`echo`). It tells the prompt's tokens from the completion's.
+/// What a request says about a prompt that its reply repeats (`echo`), to separate its tokens from the completion's.
 struct EchoedPrompt: Hashable, Sendable {
     /// The number of the prompt's tokens, if it was sent as ids.
     var tokenCount: Int?

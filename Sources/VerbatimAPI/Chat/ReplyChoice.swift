@@ -1,6 +1,6 @@
 import VerbatimJSON
 
-/// What has come of one choice.
+/// What has arrived of one choice.
 struct ReplyChoice: Sendable {
     let index: Int
     /// The message of a chat completion.

@@ -13,7 +13,7 @@ package enum EngineRecognition {
 
     /// Returns the engine that sends a reply header.
     package static func profile(forHeader name: String, value: String) -> EngineProfile? {
-        // For nearly all headers the length is enough to tell.
+        // The length alone rules out nearly all headers.
         guard tellingLengths.contains(name.utf8.count) else { return nil }
         let name = name.lowercased()
         if name == "server" {

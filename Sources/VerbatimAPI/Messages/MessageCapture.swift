@@ -1,6 +1,6 @@
 import VerbatimJSON
 
-/// Makes the capture of what has come of a message.
+/// Makes the capture from what has arrived of a message.
 struct MessageCapture {
     private let reply: MessageReply
     private let state: ReplyState

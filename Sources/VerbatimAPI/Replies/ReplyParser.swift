@@ -1,8 +1,8 @@
 import VerbatimJSON
 
-/// Reads the replies of one API: captures what comes, and notes the edits that undo the injection.
+/// Reads the replies of one API: captures them, and notes the edits that undo the injection.
 ///
-/// A parser says what a JSON document of its API means. An extension of the protocol does what is the same for all APIs: it
+/// A parser says what a JSON document of its API means. An extension of the protocol does what all APIs share: it
 /// finds the documents in events, and skips parsing where an event's effects can be replayed.
 protocol ReplyParser: ReplyTransform {
     /// What the parser's effects change. A parser that parses each event of a stream has none, and leaves the default.

@@ -82,7 +82,7 @@ extension ReplyParser {
         return .passThrough
     }
 
-    /// Returns nil for what is not JSON. Nothing of it is captured, so that what follows stays in step.
+    /// Returns nil for what is not JSON. Nothing of it is captured, so that later tokens stay aligned.
     private mutating func readChecked(_ text: Span<UInt8>) -> EventDisposition? {
         guard reading.outline.take(of: text) else { return nil }
         state.recognise(by: text)

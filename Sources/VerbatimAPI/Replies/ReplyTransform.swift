@@ -1,6 +1,6 @@
 package import VerbatimJSON
 
-/// What becomes of one event of a streamed reply.
+/// What the agent receives for one event of a streamed reply.
 package enum EventDisposition: Equatable, Sendable {
     /// The event goes to the agent with ``ReplyTransform/edits`` applied.
     case passThrough
@@ -12,7 +12,7 @@ package enum EventDisposition: Equatable, Sendable {
     /// `isTerminal`: they end the stream.
     case replace([[UInt8]], isTerminal: Bool)
 
-    /// Whether the stream ends with this event. The turn's record must be persisted before it goes out.
+    /// Whether the stream ends with this event. The turn's record must be persisted before the event is sent.
     package var isTerminal: Bool {
         switch self {
         case .terminal, .replace(_, isTerminal: true): true
@@ -20,7 +20,7 @@ package enum EventDisposition: Equatable, Sendable {
         }
     }
 
-    /// Whether the bytes that came from the engine go out, edited or not.
+    /// Whether the engine's bytes are sent, edited or not.
     package var keepsEvent: Bool {
         switch self {
         case .passThrough, .terminal: true
@@ -29,7 +29,7 @@ package enum EventDisposition: Equatable, Sendable {
     }
 }
 
-/// What becomes of a reply that is not streamed.
+/// What the agent receives for a reply that is not streamed.
 package enum BodyDisposition: Equatable, Sendable {
     /// The body goes to the agent with ``ReplyTransform/edits`` applied.
     case passThrough

@@ -1,7 +1,7 @@
 import VerbatimJSON
 import VerbatimSchema
 
-/// Makes the capture of what has come of a response.
+/// Makes the capture from what has arrived of a response.
 struct ResponseCapture {
     private let reply: ResponseReply
     private let state: ReplyState

@@ -10,7 +10,7 @@ struct ResponseReply: Sendable {
     private(set) var fields = DeltaAccumulator()
     /// The member `response` of the last event that had one.
     private(set) var lastResponse: [UInt8]?
-    /// What came of the output, until ``lastResponse`` has all of it.
+    /// The output received so far, until ``lastResponse`` has all of it.
     private(set) var items = ResponseItems()
     /// Whether ``lastResponse`` is the terminal event's.
     private(set) var hasEnded = false
@@ -41,7 +41,7 @@ struct ResponseReply: Sendable {
 
     /// Takes the member `response` of an event.
     ///
-    /// - Parameter removed: Splices that take out what a record does without.
+    /// - Parameter removed: Splices that remove what a record omits.
     mutating func take(response: JSONValue, of text: Span<UInt8>, without removed: JSONEdits, isFinal: Bool) {
         hasBegun = true
         lastResponse = copy(of: response, of: text, without: removed)

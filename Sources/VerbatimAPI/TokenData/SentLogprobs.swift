@@ -2,7 +2,7 @@ import VerbatimJSON
 
 /// The log-probabilities of a choice as the engine sent them, alternatives included.
 struct SentLogprobs: Sendable {
-    /// Whether entries are kept. They are most of what an engine sends, and a compact record does without them.
+    /// Whether entries are kept. They are most of what an engine sends, and a compact record omits them.
     private let keepsEntries: Bool
     /// Elements of `logprobs.content`.
     private(set) var content: JSONList?

@@ -25,7 +25,7 @@ struct TokenCollector: Sendable {
     private(set) var hasLists = false
     /// Whether a list of ids was empty.
     private(set) var hasEmptyList = false
-    /// How many tokens the echoed prompt has, if the engine tells.
+    /// How many tokens the echoed prompt has, if the engine reports it.
     private(set) var promptLength: Int?
 
     /// - Parameter keepsEntries: Whether the entries of log-probabilities are kept as sent.
@@ -109,7 +109,7 @@ struct TokenCollector: Sendable {
 
     mutating func notePrompt(length: Int) { promptLength = length }
 
-    /// Evens out what one event or body has brought.
+    /// Pads the shorter side after an event or a body, so that ids and log-probabilities stay aligned.
     private mutating func endInstalment() {
         if isEcho && beginsWithPrompt && promptGap == 0 && hasListedIDs && columns.count > listed.count {
             promptGap = columns.count - listed.count

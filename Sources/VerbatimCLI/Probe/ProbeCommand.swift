@@ -51,7 +51,7 @@ struct ProbeCommand: AsyncParsableCommand {
             throw CommandFailure(
                 code: 1,
                 message: requirement.map { "below --require-capture \($0): \(what)" }
-                    ?? "no request of any kind was answered")
+                    ?? "the engine replied to no request")
         }
     }
 
@@ -75,7 +75,7 @@ struct ProbeCommand: AsyncParsableCommand {
         let flags = engine.values.merging(requirement.values) { $1 }
         var configuration = ProxyConfiguration(upstreamURL: "")
         try GivenSettings(settings, flags: flags, environment: environment).apply(settings, to: &configuration)
-        // The report states what falls short of it. The proxy itself must not refuse to find out.
+        // The report states what is missing. The proxy itself must not refuse turns, or nothing could be measured.
         let requirement = configuration.requireCapture
         configuration.requireCapture = nil
         configuration.port = 0

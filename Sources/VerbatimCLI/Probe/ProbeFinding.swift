@@ -78,7 +78,7 @@ enum LogprobsMode: String, Sendable {
     case raw
     /// The one that is sampled from: they change with the temperature.
     case processed
-    /// Too few came to tell.
+    /// There were too few alternatives to decide.
     case unknown
 
     /// Compares the alternatives to the same token at two temperatures.

@@ -59,8 +59,8 @@ struct GivenSettings {
         return texts
     }
 
-    /// Of a setting and its alternative the one of lower rank is used, so that a flag replaces a variable. Of equal rank,
-    /// neither is meant.
+    /// If a setting and its alternative are both given, the one of lower rank is used: a flag replaces a variable.
+    /// Equal ranks are an error.
     private mutating func dropAlternative(of setting: Setting) throws(CommandFailure) {
         guard let alternative = setting.alternative, let one = values[alternative], let other = values[setting.flag]
         else { return }

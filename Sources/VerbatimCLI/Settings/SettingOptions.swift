@@ -8,8 +8,8 @@ protocol SettingSelection: Sendable {
 
 /// The command line options of some settings.
 ///
-/// ArgumentParser finds a command's options by reflection: an `Option` or `Flag` is one however its property came to be. So
-/// this type's mirror shows one for each row of the table, in place of a property for each.
+/// ArgumentParser finds a command's options by reflection. This type's mirror therefore lists an `Option` or `Flag` for
+/// each row of the table, instead of declaring a property for each.
 struct SettingOptions<Selection: SettingSelection>: ParsableArguments {
     /// The values of the flags that were given, by flag.
     let values: [String: [String]]

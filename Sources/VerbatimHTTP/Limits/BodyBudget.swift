@@ -2,7 +2,7 @@ import Synchronization
 
 /// Limits how many bytes of request bodies are held at a time, over all connections.
 package final class BodyBudget: Sendable {
-    /// What one exchange has taken of the budget. It is given back when the share goes away.
+    /// What one exchange has taken of the budget. It is released when the share is destroyed.
     package struct Share: ~Copyable {
         private let budget: BodyBudget
         private var taken = 0

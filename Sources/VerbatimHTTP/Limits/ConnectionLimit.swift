@@ -5,13 +5,13 @@ import Synchronization
 package final class ConnectionLimit: Sendable {
     package enum Decision: Equatable, Sendable {
         case admitted
-        /// Answer that there are too many connections.
+        /// Respond that there are too many connections.
         case refused
-        /// Answer that there are too many connections, and close without waiting until the client has read it.
+        /// Respond that there are too many connections, and close without waiting for the client to read it.
         case cutOff
     }
 
-    /// Rejected connections that may linger until the client has read the answer. Further ones are closed at once.
+    /// Rejected connections that may linger until the client has read the response. Further ones are closed at once.
     private static let lingering = 64
 
     private let maximum: Int

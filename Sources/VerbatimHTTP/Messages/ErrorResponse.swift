@@ -8,7 +8,7 @@ package struct ErrorResponse: Error, Equatable, Sendable {
         case client
         /// The server cannot serve it now.
         case server
-        /// The upstream could not be reached, or did not answer in time.
+        /// The upstream could not be reached, or did not respond in time.
         case upstream
     }
 
@@ -38,7 +38,7 @@ package struct ErrorResponse: Error, Equatable, Sendable {
     }
 }
 
-/// How an error is put into a body. APIs differ in that, so that the server is told by each request's handler.
+/// How an error is written as a body. APIs differ, so each request's handler supplies the format.
 package struct ErrorFormat: Sendable {
     /// The JSON text of the body.
     package let body: @Sendable (ErrorResponse) -> [UInt8]
@@ -74,7 +74,7 @@ extension ErrorResponse {
             message: "the request body is larger than \(limit) bytes (--max-body-size)")
     }
 
-    /// The client was too slow; `message` says with what.
+    /// The client was too slow; `message` states what did not arrive in time.
     package static func requestTimeout(_ message: String) -> ErrorResponse {
         ErrorResponse(status: .requestTimeout, side: .client, code: "request_timeout", message: message)
     }

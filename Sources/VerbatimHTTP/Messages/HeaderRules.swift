@@ -18,13 +18,13 @@ package enum HeaderRules {
         }
     }
 
-    /// The headers of a request as the upstream gets them, in their order and case.
+    /// The headers of a request as they are forwarded, in their order and case.
     ///
     /// - Parameters:
     ///   - replacements: Each takes the place of the first header of its name, or is appended; further headers of that
     ///     name are dropped.
-    ///   - dropped: Names that end here, in lower case, beside the hop-by-hop headers.
-    ///   - keepsFraming: Whether the body goes on as it comes, so that `Content-Length` must not contradict chunks.
+    ///   - dropped: Names, in lower case, that are not forwarded, in addition to the hop-by-hop headers.
+    ///   - keepsFraming: Whether the body is forwarded as received; `Content-Length` must then not contradict chunks.
     package static func forwarded(
         _ headers: HTTPHeaders, replacements: [Replacement], dropped: [String], keepsFraming: Bool
     ) -> HTTPHeaders {
@@ -32,7 +32,7 @@ package enum HeaderRules {
         var isPlaced = replaced.map { _ in false }
 
         var named = namedByConnection(headers)
-        // Whatever the parser lets through, a message is framed in one way only.
+        // A message must be framed in one way only, even if the parser accepts both headers.
         if keepsFraming && headers.contains(name: "transfer-encoding") { named.insert("content-length") }
         // The parser has validated the incoming headers; `add` would validate each again.
         var result: [(String, String)] = []
@@ -53,12 +53,12 @@ package enum HeaderRules {
         return HTTPHeaders(result)
     }
 
-    /// What becomes of a response's `Content-Length`.
+    /// How a response's `Content-Length` is treated.
     package enum LengthRule: Sendable {
         case keep
         /// The body was edited.
         case replace(Int)
-        /// The body goes out in chunks.
+        /// The body is sent in chunks.
         case remove
     }
 

@@ -9,7 +9,7 @@ enum NetworkErrorText {
         case let error as NIOConnectionError:
             if let attempt = error.connectionErrors.first { return describe(attempt.error) }
             if error.dnsAError != nil || error.dnsAAAAError != nil { return "its name cannot be resolved" }
-            return "no address answered"
+            return "no address accepted a connection"
         case is SocketAddressError.UnknownHost: return "its name cannot be resolved"
         case let error as IOError: return String(cString: strerror(error.errnoCode))
         case ChannelError.connectTimeout: return "timed out"

@@ -4,7 +4,7 @@ package import NIOHTTP1
 /// Writes one response to a client, framed as HTTP/1.1.
 ///
 /// NIO's encoder is not used because a forwarded response must keep the upstream's bytes: its reason phrase, its order of
-/// headers, one chunk for each event. Head, events and end of one turn of the event loop go out in one write.
+/// headers, one chunk for each event. Everything from one turn of the event loop is sent in one write.
 package struct ResponseWriter {
     /// What the request says about the response to it.
     package private(set) var request: Request
@@ -33,7 +33,7 @@ package struct ResponseWriter {
 
     package struct Request: Sendable {
         package var isHead = false
-        /// Whether the client speaks HTTP/1.1, so that chunks and interim responses may be sent.
+        /// Whether the client uses HTTP/1.1, so that chunks and interim responses may be sent.
         package var takesChunks = true
         package var keepsAlive = true
         package var errorFormat: ErrorFormat
@@ -61,7 +61,7 @@ package struct ResponseWriter {
         self.spare = spare
     }
 
-    /// Announces in the head, if it is still to come, that the connection closes after the response.
+    /// Announces in the head, if it has not been written yet, that the connection closes after the response.
     package mutating func closeAfterResponse() { request.keepsAlive = false }
 
     /// Whether the client can tell from the framing that a response was cut off.
@@ -155,7 +155,7 @@ package struct ResponseWriter {
         return Segments(front: front, last: buffer)
     }
 
-    /// Drops a response whose head has not been taken, so that there can be another; `false` if it has been taken.
+    /// Drops a response whose head has not been taken, so that another can be written; `false` if it has been taken.
     package mutating func withdraw() -> Bool {
         if isHeadTaken { return false }
         if isHeadWritten { discard() }
@@ -174,7 +174,7 @@ package struct ResponseWriter {
 
     private mutating func startChunk(of length: Int) {
         if length < ByteBuffer.copiedLength {
-            // An event that goes out alone causes no allocation, or one.
+            // An event that is sent alone causes at most one allocation.
             let room = length + 16
             if buffer.capacity == 0, let spare = spare?.take(for: room) { buffer = spare }
             buffer.reserveCapacity(minimumWritableBytes: room)

@@ -1,7 +1,7 @@
 package import NIOCore
 package import NIOHTTP1
 
-/// A request that the server answers by itself, once it has been read.
+/// A request to which the server itself responds, once the request has been read.
 package final class ImmediateExchange: Exchange {
     private let connection: ServerConnection
     private var writer: ResponseWriter
@@ -10,7 +10,7 @@ package final class ImmediateExchange: Exchange {
     private let json: [UInt8]
     private let answersAtOnce: Bool
 
-    /// - Parameter answersAtOnce: Whether to answer before the body has arrived, and not to read it: because the client
+    /// - Parameter answersAtOnce: Whether to respond before the body arrives, and not to read it: because the client
     ///   waits for `100 Continue`, or because its request must not be trusted.
     package init(
         on connection: ServerConnection, request: ResponseWriter.Request, error: ErrorResponse,

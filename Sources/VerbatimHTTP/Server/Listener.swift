@@ -1,7 +1,7 @@
 package import NIOCore
 import NIOHTTP1
 
-/// An address that a server listens on, and who serves its requests.
+/// An address that a server listens on, and the handler of its requests.
 package struct Listener: Sendable {
     package struct Limits: Sendable {
         /// Clients that may be connected at a time; 503 beyond it.
@@ -13,7 +13,7 @@ package struct Listener: Sendable {
         package var timeouts = ConnectionTimer.Limits()
         /// Longest time of a TLS handshake.
         package var handshake: TimeAmount = .seconds(10)
-        /// How long a client may be silent that still sends a request which has been answered, before it is cut off.
+        /// How long a client that still sends a request after its response may be silent before it is cut off.
         package var drainSilence: TimeAmount = .seconds(2)
 
         package init() {}

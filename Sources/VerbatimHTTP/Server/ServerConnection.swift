@@ -32,8 +32,8 @@ package final class ServerConnection: ChannelInboundHandler {
 
     package var isWritable: Bool { context?.channel.isWritable ?? false }
 
-    // Writing can find the client gone, and the exchange is told at once. What is written is therefore passed by value:
-    // the exchange may change meanwhile.
+    // A write can reveal that the client is gone, which the exchange learns at once. Segments are passed by value,
+    // because the exchange may change during the write.
 
     /// Writes a part of the response.
     package func write(_ segments: ResponseWriter.Segments) {
@@ -62,7 +62,7 @@ package final class ServerConnection: ChannelInboundHandler {
 
     /// Cuts the connection.
     ///
-    /// - Parameter resets: Whether the client could otherwise take the end for a regular one.
+    /// - Parameter resets: Whether the client could otherwise mistake the end for a regular one.
     package func abort(resets: Bool) { perform(state.aborted(resets: resets)) }
 
     /// Reads more of the request's body if the exchange wants it.
@@ -238,7 +238,7 @@ package final class ServerConnection: ChannelInboundHandler {
         }
     }
 
-    /// Returns the answer to bytes that cannot be read; `nil` if the connection itself has failed.
+    /// Returns the response to bytes that cannot be read; `nil` if the connection itself has failed.
     private func response(to error: any Error) -> ErrorResponse? {
         switch error {
         case HTTPParserError.headerOverflow, is ByteToMessageDecoderError.PayloadTooLargeError:

@@ -1,9 +1,9 @@
 package import NIOCore
 package import NIOHTTP1
 
-/// The life of a client's connection as decisions without I/O: an event goes in, the actions to perform come out.
+/// The state machine of a client's connection, without I/O: it takes events and returns the actions to perform.
 ///
-/// Requests are served one after the other. While one is answered, parts of the next are queued; reading pauses then, so
+/// Requests are served one after the other. While one is served, parts of the next are queued; reading pauses then, so
 /// that the queue holds at most what one read brought. A connection that ends while the client still sends is drained
 /// first: closing a socket with unread input resets it, and the client could lose the response.
 package struct ServerConnectionState {
@@ -19,7 +19,7 @@ package struct ServerConnectionState {
         case reportClientClosed
         /// Tell the exchange to end now.
         case cutOffExchange
-        /// Let the exchange answer with the error that the event is about; without an exchange, write that answer.
+        /// Let the exchange respond with the event's error; without an exchange, write that response.
         case respondWithError
         /// Let go of the exchange, flush, and report ``ServerConnectionState/lastResponseWritten(at:)`` once written.
         case flushLastResponse
@@ -124,12 +124,12 @@ package struct ServerConnectionState {
         if admission == .admitted { return Actions(.startTimer(.firstByte), .read) }
         isCutOff = admission == .cutOff
         if isTLS && isCutOff {
-            // Even an answer would need a handshake, for which only a few connections are waited for.
+            // Even a response would need a handshake, and the server waits for only a few of those.
             phase = .closed
             return Actions(.closeNow)
         }
         phase = .closing(drains: true)
-        // Without TLS nothing has to be read to answer.
+        // Without TLS the response can be sent without reading anything.
         return Actions(
             .respondWithError, .startTimer(.errorResponse), .flushLastResponse, isTLS ? .read : nil)
     }
@@ -155,7 +155,7 @@ package struct ServerConnectionState {
         return Actions(hasExchange ? .pauseExchangeInput : nil)
     }
 
-    /// Decides what the connection waits for. An event of its own, because what the exchange does with the last parts may
+    /// Decides what the connection waits for. A separate event, because the exchange's handling of the last parts may
     /// change the state.
     package mutating func inputPaused() -> Actions {
         switch phase {
@@ -180,7 +180,7 @@ package struct ServerConnectionState {
         }
     }
 
-    /// What arrived cannot be read as a request, or not to its end; the event holds the error to answer with.
+    /// The input is not a valid or complete request; the caller has the error to respond with.
     package mutating func requestFailed() -> Actions {
         switch phase {
         case .idle:
@@ -240,7 +240,7 @@ package struct ServerConnectionState {
 
     // MARK: The exchange
 
-    /// What becomes of the connection after a response.
+    /// What happens to the connection after a response.
     package enum NextStep: Equatable, Sendable {
         /// Wait for the next request, or serve a queued one.
         case serveNext
@@ -269,14 +269,14 @@ package struct ServerConnectionState {
 
     /// The exchange cuts the connection.
     ///
-    /// - Parameter resets: Whether the client must not take the end for a regular one.
+    /// - Parameter resets: Whether the client must not mistake the end for a regular one.
     package mutating func aborted(resets: Bool) -> Actions {
         if phase == .closed { return .none }
         phase = .closed
         return Actions(resets ? .reset : .close)
     }
 
-    /// The exchange may want more of the request's body, or takes part in a connection that may be read further.
+    /// Returns what to read next, if anything: more of the request's body, or what follows the request.
     package func readMore() -> Action? {
         switch phase {
         case .idle, .draining: .read

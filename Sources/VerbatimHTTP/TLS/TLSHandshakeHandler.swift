@@ -3,7 +3,7 @@ import NIOSSL
 import NIOTLS
 import VerbatimPlatform
 
-/// Watches the TLS handshake of a client: ends one that stalls, and answers a client that speaks plain HTTP.
+/// Watches the TLS handshake of a client: ends one that stalls, and sends a 400 to a client that uses plain HTTP.
 final class TLSHandshakeHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
@@ -47,14 +47,14 @@ final class TLSHandshakeHandler: ChannelInboundHandler, RemovableChannelHandler 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if case NIOSSLError.handshakeFailed(let reason) = error, "\(reason)".contains(text: "HTTP_REQUEST") {
             var writer = ResponseWriter(request: ResponseWriter.Request(keepsAlive: false, errorFormat: errorFormat))
-            writer.respond(with: .badRequest("this port speaks HTTPS: the base URL must begin with https://"))
+            writer.respond(with: .badRequest("this port requires HTTPS: the base URL must begin with https://"))
             let plain = try? context.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self)
             plain?.writeAndFlush(NIOAny(writer.take().last), promise: nil)
         }
         context.fireErrorCaught(error)
     }
 
-    /// Closes without TLS's close_notify, for which the client would be waited for.
+    /// Closes without TLS's close_notify, which would mean waiting for the client's.
     static func closeNow(_ channel: any Channel) {
         let tls = try? channel.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self)
         if let tls { tls.close(promise: nil) } else { channel.close(promise: nil) }

@@ -1,8 +1,8 @@
 package import NIOCore
 
-/// Tells when a client's connection has waited too long for what it waits for.
+/// Reports when a client's connection has waited too long.
 package final class ConnectionTimer {
-    /// What is waited for.
+    /// What the connection waits for.
     package enum Wait: Hashable, Sendable {
         /// The first byte of the first request.
         case firstByte

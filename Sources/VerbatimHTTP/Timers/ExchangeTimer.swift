@@ -1,6 +1,6 @@
 package import NIOCore
 
-/// Tells when an exchange with the upstream takes too long, as a whole or in silence. A connection's exchanges share one.
+/// Reports when an exchange with the upstream exceeds its total time or its silence limit. One for each connection.
 package final class ExchangeTimer {
     /// The longest times of an exchange.
     package struct Limits: Sendable {

@@ -91,7 +91,7 @@ package final class UpstreamConnection: ChannelDuplexHandler {
 
     package func flush() {
         context?.flush()
-        // The upstream may answer before it has read everything.
+        // The upstream may respond before it has read everything.
         readMore()
     }
 
@@ -123,8 +123,8 @@ package final class UpstreamConnection: ChannelDuplexHandler {
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        // After an error nothing counts: the parser takes the end of a broken connection for the regular end of a response
-        // without a length. The delegate is told of the failure when the channel closes.
+        // After an error, ignore input: the parser takes a broken connection's end for the regular end of a response
+        // without a length. The failure is reported to the delegate when the channel closes.
         guard state == .active, let delegate, error == nil else { return }
         hasHeard = true
         switch unwrapInboundIn(data) {
@@ -162,8 +162,8 @@ package final class UpstreamConnection: ChannelDuplexHandler {
         delegate?.upstreamDidSend(body: body)
     }
 
-    /// Reads while the connection is unused. Bytes that arrive then answer no request and must not be taken for the response
-    /// to the next one: the parser fails on them, which ends the connection.
+    /// Reads while the connection is unused. Bytes that arrive then belong to no request and must not be taken for the
+    /// response to the next one: the parser fails on them, which ends the connection.
     private func watchIdle(_ context: ChannelHandlerContext) {
         guard state == .idle, !isReading else { return }
         isReading = true

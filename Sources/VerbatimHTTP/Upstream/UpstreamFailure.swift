@@ -4,7 +4,7 @@ import NIOPosix
 import NIOSSL
 import VerbatimPlatform
 
-/// Why the upstream could not be reached or stopped answering.
+/// Why the upstream could not be reached or stopped responding.
 package struct UpstreamFailure: Error {
     package enum Kind: Sendable {
         /// No connection was established: address, refusal, TLS.
@@ -69,7 +69,7 @@ package struct UpstreamFailure: Error {
 
     /// Returns the reason within BoringSSL's description, which otherwise names its source files.
     private static func describeTLS(_ description: String) -> String {
-        if description.contains(text: "WRONG_VERSION_NUMBER") { return "TLS: the other side does not speak TLS" }
+        if description.contains(text: "WRONG_VERSION_NUMBER") { return "TLS: the other side does not use TLS" }
         guard let marker = description.firstRange(ofText: "OPENSSL_internal:") else {
             return "TLS: the handshake failed"
         }

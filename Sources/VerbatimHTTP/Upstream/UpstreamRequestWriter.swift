@@ -1,7 +1,7 @@
 import NIOCore
 import NIOHTTP1
 
-/// Writes a request to the upstream, framed as its headers say. A small request goes out in one write.
+/// Writes a request to the upstream, framed as its headers say. A small request is sent in one write.
 ///
 /// The head comes through the pipeline, because the response parser must know the request's method. The rest bypasses it.
 final class UpstreamRequestWriter: ChannelOutboundHandler {

@@ -1,7 +1,7 @@
 /// Where the objects and arrays of a JSON document end, found while the document is checked against the grammar of RFC
 /// 8259.
 ///
-/// A ``JSONCursor`` that follows an outline skips an object or array in one step. A document can so be checked as a
+/// A ``JSONCursor`` that follows an outline skips an object or array in one step. A document can thus be checked as a
 /// whole before anything is read from it, and is still scanned only once. An outline that is used again allocates
 /// nothing.
 package struct JSONOutline: Sendable {

@@ -75,7 +75,7 @@ final class EngineHandler: ChannelInboundHandler {
         }
     }
 
-    /// Answers other requests: the model list names the engine, anything else is not found.
+    /// Responds to other requests: the model list names the engine, anything else is not found.
     private func replyToOther(_ context: ChannelHandlerContext) {
         let isModels = head?.uri.hasSuffix("/models") ?? false
         if !isModels { loop.counters.unknown += 1 }

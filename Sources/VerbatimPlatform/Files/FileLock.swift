@@ -1,7 +1,7 @@
 /// An exclusive lock of a file.
 ///
-/// `flock` gives the protection: its lock belongs to the open file and ends when that is closed. It does not tell who holds
-/// it. A POSIX lock does, so that one is taken as well, for this purpose only: it ends as soon as the process closes any
+/// `flock` gives the protection: its lock belongs to the open file and ends when that is closed. It does not name the
+/// holder. A POSIX lock does, so one is taken as well, for this purpose only: it ends as soon as the process closes any
 /// other descriptor of the file. Then the holder is unknown, but the file is still protected.
 extension OpenFile {
     /// Locks the file without waiting. Returns false if another open file holds the lock.

@@ -38,7 +38,7 @@ final class CapabilityCache: Sendable {
 
     /// - Parameters:
     ///   - fixed: The engine that the operator named.
-    ///   - host: The upstream's host, which may give the engine away.
+    ///   - host: The upstream's host, which may identify the engine.
     ///   - lifetime: How long a capability is trusted.
     ///   - maxWait: How long a turn waits for the probe of another.
     ///   - onRecognition: Called on any thread when the engine is recognised.
@@ -62,7 +62,7 @@ final class CapabilityCache: Sendable {
         return state.withLock { EngineIdentity(profile: $0.recognised ?? .generic, evidence: $0.evidence) }
     }
 
-    /// Further evidence of which engine it is would be of use.
+    /// The engine is not recognised yet, so further evidence is useful.
     var isUnrecognised: Bool { fixed == nil && state.withLock { $0.recognised == nil } }
 
     /// What the engine is known to accept; nil if that has to be found out.

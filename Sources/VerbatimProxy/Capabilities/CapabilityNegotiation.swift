@@ -96,7 +96,7 @@ struct CapabilityNegotiation: ~Copyable {
 
     /// Looks for the engine's name in the headers of its reply.
     ///
-    /// - Returns: Whether they give it away.
+    /// - Returns: Whether they identify it.
     mutating func recognise(by headers: some Sequence<(name: String, value: String)>) -> Bool {
         if isProfileFixed { return false }
         for (name, value) in headers {
@@ -150,7 +150,7 @@ struct CapabilityNegotiation: ~Copyable {
         if request != nil { request = nil }
     }
 
-    /// An error has come in a stream whose head has gone out, before any output.
+    /// A stream whose head has been sent contains an error before any output.
     mutating func handleLate(_ error: EngineError) {
         // What was accepted before is rejected now. It is too late for this turn, but not for the next.
         if remainingLimits(after: error) != nil { findings.append(.revoked) }

@@ -5,29 +5,29 @@ import VerbatimTrace
 import VerbatimHTTP
 import VerbatimSchema
 
-/// The life of one captured exchange as decisions without I/O: an event goes in, and a ``Decision`` comes out.
+/// The state machine of one captured exchange, without I/O: it takes events and returns a ``Decision`` for each.
 ///
-/// What the agent gets is in ``takeOutput()`` after each event. A turn gives exactly one record.
+/// After each event, ``takeOutput()`` returns what to send to the agent. A turn produces exactly one record.
 ///
 /// It cannot be copied: the compiler would otherwise copy all of it, event by event, to call it through a class.
 struct CapturedTurn: ~Copyable {
     private enum Phase {
-        /// For the engine's head.
+        /// Waits for the engine's head.
         case waiting
         /// The reply is coming.
         case replying
-        /// For the record to be kept.
+        /// Waits until the record is kept.
         case recording(Ending)
-        /// The stream's terminal event is out, the end of its framing is not.
+        /// The stream's terminal event has been sent, the end of its framing has not.
         case trailing
         case over
     }
 
     /// What happens when the record is kept.
     private enum Ending {
-        /// What was held back goes out, and the reply's end.
+        /// The held part and the end of the reply are sent.
         case reply
-        /// The terminal event goes out, and then what the engine still sends.
+        /// The terminal event is sent, followed by what the engine still sends.
         case terminalEvent(engineIsDone: Bool, engineFailed: Bool)
         case error(ErrorResponse)
         case abort
@@ -63,7 +63,7 @@ struct CapturedTurn: ~Copyable {
     /// The engine has not been seen to accept what the turn injects.
     var needsProbe: Bool { negotiation.mayBeRejected }
 
-    /// No head of the engine's has come since the last attempt.
+    /// The current attempt has not received the engine's head.
     var isWaiting: Bool {
         if case .waiting = phase { true } else { false }
     }
@@ -71,7 +71,7 @@ struct CapturedTurn: ~Copyable {
     /// A stream's head is held until its first event.
     var isHolding: Bool { relay.isHolding }
 
-    /// The turn is over but for its record.
+    /// The turn is over except for its record.
     var isRecording: Bool {
         if case .recording = phase { true } else { false }
     }
@@ -94,7 +94,7 @@ struct CapturedTurn: ~Copyable {
 
     // MARK: Output
 
-    /// What the agent is to get now.
+    /// Takes the bytes to send to the agent now.
     mutating func takeOutput() -> ResponseWriter.Segments { output.take() }
 
     /// Has the agent's connection closed after the reply.
@@ -105,7 +105,7 @@ struct CapturedTurn: ~Copyable {
     /// - Returns: False if there are no such bytes at this point of the reply.
     mutating func probeAgent() -> Bool { output.probeClient() }
 
-    /// The turn's record, which names the engine as it is known at that time. There once, after ``Action/record(closesEngine:)``.
+    /// The turn's record, with the engine as known by then. Available once, after ``Action/record(closesEngine:)``.
     mutating func takeRecord(engine: EngineIdentity) -> TurnRecord? {
         guard var record = self.record.take() else { return nil }
         let recognised = engine.isFixed ? nil : relay.recognised
@@ -190,8 +190,8 @@ struct CapturedTurn: ~Copyable {
 
     // MARK: Time and the agent
 
-    /// Lets a stream begin whose first event has not come: a rejection comes at once, and an agent that hears nothing for long
-    /// may give up.
+    /// Sends the head of a stream before its first event: a rejection would have come at once, and an agent that gets
+    /// nothing for long may give up.
     mutating func stopHolding() -> Decision {
         relay.startStream(to: &output)
         return decide(.nothing)

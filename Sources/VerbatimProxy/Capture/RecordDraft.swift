@@ -41,7 +41,7 @@ struct RecordDraft {
         timeToFirstToken = timings.timeToFirstToken
     }
 
-    /// The record, without the engine's name: it is that of the time when the record is taken.
+    /// The record, without the engine's name, which is added when the record is taken.
     func record(facts: TurnFacts, prepared: PreparedRequest, capture: Capture) -> TurnRecord {
         var capture = capture
         let isNotJSON = capture.problems.contains(ProblemCode.replyNotJSON)

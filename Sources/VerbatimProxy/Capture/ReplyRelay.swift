@@ -6,8 +6,8 @@ import VerbatimSchema
 
 /// The engine's reply to one attempt on its way to the agent: read, restored, and held back as long as it must be.
 ///
-/// What the agent gets is written to the output that each call takes. Where the turn has to decide something first, a call
-/// returns a ``Step`` that says so, and ``proceed(to:)`` goes on from there.
+/// Each call writes what the agent receives to its output. If the turn has to decide something first, the call
+/// returns a ``Step`` that says so, and ``proceed(to:)`` continues from there.
 struct ReplyRelay: ~Copyable {
     enum Step {
         /// There is nothing to decide.
@@ -15,9 +15,9 @@ struct ReplyRelay: ~Copyable {
         /// Nothing has gone to the agent, and the reply has shown whether the engine rejects the request. Drop the relay for
         /// a further attempt, or proceed. The error is nil if there is none.
         case judge(EngineError?)
-        /// A stream whose head has gone out begins with an error. Proceed.
+        /// A stream whose head has been sent begins with an error. Proceed.
         case lateError(EngineError)
-        /// The reply is whole or cut off, and the record is due. What is held back goes out with ``release(to:)``.
+        /// The reply is whole or cut off, and the record is due. ``release(to:)`` sends what is held back.
         case ended(TurnOutcome, by: End)
     }
 
@@ -39,7 +39,7 @@ struct ReplyRelay: ~Copyable {
         case collecting(ReplyHead)
         /// The whole reply is there, and held until its record is kept.
         case collected(ReplyHead, isEdited: Bool)
-        /// The reply goes through unread. `holdsLastByte`: its end shows only from its last byte, which waits for the record.
+        /// The reply passes unread. `holdsLastByte`: only its last byte shows the end, so it waits for the record.
         case passing(holdsLastByte: Bool)
     }
 
@@ -50,7 +50,7 @@ struct ReplyRelay: ~Copyable {
     private var reader: StreamReader
     private let maximumReplySize: Int
     private let maximumEventSize: Int
-    /// Of a reply that is not streamed.
+    /// The body of a reply that is not streamed.
     private var collected = ByteBuffer()
     /// Bytes that wait for a stream's first event, or for the record.
     private var held = ByteBuffer()
@@ -110,7 +110,7 @@ struct ReplyRelay: ~Copyable {
 
     func captured() -> Capture { reader.captured() }
 
-    /// The profile in force may become known as late as with the reply's head.
+    /// Sets the profile in force, which may become known only with the reply's head.
     mutating func use(_ profile: EngineProfile) { reader.use(profile) }
 
     // MARK: Receiving
@@ -158,7 +158,7 @@ struct ReplyRelay: ~Copyable {
         return .goOn
     }
 
-    /// Takes what comes after the terminal event, for ``release(to:)``.
+    /// Stores the bytes after the terminal event, for ``release(to:)``.
     mutating func receiveAfterEnd(_ body: ByteBuffer) { reader.receive(body) }
 
     /// The engine has ended its reply.
@@ -202,7 +202,7 @@ struct ReplyRelay: ~Copyable {
 
     // MARK: Streams
 
-    /// Lets a stream begin whose head is held.
+    /// Starts a stream whose head is held.
     mutating func startStream(to output: inout ResponseWriter) {
         guard case .holding(let head) = mode else { return }
         mode = .streaming
@@ -213,7 +213,7 @@ struct ReplyRelay: ~Copyable {
     private mutating func readEvents(to output: inout ResponseWriter) -> Step {
         while let unit = reader.next() {
             guard unit.isEvent else {
-                // Comments and blank lines that came together leave together.
+                // Comments and blank lines that arrived together are sent together.
                 if unit.disposition != .drop { held.writeImmutableBuffer(unit.bytes) }
                 continue
             }
@@ -259,7 +259,7 @@ struct ReplyRelay: ~Copyable {
     private mutating func endStream(to output: inout ResponseWriter) -> Step {
         if let event = reader.last(), let step = take(event, to: &output) { return step }
         startStream(to: &output)
-        // Where a reply ends with its connection, an end in the middle looks like any other.
+        // If a reply ends with its connection, a truncation looks like a regular end.
         if isUntilClose && !reader.hasFinishedChoices { return .ended(.upstreamDisconnected, by: .cutOff) }
         return .ended(reader.hasSeenError ? .upstreamError : .completed, by: .end)
     }

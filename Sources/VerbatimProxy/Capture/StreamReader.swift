@@ -6,7 +6,7 @@ import VerbatimHTTP
 
 /// Splits an engine's reply into units, and lets a ``ReplyTransform`` read each.
 struct StreamReader: ~Copyable {
-    /// A part of a stream that is treated as a whole: an event, or what comes between events.
+    /// A part of a stream that is treated as a whole: an event, or bytes between events.
     struct Unit: ~Copyable {
         let bytes: ByteBuffer
         let isEvent: Bool

@@ -1,4 +1,4 @@
-/// What comes out of a ``CapturedTurn`` for an event.
+/// What a ``CapturedTurn`` decides on an event.
 extension CapturedTurn {
     /// What the caller has to do.
     enum Action: Equatable {

@@ -120,7 +120,7 @@ final class TurnRunner: UpstreamDelegate {
 
     var takesMore: Bool { !turn.isOver && agent.isWritable && turn.takesMore }
 
-    /// The next thing to come is the engine's.
+    /// The turn waits for the engine, not for the agent or the record.
     private var isWaitingForEngine: Bool { agent.isWritable && !turn.isRecording }
 
     func upstreamDidSend(head: HTTPResponseHead, reason: String) {

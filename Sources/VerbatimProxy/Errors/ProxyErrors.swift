@@ -30,7 +30,7 @@ extension ErrorResponse {
 
     /// 422, because client libraries do not retry that status.
     ///
-    /// - Parameter words: The engine's answer to the request; `nil` if it was not asked.
+    /// - Parameter words: The engine's error message; `nil` if no request was sent to it.
     package static func captureUnavailable(
         required: String, engine: String, api: API, words: String?
     ) -> ErrorResponse {
@@ -38,6 +38,6 @@ extension ErrorResponse {
             status: .unprocessableEntity, side: .client, code: "capture_unavailable",
             message: "this turn cannot be captured at level \(required), which --require-capture demands: "
                 + "the engine (\(engine)) does not give that for \(api.rawValue) requests like this one"
-                + (words.map { "; it answered: \($0)" } ?? ""))
+                + (words.map { "; it replied: \($0)" } ?? ""))
     }
 }

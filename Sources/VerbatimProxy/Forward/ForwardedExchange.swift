@@ -17,7 +17,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     private var waiting: [ByteBuffer] = []
     private var isRequestEnded = false
     /// Whether the parts that arrived with the head have been delivered. Until then nothing is flushed, so that a small request
-    /// goes out in one write.
+    /// is sent in one write.
     private var hasAgentPaused = false
     private var hasBody = false
     private var isOver = false
@@ -125,7 +125,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
 
     func upstreamDidSend(head: HTTPResponseHead, reason: String) {
         timer.touch(at: loop.clock.now)
-        // The rest of a request that has been answered is not read, so that the connection cannot be reused.
+        // The rest of a request is not read after its response, so the connection cannot be reused.
         if !isRequestEnded { output.closeAfterResponse() }
         var framing = ResponseFraming(of: head)
         if case .untilClose = framing { framing = .chunked }
@@ -204,7 +204,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     func cutOff() { fail(with: .shuttingDown) }
 }
 
-/// The start of a reply to `GET /models`, which may tell whose models they are.
+/// The start of a reply to `GET /models`, which may identify the engine.
 private struct ModelList {
     private static let limit = 256 << 10
     private var bytes: [UInt8] = []

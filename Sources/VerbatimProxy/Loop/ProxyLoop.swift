@@ -27,7 +27,7 @@ final class ProxyLoop {
     /// Hands a record to the recorder, together with those of the other turns that end in the same turn of the event loop:
     /// waking a thread costs more than writing a record.
     ///
-    /// The event loop must stay until ``recordPersisted()``, even if the record's agent is gone.
+    /// The event loop must stay alive until ``recordPersisted()``, even if the record's agent is gone.
     func persist(_ submission: RecordSubmission) {
         server.beginWork()
         submissions.append(submission)

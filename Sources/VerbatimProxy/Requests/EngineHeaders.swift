@@ -3,7 +3,7 @@ import VerbatimHTTP
 
 /// The headers of a request to the engine.
 enum EngineHeaders {
-    /// Names in lower case that end at the proxy: the expectation has been met, and the session's name is for the proxy alone.
+    /// Names, in lower case, that are not forwarded: the expectation has been met, and only the proxy uses the session.
     private static let dropped = ["expect", AgentHeaders.named.lowercased()]
 
     /// The agent's headers in their order and case, with `Host`, credentials, encoding and framing replaced in place.
@@ -24,7 +24,7 @@ enum EngineHeaders {
             headers, replacements: replacements, dropped: dropped, keepsFraming: bodyLength == nil)
     }
 
-    /// The key in each header that the agent used for its own, because engines look into the one that their API names; in
+    /// The key in each header that the agent used for its own, because engines read the one that their API names; in
     /// the API's own if the agent used none.
     private static func credentials(
         _ key: String, replacing headers: HTTPHeaders, isAnthropic: Bool

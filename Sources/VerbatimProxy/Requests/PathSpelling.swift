@@ -17,7 +17,7 @@ struct PathSpelling: Hashable {
     /// The path with percent-escapes of unreserved characters and dot segments resolved, without empty segments and without a
     /// slash at the end. Apart from the slashes it is the same path by RFC 3986 §6.2.2.
     let plain: String
-    /// The path as a server might read it that resolves too much, in lower case: every escape resolved, also those that result
+    /// The path as an overly lenient server might read it, in lower case: every escape resolved, also those that result
     /// from resolving; `\` read as `/`; white space and control characters removed. Once with what follows an inner `?`, `#`
     /// or `;`, and once without. Empty if the path has nothing of that kind.
     let loose: [String]

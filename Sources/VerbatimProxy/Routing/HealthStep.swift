@@ -1,7 +1,7 @@
 import NIOHTTP1
 import VerbatimTrace
 
-/// Answers `GET /healthz`, which needs no key.
+/// Responds to `GET /healthz`, which needs no key.
 struct HealthStep: RoutingStep {
     let health: CaptureHealth
     let recorder: (any RecordSink)?

@@ -4,11 +4,11 @@ import VerbatimHTTP
 
 /// What is done with a request.
 enum RoutingDecision {
-    /// The proxy answers with an error.
+    /// The proxy responds with an error.
     ///
     /// `answersAtOnce`: before the body has arrived, which is then not read.
     case refuse(ErrorResponse, answersAtOnce: Bool)
-    /// The proxy answers with JSON.
+    /// The proxy responds with JSON.
     case answer(HTTPResponseStatus, json: [UInt8])
     /// The request is a turn of this API.
     case capture(API)

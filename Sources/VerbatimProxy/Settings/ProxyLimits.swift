@@ -50,7 +50,7 @@ package struct ProxyLimits: Sendable {
     /// How long an engine may take to reject an injection; one that is silent for longer is generating. Turns wait that long
     /// for another turn's probe, and a stream's head waits that long for its first event.
     package var refusalTime: TimeAmount = .seconds(1)
-    /// How long it is remembered what an engine accepts.
+    /// How long the proxy remembers what an engine accepts.
     package var verdictLifetime: TimeAmount = .minutes(10)
 
     package init() {}

@@ -11,7 +11,7 @@ package struct ProxySettings: Sendable {
     package var upstreamAPIKey: String?
     /// Trusted CA certificates for the upstream; nil for the system's.
     package var upstreamCA: PEMText?
-    /// nil recognises the engine by what it sends.
+    /// nil: the engine is recognised by what it sends.
     package var engine: EngineProfile?
 
     package var host = "127.0.0.1"

@@ -2,7 +2,7 @@ package import VerbatimAPI
 import VerbatimJSON
 import VerbatimSSE
 
-/// Does with a reply what the proxy does with it: splits the stream, has each event read, and collects what the agent
+/// Processes a reply as the proxy does: splits the stream, has each event read, and collects what the agent
 /// receives.
 package struct StreamDriver: Sendable {
     package private(set) var reply: any ReplyTransform

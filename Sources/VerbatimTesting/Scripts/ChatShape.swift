@@ -1,4 +1,4 @@
-/// A complete answer of a scripted engine, before it is sent.
+/// A complete reply of a scripted engine, before it is sent.
 package enum ScriptedAnswer: Sendable {
     case whole(status: Int, reason: String, headers: [(String, String)], body: String)
     /// Server-sent events, each the text after `data: `.
@@ -18,9 +18,9 @@ struct ChatReply: Sendable {
 
 /// How one engine writes replies, and what it refuses.
 protocol ChatShape: Sendable {
-    /// The headers of an answer, in the engine's order. `contentLength` is nil for a stream.
+    /// The headers of a reply, in the engine's order. `contentLength` is nil for a stream.
     func headers(contentLength: Int?, isError: Bool) -> [(String, String)]
-    /// The answer of an engine that cannot do what is requested; nil if it can.
+    /// The error that the engine returns for a request it does not support; nil if it supports the request.
     func refusal(of request: ChatRequest, options: ScriptedChat) -> ScriptedAnswer?
     func unparsable() -> ScriptedAnswer
     func notFound() -> ScriptedAnswer

@@ -32,7 +32,7 @@ package struct Conversation: Sendable {
         return Conversation(opening: turn, afterToolResult: turn)
     }
 
-    /// A short agent run: the model thinks, calls `bash`, and answers from what came back.
+    /// A short agent run: the model thinks, calls `bash`, and replies with the result.
     ///
     /// The second prompt is the first one, the tokens of the first reply, and the tool's result, as on a real engine.
     package static let demo = Conversation(

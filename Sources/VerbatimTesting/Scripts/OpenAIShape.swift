@@ -142,7 +142,7 @@ struct OpenAIShape: ChatShape {
             + #""choices":[\#(choice)]\#(after)}"#
     }
 
-    /// The delta of a step, or nil if a client never hears of it: reasoning stays hidden here.
+    /// The delta of a step, or nil if clients do not receive it: reasoning is hidden here.
     private func delta(_ delta: ScriptedStep.Delta) -> String? {
         switch delta {
         case .content(let text): #"{"content":\#(MockJSON.quoted(text))}"#

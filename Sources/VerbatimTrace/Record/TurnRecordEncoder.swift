@@ -19,7 +19,7 @@ package enum TurnRecordEncoder {
             json.object { json in
                 json.originalFields(of: record)
                 json.addedFields(of: record)
-                // Written last, because it tells what was lost in the fields before.
+                // Written last, because it states what was lost in the fields before.
                 json.capture(of: record)
             }
         }

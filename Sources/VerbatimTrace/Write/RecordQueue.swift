@@ -3,7 +3,7 @@ internal import Synchronization
 /// ``PendingRecords``, shared by the threads that submit records and the writer.
 final class RecordQueue: Sendable {
     private let pending: Mutex<PendingRecords>
-    /// Whether `pending` has a refusal. Each turn asks, and rarely is there one: this answers without the lock.
+    /// Whether `pending` has a refusal. Each turn reads this without the lock, since there rarely is one.
     private let hasRefusal = Atomic(false)
 
     init(maximumBytes: Int) {

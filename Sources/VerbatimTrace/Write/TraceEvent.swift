@@ -33,7 +33,7 @@ package enum TraceEvent: Sendable {
         case .lineBreakAdded: "added the line break missing at the end of the trace"
         case .lockUnavailable: "cannot lock the trace: make sure that no other proxy writes to it"
         case .reopened: "reopened the trace"
-        case .writeFailed: "cannot write the trace: captured routes answer 503 until it can be written"
+        case .writeFailed: "cannot write the trace: captured routes respond with 503 until it can be written"
         case .writeResumed: "the trace can be written again"
         case .recordsLost: "records were lost: the trace could not be written"
         }

@@ -1,4 +1,4 @@
-/// What became of the records since the recorder was opened.
+/// What happened to the records since the recorder was opened.
 package struct TraceStatistics: Hashable, Sendable {
     /// Records in the trace, including those written late.
     package internal(set) var recorded = 0

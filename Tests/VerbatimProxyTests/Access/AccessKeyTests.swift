@@ -20,7 +20,7 @@ struct AccessKeyTests {
     @Test(
         "A request without a valid key is refused with 401 and reaches neither engine nor trace", arguments: routes,
         wrong)
-    func withoutAKeyNobodyEnters(path: String, headers: [(String, String)]) async throws {
+    func requestWithoutAValidKeyIsRefused(path: String, headers: [(String, String)]) async throws {
         try await withProxy({ $0.apiKeys = [AccessKey("sk-ours")] }, script: Chat.engine.serve) { proxy in
             let response = try await post(port: proxy.port, path: path, headers: headers, body: Chat.unary)
             #expect(response.status == 401 && response.complete)
@@ -42,7 +42,7 @@ struct AccessKeyTests {
     @Test(
         "The refusal of a request without a key does not wait for its body",
         arguments: ["Content-Length: 1000000000", "Transfer-Encoding: chunked"], [false, true])
-    func theBodyIsNotWaitedFor(framing: String, expects: Bool) async throws {
+    func refusalDoesNotWaitForTheBody(framing: String, expects: Bool) async throws {
         try await withProxy({ $0.apiKeys = [AccessKey("sk-ours")] }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(
@@ -56,7 +56,7 @@ struct AccessKeyTests {
     }
 
     @Test("A refused request without a body leaves its connection open for another")
-    func aRefusedAgentMayTryAgain()
+    func refusedConnectionStaysOpen()
         async throws
     {
         try await withProxy({ $0.apiKeys = [AccessKey("sk-ours")] }, script: Chat.engine.serve) { proxy in
@@ -102,7 +102,7 @@ struct AccessKeyTests {
     ]
 
     @Test("The engine never receives a key of the proxy", arguments: entrances, [Chat.path, "/v1/embeddings"])
-    func noKeyOfOursReachesTheEngine(entrance: Entrance, path: String) async throws {
+    func proxyKeysNeverReachTheEngine(entrance: Entrance, path: String) async throws {
         for (key, expected) in [(nil, entrance.plain), ("sk-engine", entrance.replaced)] {
             try await withProxy(
                 {

@@ -56,7 +56,7 @@ struct HTTPSurfaceKeyTests {
     @Test(
         "The engine's key is sent in the header in which the agent sent its own",
         arguments: HTTPSurfaceHeaderTests.routes + ["/v1/messages", "/v1/messages/count_tokens"], agentKeys)
-    func theKeyGoesWhereTheAgentsWas(path: String, keys: AgentKeys) async throws {
+    func engineKeyUsesTheAgentsHeader(path: String, keys: AgentKeys) async throws {
         try await withProxy({ $0.upstreamAPIKey = "sk-upstream" }, script: Chat.engine.serve) { proxy in
             _ = try await post(port: proxy.port, path: path, headers: keys.sent, body: Chat.unary)
             #expect(try self.credentials(of: #require(proxy.engine.requests.only)) == keys.forwarded)
@@ -83,7 +83,7 @@ struct HTTPSurfaceKeyTests {
     }
 
     @Test("Without a key for the engine, the agent's keys are forwarded", arguments: HTTPSurfaceHeaderTests.routes)
-    func withoutAKeyTheAgentsOwnAreForwarded(path: String) async throws {
+    func agentKeysAreForwardedWithoutAnEngineKey(path: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let headers = [("x-api-key", "agent-a"), ("API-KEY", "agent-b"), ("Authorization", "Bearer agent-c")]
             _ = try await post(port: proxy.port, path: path, headers: headers, body: Chat.unary)

@@ -73,8 +73,8 @@ struct SecretsTests {
         }
     }
 
-    @Test("What a model generates is never masked")
-    func aReplyIsNeverMasked() async throws {
+    @Test("Model output is never masked")
+    func modelOutputIsNeverMasked() async throws {
         try await withProxy(
             { $0.upstreamAPIKey = "hello-there" },
             script: {
@@ -107,13 +107,13 @@ struct SecretsTests {
     }
 
     @Test("Keys that are too short to tell from words are not masked")
-    func shortKeysAreWords() throws {
+    func shortKeysAreNotMasked() throws {
         #expect(try masked(#""EMPTY message""#, "EMPTY", "message") == #""EMPTY message""#)
         #expect(try masked(#""EMPTY messages""#, "EMPTY", "messages") == #""EMPTY [redacted]""#)
     }
 
     @Test("Keys of the agent are masked whichever header held them")
-    func theAgentsOwnAreMaskedWhereverTheyStood() throws {
+    func agentKeysFromAnyHeaderAreMasked() throws {
         let headers: HTTPHeaders = [
             "authorization": "Bearer agent-key-1", "X-API-Key": "agent-key-2", "Api-Key": "agent-key-3",
             "X": "agent-key-4",

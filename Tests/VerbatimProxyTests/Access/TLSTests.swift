@@ -99,7 +99,7 @@ struct EngineTLSTests {
     ]
 
     @Test("Nothing is sent to an engine that is not trusted", arguments: distrusts, [Chat.path, "/v1/embeddings"])
-    func nothingIsSentToWhoIsNotTrusted(distrust: Distrust, path: String) async throws {
+    func nothingIsSentToAnUntrustedEngine(distrust: Distrust, path: String) async throws {
         try await withRelay(
             distrust.certificate, host: distrust.host, newest: distrust.newest, trusts: distrust.trusts
         ) { proxy, engine, _ in
@@ -118,7 +118,7 @@ struct EngineTLSTests {
     }
 
     @Test("An engine without TLS gets no plain request")
-    func whoSpeaksNoTLSIsNotSpokenToInPlainText() async throws {
+    func engineWithoutTLSReceivesNoPlainRequest() async throws {
         let engine = try await MockEngine.start(script: Chat.engine.serve)
         let clock = ManualClock()
         try await withProxy(
@@ -162,7 +162,7 @@ struct AgentTLSTests {
     }
 
     @Test("Replies are the same as without TLS")
-    func repliesAreWhatTheyAreWithoutIt() async throws {
+    func repliesMatchThoseWithoutTLS() async throws {
         try await withTLS { proxy in
             let agent = try await connect(proxy)
             for body in [Chat.unary, Chat.stream] {
@@ -217,12 +217,12 @@ struct AgentTLSTests {
 
     enum Leaving: CaseIterable, Sendable {
         /// Sends close_notify and continues to read.
-        case farewell
+        case closeNotify
         case close, reset
 
         func perform(on agent: RawAgent) async throws {
             switch self {
-            case .farewell: try await agent.halfClose()
+            case .closeNotify: try await agent.halfClose()
             case .close: await agent.close()
             case .reset: await agent.reset()
             }
@@ -232,7 +232,7 @@ struct AgentTLSTests {
     @Test(
         "The engine's connection is closed when the agent leaves", arguments: [Stage.streamBeforeHead, .midStream],
         Leaving.allCases)
-    func theEngineIsToldAtOnceThatTheAgentLeft(stage: Stage, how: Leaving) async throws {
+    func engineConnectionIsClosedWhenTheAgentLeaves(stage: Stage, how: Leaving) async throws {
         let hasReached = Monitor(false)
         let isOver = Monitor(false)
         try await withTLS(
@@ -255,7 +255,7 @@ struct AgentTLSTests {
     }
 
     @Test("A reply that is cut off is not followed by close_notify, which would make it seem complete")
-    func aReplyThatIsCutOffGetsNoFarewell() async throws {
+    func truncatedReplySendsNoCloseNotify() async throws {
         let isRead = Monitor(false)
         try await withTLS(script: { exchange in
             try await Stage.midUnframedStream.play(exchange)
@@ -273,9 +273,9 @@ struct AgentTLSTests {
     }
 
     @Test(
-        "A plain HTTP request is answered with the advice to use https",
+        "A plain HTTP request is refused with 400 and the advice to use https",
         arguments: ["GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n", "POST /v1/chat/completions HTTP/1.1\r\n"])
-    func whoSpeaksPlainHTTPIsToldSo(request: String) async throws {
+    func plainHTTPRequestIsRefused(request: String) async throws {
         try await withTLS { proxy in
             let agent = try await proxy.connect()
             try await agent.send(request)
@@ -307,7 +307,7 @@ struct AgentTLSTests {
         }
     }
 
-    @Test("A connection beyond the limit is told so after its handshake, up to a number of them")
+    @Test("A connection beyond the limit gets a 503 after its handshake; more than 64 such connections are closed")
     func tooManyConnections() async throws {
         let tls = try agentTLS()
         try await withProxy(
@@ -333,8 +333,8 @@ struct AgentTLSTests {
         }
     }
 
-    @Test("The limit of the handshake does not apply after it", arguments: [true, false])
-    func anEstablishedConnectionMayWait(isEstablished: Bool) throws {
+    @Test("The handshake limit does not apply to an established connection", arguments: [true, false])
+    func handshakeLimitEndsWithTheHandshake(isEstablished: Bool) throws {
         let loop = EmbeddedEventLoop()
         let clock = HTTPClock {
             loop.now

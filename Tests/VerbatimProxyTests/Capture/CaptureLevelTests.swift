@@ -126,7 +126,7 @@ struct CaptureLevelTests {
     ]
 
     @Test("A record states what its capture lacks, and the agent gets the restored reply", arguments: cases)
-    func isMarkedAsItIs(example: Case) async throws {
+    func recordStatesWhatItsCaptureLacks(example: Case) async throws {
         let script: MockEngine.Script = { exchange in
             guard example.isStream else {
                 return try await exchange.respond(headers: example.headers, body: example.reply[0])
@@ -176,7 +176,7 @@ struct CaptureLevelTests {
             (CaptureGoal.tokens, "logprobs:5 ids", "tokens complete"), (.logprobs, "logprobs:5", "logprobs complete"),
             (.text, "", "text complete"),
         ])
-    func theGoalDecides(goal: CaptureGoal, injected: String, capture: String) async throws {
+    func captureGoalDecidesWhatIsInjected(goal: CaptureGoal, injected: String, capture: String) async throws {
         try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) {
             $0.policy.goal = goal
         } _: { proxy in

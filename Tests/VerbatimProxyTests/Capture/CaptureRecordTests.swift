@@ -116,7 +116,7 @@ struct CaptureRecordTests {
         #expect(try object(record["request"] ?? "{}") == object(forwarded))
     }
 
-    // MARK: What was asked
+    // MARK: Requests
 
     @Test(
         "client_fields holds what the agent had sent",
@@ -136,7 +136,7 @@ struct CaptureRecordTests {
                 #"{"logprobs":{"absent":true},"top_logprobs":{"absent":true},"return_token_ids":{"absent":true}}"#
             ),
         ])
-    func clientFieldsTellWhatTheAgentHadSent(more: String, expected: String) async throws {
+    func clientFieldsHoldTheAgentsValues(more: String, expected: String) async throws {
         try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) { proxy in
             let request = CaptureRequest(more: ", " + more)
             let response = try await proxy.ask(request.body)
@@ -150,10 +150,10 @@ struct CaptureRecordTests {
         }
     }
 
-    // MARK: What was answered
+    // MARK: Replies
 
     @Test("A whole reply is recorded as it was sent")
-    func aUnaryResponseStandsAsSent() async throws {
+    func wholeReplyIsRecordedAsSent() async throws {
         let chat = CaptureScript.chat(.vllm)
         try await CaptureProxy.run(chat.serve) { proxy in
             _ = try await proxy.ask(CaptureRequest(tools: true).body)

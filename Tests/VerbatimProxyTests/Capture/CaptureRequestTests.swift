@@ -5,7 +5,7 @@ import VerbatimJSON
 import VerbatimProxy
 import VerbatimTesting
 
-@Suite("What becomes of a captured request on its way through the proxy", .onOwnThreads, .timeLimit(.minutes(10)))
+@Suite("How the proxy changes a captured request", .onOwnThreads, .timeLimit(.minutes(10)))
 struct CaptureRequestTests {
     struct Case: Sendable, CustomStringConvertible {
         let name: String
@@ -80,7 +80,7 @@ struct CaptureRequestTests {
             body: #"{"chat_template_kwargs": "x"}"#, forwarded: #"{"chat_template_kwargs": "x"}"#),
     ]
 
-    @Test("The forwarded body has the injections of the policy, and no other change", arguments: cases) func leavesAs(
+    @Test("The body gets the injections of the policy, and no other change", arguments: cases) func bodyGetsInjections(
         example: Case
     ) async throws {
         try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) {
@@ -115,7 +115,7 @@ struct CaptureRequestTests {
     @Test(
         "top_logprobs without logprobs is left for the engine to refuse", arguments: ScriptedChat.Flavour.allCases,
         ["", #", "logprobs": false"#])
-    func theAgentsOwnErrorIsTheEnginesToTell(flavour: ScriptedChat.Flavour, more: String) async throws {
+    func topLogprobsWithoutLogprobsIsLeftToTheEngine(flavour: ScriptedChat.Flavour, more: String) async throws {
         try await CaptureProxy.run(CaptureScript.chat(flavour).serve) { proxy in
             for stream in [false, true] {
                 let request = CaptureRequest(stream: stream, more: #", "top_logprobs": 3"# + more)
@@ -131,7 +131,7 @@ struct CaptureRequestTests {
         }
     }
 
-    // MARK: What is no request
+    // MARK: Invalid requests
 
     static let faulty: [[UInt8]] =
         [
@@ -143,7 +143,7 @@ struct CaptureRequestTests {
         ]
 
     @Test("A body that is not a JSON object is refused")
-    func theProxyRefusesWhatIsNoJSONObject() async throws {
+    func bodyThatIsNotAJSONObjectIsRefused() async throws {
         try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) { proxy in
             let agent = try await RawAgent.connect(port: proxy.server.port)
             for body in Self.faulty {

@@ -4,7 +4,7 @@ import VerbatimAPI
 import VerbatimProxy
 import VerbatimTesting
 
-@Suite("Events leave as soon as their last byte has arrived", .onOwnThreads, .timeLimit(.minutes(10)))
+@Suite("Events are forwarded as soon as their last byte has arrived", .onOwnThreads, .timeLimit(.minutes(10)))
 struct CaptureTimingTests {
     /// The events of a captured stream, and of the same stream without capture.
     struct Events {
@@ -104,7 +104,7 @@ struct CaptureTimingTests {
     @Test(
         "The head of a stream waits for the first event only while the capability is unknown",
         arguments: [CaptureGoal.tokens, .text])
-    func theHeadWaitsOnlyForAVerdict(goal: CaptureGoal) async throws {
+    func headWaitsOnlyWhileTheCapabilityIsUnknown(goal: CaptureGoal) async throws {
         let events = try Events(.vllm, request: CaptureRequest(stream: true))
         let hasBegun = Monitor(false)
         let mayGoOn = Monitor(false)
@@ -143,7 +143,7 @@ struct CaptureTimingTests {
     }
 
     @Test("[DONE] waits for the record, and no other event does")
-    func theRecordIsThereBeforeTheEnd() async throws {
+    func doneEventWaitsForTheRecord() async throws {
         let mayGoOn = Monitor(0)
         let script: MockEngine.Script = { exchange in
             guard case .stream(_, let events) = CaptureScript.chat(.vllm).answer(exchange.request) else { return }

@@ -45,8 +45,8 @@ struct DifferentialTests {
     @Test("The reply has the bytes that the engine sends to an agent directly", arguments: settings)
     func bytesAreThoseOfTheEngine(setting: Setting) async throws {
         let engine = try await MockEngine.start(script: CaptureScript.chat(setting.flavour).serve)
-        // A proxy that recognises its engine by the first reply is new for each request. Of an engine that is known, what
-        // is found out holds for a model, and each request has its own.
+        // If the engine is recognised by its first reply, each request needs a new proxy. Otherwise findings are cached
+        // for each model, so each request uses its own model name.
         let recognises = !setting.isExplicit && setting.goal != .off
         for requests in recognises ? Self.requests.map({ [$0] }) : [Self.requests] {
             try await CaptureProxy.run(to: engine) { settings in
@@ -114,7 +114,7 @@ struct DifferentialTests {
     }
 
     @Test("A stream with pauses arrives event by event", arguments: ScriptedChat.Flavour.allCases)
-    func slowStreamsTooArriveEventByEvent(
+    func pacedStreamArrivesEventByEvent(
         flavour: ScriptedChat.Flavour
     ) async throws {
         var chat = CaptureScript.chat(flavour)

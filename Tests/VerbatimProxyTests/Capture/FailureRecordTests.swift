@@ -10,7 +10,7 @@ struct FailureRecordTests {
     private static let json = ("Content-Type", "application/json")
 
     @Test("An error in a reply with status 200 is recorded as an upstream error")
-    func anErrorInASuccess() async throws {
+    func errorWithStatus200IsAnUpstreamError() async throws {
         let body = #"{"error":{"message":"slow down","code":429}}"#
         try await withProxy(script: { try await $0.respond(headers: [Self.json], body: body) }) { proxy in
             #expect(try await proxy.chat().bodyText == body)
@@ -21,7 +21,7 @@ struct FailureRecordTests {
     }
 
     @Test("An HTML page with status 200 is recorded as text that is not JSON")
-    func aPageInASuccess() async throws {
+    func htmlWithStatus200IsNotJSON() async throws {
         let body = "<html>Bad \"gateway\"</html>"
         try await withProxy(script: { try await $0.respond(headers: [("Content-Type", "text/html")], body: body) }) {
             proxy in
@@ -33,7 +33,7 @@ struct FailureRecordTests {
     }
 
     @Test("A reply without choices is recorded as one without token data")
-    func nothingToChooseFrom() async throws {
+    func replyWithoutChoicesHasNoTokenData() async throws {
         let body = #"{"choices":[]}"#
         try await withProxy(script: { try await $0.respond(headers: [Self.json], body: body) }) { proxy in
             #expect(try await proxy.chat().bodyText == body)
@@ -54,7 +54,7 @@ struct FailureRecordTests {
     }
 
     @Test("An error event counts although the connection ends after it")
-    func anErrorEventAndTheConnectionIsGone()
+    func errorEventCountsIfTheConnectionEnds()
         async throws
     {
         try await withProxy(script: { exchange in
@@ -70,7 +70,7 @@ struct FailureRecordTests {
     }
 
     @Test("A turn that times out has the latency of its timeout")
-    func theLatencyOfSilence() async throws {
+    func latencyOfATimedOutTurnIsItsTimeout() async throws {
         let clock = ManualClock()
         try await withProxy(
             {

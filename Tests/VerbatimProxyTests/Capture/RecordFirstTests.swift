@@ -71,7 +71,7 @@ struct RecordFirstTests {
 
             files.set(.open)
             #expect(String(decoding: try await agent.read(count: rest.utf8.count), as: UTF8.self) == rest)
-            #expect(try proxy.records().count == 1, "whoever sees the end finds the record")
+            #expect(try proxy.records().count == 1, "the record is there when the agent sees the end")
             #expect(files.begun.state == 1)
             await agent.close()
             #expect(try await proxy.finalRecords().count == 1)
@@ -134,7 +134,7 @@ struct RecordFirstTests {
     }
 
     @Test("What an engine sends after the end, while the record is written, is not buffered without limit")
-    func theRestOfAStreamIsNotHoarded() async throws {
+    func bytesAfterTheEndAreNotBufferedWithoutLimit() async throws {
         let files = GatedFileSystem(.shut)
         let sent = Monitor(0)
         try await withProxy(
@@ -161,7 +161,7 @@ struct RecordFirstTests {
     }
 
     @Test("Records are written before the trace is closed, although the grace period is over")
-    func recordsAreWaitedFor() async throws {
+    func recordsAreWrittenBeforeTheTraceIsClosed() async throws {
         let files = GatedFileSystem(.shut)
         let clock = ManualClock()
         try await withProxy(

@@ -8,7 +8,7 @@ struct ReplyShapeTests {
     private static let json = ("Content-Type", "application/json")
 
     @Test("No memory is reserved for a length that is only declared")
-    func aLengthBeyondAllMemory() async throws {
+    func declaredLengthReservesNoMemory() async throws {
         try await withProxy({ $0.maximumReplySize = .max }) { exchange in
             try await exchange.send(
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9000000000000000000\r\n\r\n{")
@@ -178,7 +178,7 @@ struct ReplyShapeTests {
     }
 
     @Test("A reply with NaN passes, and its record is valid JSON")
-    func numbersThatAreNone() async throws {
+    func replyWithNaNHasAValidRecord() async throws {
         let body =
             #"{"id":"c","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"a"},"#
             + #""logprobs":{"content":[{"token":"a","logprob":NaN},{"token":"b","logprob":-Infinity}]},"#

@@ -20,7 +20,7 @@ struct FaultAgentGoneTests {
     @Test(
         "The engine's connection is closed without waiting for a timer, at every stage", arguments: Stage.allCases,
         Leaving.allCases)
-    func theEngineIsToldAtOnce(stage: Stage, how: Leaving) async throws {
+    func engineConnectionIsClosedAtOnce(stage: Stage, how: Leaving) async throws {
         let hasReached = Monitor(false)
         let isClosed = Monitor(false)
         try await withProxy(
@@ -51,7 +51,7 @@ struct FaultAgentGoneTests {
     }
 
     @Test("A request that the agent does not finish is not a turn", arguments: Leaving.allCases)
-    func insideTheRequest(how: Leaving) async throws {
+    func unfinishedRequestIsNotATurn(how: Leaving) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send("POST \(Chat.path) HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"model\"")

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 import VerbatimTesting
 
-@Suite("The engine answers with an error", .onOwnThreads, .timeLimit(.minutes(10)))
+@Suite("The engine responds with an error", .onOwnThreads, .timeLimit(.minutes(10)))
 struct FaultEngineErrorTests {
     struct InjectionRejection: Sendable, CustomTestStringConvertible {
         let status: Int
@@ -44,7 +44,7 @@ struct FaultEngineErrorTests {
     ]
 
     @Test("An error is passed on byte for byte and recorded", arguments: refusals, [Chat.unary, Chat.stream])
-    func comesThroughAsItIs(refusal: InjectionRejection, body: String) async throws {
+    func errorIsPassedOnByteForByte(refusal: InjectionRejection, body: String) async throws {
         try await withProxy(script: { exchange in
             let type = refusal.type.map { [("Content-Type", $0)] } ?? []
             try await exchange.respond(

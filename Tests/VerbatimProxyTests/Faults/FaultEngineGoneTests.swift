@@ -37,7 +37,7 @@ struct FaultEngineGoneTests {
                 #expect(response.status == 502 && response.complete)
                 #expect(response.header("Content-Type") == "application/json")
                 #expect(try response.errorMessage().contains("the upstream closed the connection early"))
-                #expect(!agent.isClosed, "the agent's connection goes on")
+                #expect(!agent.isClosed, "the agent's connection stays open")
                 await agent.close()
             }
             let records = try await proxy.finalRecords()
@@ -57,7 +57,7 @@ struct FaultEngineGoneTests {
     }
 
     @Test("A stream that ends before [DONE] is cut off for the agent", arguments: Break.allCases)
-    func beforeTheTerminalEvent(how: Break) async throws {
+    func streamThatEndsBeforeDoneIsCutOff(how: Break) async throws {
         let isVisible = Monitor(false)
         try await withProxy(script: { exchange in
             try await Stage.midStream.play(exchange)
@@ -76,7 +76,7 @@ struct FaultEngineGoneTests {
     }
 
     @Test("A stream that ends after [DONE] is complete, although its framing is not", arguments: Break.allCases)
-    func behindTheTerminalEvent(how: Break) async throws {
+    func streamThatEndsAfterDoneIsComplete(how: Break) async throws {
         let isVisible = Monitor(false)
         try await withProxy(script: { exchange in
             try await Stage.midStream.play(exchange)
@@ -139,7 +139,7 @@ struct FaultEngineGoneTests {
     }
 
     @Test("A stream that ends with its connection is complete")
-    func aStreamFramedByItsConnectionEndsWell() async throws {
+    func streamFramedByItsConnectionIsComplete() async throws {
         try await withProxy(script: { exchange in
             try await Stage.midUnframedStream.play(exchange)
             try await exchange.send("data: \(Chat.finish)\n\ndata: [DONE]\n\n")
@@ -186,8 +186,8 @@ struct FaultEngineGoneTests {
         }
     }
 
-    @Test("A reply that is not HTTP is answered with 502")
-    func garbageIsABadGateway() async throws {
+    @Test("A reply that is not HTTP becomes a 502")
+    func invalidHTTPReplyBecomes502() async throws {
         try await withProxy(script: { exchange in
             try await exchange.send("SSH-2.0-OpenSSH_9.6\r\n\r\n")
         }) { proxy in

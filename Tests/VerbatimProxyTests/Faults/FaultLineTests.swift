@@ -64,7 +64,7 @@ struct FaultLineTests {
     }
 
     @Test(
-        "A whole reply that is cut off reaches the agent not even in part",
+        "No part of a whole reply that is cut off reaches the agent",
         arguments: [FaultLine.Fault.Action.close, .reset])
     func aWholeReplyIsCutOff(how: FaultLine.Fault.Action) async throws {
         let reply = FixedReply.unary
@@ -84,7 +84,7 @@ struct FaultLineTests {
         }
     }
 
-    @Test("An engine that falls silent anywhere in its reply is left after the idle timeout")
+    @Test("An engine that falls silent anywhere in its reply is disconnected after the idle timeout")
     func theEngineFallsSilent() async throws {
         let reply = FixedReply.stream
         let clock = ManualClock()
@@ -122,7 +122,7 @@ struct FaultLineTests {
     @Test(
         "A turn whose reply has a corrupted byte ends, has one record and does not affect others",
         arguments: [true, false])
-    func aByteOfTheReplyIsWrong(isStream: Bool) async throws {
+    func corruptedReplyByteAffectsOnlyItsTurn(isStream: Bool) async throws {
         let reply = isStream ? FixedReply.stream : .unary
         let clock = ManualClock()
         try await withFaultyEngine(
@@ -155,7 +155,7 @@ struct FaultLineTests {
     }
 
     @Test("A reply that arrives byte by byte is passed on and recorded like any other", arguments: [true, false])
-    func theReplyCrawls(isStream: Bool) async throws {
+    func replyMayArriveByteByByte(isStream: Bool) async throws {
         try await withFaultyEngine(isStream ? .stream : .unary) { proxy, line in
             let whole = try await proxy.chat(isStream ? Chat.stream : Chat.unary)
             line.plan(.init(toServer: .init(.crawl, at: 0), toClient: .init(.crawl, at: 0)))
@@ -190,7 +190,7 @@ struct FaultLineTests {
     }
 
     @Test("A corrupted byte in a request makes an error or another request, never two")
-    func aByteOfTheRequestIsWrong()
+    func corruptedRequestByteNeverMakesTwoRequests()
         async throws
     {
         try await withFaultyAgent { proxy, line in
@@ -206,7 +206,7 @@ struct FaultLineTests {
                 #expect(proxy.engine.requests.count - before <= 1, "byte \(offset): several requests")
                 #expect(answer.text.isEmpty || answer.text.hasPrefix("HTTP/1.1 "), "byte \(offset): \(answer.text)")
             }
-            #expect(proxy.engine.problems.isEmpty, "the engine was sent what is no request")
+            #expect(proxy.engine.problems.isEmpty, "the engine received bytes that are not a request")
             line.plan(.init())
             #expect(try await post(port: line.port, path: Chat.path, body: Chat.unary).status == 200)
         }

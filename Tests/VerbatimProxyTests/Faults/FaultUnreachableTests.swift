@@ -33,8 +33,8 @@ struct FaultUnreachableTests {
         }
     }
 
-    @Test("The agent is told why, and the record says the same", arguments: Cause.allCases, [Chat.unary, Chat.stream])
-    func theAgentIsToldWhy(cause: Cause, body: String) async throws {
+    @Test("The error to the agent and the record name the cause", arguments: Cause.allCases, [Chat.unary, Chat.stream])
+    func agentAndRecordNameTheCause(cause: Cause, body: String) async throws {
         let hole = try UnansweringPort()
         let silent = try await SilentPort()
         let plain = try await SilentPort(answer: "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
@@ -97,8 +97,8 @@ struct FaultUnreachableTests {
         }
     }
 
-    @Test("An upload is answered although it cannot be forwarded")
-    func anUploadIsAnswered() async throws {
+    @Test("An upload that cannot be forwarded gets an error")
+    func uploadThatCannotBeForwardedGetsAnError() async throws {
         try await withProxy({ $0.upstreamURL = "http://127.0.0.1:1" }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: \(4 << 20)\r\n\r\n")

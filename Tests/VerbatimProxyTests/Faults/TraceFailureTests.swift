@@ -88,7 +88,7 @@ struct TraceFailureTests {
         }
     }
 
-    @Test("A trace that is renamed under running turns loses none of them")
+    @Test("Renaming the trace during running turns loses none of them")
     func aRenamedTraceUnderRunningTurns()
         async throws
     {
@@ -132,7 +132,7 @@ struct TraceFailureTests {
         }
     }
 
-    @Test("Records of failed turns are written once the trace can be")
+    @Test("Records of failed turns are written once the trace is writable")
     func otherOutcomesAreWrittenLater() async throws {
         let files = GatedFileSystem()
         try await withProxy(

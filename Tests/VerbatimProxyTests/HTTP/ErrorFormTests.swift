@@ -9,7 +9,7 @@ import VerbatimTesting
 @testable import VerbatimHTTP
 
 @Suite(
-    "Errors of the proxy have the form that the agent's API gives to errors", .onOwnThreads, .timeLimit(.minutes(10)))
+    "Errors of the proxy have the error format of the agent's API", .onOwnThreads, .timeLimit(.minutes(10)))
 struct ErrorFormTests {
     static let replies: [(ErrorResponse, status: UInt, anthropicType: String)] = [
         (.badRequest("no \"JSON\"\n"), 400, "invalid_request_error"),
@@ -49,7 +49,7 @@ struct ErrorFormTests {
             // A combining character makes one grapheme cluster with the letter before it.
             ("/v1/messages?\u{301}", true), ("http://engine/\u{301}/messages", false),
         ])
-    func thePathTellsWhich(target: String, isAnthropic: Bool) throws {
+    func pathDecidesTheErrorFormat(target: String, isAnthropic: Bool) throws {
         let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: target)
         let request = ProxyRequest(head, target: try #require(RequestTarget(head)))
         #expect(request.isAnthropic == isAnthropic)
@@ -58,7 +58,7 @@ struct ErrorFormTests {
     }
 
     @Test(
-        "A captured turn answers in its API's form; the record keeps OpenAI's",
+        "A captured turn reports errors in its API's format; the record has OpenAI's",
         arguments: [
             (CapturedTurnDriver.Event.unreachable, 502, "api_error"), (.connectTimeout, 504, "timeout_error"),
             (.disconnect, 502, "api_error"), (.timeout, 504, "timeout_error"), (.shutdown, 503, "overloaded_error"),
@@ -75,7 +75,7 @@ struct ErrorFormTests {
         #expect(try AnthropicError(sentIn: sent).type == type)
     }
 
-    @Test("A turn that cannot be recorded answers in its API's form")
+    @Test("A turn that cannot be recorded reports the error in its API's format")
     func aCapturedTurnThatCannotBeRecorded() throws {
         let driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorFormat: .anthropic))
         driver.sendAttempt()
@@ -89,7 +89,7 @@ struct ErrorFormTests {
     // MARK: Over sockets
 
     @Test("An engine that cannot be reached is reported in the form of the path")
-    func anEngineThatIsNotThere()
+    func unreachableEngineIsReportedInThePathsFormat()
         async throws
     {
         try await withProxy({ $0.upstreamURL = "http://127.0.0.1:1" }, script: Chat.engine.serve) { proxy in
@@ -104,7 +104,7 @@ struct ErrorFormTests {
     }
 
     @Test("A connection to the engine that times out is reported in the form of the path")
-    func anEngineThatDoesNotAnswer() async throws {
+    func connectTimeoutIsReportedInThePathsFormat() async throws {
         let hole = try UnansweringPort()
         let clock = ManualClock()
         try await withProxy(
@@ -124,7 +124,7 @@ struct ErrorFormTests {
     }
 
     @Test("An invalid session id is reported in the form of the path")
-    func aSessionThatIsNone() async throws {
+    func invalidSessionIsReportedInThePathsFormat() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let response = try await post(port: proxy.port, path: "/sessions/a%20b/v1/messages", body: "{}")
             #expect(response.status == 400)
@@ -133,7 +133,7 @@ struct ErrorFormTests {
         }
     }
 
-    @Test("A turn that shutdown cuts off is answered in the form of the path")
+    @Test("A turn that shutdown cuts off is reported in the form of the path")
     func anAgentThatIsCutOff() async throws {
         try await withProxy({ $0.shutdownGrace = .zero }, script: { await $0.peerClosed() }) { proxy in
             let agent = try await proxy.connect()

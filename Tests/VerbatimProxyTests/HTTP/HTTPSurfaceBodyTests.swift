@@ -65,7 +65,7 @@ struct HTTPSurfaceBodyTests {
     }
 
     @Test("A reply that the engine sends before the end of an upload is passed on")
-    func anEarlyAnswerIsPassedOn()
+    func earlyReplyIsPassedOn()
         async throws
     {
         let port = try await SilentPort(answer: "HTTP/1.1 413 Enough\r\nContent-Length: 2\r\n\r\nno")
@@ -83,7 +83,7 @@ struct HTTPSurfaceBodyTests {
 
     // MARK: Expect: 100-continue
 
-    @Test("A request that expects 100-continue is told to continue", arguments: [Chat.path, "/v1/embeddings"])
+    @Test("A request that expects 100-continue gets 100 Continue", arguments: [Chat.path, "/v1/embeddings"])
     func continuesWhenAsked(path: String) async throws {
         try await withProxy(script: { exchange in
             if exchange.request.target == Chat.path {
@@ -106,8 +106,8 @@ struct HTTPSurfaceBodyTests {
         }
     }
 
-    @Test("An HTTP/1.0 agent is not told to continue")
-    func anOldAgentIsNotToldToContinue() async throws {
+    @Test("An HTTP/1.0 agent gets no 100 Continue")
+    func http10AgentGetsNoContinue() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             let length = Chat.unary.utf8.count
@@ -121,7 +121,7 @@ struct HTTPSurfaceBodyTests {
     // MARK: Bodies that are too large
 
     @Test("A body that is declared too long is refused before it is sent")
-    func tooLongIsRefusedBeforeItIsSent()
+    func tooLargeBodyIsRefusedBeforeItIsSent()
         async throws
     {
         try await withProxy({ $0.maximumBodySize = 100 }, script: Chat.engine.serve) { proxy in
@@ -184,8 +184,8 @@ struct HTTPSurfaceBodyTests {
         }
     }
 
-    @Test("What follows a refused body is not read as a request")
-    func nothingIsReadBehindARefusal() async throws {
+    @Test("Bytes after a refused body are not read as a request")
+    func bytesAfterARefusedBodyAreNotARequest() async throws {
         try await withProxy({ $0.maximumBodySize = 100 }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(

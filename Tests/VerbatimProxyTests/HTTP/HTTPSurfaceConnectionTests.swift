@@ -29,9 +29,9 @@ struct HTTPSurfaceConnectionTests {
     }
 
     @Test(
-        "A connection is not used again if the engine's headers leave no time for that",
+        "A connection to the engine is not reused if the engine's headers rule it out",
         arguments: [("Keep-Alive", "timeout=1"), ("Connection", "close")])
-    func theEnginesWishIsHeeded(header: (String, String)) async throws {
+    func engineConnectionHeadersAreHonoured(header: (String, String)) async throws {
         try await withProxy(
             { $0.threads = 1 },
             script: { exchange in
@@ -80,7 +80,7 @@ struct HTTPSurfaceConnectionTests {
         }
     }
 
-    @Test("A request that is followed by garbage is answered")
+    @Test("A request that is followed by garbage gets its reply")
     func garbageBehindARequest() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
@@ -188,8 +188,8 @@ struct HTTPSurfaceConnectionTests {
 
     // MARK: Ends
 
-    @Test("Connection: close is answered with the same")
-    func closeIsAnswered() async throws {
+    @Test("A request with Connection: close gets a reply with the same header")
+    func connectionCloseIsReturned() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             for path in [Chat.path, "/v1/models", "/healthz"] {
                 let agent = try await proxy.connect()

@@ -5,8 +5,8 @@ import VerbatimTesting
 
 @Suite("Agents that half-close their connection after the request", .onOwnThreads, .timeLimit(.minutes(10)))
 struct HTTPSurfaceHalfCloseTests {
-    @Test("The reply comes although the agent has half-closed", arguments: Stage.allCases)
-    func theReplyComesAllTheSame(stage: Stage) async throws {
+    @Test("An agent that has half-closed gets its reply", arguments: Stage.allCases)
+    func halfClosedAgentGetsItsReply(stage: Stage) async throws {
         let isHalfClosed = Monitor(false)
         try await withProxy(
             script: Chat.warmable { exchange in
@@ -35,7 +35,7 @@ struct HTTPSurfaceHalfCloseTests {
     }
 
     @Test("All pipelined requests are answered before the connection ends")
-    func behindPipelinedRequests() async throws {
+    func pipelinedRequestsAreServedBeforeTheEnd() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             let chat = requestBytes("POST", path: Chat.path, body: Array(Chat.stream.utf8))

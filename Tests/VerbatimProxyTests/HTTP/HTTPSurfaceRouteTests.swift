@@ -26,7 +26,7 @@ struct HTTPSurfaceRouteTests {
     }
 
     @Test("Other methods of /healthz are forwarded")
-    func otherMethodsOfHealthAreTheEngines() async throws {
+    func otherMethodsOfHealthAreForwarded() async throws {
         try await withProxy(script: { try await $0.respond(status: 405, reason: "Nope") }) { proxy in
             let response = try await post(port: proxy.port, path: "/healthz", body: "")
             #expect(response.status == 405 && response.reason == "Nope")
@@ -115,7 +115,7 @@ struct HTTPSurfaceRouteTests {
     }
 
     @Test("With capture off no request is changed")
-    func withCaptureOffNothingIsTouched() async throws {
+    func captureOffChangesNoRequest() async throws {
         try await withProxy(
             {
                 $0.capture = .off
@@ -130,7 +130,7 @@ struct HTTPSurfaceRouteTests {
             #expect(request.bodyText == body && request.header("Accept-Encoding") == "gzip")
             let direct = try await post(port: proxy.engine.port, path: Chat.path, body: body)
             #expect(direct.body == response.body)
-            #expect(try await proxy.chat("no JSON").status == 400, "the engine's own answer")
+            #expect(try await proxy.chat("no JSON").status == 400, "the engine's own reply")
         }
     }
 
@@ -143,7 +143,7 @@ struct HTTPSurfaceRouteTests {
             "POST /x HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
             "GET relative HTTP/1.1\r\nHost: x\r\n\r\n",
         ])
-    func whatIsNotHTTPIsRefused(bytes: String) async throws {
+    func invalidHTTPIsRefused(bytes: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(bytes)

@@ -123,9 +123,9 @@ struct PipeliningTests {
     private static let mostTaken = 80
 
     @Test(
-        "What an agent sends during a reply is not read without limit",
+        "Input that an agent sends during a reply is read only up to a limit",
         arguments: zip(Flood.allCases, [Chat.path, "/v1/events", Chat.path, Chat.path]))
-    func anAgentIsNotReadWithoutEnd(flood: Flood, path: String) async throws {
+    func inputDuringAReplyIsLimited(flood: Flood, path: String) async throws {
         let isOver = Monitor(false)
         try await withProxy(script: { exchange in
             try await exchange.startEventStream()
@@ -161,7 +161,7 @@ struct PipeliningTests {
     @Test(
         "Requests that wait are dropped with their agent", arguments: FaultAgentGoneTests.Leaving.allCases,
         [Chat.path, "/v1/events"])
-    func whatWaitsIsForgottenWithItsAgent(how: FaultAgentGoneTests.Leaving, path: String) async throws {
+    func queuedRequestsAreDroppedWithTheirAgent(how: FaultAgentGoneTests.Leaving, path: String) async throws {
         let isOver = Monitor(false)
         try await withProxy(script: { exchange in
             try await exchange.startEventStream()
@@ -182,7 +182,7 @@ struct PipeliningTests {
     }
 
     @Test("An agent that half-closes gets all replies", arguments: [0, 1, 2, 49], [Chat.path, "/v1/files"])
-    func whatWaitsIsAnsweredToAnAgentThatHasHalfClosed(waiting: Int, path: String) async throws {
+    func halfClosedAgentGetsAllReplies(waiting: Int, path: String) async throws {
         let seen = Monitor(Seen())
         let gate = Monitor(false)
         try await withProxy(script: Self.script(seen, gate: gate)) { proxy in
@@ -206,7 +206,7 @@ struct PipeliningTests {
     }
 
     @Test(
-        "Garbage after a request does not cost the request its reply", arguments: [1, 100_000],
+        "A request that is followed by garbage gets its reply", arguments: [1, 100_000],
         [Chat.path, "/v1/files"])
     func garbageInManyParts(size: Int, path: String) async throws {
         let seen = Monitor(Seen())
@@ -231,8 +231,8 @@ struct PipeliningTests {
         }
     }
 
-    @Test("A head that begins during a reply has the time for heads from the end of the reply on")
-    func aHeadThatHasBegunIsNotIdleness() async throws {
+    @Test("The time limit of a head that begins during a reply starts at the end of the reply")
+    func headTimeoutStartsAtTheEndOfTheReply() async throws {
         let clock = ManualClock()
         let seen = Monitor(Seen())
         let gate = Monitor(false)

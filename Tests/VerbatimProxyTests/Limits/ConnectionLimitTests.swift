@@ -10,7 +10,7 @@ import VerbatimTesting
 struct ConnectionLimitTests {
     // MARK: Connections
 
-    @Test("A connection beyond the limit is told so before it sends anything")
+    @Test("A connection beyond the limit gets a 503 before it sends anything")
     func tooManyConnections() async throws {
         try await withProxy({ $0.maximumConnections = 2 }, script: Chat.engine.serve) { proxy in
             let agents = [try await proxy.connect(), try await proxy.connect()]
@@ -23,7 +23,7 @@ struct ConnectionLimitTests {
             #expect(refusal.status == 503 && refusal.complete && refusal.header("Connection") == "close")
             #expect(refusal.header("Retry-After") == "1")
             #expect(try OpenAIError(refusal.body).code == "too_many_connections")
-            // What it sends meanwhile does not make the answer unreadable.
+            // What the agent sends meanwhile does not make the response unreadable.
             try? await third.send(requestBytes("POST", path: Chat.path, body: Array(Chat.unary.utf8)))
             #expect(await third.waitUntilClosed() == .eof)
             await third.close()
@@ -52,7 +52,7 @@ struct ConnectionLimitTests {
         }
     }
 
-    @Test("A flood of connections beyond the limit is answered or closed")
+    @Test("Connections in a flood beyond the limit get a 503 or are closed")
     func aFloodOfConnections() async throws {
         try await withProxy({ $0.maximumConnections = 1 }, script: Chat.engine.serve) { proxy in
             let agent = try await proxy.connect()
@@ -73,7 +73,7 @@ struct ConnectionLimitTests {
     // MARK: Heads
 
     @Test(
-        "A head that is too large is answered with 431",
+        "A head that is too large gets a 431",
         arguments: [
             "GET /\(String(repeating: "a", count: 2000)) HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /x HTTP/1.1\r\nHost: x\r\nX-A: \(String(repeating: "a", count: 2000))\r\n\r\n",
@@ -111,7 +111,7 @@ struct ConnectionLimitTests {
 
     /// The head stops within its first line, between headers or within one.
     @Test(
-        "A head that does not come to its end in time is answered with 408",
+        "A head that is not complete in time gets a 408",
         arguments: ["G", "GET /x HTTP/1.1\r\nHost: x\r\n", "GET /x HTTP/1.1\r\nHost: x\r\nX-A: "])
     func aSlowHead(start: String) async throws {
         let clock = ManualClock()
@@ -136,7 +136,7 @@ struct ConnectionLimitTests {
         }
     }
 
-    @Test("A connection without a byte is closed without an answer")
+    @Test("A connection that sends nothing is closed without a response")
     func aSilentConnection() async throws {
         let clock = ManualClock()
         try await withProxy(
@@ -153,8 +153,8 @@ struct ConnectionLimitTests {
         }
     }
 
-    @Test("The time for heads is not for the reply, and begins anew with each head")
-    func aSlowReplyIsNoSlowHead() async throws {
+    @Test("The head timeout excludes the reply and starts anew with each head")
+    func headTimeoutExcludesTheReply() async throws {
         let clock = ManualClock()
         let isDone = Monitor(false)
         try await withProxy(
@@ -180,7 +180,7 @@ struct ConnectionLimitTests {
         }
     }
 
-    @Test("An unused connection is closed after the keep-alive time, without an answer")
+    @Test("An unused connection is closed after the keep-alive time, without a response")
     func anUnusedConnection() async throws {
         let clock = ManualClock()
         try await withProxy(
@@ -202,7 +202,7 @@ struct ConnectionLimitTests {
         }
     }
 
-    @Test("A connection whose reply is taken slowly is not unused", arguments: ["keep-alive", "close"])
+    @Test("A connection whose reply is read slowly does not count as unused", arguments: ["keep-alive", "close"])
     func aReplyThatIsTakenSlowly(connection: String) async throws {
         // More than sockets hold.
         let reply = #"{"text":"\#(String(repeating: "x", times: 24 << 20))"}"#
@@ -233,7 +233,7 @@ struct ConnectionLimitTests {
     // MARK: Bodies
 
     @Test(
-        "A body that does not come to its end in time is answered with 408",
+        "A body that is not complete in time gets a 408",
         arguments: ["", "Expect: 100-continue\r\n"])
     func aSlowBody(expectation: String) async throws {
         let clock = ManualClock()
@@ -263,7 +263,7 @@ struct ConnectionLimitTests {
         }
     }
 
-    @Test("The time for bodies is for captured routes: an upload that is forwarded has the time of the whole request")
+    @Test("The body timeout applies to captured routes only: a forwarded upload has the time of the whole request")
     func aSlowUpload() async throws {
         let clock = ManualClock()
         try await withProxy(
@@ -286,7 +286,7 @@ struct ConnectionLimitTests {
         }
     }
 
-    @Test("Bodies that are held share one limit, and give their share back")
+    @Test("Bodies that are held share one limit, and release their share")
     func tooManyBodies() async throws {
         try await withProxy({ $0.maximumBuffered = 100_000 }, script: Chat.engine.serve) { proxy in
             let body = #"{"model":"m","messages":[]\#(String(repeating: " ", count: 70_000))}"#
@@ -306,7 +306,7 @@ struct ConnectionLimitTests {
     }
 
     @Test("A body beyond the shared limit is refused although it is the only one")
-    func aBodyThatIsTooMuchByItself()
+    func singleBodyBeyondTheSharedLimitIsRefused()
         async throws
     {
         try await withProxy({ $0.maximumBuffered = 1000 }, script: Chat.engine.serve) { proxy in

@@ -79,7 +79,7 @@ struct TimeoutTests {
     }
 
     @Test("A forwarded exchange ends at the limit", arguments: Limit.allCases)
-    func endsWhatIsForwarded(limit: Limit) async throws {
+    func forwardedExchangeEndsAtTheLimit(limit: Limit) async throws {
         let clock = ManualClock()
         try await withProxy(
             {
@@ -111,7 +111,7 @@ struct TimeoutTests {
     }
 
     @Test("A stream with short pauses is not silent, however long it takes")
-    func anEngineThatSpeaksIsNotSilent() async throws {
+    func streamWithShortPausesIsNotSilent() async throws {
         let clock = ManualClock()
         let allowed = Monitor(0)
         try await withProxy(
@@ -238,7 +238,7 @@ struct TimeoutTests {
     }
 
     @Test("The time of a turn begins when its request has arrived")
-    func aSlowRequestIsNotTheEnginesFault() async throws {
+    func turnTimeStartsWhenTheRequestHasArrived() async throws {
         let clock = ManualClock()
         try await withProxy(
             {

@@ -19,10 +19,10 @@ struct SessionIDTests {
             "a?b",
             "a#b", "a\\b", "a*", "[a]", String(repeating: "x", count: 201),
         ])
-    func noIDs(id: String) { #expect(!SessionID.isValid(id)) }
+    func invalidIDsAreRejected(id: String) { #expect(!SessionID.isValid(id)) }
 
     @Test("Every byte of an id is checked")
-    func everyByteIsJudged() {
+    func everyByteIsChecked() {
         let allowed = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:@+=~".utf8)
         for byte in UInt8(0)..<128 {
             #expect(SessionID.isValid("a" + String(UnicodeScalar(byte))) == allowed.contains(byte), "\(byte)")
@@ -30,7 +30,7 @@ struct SessionIDTests {
     }
 
     @Test("The rule names the allowed characters")
-    func theRuleNamesWhatIsAllowed() {
+    func ruleNamesTheAllowedCharacters() {
         #expect(SessionID.rule.contains("1 to 200") && SessionID.rule.contains("-_.:@+=~"))
     }
 

@@ -43,7 +43,7 @@ struct SessionIdentityTests {
         #expect(try identity(named: "n", request.headers, request.body) == SessionIdentity(session: "n"))
     }
 
-    @Test("A source without a valid id is passed over", arguments: sources.indices) func whatIsNoIDIsPassedOver(
+    @Test("A source without a valid id is passed over", arguments: sources.indices) func invalidIDIsSkipped(
         index: Int
     ) throws {
         let request = request(from: index, unusable: index)
@@ -55,7 +55,7 @@ struct SessionIdentityTests {
     }
 
     @Test("A request that names no session belongs to the default")
-    func withoutAnythingItIsTheDefault() throws {
+    func requestWithoutASessionUsesTheDefault() throws {
         #expect(try identity() == SessionIdentity(session: "default"))
         #expect(try identity().problems.isEmpty)
         #expect(try identity([("User-Agent", "x"), ("session", "y"), ("X-Session", "z")]).session == "default")

@@ -68,7 +68,7 @@ struct SessionTests {
     }
 
     @Test("Without capture the session prefix is removed as well")
-    func withoutCaptureTheNameIsTakenOffAsWell()
+    func sessionPrefixIsRemovedWithoutCapture()
         async throws
     {
         try await withProxy({ $0.capture = .off }, script: Chat.engine.serve) { proxy in
@@ -142,7 +142,7 @@ struct SessionTests {
             "X-Verbatim-Session", "X-Session-Id", "x-session-affinity", "session-id", "thread-id", "session_id",
             "conversation_id", "X-Claude-Code-Session-Id", "x-litellm-session-id", "x-affinity",
         ])
-    func aHeaderSaysTheSession(name: String) async throws {
+    func headerNamesTheSession(name: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let body = #"{"model":"m","messages":[],"session_id":"body"}"#
             let response = try await proxy.chat(body, headers: [(name, "s-1")])
@@ -154,7 +154,7 @@ struct SessionTests {
     }
 
     @Test("A field of the body names the session")
-    func aFieldSaysTheSession() async throws {
+    func bodyFieldNamesTheSession() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let body = #"{"model":"m","messages":[],"metadata":{"user_id":"{\"session_id\":\"s-2\"}"}}"#
             _ = try await proxy.chat(body, headers: [("X-Agent", "a")])
@@ -164,7 +164,7 @@ struct SessionTests {
     }
 
     @Test("An invalid id of an agent's own does not fail its request")
-    func whatIsNoIDBreaksNoAgent() async throws {
+    func invalidAgentIDDoesNotFailTheRequest() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             let headers = [("X-Session-Id", "my session"), ("thread-id", "t")]
             #expect(try await proxy.chat(headers: headers).status == 200)
@@ -195,7 +195,7 @@ struct SessionTests {
     // MARK: Numbers
 
     @Test("Sessions are numbered separately, and continue after a restart")
-    func sessionsAreNumberedApartAndGoOnAfterARestart() async throws {
+    func sessionsAreNumberedSeparatelyAcrossRestarts() async throws {
         let folder = try TemporaryFolder()
         let trace = folder.path("kept.jsonl")
         for _ in 1...2 {
@@ -222,7 +222,7 @@ struct SessionTests {
     // MARK: Retries
 
     @Test("A repeated request names the turn that it repeats")
-    func repeatedRequestsSayWhatTheyRepeat() async throws {
+    func repeatedRequestNamesTheTurnItRepeats() async throws {
         try await withProxy(
             { $0.capture = .text },
             script: { exchange in

@@ -30,7 +30,7 @@ import VerbatimTesting
         arguments: [
             "/v1/chat%2Fcompletions", "/v1/chat/completions;x", "/v1/chat/completions%3f", "/v1/%2563hat/completions",
         ])
-    func whatCouldBeTakenForACapturedRouteIsRefused(target: String) async throws {
+    func ambiguousPathIsRefused(target: String) async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             for prefix in ["", "/sessions/s"] {
                 let response = try await post(port: proxy.port, path: prefix + target, body: Chat.unary)

@@ -9,7 +9,7 @@ import VerbatimTesting
     static let second = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Evil: 1\r\n\r\nevil!"
 
     @Test(
-        "A reply that cannot be read is answered with 502",
+        "A reply that cannot be read becomes a 502",
         arguments: [
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
@@ -27,7 +27,7 @@ import VerbatimTesting
             "HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\n{}", "ICY 200 OK\r\n\r\n{}",
             "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
         ], routes)
-    func whatCannotBeReadIsABadGateway(reply: String, path: String) async throws {
+    func unreadableReplyBecomes502(reply: String, path: String) async throws {
         try await withProxy(script: { try await $0.send(reply + Self.second) }) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(requestBytes("POST", path: path, body: Array(Chat.unary.utf8)))
@@ -40,7 +40,7 @@ import VerbatimTesting
     }
 
     @Test("A second reply to one request is not the reply to the next", arguments: routes, [true, false])
-    func asecondAnswerIsNobodys(path: String, comesLate: Bool) async throws {
+    func secondReplyIsNotTheReplyToTheNext(path: String, comesLate: Bool) async throws {
         let mayGoOn = Monitor(false)
         try await withProxy(
             { $0.threads = 1 },
@@ -155,7 +155,7 @@ import VerbatimTesting
             "1\r\n{\r\n1 1\r\n}\r\n0\r\n\r\n", "1\r\n{\r\n\r\n1\r\n}\r\n0\r\n\r\n",
             "1\r\n{\r\nfffffffffffffffff\r\n}\r\n0\r\n\r\n",
         ], routes)
-    func chunksThatAreNone(body: String, path: String) async throws {
+    func invalidChunksCutTheReplyOff(body: String, path: String) async throws {
         try await withProxy(script: { try await $0.send(Self.chunkedHead + body + Self.second) }) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(requestBytes("POST", path: path, body: Array(Chat.unary.utf8)))

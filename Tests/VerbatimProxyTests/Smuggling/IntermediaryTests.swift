@@ -45,7 +45,7 @@ struct IntermediaryTests {
     }
 
     @Test("The expectation of an HTTP/1.0 request is ignored")
-    func anOldAgentExpectsNothing() async throws {
+    func expectationOfHTTP10IsIgnored() async throws {
         try await withProxy(script: { try await $0.respond(body: $0.request.body) }) { proxy in
             let agent = try await proxy.connect()
             try await agent.send("POST /x HTTP/1.0\r\nExpect: 100-continue, y\r\nContent-Length: 2\r\n\r\nab")
@@ -56,7 +56,7 @@ struct IntermediaryTests {
     }
 
     @Test("A request is never framed in two ways")
-    func chunksHaveNoLength() throws {
+    func requestIsFramedInOneWay() throws {
         let headers: HTTPHeaders = ["Transfer-Encoding": "chunked", "Content-Length": "5", "X-A": "b"]
         let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: "/v1/x", headers: headers)
         let request = ProxyRequest(head, target: try #require(RequestTarget(head)))

@@ -26,7 +26,7 @@ struct PathSpellingTests {
     @Test(
         "A plain path has no loose readings",
         arguments: ["/v1/models", "/", "/v1/chat/completions", "/a.b/c-d_e~f:g@h", "/Upper"])
-    func nothingElseIsReadIntoAPlainPath(path: String) {
+    func plainPathHasNoLooseReadings(path: String) {
         let spelling = PathSpelling(path)
         #expect(spelling.plain == path && spelling.loose.isEmpty && spelling.fault == nil)
     }
@@ -54,7 +54,7 @@ struct PathSpellingTests {
     }
 
     @Test("An escape that appears when another is resolved is read as a loose form")
-    func anEscapeThatComesAbout() {
+    func nestedEscapeIsALooseReading() {
         let spelling = PathSpelling("/%%36%31")
         #expect(spelling.plain == "/%61" && spelling.loose == ["/a"])
     }
@@ -111,7 +111,7 @@ struct RouteTableTests {
             "/../v1/chat/completions",
             "/v1/../../v1/chat/completions", "/v1/chat/completions/%3b", "/v1/chat/completions%7F",
         ])
-    func whatCouldBeTakenForOne(path: String) throws {
+    func ambiguousPathsAreRefused(path: String) throws {
         #expect(try fate("POST", path) == "400")
         #expect(try fate("POST", path, base: "/api/v1") == "400")
     }
@@ -126,7 +126,7 @@ struct RouteTableTests {
             "/v1/chat/completions/x", "/v1/chat", "/v1/messages/count_tokens", "/v1/responses/resp_1/cancel", "/a/../b",
             "/%7Bx%7D",
         ])
-    func allElsePasses(path: String) throws {
+    func otherPathsAreForwarded(path: String) throws {
         #expect(try fate("POST", path) == "forwarded")
     }
 

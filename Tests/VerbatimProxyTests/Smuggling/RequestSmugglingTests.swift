@@ -128,7 +128,7 @@ struct RequestSmugglingTests {
                 try #require(response.status == status && response.header("Connection") == "close")
                 #expect(try OpenAIError(response.body).type == "invalid_request_error")
                 #expect(await agent.waitUntilClosed() == .eof)
-                #expect(agent.availableCount == 0, "one answer only")
+                #expect(agent.availableCount == 0, "one response only")
             } else {
                 try await agent.send(request)
                 let response = try await agent.readResponse()
@@ -164,9 +164,9 @@ struct RequestSmugglingTests {
     }
 
     @Test(
-        "What follows a request to upgrade is not read as a request",
+        "Bytes after a request to upgrade are not read as a request",
         arguments: ["h2c", "websocket", "TLS/1.0, HTTP/1.1"])
-    func nothingIsUpgraded(protocol: String) async throws {
+    func bytesAfterAnUpgradeAreNotARequest(protocol: String) async throws {
         let headers = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: \(`protocol`)\r\nHTTP2-Settings: AAA"
         for (path, more) in [(Chat.path, "\r\nAccept-Encoding: identity"), ("/upload", "")] {
             try await expect(
@@ -178,7 +178,7 @@ struct RequestSmugglingTests {
     }
 
     @Test("Requests after an invalid one are not executed, and those before it are")
-    func requestsBehindABadOneAreNotExecuted() async throws {
+    func requestsAfterAnInvalidOneAreNotExecuted() async throws {
         try await expect(
             "GET /first HTTP/1.1\r\nHost: x\r\n\r\nGET /bad HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n"
                 + Self.smuggled, status: 200, engineGets: "GET /first HTTP/1.1\r\nHost: {engine}\r\n\r\n", closes: true)
@@ -253,7 +253,7 @@ struct RequestSmugglingTests {
     // MARK: Headers that are the proxy's
 
     @Test("Connection cannot remove the framing, the engine's name or the operator's key")
-    func connectionCannotTakeAwayWhatIsTheProxys() async throws {
+    func connectionHeaderCannotRemoveProxyHeaders() async throws {
         let request =
             "POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer agent\r\n"
             + "Connection: host, content-length, transfer-encoding, authorization, x-verbatim-session\r\n"

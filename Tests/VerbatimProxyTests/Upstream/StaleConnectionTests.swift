@@ -19,7 +19,7 @@ struct StaleConnectionTests {
     }
 
     @Test("A captured request is sent again without the agent noticing")
-    func costsTheAgentNoError() async throws {
+    func capturedRequestIsSentAgain() async throws {
         try await withProxy({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
             for _ in 1...3 { #expect(try await proxy.chat().status == 200) }
             let records = try await proxy.finalRecords()
@@ -30,7 +30,7 @@ struct StaleConnectionTests {
     }
 
     @Test("A forwarded request is sent again without the agent noticing")
-    func neitherWhereItPasses() async throws {
+    func forwardedRequestIsSentAgain() async throws {
         try await withProxy({ $0.threads = 1 }, script: Self.oneRequestOnly()) { proxy in
             for _ in 1...3 {
                 let response = try await get(port: proxy.port, path: "/v1/models")
