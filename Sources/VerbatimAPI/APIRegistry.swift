@@ -13,8 +13,8 @@ package enum APIRegistry {
         Entry(api: .chatCompletions) { ChatRequest(document: $0) },
         // llama.cpp has an API of its own at `/completions`.
         Entry(api: .completions, isVersionOptional: false) { CompletionRequest(document: $0) },
-        Entry(api: .responses) { ResponseRequest(document: $0) },
-        Entry(api: .messages) { MessageRequest(document: $0) },
+        Entry(api: .responses) { ResponsesRequest(document: $0) },
+        Entry(api: .messages) { MessagesRequest(document: $0) },
     ]
 
     /// Returns the API that is called with `method` at `path`, or nil if the route is not captured.

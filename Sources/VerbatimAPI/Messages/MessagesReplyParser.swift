@@ -19,11 +19,11 @@ import VerbatimJSON
 struct MessagesReplyParser: ReplyParser {
     var state: ReplyState
     var reading = ReplyReading<Never>()
-    private var reply = MessageReply()
+    private var reply = MessagesReply()
 
     init(_ state: ReplyState) { self.state = state }
 
-    package func captured() -> Capture { MessageCapture(reply, state: state).capture }
+    package func captured() -> Capture { MessagesCapture(reply, state: state).capture }
 
     package var hasOutput: Bool { reply.hasOutput }
 

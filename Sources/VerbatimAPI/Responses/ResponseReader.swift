@@ -32,7 +32,7 @@ struct ResponseReader: Sendable {
     // MARK: Responses
 
     func readResponse(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponseReply,
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponsesReply,
         state: inout ReplyState
     ) throws(JSONError) {
         var error: JSONValue?
@@ -73,7 +73,7 @@ struct ResponseReader: Sendable {
     }
 
     private func readOutput(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponseReply,
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponsesReply,
         state: inout ReplyState
     ) throws(JSONError) {
         guard try cursor.peekKind(in: text) == .array else {
@@ -95,7 +95,7 @@ struct ResponseReader: Sendable {
     // MARK: Items and their parts
 
     func readItem(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponseReply,
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponsesReply,
         state: inout ReplyState
     ) throws(JSONError) -> FoundItem {
         var found = FoundItem()
@@ -128,7 +128,7 @@ struct ResponseReader: Sendable {
 
     /// Returns whether there are any parts.
     private func readContent(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponseReply,
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponsesReply,
         state: inout ReplyState
     ) throws(JSONError) -> Bool {
         var hasParts = false
@@ -141,7 +141,7 @@ struct ResponseReader: Sendable {
     }
 
     func readPart(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponseReply,
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponsesReply,
         state: inout ReplyState
     ) throws(JSONError) {
         guard try cursor.peekKind(in: text) == .object else {
@@ -172,7 +172,7 @@ struct ResponseReader: Sendable {
     // MARK: Token data
 
     func readLogprobs(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: Visit, reply: inout ResponseReply,
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: Visit, reply: inout ResponsesReply,
         state: inout ReplyState
     ) throws(JSONError) {
         var ahead = cursor
@@ -198,7 +198,7 @@ struct ResponseReader: Sendable {
     /// Reads vLLM's lists of messages: `[{"type":"raw_message_tokens","message":"…","tokens":[…]}]`. Its Harmony
     /// messages have no tokens.
     private func readMessages(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: Visit, isOutput: Bool, reply: inout ResponseReply,
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: Visit, isOutput: Bool, reply: inout ResponsesReply,
         state: inout ReplyState
     ) throws(JSONError) {
         let messages = try cursor.skipValue(in: text)

@@ -9,17 +9,17 @@ import VerbatimSchema
 struct ResponsesReplyParser: ReplyParser {
     var state: ReplyState
     var reading = ReplyReading<Never>()
-    private var reply: ResponseReply
+    private var reply: ResponsesReply
     private let reader: ResponseReader
     private var numbers = EventNumbers()
 
     init(_ state: ReplyState, echoes: ResponseEchoes) {
         self.state = state
         reader = ResponseReader(echoes: echoes)
-        reply = ResponseReply(keepsEntries: state.policy.detail == .full)
+        reply = ResponsesReply(keepsEntries: state.policy.detail == .full)
     }
 
-    package func captured() -> Capture { ResponseCapture(reply, state: state).capture }
+    package func captured() -> Capture { ResponsesCapture(reply, state: state).capture }
 
     mutating func read(
         document text: Span<UInt8>, with start: JSONCursor

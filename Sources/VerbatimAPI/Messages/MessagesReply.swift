@@ -1,7 +1,7 @@
 import VerbatimJSON
 
 /// What has been captured of a message so far.
-struct MessageReply: Sendable {
+struct MessagesReply: Sendable {
     /// The message's fields. `content` and `usage` of a stream are placeholders.
     private(set) var envelope = DeltaAccumulator()
     /// Of a stream: what `message_start` said, updated by `message_delta`.

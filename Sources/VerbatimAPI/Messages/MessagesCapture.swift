@@ -1,11 +1,11 @@
 import VerbatimJSON
 
 /// Makes the capture from what has arrived of a message.
-struct MessageCapture {
-    private let reply: MessageReply
+struct MessagesCapture {
+    private let reply: MessagesReply
     private let state: ReplyState
 
-    init(_ reply: MessageReply, state: ReplyState) {
+    init(_ reply: MessagesReply, state: ReplyState) {
         self.reply = reply
         self.state = state
     }

@@ -2,11 +2,11 @@ import VerbatimJSON
 import VerbatimSchema
 
 /// Makes the capture from what has arrived of a response.
-struct ResponseCapture {
-    private let reply: ResponseReply
+struct ResponsesCapture {
+    private let reply: ResponsesReply
     private let state: ReplyState
 
-    init(_ reply: ResponseReply, state: ReplyState) {
+    init(_ reply: ResponsesReply, state: ReplyState) {
         self.reply = reply
         self.state = state
     }

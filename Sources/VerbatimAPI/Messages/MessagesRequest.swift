@@ -2,7 +2,7 @@
 ///
 /// No engine gives token data in this API: the converters of vLLM, SGLang and llama.cpp have no field for them. So nothing
 /// is injected, and only the policy changes a request.
-struct MessageRequest: APIRequest {
+struct MessagesRequest: APIRequest {
     package let document: RequestDocument
 
     package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)

@@ -2,7 +2,7 @@ import VerbatimJSON
 import VerbatimPlatform
 
 /// A request to `/responses`.
-struct ResponseRequest: APIRequest {
+struct ResponsesRequest: APIRequest {
     package let document: RequestDocument
 
     package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)

@@ -1,7 +1,7 @@
 import VerbatimJSON
 
 /// What has been captured of a response so far.
-struct ResponseReply: Sendable {
+struct ResponsesReply: Sendable {
     /// Whether a response, or a part of one, has come.
     private(set) var hasBegun = false
     private(set) var tokens: TokenCollector
