@@ -17,7 +17,8 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
 
-/// What is fuzzed is tested as well: the properties are a test target, or with `FUZZING=1` libFuzzer's (`scripts/fuzz`).
+/// What is fuzzed is tested as well: the properties are a test target, or with `FUZZING=1` libFuzzer's
+/// (`scripts/fuzz`).
 let fuzzedParts: [Target.Dependency] =
     nio + [
         "VerbatimSSE", "VerbatimHTTP", "VerbatimJSON", "VerbatimPlatform", "VerbatimProxy", "TestSupport",

@@ -28,8 +28,8 @@ public final class InterceptionProxy: Sendable {
         self.configuration = configuration
     }
 
-    /// The base URL for the agent: `http://host:port/v1`, or `https:` with a ``ProxyConfiguration/tlsCertificate``. Before
-    /// ``start()`` it has the configured port.
+    /// The base URL for the agent: `http://host:port/v1`, or `https:` with a ``ProxyConfiguration/tlsCertificate``.
+    /// Before ``start()`` it has the configured port.
     public var url: String {
         let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
         let scheme = configuration.tlsCertificate == nil ? "http" : "https"
@@ -101,14 +101,14 @@ public final class InterceptionProxy: Sendable {
         }
     }
 
-    /// Checks whether the trace's file is still at its path, and continues in a new file if not. Call it after renaming the
-    /// file, as log rotation does: when it returns, nothing more is written to the renamed file.
+    /// Checks whether the trace's file is still at its path, and continues in a new file if not. Call it after renaming
+    /// the file, as log rotation does: when it returns, nothing more is written to the renamed file.
     ///
-    /// Without this call the proxy notices the change within a second. Does nothing if the proxy is not running or keeps
-    /// no trace.
+    /// Without this call the proxy notices the change within a second. Does nothing if the proxy is not running or
+    /// keeps no trace.
     ///
-    /// - Throws: ``ProxyError`` with the code ``ProxyError/Code/traceUnavailable`` if the path cannot be written. Turns are
-    ///   refused then, their records wait, and the proxy tries again every second.
+    /// - Throws: ``ProxyError`` with the code ``ProxyError/Code/traceUnavailable`` if the path cannot be written. Turns
+    ///   are refused then, their records wait, and the proxy tries again every second.
     public func reopenTrace() async throws(ProxyError) {
         let server: ProxyServer? = state.withLock { if case .running(let server) = $0 { server } else { nil } }
         if let error = await server?.reopenTrace() {

@@ -1,4 +1,4 @@
-/// Every captured API: the routes that it is recognised by and the type that reads its requests.
+/// Every captured API: the routes that it is recognized by and the type that reads its requests.
 package enum APIRegistry {
     private struct Entry: Sendable {
         let api: API

@@ -15,8 +15,8 @@ struct VerbatimCommand: AsyncParsableCommand {
         defaultSubcommand: ServeCommand.self
     )
 
-    /// Runs the command line. An error is printed as `error: …` on standard error, and ends the process with an exit code of
-    /// `sysexits.h`.
+    /// Runs the command line. An error is printed as `error: …` on standard error, and ends the process with an exit
+    /// code of `sysexits.h`.
     static func main() async {
         signal(SIGPIPE, SIG_IGN)
         // A write beyond the limit of a file's size (`ulimit -f`) is then an error that can be reported.

@@ -26,7 +26,7 @@ package final class ProxyServer: Sendable {
             maxWait: settings.refusalTime
         ) { profile, evidence in
             logger.info(
-                "recognised the engine", metadata: ["engine": "\(profile.name)", "by": "\(evidence.rawValue)"])
+                "recognized the engine", metadata: ["engine": "\(profile.name)", "by": "\(evidence.rawValue)"])
         }
         let context = ProxyContext(
             settings: settings, upstream: try upstream(settings), capabilities: capabilities, recorder: recorder,
@@ -74,8 +74,8 @@ package final class ProxyServer: Sendable {
         }
     }
 
-    /// Checks whether the trace's file is still at its path, and continues in a new one if not. Returns why records cannot
-    /// be written, or `nil`.
+    /// Checks whether the trace's file is still at its path, and continues in a new one if not. Returns why records
+    /// cannot be written, or `nil`.
     package func reopenTrace() async -> TraceError? {
         guard let recorder else { return nil }
         return await withCheckedContinuation { continuation in

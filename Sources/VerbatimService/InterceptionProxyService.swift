@@ -3,11 +3,11 @@ public import Verbatim
 
 /// Lets a `ServiceGroup` of swift-service-lifecycle run a proxy beside an application's other services.
 ///
-/// The conformance has a target of its own, because ServiceLifecycle brings AsyncAlgorithms into a program: only those that
-/// use it should pay for it, and the `verbatim` command does not.
+/// The conformance has a target of its own, because ServiceLifecycle brings AsyncAlgorithms into a program: only those
+/// that use it should pay for it, and the `verbatim` command does not.
 extension InterceptionProxy: Service {
-    /// Starts the proxy, waits for a graceful shutdown or for the task's cancellation, and stops the proxy: running turns
-    /// may finish within ``ProxyConfiguration/shutdownGrace``.
+    /// Starts the proxy, waits for a graceful shutdown or for the task's cancellation, and stops the proxy: running
+    /// turns may finish within ``ProxyConfiguration/shutdownGrace``.
     ///
     /// - Throws: ``ProxyError`` if the proxy cannot start.
     public func run() async throws {

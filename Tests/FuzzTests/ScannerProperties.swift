@@ -33,7 +33,7 @@ enum ScannerProperties {
         guard outline.isNormal else { return }
         var line: [UInt8] = []
         let losses = JSONNormalizer.append(0..<input.count, of: input.span, to: &line)
-        try Violation.unless(line == input && losses.isEmpty, "the normaliser changes what is normal")
+        try Violation.unless(line == input && losses.isEmpty, "the normalizer changes what is normal")
     }
 
     /// Two cursors, one of which follows an outline, enter some containers and skip others.
@@ -86,17 +86,17 @@ enum ScannerProperties {
     private static func checkNormalizing(_ input: [UInt8]) throws {
         var line: [UInt8] = []
         let losses = JSONNormalizer.append(0..<input.count, of: input.span, to: &line)
-        try Violation.unless(scans(line, options: [.validUTF8]), "the normalised text is not strict JSON")
+        try Violation.unless(scans(line, options: [.validUTF8]), "the normalized text is not strict JSON")
         try Violation.unless(
             line.firstOffset(of: 0x0A) == nil && line.firstOffset(of: 0x0D) == nil, "a line break is left")
         try Violation.unless(!hasLineSeparator(line), "a line separator is left")
         var again: [UInt8] = []
         JSONNormalizer.append(0..<line.count, of: line.span, to: &again)
-        try Violation.unless(again == line, "normalising twice is not normalising once")
+        try Violation.unless(again == line, "normalizing twice is not normalizing once")
         if losses.isEmpty, deepest(in: input) < 400 {
             try Violation.unless(
                 try JSONOracle.comparableTree(of: input) == JSONOracle.comparableTree(of: line),
-                "the normalised text means something else")
+                "the normalized text means something else")
         }
     }
 

@@ -1,7 +1,7 @@
 import VerbatimPlatform
 
-// Tests are built without optimization. What the standard library does there byte by byte, such as joining arrays, takes
-// most of the time of a test; these do the same with a few calls.
+// Tests are built without optimization. What the standard library does there byte by byte, such as joining arrays,
+// takes most of the time of a test; these do the same with a few calls.
 
 extension [UInt8] {
     /// The offsets of all line feeds.

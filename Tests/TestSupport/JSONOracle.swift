@@ -6,14 +6,14 @@ import VerbatimPlatform
 /// Where Foundation (swift-corelibs-foundation 6.3) deviates:
 ///
 /// - **Trailing comma**: it accepts `[1,]` and `{"a":1,}`. The grammar does not.
-/// - **Byte order mark, UTF-16, UTF-32**: it looks for a mark and for NUL in the first bytes and decodes accordingly. JSON
-///   between systems is UTF-8 without a mark, and a parser may refuse the mark.
+/// - **Byte order mark, UTF-16, UTF-32**: it looks for a mark and for NUL in the first bytes and decodes accordingly.
+///   JSON between systems is UTF-8 without a mark, and a parser may refuse the mark.
 /// - **Lone surrogates**: it refuses `"\ud800"`, which the grammar allows. Python's
 ///   JSON module writes such escapes. Here they count as U+FFFD.
-/// - **Byte order mark in a string**: it drops U+FEFF at the start. **Canonically equivalent keys** are one to it, and the
-///   last counts; to RFC 8259 they are two. ``comparableTree(of:)`` is for texts that may have either.
-/// - **Numbers out of range**: it refuses numbers that a `Double` cannot hold, such as `1E400`. The grammar sets no limit
-///   and Verbatim keeps the text of numbers.
+/// - **Byte order mark in a string**: it drops U+FEFF at the start. **Canonically equivalent keys** are one to it, and
+///   the last counts; to RFC 8259 they are two. ``comparableTree(of:)`` is for texts that may have either.
+/// - **Numbers out of range**: it refuses numbers that a `Double` cannot hold, such as `1E400`. The grammar sets no
+///   limit and Verbatim keeps the text of numbers.
 /// - **Invalid UTF-8** in strings: it refuses it, as ``JSONCursor/Options/validUTF8`` does; without that option, such
 ///   bytes count as U+FFFD.
 package enum JSONOracle {

@@ -12,7 +12,8 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
         return mixed ^ (mixed >> 31)
     }
 
-    /// A number from `range`: the one that `Int.random(in:using:)` gives, which is generic, and slow without optimization.
+    /// A number from `range`: the one that `Int.random(in:using:)` gives, which is generic, and slow without
+    /// optimization.
     package mutating func int(_ range: ClosedRange<Int>) -> Int {
         let count = UInt(bitPattern: range.upperBound &- range.lowerBound) &+ 1
         if count == 0 { return Int(bitPattern: UInt(next())) }

@@ -114,7 +114,7 @@ import VerbatimTesting
     }
 
     /// An echo whose first token has a log-probability differs from a completion in its length only.
-    @Test func echoWithAFirstLogprobIsRecognisedByItsLength() throws {
+    @Test func echoWithAFirstLogprobIsRecognizedByItsLength() throws {
         let event = Self.event(Self.choice(#""a","b","c""#, "-3,-1,-2"))
         let unknown = try capture(Self.echo, [event]).capture
         #expect(unknown.problems == ["echo_not_separated"])
@@ -155,7 +155,8 @@ import VerbatimTesting
         #expect(capture.problems == [] && capture.level == .tokens)
     }
 
-    /// An echo with log-probabilities makes vLLM send `prompt_logprobs`, which are kept only if the agent asked for them.
+    /// An echo with log-probabilities makes vLLM send `prompt_logprobs`, which are kept only if the agent asked for
+    /// them.
     @Test func requestedPromptLogprobsAreKept() throws {
         let reply = Self.event(
             Self.choice(#""a","b","c""#, "null,-1,-2", #","prompt_logprobs":[null,{"6":{"logprob":-1}}]"#))

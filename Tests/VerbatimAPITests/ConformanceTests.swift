@@ -47,7 +47,7 @@ private struct Faulty: ReplyTransform {
 
     var mayChangeReply: Bool { true }
     var edits: JSONEdits { fault == .keepsInjection ? JSONEdits() : parser.edits }
-    var recognised: EngineProfile? { parser.recognised }
+    var recognized: EngineProfile? { parser.recognized }
     var error: [UInt8]? { fault == .dropsErrors ? nil : parser.error }
     var hasOutput: Bool { parser.hasOutput }
 

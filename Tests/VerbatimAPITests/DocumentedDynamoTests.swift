@@ -119,7 +119,7 @@ import VerbatimTesting
         #expect(try injectionLimits(after: 400, top, profile: .tensorRTLLM) == .nothing)
     }
 
-    /// Without detokenizing, its completions have the keys of vLLM's but are still recognised.
+    /// Without detokenizing, its completions have the keys of vLLM's but are still recognized.
     @Test func documentedCompletionOfIDs() throws {
         let body =
             #"{"id":"1","object":"text_completion","model":"m","choices":[{"index":0,"text":"","token_ids":[5,6],"logprobs":null,"#

@@ -122,7 +122,7 @@ import VerbatimTesting
                     Self.chunk(role, "null", rest), Self.chunk(#"{"content":"a"}"#, "null", rest),
                     Self.chunk("{}", "null", end: #""stop""#, rest), usage,
                 ]))
-        #expect(driver.reply.recognised == nil)
+        #expect(driver.reply.recognized == nil)
         let capture = driver.reply.captured()
         #expect(capture.level == .logprobs && capture.isComplete)
     }
@@ -151,7 +151,7 @@ import VerbatimTesting
         }
         let driver = try Exchange(profile: .generic).stream([first, chunk(Self.entries)])
         #expect(driver.outputText == streamText([first, chunk("null")]))
-        #expect(driver.reply.recognised == .azure)
+        #expect(driver.reply.recognized == .azure)
         #expect(driver.reply.captured().isComplete)
     }
 
@@ -169,7 +169,7 @@ import VerbatimTesting
         let reply = try Exchange(profile: .generic).request(#""stream":true"#).reply
         let driver = StreamDriver.run(reply, comment + streamText([chunk(Self.entries)]))
         #expect(driver.outputText == comment + streamText([chunk("null")]))
-        #expect(driver.reply.recognised == .openRouter)
+        #expect(driver.reply.recognized == .openRouter)
         #expect(driver.reply.captured().level == .logprobs && driver.reply.captured().isComplete)
     }
 

@@ -90,7 +90,7 @@ import VerbatimTesting
         let reply = try Exchange(profile: profile).request(#""stream":true"#).reply
         let driver = StreamDriver.run(reply, ":\n\n" + streamText([Self.tgi(entries)]))
         #expect(driver.outputText == ":\n\n" + streamText([Self.tgi("null")]))
-        #expect(driver.reply.recognised == (profile == .generic ? .tgi : nil))
+        #expect(driver.reply.recognized == (profile == .generic ? .tgi : nil))
         let capture = driver.reply.captured()
         #expect(capture.level == .logprobs && capture.isComplete && capture.choices.first?.valuesText == "-0.5")
     }
@@ -126,7 +126,7 @@ import VerbatimTesting
         let (output, capture, reply) = try Exchange(profile: profile).whole(body)
         #expect(output == body)
         #expect(capture.level == .none && !capture.isComplete && capture.choices.isEmpty)
-        #expect(capture.responseText == body && reply.recognised == nil)
+        #expect(capture.responseText == body && reply.recognized == nil)
         #expect(reply.error == Array(#""Unexpected endpoint or method. (POST /v1/foo). Returning 200 anyway""#.utf8))
     }
 
@@ -134,7 +134,7 @@ import VerbatimTesting
         let body =
             #"{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"a","tool_calls":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2},"stats":{},"system_fingerprint":"m"}"#
         let (output, capture, reply) = try Exchange(profile: .generic).whole(body)
-        #expect(output == body && reply.recognised == .lmStudio)
+        #expect(output == body && reply.recognized == .lmStudio)
         #expect(capture.level == .text && capture.problems == ["no_token_data"])
     }
 }

@@ -33,7 +33,7 @@ import VerbatimTesting
         #expect(choice.idsText == "13048,151645" && choice.valuesText == "-0.12,-0.5")
         #expect(capture.promptTokenIDs.text == "[9,8]")
         #expect(capture.level == .tokens && capture.isComplete)
-        #expect(reply.recognised == (profile == .generic ? .sglang : nil))
+        #expect(reply.recognized == (profile == .generic ? .sglang : nil))
     }
 
     @Test func documentedFieldsOfAWholeReply() throws {

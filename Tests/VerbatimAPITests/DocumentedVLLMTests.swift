@@ -35,7 +35,7 @@ import VerbatimTesting
                 body.replacing("%", with: #"{"content":[\#(Self.entry("a"))]}"#))
             #expect(output == body.replacing("%", with: "null"))
             #expect(capture.level == .logprobs && capture.isComplete && capture.promptTokenIDs == nil)
-            #expect(reply.recognised == (profile == .generic ? .vllm : nil))
+            #expect(reply.recognized == (profile == .generic ? .vllm : nil))
         }
         let refusal =
             #"{"object":"error","message":"[{'type': 'extra_forbidden', 'loc': ('body', 'return_token_ids'), 'msg': 'Extra inputs are not permitted', 'input': True}]","type":"BadRequestError","param":null,"code":400}"#

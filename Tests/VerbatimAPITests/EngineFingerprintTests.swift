@@ -5,7 +5,7 @@ import VerbatimTesting
 
 /// Every mark of every profile identifies that profile and no other.
 @Suite struct EngineFingerprintTests {
-    private func recognised(_ reply: String) -> EngineProfile? {
+    private func recognized(_ reply: String) -> EngineProfile? {
         EngineRecognition.profile(forReply: Array(reply.utf8).span)
     }
 
@@ -47,7 +47,7 @@ import VerbatimTesting
     ])
     func fingerprints(fingerprint: String, expected: EngineProfile?) {
         #expect(EngineRecognition.profile(forFingerprint: fingerprint) == expected)
-        #expect(recognised(#"{"system_fingerprint":"\#(fingerprint)"}"#) == expected)
+        #expect(recognized(#"{"system_fingerprint":"\#(fingerprint)"}"#) == expected)
     }
 
     @Test(arguments: [
@@ -65,7 +65,7 @@ import VerbatimTesting
         // Of an entry.
         (#"{"choices":[{"logprobs":{"content":[{"id":1}]}}]}"#, .llamaCpp),
     ])
-    func keys(reply: String, expected: EngineProfile) { #expect(recognised(reply) == expected) }
+    func keys(reply: String, expected: EngineProfile) { #expect(recognized(reply) == expected) }
 
     @Test(arguments: [
         ("return_token_ids is not supported with streaming on /v1/chat/completions", EngineProfile.sglang),
@@ -139,8 +139,8 @@ import VerbatimTesting
 
     @Test(arguments: replies)
     func documentedReplies(expected: EngineProfile?, reply: String) throws {
-        #expect(recognised(reply) == expected)
+        #expect(recognized(reply) == expected)
         let read = try Exchange(profile: .generic).stream([reply]).reply
-        #expect(read.recognised == expected)
+        #expect(read.recognized == expected)
     }
 }

@@ -61,7 +61,7 @@ import VerbatimTesting
         let read =
             sample.response.isEventStream
             ? StreamDriver.run(reply, sample.response.body).reply : readWhole(reply, sample.response.body).reply
-        #expect(read.recognised == sample.engine)
+        #expect(read.recognized == sample.engine)
     }
 
     /// Responses of vLLM identify it, streamed or not.
@@ -71,9 +71,9 @@ import VerbatimTesting
         let read =
             sample.response.isEventStream
             ? StreamDriver.run(reply, sample.response.body).reply : readWhole(reply, sample.response.body).reply
-        // llama.cpp is recognised by the last event of a stream, and by its `Server` header at once.
+        // llama.cpp is recognized by the last event of a stream, and by its `Server` header at once.
         let others: [EngineProfile?] = [nil, .llamaCpp]
-        #expect(sample.isVLLM ? read.recognised == .vllm : others.contains(read.recognised))
+        #expect(sample.isVLLM ? read.recognized == .vllm : others.contains(read.recognized))
     }
 
     @Test(arguments: [
@@ -82,11 +82,11 @@ import VerbatimTesting
         #"{"choices":[{"index":0,"delta":{},"logprobs":{"content":[{"token":"token_id:5","logprob":-1}]}}]}"#,
         #"{"system_fingerprint":null}"#, #"{"system_fingerprint":7}"#, "[]", "null",
     ])
-    func otherRepliesAreNotRecognised(event: String) throws {
-        #expect(StreamDriver.run(try injectedReply(.generic), events: [event]).reply.recognised == nil)
+    func otherRepliesAreNotRecognized(event: String) throws {
+        #expect(StreamDriver.run(try injectedReply(.generic), events: [event]).reply.recognized == nil)
     }
 
-    @Test func engineMayBeRecognisedLater() throws {
+    @Test func engineMayBeRecognizedLater() throws {
         let event = #"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[]}}]}"#
         var reply = try injectedReply(.generic)
         #expect(StreamDriver.run(reply, events: [event]).outputText.contains(#""logprobs":null"#))
@@ -99,7 +99,7 @@ import VerbatimTesting
             #"{"system_fingerprint":"b1-x","choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[]}}]}"#
         let chosen = StreamDriver.run(try injectedReply(.openAI), events: [event])
         #expect(chosen.outputText.contains(#""logprobs":null"#))
-        let recognised = StreamDriver.run(try injectedReply(.generic), events: [event])
-        #expect(!recognised.outputText.contains("logprobs"))
+        let recognized = StreamDriver.run(try injectedReply(.generic), events: [event])
+        #expect(!recognized.outputText.contains("logprobs"))
     }
 }

@@ -7,8 +7,8 @@ import Testing
 import VerbatimAPI
 import VerbatimTesting
 
-/// An event that has the template of the one before is not parsed: the effects of that event are replayed. A stream must give
-/// the same result when an unknown field in each event prevents that.
+/// An event that has the template of the one before is not parsed: the effects of that event are replayed. A stream
+/// must give the same result when an unknown field in each event prevents that.
 @Suite struct EventTemplateTests {
     // MARK: Recorded streams
 

@@ -5,8 +5,8 @@ import Testing
 import VerbatimAPI
 import VerbatimTesting
 
-/// Losses that nothing in a reply shows: `complete` is true although tokens are missing. A test that fails because of a new
-/// check is good news.
+/// Losses that nothing in a reply shows: `complete` is true although tokens are missing. A test that fails because of a
+/// new check is good news.
 @Suite struct KnownLimitTests {
     private static func event(_ tokens: Int, _ rest: String = "", index: Int = 0) -> String {
         let rest = rest.isEmpty ? #","finish_reason":"stop""# : rest
@@ -53,8 +53,8 @@ import VerbatimTesting
         #expect(try capture(.openAI, #""n":2"#, [Self.event(1, index: 1)]).problems == ["choices_missing"])
     }
 
-    /// An engine that counts reasoning without sending it, as vLLM does with `include_reasoning: false`, is detected by usage
-    /// only. Bodies always have usage.
+    /// An engine that counts reasoning without sending it, as vLLM does with `include_reasoning: false`, is detected by
+    /// usage only. Bodies always have usage.
     @Test func hiddenReasoningIsDetectedByUsageOnly() throws {
         #expect(try capture(.vllm, #""include_reasoning":false"#, [Self.event(1)]).isComplete)
     }

@@ -19,7 +19,7 @@ func messageReply(_ goal: CaptureGoal = .text) throws -> any ReplyTransform {
     try prepareMessage(#"{"model":"m","max_tokens":9,"messages":[],"stream":true}"#) { $0.goal = goal }.reply
 }
 
-/// Whether `reply` recognises `event` as the end of a stream that is no longer read.
+/// Whether `reply` recognizes `event` as the end of a stream that is no longer read.
 func isTerminal(_ event: String, for reply: any ReplyTransform) -> Bool {
     let bytes = Array(event.utf8)
     return reply.isTerminal(event: bytes.span)

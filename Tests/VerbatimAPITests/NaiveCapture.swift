@@ -3,8 +3,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The contents of a recorded reply, found without Verbatim's own code: decoded by Foundation and assembled in a simple way.
-/// Number texts, which Foundation does not keep, are found by patterns.
+/// The contents of a recorded reply, found without Verbatim's own code: decoded by Foundation and assembled in a simple
+/// way. Number texts, which Foundation does not keep, are found by patterns.
 struct NaiveCapture {
     struct Choice {
         var tokens: [String] = []

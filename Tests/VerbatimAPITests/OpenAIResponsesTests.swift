@@ -6,8 +6,8 @@ import Testing
 import VerbatimAPI
 import VerbatimTesting
 
-/// Synthetic responses after OpenAI's documentation: `type` comes first, disabled fields are `[]`, `top_logprobs` is 0 if it was
-/// not requested, deltas have random `obfuscation`, and there are no ids.
+/// Synthetic responses after OpenAI's documentation: `type` comes first, disabled fields are `[]`, `top_logprobs` is 0
+/// if it was not requested, deltas have random `obfuscation`, and there are no ids.
 @Suite struct OpenAIResponsesTests {
     private static func entry(_ token: String, _ value: String, bytes: String = "") -> String {
         #"{"token":"\#(token)",\#(bytes)"logprob":\#(value),"top_logprobs":[]}"#

@@ -41,7 +41,7 @@ import VerbatimTesting
             driver.outputText
                 == StreamDriver.run(try untouchedReply(), events: events("null", "null", "null")).outputText)
         #expect(driver.events.map(\.isDropped).contains(true) == false)
-        #expect(driver.reply.recognised == nil)
+        #expect(driver.reply.recognized == nil)
 
         let capture = driver.reply.captured()
         let choice = try #require(capture.choices.first)

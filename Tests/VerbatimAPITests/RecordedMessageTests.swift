@@ -109,7 +109,7 @@ import VerbatimTesting
     }
 
     @Test(arguments: WireSample.messageStreams)
-    func terminalEventIsRecognisedWithoutReading(sample: WireSample) throws {
+    func terminalEventIsRecognizedWithoutReading(sample: WireSample) throws {
         let reply = try sample.messageReply()
         let events = sample.bodyText.components(separatedBy: "\n\n").dropLast()
         let ends = events.filter { isTerminal($0 + "\n\n", for: reply) }

@@ -53,7 +53,7 @@ import VerbatimTesting
 
     /// The last event is terminal, wherever its type is.
     @Test(arguments: WireSample.responseStreams)
-    func terminalEventIsRecognised(sample: WireSample) throws {
+    func terminalEventIsRecognized(sample: WireSample) throws {
         let driver = StreamDriver.run(try sample.injectedResponse(), sample.response.body)
         #expect(driver.events.last?.isTerminal == true)
         #expect(driver.events.dropLast().allSatisfy { !$0.isTerminal && !$0.isDropped })

@@ -134,8 +134,8 @@ import VerbatimTesting
 }
 
 extension WireSample {
-    /// The lists besides `logprobs` that came because the recorder asked for token data. Of an echoed prompt, vLLM sends no ids
-    /// for `return_token_ids`, but always log-probabilities.
+    /// The lists besides `logprobs` that came because the recorder asked for token data. Of an echoed prompt, vLLM
+    /// sends no ids for `return_token_ids`, but always log-probabilities.
     fileprivate var injectedLists: [String] {
         var lists = asksTokenIDs ? ["token_ids", "prompt_token_ids"] : []
         if echoesPrompt && asksLogprobs { lists.append("prompt_logprobs") }

@@ -6,8 +6,8 @@ import VerbatimTesting
 
 /// Recorded streams that are cut anywhere give the same bytes and the same capture.
 ///
-/// The tests of the event splitter cut them at every position. Here each cut splits the whole reply again, so their number is
-/// limited.
+/// The tests of the event splitter cut them at every position. Here each cut splits the whole reply again, so their
+/// number is limited.
 @Suite struct RecordedSplittingTests {
     /// How many bytes of one sample may be read in all.
     private static let budget = 200_000

@@ -52,7 +52,8 @@ extension WireSample {
     /// The request of an agent that does not ask for token data.
     var plainRequest: String { facts.plainRequest }
 
-    /// What patterns find in a request. It is wanted again and again, and a pattern is parsed each time that it is used.
+    /// What patterns find in a request. It is wanted again and again, and a pattern is parsed each time that it is
+    /// used.
     private struct Facts: Sendable {
         let asksLogprobs: Bool
         let asksTokenIDs: Bool
@@ -91,7 +92,8 @@ extension WireSample {
         try prepare(plainRequest, api: api, profile: profile) { $0.goal = .text }.reply
     }
 
-    /// The reply without values that differ in every reply: ids, times, and how much of the prompt was in llama.cpp's cache.
+    /// The reply without values that differ in every reply: ids, times, and how much of the prompt was in llama.cpp's
+    /// cache.
     static func comparable(_ text: String) -> String {
         text.replacing(/"id":"[^"]*"/, with: #""id":"…""#)
             .replacing(/"created":[0-9]+/, with: #""created":0"#)

@@ -54,7 +54,8 @@ extension WireSample {
 
     private var responseRequest: String { String(decoding: request.body, as: UTF8.self) }
 
-    /// The transform for an agent that did not ask for token data, if everything that the recorder asked for was injected.
+    /// The transform for an agent that did not ask for token data, if everything that the recorder asked for was
+    /// injected.
     func injectedResponse(_ profile: EngineProfile? = nil, detail: TraceDetail = .full) throws -> any ReplyTransform {
         let plain = responseRequest.replacing(/, "include": \[[^\]]*\], "top_logprobs": \d+/, with: "")
         var injectionLimits = InjectionLimits()

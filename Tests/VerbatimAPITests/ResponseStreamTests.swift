@@ -192,9 +192,9 @@ import VerbatimTesting
         _ = try decoded(driver.reply.captured().response.bytes)
     }
 
-    /// The terminal event is recognised wherever its type is, also in a stream that is no longer read.
+    /// The terminal event is recognized wherever its type is, also in a stream that is no longer read.
     @Test(arguments: ["completed", "incomplete", "failed"])
-    func terminalEventsAreRecognisedByType(status: String) throws {
+    func terminalEventsAreRecognizedByType(status: String) throws {
         let reply = try injectedResponse()
         let nested = #"{"response":{"type":"x","output":[{"type":"response.created"}]},"type":"response.\#(status)"}"#
         let first = #"{"type":"response.\#(status)","response":{}}"#

@@ -45,8 +45,8 @@ import VerbatimTesting
         return readWhole(reply, Array(body.utf8)).reply.captured().problems
     }
 
-    /// In a body, the counts are known if all choices were cut off at the limit, or if nothing can be missing: the engine omits
-    /// tokens that are a part of a character, and those of a stop string.
+    /// In a body, the counts are known if all choices were cut off at the limit, or if nothing can be missing: the
+    /// engine omits tokens that are a part of a character, and those of a stop string.
     @Test func bodiesAreCaptured() throws {
         #expect(try whole([(3, "length"), (3, "length")]) == [])
         #expect(try whole([(3, "length"), (2, "length")]) == ["token_count_mismatch"])

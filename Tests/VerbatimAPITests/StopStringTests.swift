@@ -32,8 +32,8 @@ import VerbatimTesting
         #expect(capture.problems == ["token_count_mismatch"] && !capture.isComplete)
     }
 
-    /// Streams of llama.cpp may cut the text of a token at the stop string; the id is that of the whole token. A token without
-    /// text is not sent, and is marked like the token that ends the turn.
+    /// Streams of llama.cpp may cut the text of a token at the stop string; the id is that of the whole token. A token
+    /// without text is not sent, and is marked like the token that ends the turn.
     @Test(arguments: [
         ("llamacpp", #"" ""#, 8, 9, ["end_token_missing"]), ("llamacpp-tools", #""Th""#, 3, 3, []),
     ])

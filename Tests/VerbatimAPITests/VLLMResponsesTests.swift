@@ -6,8 +6,8 @@ import Testing
 import VerbatimAPI
 import VerbatimTesting
 
-/// Synthetic responses of vLLM with token ids, after `entrypoints/openai/responses/protocol.py` and the recorded streams. None was
-/// recorded with `enable_response_messages`.
+/// Synthetic responses of vLLM with token ids, after `entrypoints/openai/responses/protocol.py` and the recorded
+/// streams. None was recorded with `enable_response_messages`.
 @Suite struct VLLMResponsesTests {
     static func entry(_ token: String, _ value: String, bytes: String = "") -> String {
         #"{"token":"\#(token)",\#(bytes)"logprob":\#(value),"top_logprobs":[{"token":"\#(token)","logprob":\#(value)}]}"#

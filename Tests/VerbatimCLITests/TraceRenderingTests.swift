@@ -7,7 +7,7 @@ import Verbatim
 struct TraceRenderingTests {
     // MARK: Tokens
 
-    @Test("Without colours, a token below 100 % is followed by its probability")
+    @Test("Without colors, a token below 100 % is followed by its probability")
     func tokensWithoutColors() {
         let renderer = TokenRenderer(color: false)
         #expect(renderer.render(["Hel", "lo", "!"], [0, -0.6931471805599453, nil]) == "Hello[50.0%]![?]")
@@ -15,11 +15,11 @@ struct TraceRenderingTests {
         #expect(renderer.render([], []) == "")
     }
 
-    @Test("With colours, each token is on the colour of its probability")
+    @Test("With colors, each token is on the color of its probability")
     func tokensWithColors() {
         let text = TokenRenderer(color: true).render(["a\n", "b"], [-0.01, -5])
         #expect(text.contains("\u{1B}[38;5;255;48;5;22ma\u{1B}[0m"))
-        #expect(text.contains("⏎\u{1B}[0m\n"), "a colour ends before its line")
+        #expect(text.contains("⏎\u{1B}[0m\n"), "a color ends before its line")
         #expect(text.contains("48;5;124mb\u{1B}[0m"))
         #expect(text.contains(" unknown "), "there is a legend")
     }

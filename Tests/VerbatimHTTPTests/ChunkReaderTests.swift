@@ -3,7 +3,8 @@ import Testing
 @testable import VerbatimHTTP
 
 @Suite struct ChunkReaderTests {
-    /// What is read of pieces, with what is to come again put in front of the next one, as ``UpstreamResponseReader`` does.
+    /// What is read of pieces, with what is to come again put in front of the next one, as ``UpstreamResponseReader``
+    /// does.
     private func read(_ pieces: [[UInt8]]) -> (body: String, end: ChunkReader.Step, rest: String) {
         var reader = ChunkReader()
         var body: [UInt8] = []

@@ -40,7 +40,7 @@ struct TextSearchTests {
         #expect(text.prefix(7).dropFirst(4).firstRange(ofText: "ab") == nil)
     }
 
-    @Test("Text is compared byte by byte, even if it forms one character with its neighbours")
+    @Test("Text is compared byte by byte, even if it forms one character with its neighbors")
     func findsBytes() {
         #expect("e\u{301}x".contains(text: "e"))
         #expect(!"\u{E9}".contains(text: "e\u{301}"))

@@ -158,7 +158,7 @@ def test_one_log_line_for_a_turn(engine: Engine, start_proxy: StartProxy, flags:
 def test_demo(tmp_path: Path) -> None:
     demo = verbatim("demo", cwd=tmp_path)
     assert demo.returncode == 0, demo.stderr
-    traces = [word for word in re.split(r"[\s'\"]+", uncoloured(demo.stdout)) if word.endswith(".jsonl")]
+    traces = [word for word in re.split(r"[\s'\"]+", uncolored(demo.stdout)) if word.endswith(".jsonl")]
     assert traces, demo.stdout
     assert verbatim("trace", "check", traces[-1], cwd=tmp_path).returncode == 0
 
@@ -176,19 +176,19 @@ def test_trace_show(trace: Proxy) -> None:
     shown = verbatim("trace", "show", trace.trace)
     assert shown.returncode == 0
     for prompt in (GREETING, "two:", "three:", "Café ☃ 😀"):
-        assert prompt in uncoloured(shown.stdout)
+        assert prompt in uncolored(shown.stdout)
 
     shown = verbatim("trace", "show", trace.trace, "--turn", 2, "--tokens")
     assert shown.returncode == 0
-    assert "two:" in uncoloured(shown.stdout)
-    assert "three:" not in uncoloured(shown.stdout)
+    assert "two:" in uncolored(shown.stdout)
+    assert "three:" not in uncolored(shown.stdout)
     assert verbatim("trace", "show", trace.trace, "--turn", 99).returncode != 0
 
 
 def test_trace_stats(trace: Proxy) -> None:
     stats = verbatim("trace", "stats", trace.trace)
     assert stats.returncode == 0
-    numbers = re.findall(r"\d+", uncoloured(stats.stdout))
+    numbers = re.findall(r"\d+", uncolored(stats.stdout))
     counts = [  # from usage, or else the captured tokens
         record["usage"]["completion_tokens"] if record["usage"] else len(record["completion_token_ids"])
         for record in trace.records()
@@ -215,5 +215,5 @@ def test_trace_check(trace: Proxy, tmp_path: Path) -> None:
         assert checked.stdout + checked.stderr, fault
 
 
-def uncoloured(text: str) -> str:
+def uncolored(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)

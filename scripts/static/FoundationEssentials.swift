@@ -1,6 +1,7 @@
-// A replacement for the module FoundationEssentials in the static binary (`scripts/build-static`). Only the argument parser
-// imports that module, for the declarations below; the real one would add calendars, attributed strings and regular
-// expressions, a quarter of the binary. If a dependency needs more of the module, the build fails and names what is missing.
+// A replacement for the module FoundationEssentials in the static binary (`scripts/build-static`). Only the argument
+// parser imports that module, for the declarations below; the real one would add calendars, attributed strings and
+// regular expressions, a quarter of the binary. If a dependency needs more of the module, the build fails and names
+// what is missing.
 
 /// No type in the binary conforms to this protocol.
 public protocol LocalizedError: Error {

@@ -5,8 +5,8 @@ import Verbatim
 ///
 ///     swift run TrainingRows trace.jsonl
 ///
-/// A row has the ids of the prompt and of the sampled tokens, and their log-probabilities. Turns without all of these are
-/// counted, not guessed.
+/// A row has the ids of the prompt and of the sampled tokens, and their log-probabilities. Turns without all of these
+/// are counted, not guessed.
 @main
 struct TrainingRows {
     static func main() async throws {

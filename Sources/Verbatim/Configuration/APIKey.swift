@@ -1,4 +1,4 @@
-/// A key that authorises agents.
+/// A key that authorizes agents.
 public struct APIKey: Hashable, Sendable {
     public let key: String
     /// The session that every turn with this key belongs to; nil if the agent may name any.

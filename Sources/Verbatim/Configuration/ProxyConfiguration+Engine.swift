@@ -1,13 +1,14 @@
 import VerbatimAPI
 
 extension ProxyConfiguration {
-    /// The kind of engine that the proxy forwards to. ``allCases`` lists every kind, ``init(_:)`` finds one by its name.
+    /// The kind of engine that the proxy forwards to. ``allCases`` lists every kind, ``init(_:)`` finds one by its
+    /// name.
     public struct Engine: Hashable, Sendable {
         /// nil for ``auto``.
         let profile: EngineProfile?
 
-        /// The proxy recognises the engine by what it sends: its headers, the shape of its replies, the owner in its list
-        /// of models.
+        /// The proxy recognizes the engine by what it sends: its headers, the shape of its replies, the owner in its
+        /// list of models.
         public static let auto = Engine(profile: nil)
         /// An unknown engine: it is asked for what most engines give, and its replies are restored to what most send.
         public static let generic = Engine(profile: .generic)

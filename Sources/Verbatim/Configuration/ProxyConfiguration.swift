@@ -6,17 +6,17 @@ import VerbatimTrace
 
 /// Everything that can be set of an ``InterceptionProxy``. Only the upstream URL has no default.
 ///
-/// `docs/configuration.md` lists the flag, the environment variable and the allowed values of each field. They are checked
-/// when the proxy starts.
+/// `docs/configuration.md` lists the flag, the environment variable and the allowed values of each field. They are
+/// checked when the proxy starts.
 public struct ProxyConfiguration: Sendable {
     // MARK: Engine
 
-    /// Base URL of the engine's API: `http[s]://host[:port][/path][?query]`. The path takes the place of the `/v1` that the
-    /// agent calls; without one it is `/v1`. The query is added to every request.
+    /// Base URL of the engine's API: `http[s]://host[:port][/path][?query]`. The path takes the place of the `/v1` that
+    /// the agent calls; without one it is `/v1`. The query is added to every request.
     public var upstreamURL: String
-    /// Replaces the agent's own key in the header that carried it: `Authorization: Bearer …`, `x-api-key` or `api-key`. If
-    /// the agent sent none, the key goes into `Authorization`, or into `x-api-key` for `/v1/messages`. Default: none, the
-    /// agent's own key is forwarded.
+    /// Replaces the agent's own key in the header that carried it: `Authorization: Bearer …`, `x-api-key` or `api-key`.
+    /// If the agent sent none, the key goes into `Authorization`, or into `x-api-key` for `/v1/messages`. Default:
+    /// none, the agent's own key is forwarded.
     public var upstreamAPIKey: String?
     /// File that holds ``upstreamAPIKey``. Set one of the two. Default: none.
     public var upstreamAPIKeyFile: String?
@@ -31,7 +31,8 @@ public struct ProxyConfiguration: Sendable {
     public var host = "127.0.0.1"
     /// Port to listen on, 0 to 65535; 0 picks a free one. Default: 7000.
     public var port = 7000
-    /// File of PEM certificates to serve HTTPS with, the proxy's own first. Needs ``tlsKey``. Default: none, plain HTTP.
+    /// File of PEM certificates to serve HTTPS with, the proxy's own first. Needs ``tlsKey``. Default: none, plain
+    /// HTTP.
     public var tlsCertificate: String?
     /// File of the certificate's private key, in PEM form without a pass phrase. Default: none.
     public var tlsKey: String?
@@ -40,11 +41,11 @@ public struct ProxyConfiguration: Sendable {
 
     // MARK: Access
 
-    /// Keys of which every agent must send one, as `Authorization: Bearer …`, `x-api-key` or `api-key`. The engine never
-    /// receives them. Default: none, every agent is let in.
+    /// Keys of which every agent must send one, as `Authorization: Bearer …`, `x-api-key` or `api-key`. The engine
+    /// never receives them. Default: none, every agent is let in.
     public var apiKeys: [APIKey] = []
-    /// File of further keys, one per line: `KEY` or `KEY SESSION`. Blank lines and lines that begin with `#` are skipped.
-    /// Default: none.
+    /// File of further keys, one per line: `KEY` or `KEY SESSION`. Blank lines and lines that begin with `#` are
+    /// skipped. Default: none.
     public var apiKeyFile: String?
     /// Forwards only captured routes and `GET /v1/models`, and refuses the rest with 403: for agents that may try to
     /// avoid capture. Default: off.
@@ -59,8 +60,8 @@ public struct ProxyConfiguration: Sendable {
     public var requireCapture: Requirement?
     /// Number of alternatives per token, 0 to 20. Default: 5.
     public var topLogprobs = Defaults.policy.topLogprobs
-    /// Repeats a request that the engine failed with 500 once, with nothing injected, at the cost of a second generation.
-    /// (vLLM fails so if a log-probability is NaN.) Default: off.
+    /// Repeats a request that the engine failed with 500 once, with nothing injected, at the cost of a second
+    /// generation. (vLLM fails so if a log-probability is NaN.) Default: off.
     public var retryServerError = false
 
     // MARK: Requests
@@ -78,7 +79,8 @@ public struct ProxyConfiguration: Sendable {
 
     /// Largest request body of a captured route, in bytes; 413 beyond it. Default: 64 MiB.
     public var maxBodySize = Defaults.limits.maximumBodySize
-    /// Largest reply held in memory, in bytes; beyond it a reply passes through as the engine sends it. Default: 64 MiB.
+    /// Largest reply held in memory, in bytes; beyond it a reply passes through as the engine sends it. Default: 64
+    /// MiB.
     public var maxReplySize = Defaults.limits.maximumReplySize
     /// Bytes of request bodies of captured routes held in memory, over all connections; 503 beyond it. Default: 2 GiB.
     public var maxBuffered = Defaults.limits.maximumBuffered
@@ -97,8 +99,8 @@ public struct ProxyConfiguration: Sendable {
     public var connectTimeout = Duration(Defaults.limits.connectTimeout)
     /// Longest silence of the engine within an exchange. Default: none.
     public var idleTimeout = Defaults.limits.idleTimeout.map { Duration($0) }
-    /// Longest time for the head of a request, from its first byte, or for a connection's first request from the time of
-    /// connecting; 408 beyond it. Default: 60 s.
+    /// Longest time for the head of a request, from its first byte, or for a connection's first request from the time
+    /// of connecting; 408 beyond it. Default: 60 s.
     public var headTimeout = Duration(Defaults.limits.headTimeout)
     /// Longest time for the body of a captured request, from the end of its head; 408 beyond it. Default: 300 s.
     public var bodyTimeout = Duration(Defaults.limits.bodyTimeout)

@@ -1,5 +1,5 @@
-/// A row of the table of settings (``SettingGroup``): one field of ``ProxyConfiguration``, and everything that the command
-/// line, the environment, the checks at the start and the documentation state about it.
+/// A row of the table of settings (``SettingGroup``): one field of ``ProxyConfiguration``, and everything that the
+/// command line, the environment, the checks at the start and the documentation state about it.
 package struct Setting: Sendable {
     package enum Form: Sendable {
         /// `--flag VALUE`, at most once; the last one counts.

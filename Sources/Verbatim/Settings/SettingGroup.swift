@@ -1,7 +1,7 @@
 package import Logging
 
-/// The table of settings, in groups. `--help`, the environment, the checks at the start and `docs/configuration.md` follow
-/// from it; a test compares the latter with it.
+/// The table of settings, in groups. `--help`, the environment, the checks at the start and `docs/configuration.md`
+/// follow from it; a test compares the latter with it.
 package struct SettingGroup: Sendable {
     package let title: String
     package let settings: [Setting]
@@ -26,7 +26,7 @@ package struct SettingGroup: Sendable {
             .text(
                 "upstream-ca", \.upstreamCA, "file", unset: "none: the system's",
                 "File of PEM certificates, one of which must have signed the engine's."),
-            .choice("engine", \.engine, "name", "Kind of engine; auto recognises it by its replies."),
+            .choice("engine", \.engine, "name", "Kind of engine; auto recognizes it by its replies."),
         ])
 
     package static let listening = SettingGroup(

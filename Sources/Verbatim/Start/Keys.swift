@@ -3,7 +3,7 @@ import VerbatimProxy
 
 /// The keys that a configuration states directly or in files, checked.
 struct Keys {
-    /// The keys that authorise agents.
+    /// The keys that authorize agents.
     let agents: [AccessKey]
     /// The one that is sent to the engine in place of the agent's.
     let upstream: String?

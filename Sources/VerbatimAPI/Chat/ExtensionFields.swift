@@ -2,8 +2,8 @@ import VerbatimJSON
 
 /// Token ids that an engine sends for the whole reply at once, in an object of its own beside the choices.
 ///
-/// SGLang: `"sglext":{"input_ids":[…],"output_ids":[[…],…]}`. Dynamo: `"nvext":{"completion_token_ids":[…]}`, or the same
-/// within `engine_data`. llama.cpp: `"__verbose":{"tokens":[…],…}`, of the first choice only.
+/// SGLang: `"sglext":{"input_ids":[…],"output_ids":[[…],…]}`. Dynamo: `"nvext":{"completion_token_ids":[…]}`, or the
+/// same within `engine_data`. llama.cpp: `"__verbose":{"tokens":[…],…}`, of the first choice only.
 struct ExtensionFields: Sendable {
     private(set) var promptTokenIDs: [UInt8]?
     /// One list for each choice, by index.

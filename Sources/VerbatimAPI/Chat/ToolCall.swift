@@ -39,8 +39,8 @@ struct ToolCall: Sendable {
 
     /// Adds the fragment to the call to which it belongs, or appends it as a new call.
     ///
-    /// The index decides. If the engine sends none, a fragment with a new id, or with a name and no id, is a new call. Any
-    /// other fragment continues the call with its id, or else the last one.
+    /// The index decides. If the engine sends none, a fragment with a new id, or with a name and no id, is a new call.
+    /// Any other fragment continues the call with its id, or else the last one.
     func join(_ calls: inout [ToolCall]) {
         if let known = place(among: calls) {
             calls[known].append(self)

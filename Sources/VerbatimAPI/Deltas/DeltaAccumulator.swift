@@ -2,8 +2,8 @@ import VerbatimJSON
 
 /// A JSON object that comes in many instalments.
 ///
-/// Keys keep the order in which they first came, and values keep their own text. A field is either set, so that the last
-/// value counts, or grown, so that texts and lists continue. A null never takes the place of another value.
+/// Keys keep the order in which they first came, and values keep their own text. A field is either set, so that the
+/// last value counts, or grown, so that texts and lists continue. A null never takes the place of another value.
 struct DeltaAccumulator: Sendable {
     private struct Field: Sendable {
         enum Kind { case null, text, list, value, external }
@@ -226,7 +226,8 @@ struct DeltaAccumulator: Sendable {
     ///
     /// - Parameters:
     ///   - isFirst: Whether nothing is in front in the same object.
-    ///   - replacements: Values that take the place of a field's own, or come after all fields if there is no such field.
+    ///   - replacements: Values that take the place of a field's own, or come after all fields if there is no such
+    ///     field.
     ///   - external: Appends the value of an external field by its place.
     func append(
         to object: inout ByteRope, isFirst: Bool, except excluded: [StaticString] = [],

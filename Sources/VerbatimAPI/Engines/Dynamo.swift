@@ -1,6 +1,6 @@
 extension EngineProfile {
-    /// NVIDIA Dynamo's frontend: the ids of the first choice come in the last chunk, as `nvext.completion_token_ids` (pull
-    /// requests 9509, 9649).
+    /// NVIDIA Dynamo's frontend: the ids of the first choice come in the last chunk, as `nvext.completion_token_ids`
+    /// (pull requests 9509, 9649).
     package static let dynamo: EngineProfile = {
         var profile = EngineProfile(name: "dynamo")
         let ids = IDField.member("completion_token_ids", list: "extra_fields", parent: "nvext")

@@ -1,4 +1,4 @@
-/// What an engine accepts, how its replies look, and how it is recognised.
+/// What an engine accepts, how its replies look, and how it is recognized.
 ///
 /// A profile is data only. To add an engine, add one file with a profile and one element to ``all``.
 @dynamicMemberLookup
@@ -26,8 +26,8 @@ package struct EngineProfile: Sendable {
         package var minimumTopLogprobs = 0
         /// The engine refuses more alternatives than this.
         package var maximumTopLogprobs: Int?
-        /// Parts of the names, in lower case, of models that give no token data in the API `responses`. For gpt-oss, vLLM
-        /// and SGLang refuse log-probabilities there, and vLLM's messages are Harmony's, without ids.
+        /// Parts of the names, in lower case, of models that give no token data in the API `responses`. For gpt-oss,
+        /// vLLM and SGLang refuse log-probabilities there, and vLLM's messages are Harmony's, without ids.
         package var modelsWithoutResponseTokens = ["gpt-oss"]
 
         // MARK: Replies
@@ -40,8 +40,8 @@ package struct EngineProfile: Sendable {
         package var unsetTopLogprobs = "null"
         /// Whether a response repeats the agent's `top_logprobs` even if no log-probabilities were included.
         package var echoesUnusedTopLogprobs = false
-        /// The APIs in which token data make events that hold nothing else: a text, or every member of a delta, is null or
-        /// empty.
+        /// The APIs in which token data make events that hold nothing else: a text, or every member of a delta, is null
+        /// or empty.
         package var blankEvents: Set<API> = []
         /// Whether the deltas of such events repeat the role.
         package var repeatsRole = false

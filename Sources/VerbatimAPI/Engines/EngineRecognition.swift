@@ -1,7 +1,7 @@
 import VerbatimJSON
 import VerbatimPlatform
 
-/// Recognises an engine by what it sends anyway, without a request of its own.
+/// Recognizes an engine by what it sends anyway, without a request of its own.
 package enum EngineRecognition {
     /// Returns the engine at a host.
     package static func profile(forHost host: String) -> EngineProfile? {
@@ -50,8 +50,8 @@ package enum EngineRecognition {
         EngineProfile.all.first { $0.fingerprint.refusals.contains { message.contains(text: $0) } }
     }
 
-    /// Returns the engine that sends a reply, or an event of one, by its fingerprint, its own fields, those of its choices,
-    /// or those of their log-probability entries.
+    /// Returns the engine that sends a reply, or an event of one, by its fingerprint, its own fields, those of its
+    /// choices, or those of their log-probability entries.
     package static func profile(forReply document: Span<UInt8>) -> EngineProfile? {
         guard let reply = try? JSONObject(scanning: document, options: .nonFiniteNumbers) else { return nil }
         if let fingerprint = reply.value("system_fingerprint", in: document)?.string(in: document),

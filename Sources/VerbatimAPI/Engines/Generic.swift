@@ -1,5 +1,5 @@
 extension EngineProfile {
-    /// An engine that has not been recognised. It is asked for what most self-hosted engines give, and its replies are
+    /// An engine that has not been recognized. It is asked for what most self-hosted engines give, and its replies are
     /// restored to what most of them send.
     package static let generic: EngineProfile = {
         var profile = EngineProfile(name: "generic")

@@ -1,7 +1,7 @@
 extension EngineProfile {
-    /// llama.cpp's server (`tools/server/server-task.cpp`, `server-common.cpp`): every log-probability entry has the token's
-    /// `id`. `top_logprobs: 0` turns log-probabilities off. With tools and streaming, `top_logprobs` is refused, but not
-    /// `n_probs`. Chat completions without log-probabilities lack the key.
+    /// llama.cpp's server (`tools/server/server-task.cpp`, `server-common.cpp`): every log-probability entry has the
+    /// token's `id`. `top_logprobs: 0` turns log-probabilities off. With tools and streaming, `top_logprobs` is
+    /// refused, but not `n_probs`. Chat completions without log-probabilities lack the key.
     package static let llamaCpp: EngineProfile = {
         var profile = EngineProfile(name: "llamacpp")
         let allTokens: [IDField] = [.flag("verbose"), .flag("return_tokens")]

@@ -1,6 +1,6 @@
 extension EngineProfile {
-    /// OpenAI gives log-probabilities of visible text but no token ids, and refuses unknown fields. Responses have empty
-    /// lists where no log-probabilities were asked for.
+    /// OpenAI gives log-probabilities of visible text but no token ids, and refuses unknown fields. Responses have
+    /// empty lists where no log-probabilities were asked for.
     package static let openAI: EngineProfile = {
         var profile = EngineProfile(name: "openai")
         profile.modelsWithoutResponseTokens = []

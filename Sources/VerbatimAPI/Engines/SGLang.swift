@@ -1,8 +1,8 @@
 extension EngineProfile {
     /// SGLang (`srt/entrypoints/openai/protocol.py`, `serving_chat.py`). Chat completions give ids as
-    /// `response_token_ids` (pull request 30917). Streams have other fields for them: the ids come in one chunk at the end,
-    /// as `sglext` (pull request 34488), and the fields of a whole reply are refused. Older builds ignore all of these
-    /// fields. A field that was not asked for is absent, except `logprobs`.
+    /// `response_token_ids` (pull request 30917). Streams have other fields for them: the ids come in one chunk at the
+    /// end, as `sglext` (pull request 34488), and the fields of a whole reply are refused. Older builds ignore all of
+    /// these fields. A field that was not asked for is absent, except `logprobs`.
     package static let sglang: EngineProfile = {
         var profile = EngineProfile(name: "sglang")
         profile.rules = [

@@ -2,7 +2,8 @@
 package protocol APIRequest: Sendable {
     var document: RequestDocument { get }
 
-    /// Applies the policy and turns on the token data that the engine accepts. May be called again for a further attempt.
+    /// Applies the policy and turns on the token data that the engine accepts. May be called again for a further
+    /// attempt.
     func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits) -> PreparedExchange
 }
 

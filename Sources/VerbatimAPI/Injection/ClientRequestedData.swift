@@ -5,7 +5,7 @@ struct ClientRequestedData: Hashable, Sendable {
     var logprobs = false
     /// The fields for token ids that the agent has set, of those that the profile in force knows.
     var ids: [EngineProfile.IDField] = []
-    /// The same, of those that any engine knows. The engine may be recognised as late as in its reply.
+    /// The same, of those that any engine knows. The engine may be recognized as late as in its reply.
     var requestedByAnyEngineField: [EngineProfile.IDField] = []
     /// The engine will refuse the request for what the agent sent, so nothing may be injected.
     var isMalformed = false

@@ -5,8 +5,8 @@ import VerbatimPlatform
 package enum InjectionRejection {
     /// Returns what the next attempt may inject, or nil if the error is not about the injection.
     ///
-    /// The status must be 400, 403 or 422, or 500 or 501, which old llama.cpp builds use. The body, JSON or text, must name
-    /// something that was injected.
+    /// The status must be 400, 403 or 422, or 500 or 501, which old llama.cpp builds use. The body, JSON or text, must
+    /// name something that was injected.
     package static func injectionLimits(
         afterStatus status: Int, body: Span<UInt8>, injection: Injection, injectionLimits: InjectionLimits
     ) -> InjectionLimits? {
@@ -32,8 +32,8 @@ package enum InjectionRejection {
         return .nothing
     }
 
-    /// The message without the parts of the request that FastAPI quotes in it: `'input': {…}`. A field that is quoted there
-    /// is not the one that was refused.
+    /// The message without the parts of the request that FastAPI quotes in it: `'input': {…}`. A field that is quoted
+    /// there is not the one that was refused.
     private static func withoutQuotedRequest(_ text: String) -> String {
         var kept = Substring()
         var rest = text[...]

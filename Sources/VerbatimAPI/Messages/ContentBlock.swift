@@ -2,8 +2,8 @@ import VerbatimJSON
 
 /// What has come of one block of a streamed message's content.
 ///
-/// The names of a delta's members decide what they change, not the delta's `type`, so that unknown deltas are kept as well:
-/// `partial_json` (of `input_json_delta`) continues `input`, and `citation` (of `citations_delta`) is appended to
+/// The names of a delta's members decide what they change, not the delta's `type`, so that unknown deltas are kept as
+/// well: `partial_json` (of `input_json_delta`) continues `input`, and `citation` (of `citations_delta`) is appended to
 /// `citations`. Any other member, such as `text`, `thinking` or `signature`, continues the block's field with its name.
 struct ContentBlock: Sendable {
     let index: Int

@@ -1,7 +1,7 @@
 /// A request to `/messages`, Anthropic's API.
 ///
-/// No engine gives token data in this API: the converters of vLLM, SGLang and llama.cpp have no field for them. So nothing
-/// is injected, and only the policy changes a request.
+/// No engine gives token data in this API: the converters of vLLM, SGLang and llama.cpp have no field for them. So
+/// nothing is injected, and only the policy changes a request.
 struct MessagesRequest: APIRequest {
     package let document: RequestDocument
 

@@ -20,8 +20,8 @@ struct PartialJSON: Sendable {
         }
     }
 
-    /// The value that the pieces form. If they form none, because the stream was cut off or the model wrote invalid JSON, it
-    /// is a string with the pieces.
+    /// The value that the pieces form. If they form none, because the stream was cut off or the model wrote invalid
+    /// JSON, it is a string with the pieces.
     var json: [UInt8] {
         let quoted = [UInt8(ascii: "\"")] + content + [UInt8(ascii: "\"")]
         let string = JSONString(quoted: quoted.indices, hasEscapes: content.contains(UInt8(ascii: "\\")))

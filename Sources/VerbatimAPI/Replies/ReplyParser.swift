@@ -15,8 +15,8 @@ protocol ReplyParser: ReplyTransform {
     /// Reads the document of one event, or the whole reply if ``ReplyState/isWhole``. It is known to be valid JSON, and
     /// `cursor` is at its beginning. Edits go to ``ReplyState/edits``.
     ///
-    /// A change to what has been captured must go through ``sink`` if the parser has a target, and the edits must be the
-    /// same for each event of a template, but for their place.
+    /// A change to what has been captured must go through ``sink`` if the parser has a target, and the edits must be
+    /// the same for each event of a template, but for their place.
     mutating func read(document: Span<UInt8>, with cursor: JSONCursor) throws(JSONError) -> EventDisposition
     /// Whether an event with this document ends a stream. For streams that are no longer read.
     func isTerminal(document: Span<UInt8>) -> Bool

@@ -9,12 +9,12 @@ struct ReplyReading<Effect: ReplayableEffect>: Sendable {
     fileprivate var outline = JSONOutline()
 }
 
-// Every parser is a transform that forwards the reply in its own API. These methods are extensions of the protocol, not of a
-// generic wrapper, so that the compiler makes specialized ones for each parser.
+// Every parser is a transform that forwards the reply in its own API. These methods are extensions of the protocol, not
+// of a generic wrapper, so that the compiler makes specialized ones for each parser.
 extension ReplyParser {
     package var mayChangeReply: Bool { !state.injection.isEmpty }
     package var edits: JSONEdits { state.edits }
-    package var recognised: EngineProfile? { state.recognised }
+    package var recognized: EngineProfile? { state.recognized }
     package var error: [UInt8]? { state.error }
 
     package mutating func use(_ profile: EngineProfile) {
@@ -85,7 +85,7 @@ extension ReplyParser {
     /// Returns nil for what is not JSON. Nothing of it is captured, so that later tokens stay aligned.
     private mutating func readChecked(_ text: Span<UInt8>) -> EventDisposition? {
         guard reading.outline.take(of: text) else { return nil }
-        state.recognise(by: text)
+        state.recognize(by: text)
         return try? read(document: text, with: JSONCursor(following: reading.outline))
     }
 

@@ -9,7 +9,7 @@ struct ReplyState: Sendable {
     /// The profile in force.
     var profile: EngineProfile { didSet { findEngine() } }
     /// The engine, once its replies have identified it.
-    private(set) var recognised: EngineProfile? { didSet { findEngine() } }
+    private(set) var recognized: EngineProfile? { didSet { findEngine() } }
     /// The engine as far as it is known. Recognition does not overrule a profile that was chosen.
     private(set) var engine: EngineProfile
     /// Splices to be made in the event or body read last.
@@ -42,7 +42,7 @@ struct ReplyState: Sendable {
         engine = profile
     }
 
-    private mutating func findEngine() { engine = profile == .generic ? recognised ?? profile : profile }
+    private mutating func findEngine() { engine = profile == .generic ? recognized ?? profile : profile }
 
     /// Whether the log-probabilities of the reply are there because of the injection.
     var injectsLogprobs: Bool { injection.topLogprobs != nil }
@@ -66,13 +66,13 @@ struct ReplyState: Sendable {
         return [("upstream_status", Array(status.utf8)), ("upstream_error", replyError)]
     }
 
-    /// Whether the engine is not known and may still be recognised.
-    var isLookingForEngine: Bool { profile == .generic && recognised == nil && recognitionAttempts > 0 }
+    /// Whether the engine is not known and may still be recognized.
+    var isLookingForEngine: Bool { profile == .generic && recognized == nil && recognitionAttempts > 0 }
 
     /// Looks for what identifies the engine.
-    mutating func recognise(by document: Span<UInt8>) {
+    mutating func recognize(by document: Span<UInt8>) {
         guard isLookingForEngine else { return }
         recognitionAttempts -= 1
-        recognised = EngineRecognition.profile(forReply: document)
+        recognized = EngineRecognition.profile(forReply: document)
     }
 }

@@ -39,15 +39,15 @@ package enum BodyDisposition: Equatable, Sendable {
 
 /// Stands between the engine's reply and the agent: captures the reply, and decides what the agent receives.
 ///
-/// A ``ReplyParser`` forwards the reply in the API in which the engine sent it and undoes the effects of the injection. A
-/// translation reads the reply in the engine's API and replaces each event by events of the agent's API.
+/// A ``ReplyParser`` forwards the reply in the API in which the engine sent it and undoes the effects of the injection.
+/// A translation reads the reply in the engine's API and replaces each event by events of the agent's API.
 package protocol ReplyTransform: Sendable {
     /// Whether the agent may receive other bytes than the engine sends. If not, the engine's `Content-Length` is kept.
     var mayChangeReply: Bool { get }
     /// Splices to be made in the event or the body that was read last.
     var edits: JSONEdits { get }
     /// The engine, once its reply has identified it.
-    var recognised: EngineProfile? { get }
+    var recognized: EngineProfile? { get }
     /// The JSON text of an error that the event read last carried, or the body.
     var error: [UInt8]? { get }
     /// Whether generated output has been seen.

@@ -106,8 +106,8 @@ struct RequestFields {
         if self.value(name, in: parent) == nil { setMember(name, of: parent, to: Array(value.utf8)) }
     }
 
-    /// Appends the string `member` to the list in field `list`, unless it is there. An absent or null field becomes a list.
-    /// Any other value stays as it is, and the engine refuses it.
+    /// Appends the string `member` to the list in field `list`, unless it is there. An absent or null field becomes a
+    /// list. Any other value stays as it is, and the engine refuses it.
     mutating func append(_ member: String, toList list: String) {
         if let text = Self.list(value(list), appending: member) { set(list, to: text) }
     }

@@ -3,8 +3,8 @@ import VerbatimSchema
 
 /// Reads the reply to a request to `/responses`, streamed or not.
 ///
-/// Log-probabilities come with the deltas of the text, and again at the end of a part, an item and the response. They are
-/// captured once. vLLM sends ids at the end, in `output_messages` and `input_messages`
+/// Log-probabilities come with the deltas of the text, and again at the end of a part, an item and the response. They
+/// are captured once. vLLM sends ids at the end, in `output_messages` and `input_messages`
 /// (`entrypoints/openai/responses/protocol.py`).
 struct ResponsesReplyParser: ReplyParser {
     var state: ReplyState

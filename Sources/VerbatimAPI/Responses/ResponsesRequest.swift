@@ -27,8 +27,8 @@ struct ResponsesRequest: APIRequest {
         return PreparedExchange(request: request, reply: ResponsesReplyParser(state, echoes: echoes))
     }
 
-    /// The reply is a response that has not begun. The agent fetches the result in another exchange, which the proxy does not
-    /// restore, so nothing may be injected.
+    /// The reply is a response that has not begun. The agent fetches the result in another exchange, which the proxy
+    /// does not restore, so nothing may be injected.
     private static func isBackground(_ fields: RequestFields) -> Bool { fields.value("background")?.isTrue ?? false }
 
     /// The engine refuses an `include` that is no list.

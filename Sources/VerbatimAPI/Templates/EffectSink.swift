@@ -6,8 +6,8 @@ struct EffectSink<Target: EffectTarget>: Sendable {
 
     init(_ target: Target) { self.target = target }
 
-    /// Applies an effect at once, and keeps it in the journal if it must be applied again for the next event of the same
-    /// template.
+    /// Applies an effect at once, and keeps it in the journal if it must be applied again for the next event of the
+    /// same template.
     @inline(__always)
     mutating func emit(_ effect: Target.Effect, of event: Span<UInt8>, isNormal: Bool) {
         let repetition = target.apply(effect, of: event, isNormal: isNormal)

@@ -9,7 +9,8 @@ struct EventMemo<Effect: ReplayableEffect>: Sendable {
     /// Forgets the event, because something has changed on which its effects or edits may depend.
     mutating func forget() { last = nil }
 
-    /// Takes the event out, to match it. It must be put back: a copy would share its storage, and matching would copy it.
+    /// Takes the event out, to match it. It must be put back: a copy would share its storage, and matching would copy
+    /// it.
     mutating func takeOut() -> MemorizedEvent<Effect>? { last.take() }
 
     mutating func putBack(_ event: consuming MemorizedEvent<Effect>) { last = event }
@@ -17,8 +18,8 @@ struct EventMemo<Effect: ReplayableEffect>: Sendable {
     /// Notes that an event matched. Returns whether it is the first one after the event that was memorized.
     mutating func noteMatch() -> Bool { backoff.noteMatch() }
 
-    /// Whether to keep a journal of the effects of an event with this document. To be asked once for each event that was
-    /// not replayed.
+    /// Whether to keep a journal of the effects of an event with this document. To be asked once for each event that
+    /// was not replayed.
     mutating func wantsJournal(of document: Span<UInt8>) -> Bool {
         Effect.self != Never.self && document.count <= JSONTemplate.largestText && backoff.allowsTemplate()
     }

@@ -1,7 +1,7 @@
 /// Decides for which events of a stream building a template pays.
 ///
-/// Building one costs about as much as two matching events save. When templates are not matched again, as with events of
-/// several choices in turn, none is built for a while.
+/// Building one costs about as much as two matching events save. When templates are not matched again, as with events
+/// of several choices in turn, none is built for a while.
 struct TemplateBackoff: Sendable {
     private static let cost: UInt8 = 2
     private static let maximumDebt: UInt8 = 16

@@ -1,8 +1,8 @@
 import VerbatimJSON
 import VerbatimSchema
 
-/// Collects what looks wrong with the log-probabilities of a choice. It keeps places, since those of an echoed prompt do not
-/// count.
+/// Collects what looks wrong with the log-probabilities of a choice. It keeps places, since those of an echoed prompt
+/// do not count.
 struct LogprobChecks: Sendable {
     private var missing: [Int] = []
     private var fillers: [Int] = []

@@ -3,8 +3,8 @@ import VerbatimSchema
 
 /// The tokens of one choice, collected over any number of instalments.
 ///
-/// Log-probability entries and token ids may come in different fields. Both are kept in step: where an instalment brings
-/// more of one than of the other, the shorter side is filled up with `null` and the capture is marked.
+/// Log-probability entries and token ids may come in different fields. Both are kept in step: where an instalment
+/// brings more of one than of the other, the shorter side is filled up with `null` and the capture is marked.
 struct TokenCollector: Sendable {
     private var columns = EntryColumns()
     private var sent: SentLogprobs
@@ -137,7 +137,8 @@ struct TokenCollector: Sendable {
 
     /// Fills in the lists for the record. Returns the codes of what is wrong with them.
     ///
-    /// - Parameter lacksEndToken: Whether, of ids that are one more than the entries, the last is known to have no entry.
+    /// - Parameter lacksEndToken: Whether, of ids that are one more than the entries, the last is known to have no
+    ///   entry.
     func fill(
         _ choice: inout Capture.Choice, prompt: Prompt = .absent, lacksEndToken: Bool = false
     ) -> [ProblemCode] {
@@ -172,8 +173,8 @@ struct TokenCollector: Sendable {
         return problems + columns.problems(from: promptLength)
     }
 
-    /// Ids that come at the end belong to the entries if there are as many of them, or if the entries name theirs. If not,
-    /// it is not known which belongs to which, and only the ids are kept.
+    /// Ids that come at the end belong to the entries if there are as many of them, or if the entries name theirs. If
+    /// not, it is not known which belongs to which, and only the ids are kept.
     private func fill(
         _ choice: inout Capture.Choice, withWholeIDs whole: TokenIDList, lacksEndToken: Bool
     ) -> [ProblemCode] {

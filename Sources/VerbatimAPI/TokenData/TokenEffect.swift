@@ -1,6 +1,7 @@
 import VerbatimJSON
 
-/// What a log-probability entry says of its token. An element that is not an object says nothing, but counts as a token.
+/// What a log-probability entry says of its token. An element that is not an object says nothing, but counts as a
+/// token.
 struct TokenEntry: Sendable {
     var token: JSONString?
     var value: JSONValue?

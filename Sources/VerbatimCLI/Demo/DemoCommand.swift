@@ -16,7 +16,7 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("File for the trace (default: a new one in the temporary folder).", valueName: "path"))
     var trace: String?
 
-    @Option(help: "Colour tokens by probability: auto, always or never.")
+    @Option(help: "Color tokens by probability: auto, always or never.")
     var color: ColorChoice = .auto
 
     func run() async throws {

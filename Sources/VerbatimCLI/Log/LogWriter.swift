@@ -3,9 +3,9 @@ import Synchronization
 
 /// Writes log lines to standard error on a thread of its own.
 ///
-/// The proxy's standard error may be a pipe that is never read. A full pipe must not block the event loops, so lines wait in
-/// a bounded queue. Lines that do not fit are dropped, and their number is written once there is room. Lines of the same few
-/// milliseconds are written together; an urgent line is written at once.
+/// The proxy's standard error may be a pipe that is never read. A full pipe must not block the event loops, so lines
+/// wait in a bounded queue. Lines that do not fit are dropped, and their number is written once there is room. Lines of
+/// the same few milliseconds are written together; an urgent line is written at once.
 final class LogWriter: Sendable {
     private struct State {
         var waiting: [UInt8] = []

@@ -3,7 +3,8 @@ import VerbatimJSON
 import Verbatim
 import VerbatimPlatform
 
-/// Sends an engine every kind of request that an agent may make, through a real proxy, and reads what the trace holds of it.
+/// Sends an engine every kind of request that an agent may make, through a real proxy, and reads what the trace holds
+/// of it.
 struct Probe {
     let proxy: InterceptionProxy
     let model: String
@@ -15,7 +16,7 @@ struct Probe {
         self.proxy = proxy
         trace = proxy.configuration.trace
         agent = SimpleHTTPClient(host: proxy.configuration.host, port: proxy.port)
-        // Needed even if the model is known: the proxy recognises some engines by their list of models.
+        // Needed even if the model is known: the proxy recognizes some engines by their list of models.
         let list = try await agent.get("/v1/models")
         if list.status == 502 || list.status == 504 {
             throw CommandFailure(

@@ -6,13 +6,13 @@ struct TokenRenderer: Sendable {
         style = TerminalStyle(isOn: color)
     }
 
-    /// From likely to unlikely: the least probability of a shade, its name and its colour.
+    /// From likely to unlikely: the least probability of a shade, its name and its color.
     private static let shades: [(least: Double, name: String, color: Int)] = [
         (0.9, "≥90%", 22), (0.5, "≥50%", 58), (0.2, "≥20%", 94), (0.05, "≥5%", 130), (0, "<5%", 124),
     ]
     private static let colorOfUnknown = 238
 
-    /// The text that the tokens make up, each on the colour of its probability. Without colours a probability below 100 %
+    /// The text that the tokens make up, each on the color of its probability. Without colors a probability below 100 %
     /// follows its token.
     func render(_ tokens: [String], _ logprobs: [Double?]) -> String {
         var result = ""
@@ -39,14 +39,14 @@ struct TokenRenderer: Sendable {
         return lines.joined(separator: "\n")
     }
 
-    /// The meaning of the colours.
+    /// The meaning of the colors.
     var legend: String {
         let shades = Self.shades.map { style.onBackground($0.color, " \($0.name) ") }
         return shades.joined() + style.onBackground(Self.colorOfUnknown, " unknown ")
     }
 
     private func colored(_ token: String, _ logprob: Double?) -> String {
-        // A background must end before the line does, or the terminal colours the rest of the line.
+        // A background must end before the line does, or the terminal colors the rest of the line.
         token.printable.split(separator: "\n", omittingEmptySubsequences: false)
             .map { style.onBackground(color(of: logprob), String($0)) }
             .joined(separator: style.onBackground(color(of: logprob), "⏎") + "\n")

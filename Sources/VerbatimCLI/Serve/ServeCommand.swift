@@ -62,7 +62,8 @@ struct ServeCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure(error)
         }
-        // The default of --max-connections is a ceiling, not a forecast. Only a value that was given is checked in full.
+        // The default of --max-connections is a ceiling, not a forecast. Only a value that was given is checked in
+        // full.
         let needed = given.contains(flag: "max-connections") ? 2 * configuration.maxConnections + 64 : 4096
         if let fileLimit, fileLimit < needed {
             configuration.logger.warning(

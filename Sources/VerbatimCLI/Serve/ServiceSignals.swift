@@ -2,8 +2,8 @@ import UnixSignals
 import Verbatim
 import VerbatimPlatform
 
-/// What signals do: the first SIGTERM or SIGINT stops the proxy after its running turns, a second one ends the process at
-/// once. SIGHUP, which log rotation sends, opens the trace anew.
+/// What signals do: the first SIGTERM or SIGINT stops the proxy after its running turns, a second one ends the process
+/// at once. SIGHUP, which log rotation sends, opens the trace anew.
 enum ServiceSignals {
     /// From this call on the signals do not end the process by themselves.
     static func trap() async -> UnixSignalsSequence {
@@ -18,8 +18,8 @@ enum ServiceSignals {
                 var isStopping = false
                 for await signal in signals {
                     if signal == .sighup {
-                        // The proxy logs a failure, tries again, and `/healthz` reports it. Not awaited: a disk that hangs
-                        // must not delay the next signal.
+                        // The proxy logs a failure, tries again, and `/healthz` reports it. Not awaited: a disk that
+                        // hangs must not delay the next signal.
                         Task { try? await proxy.reopenTrace() }
                         continue
                     }

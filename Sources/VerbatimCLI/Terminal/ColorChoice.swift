@@ -1,9 +1,9 @@
 import ArgumentParser
 import VerbatimPlatform
 
-/// When to colour standard output.
+/// When to color standard output.
 enum ColorChoice: String, CaseIterable, ExpressibleByArgument {
-    /// On a terminal that can show colours, unless `NO_COLOR` is set.
+    /// On a terminal that can show colors, unless `NO_COLOR` is set.
     case auto
     case always
     case never

@@ -1,13 +1,13 @@
 import VerbatimPlatform
 
-/// Text styles of a terminal. With colours off, the text itself.
+/// Text styles of a terminal. With colors off, the text itself.
 struct TerminalStyle: Sendable {
     let isOn: Bool
 
     func bold(_ text: String) -> String { styled(text, "1") }
     func dim(_ text: String) -> String { styled(text, "2") }
 
-    /// On one of the 256 colours.
+    /// On one of the 256 colors.
     func onBackground(_ color: Int, _ text: String) -> String { styled(text, "38;5;255;48;5;\(color)") }
 
     private func styled(_ text: String, _ codes: String) -> String {
@@ -16,8 +16,8 @@ struct TerminalStyle: Sendable {
 }
 
 extension String {
-    /// The text with control characters made visible, so that a model cannot control the terminal. Keeps line breaks and
-    /// tabs.
+    /// The text with control characters made visible, so that a model cannot control the terminal. Keeps line breaks
+    /// and tabs.
     var printable: String {
         guard unicodeScalars.contains(where: \.isControl) else { return self }
         var result = ""
@@ -71,8 +71,8 @@ extension String {
 }
 
 extension Unicode.Scalar {
-    /// Whether it controls a terminal: a control character other than line break and tab, a line separator, or a change of
-    /// the writing direction.
+    /// Whether it controls a terminal: a control character other than line break and tab, a line separator, or a change
+    /// of the writing direction.
     fileprivate var isControl: Bool {
         switch value {
         case 0x0A, 0x09: false

@@ -18,7 +18,7 @@ struct TraceShowCommand: ParsableCommand {
     @Flag(help: "Show every token with its id and log-probability.")
     var tokens = false
 
-    @Option(help: "Colour by probability: auto, always or never.")
+    @Option(help: "Color by probability: auto, always or never.")
     var color: ColorChoice = .auto
 
     func validate() throws {

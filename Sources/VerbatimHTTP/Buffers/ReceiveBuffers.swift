@@ -19,8 +19,8 @@ package final class ReceiveBuffers {
         return spare.take(for: length) ?? ByteBufferAllocator().buffer(capacity: max(length, Self.smallSize))
     }
 
-    /// Takes back a buffer with what was read into it, before that is passed on. It is reused only once no part of it is
-    /// referenced any more.
+    /// Takes back a buffer with what was read into it, before that is passed on. It is reused only once no part of it
+    /// is referenced any more.
     func giveBack(_ used: ByteBuffer) {
         switch used.capacity {
         case Self.smallSize: small.giveBack(used)
@@ -33,8 +33,8 @@ package final class ReceiveBuffers {
     package func serve(_ channel: any Channel) throws {
         let allocator = Allocator(buffers: NIOLoopBound(self, eventLoop: channel.eventLoop))
         try channel.syncOptions?.setOption(.recvAllocator, value: allocator)
-        // The first read continues in a larger buffer. From then on there is one read per wake-up, so that NIO keeps only
-        // the first buffer.
+        // The first read continues in a larger buffer. From then on there is one read per wake-up, so that NIO keeps
+        // only the first buffer.
         try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 2)
         try channel.pipeline.syncOperations.addHandler(Collector(buffers: self))
     }

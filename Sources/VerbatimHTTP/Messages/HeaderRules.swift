@@ -62,7 +62,8 @@ package enum HeaderRules {
         case remove
     }
 
-    /// The headers of the upstream's response as the client gets them: in their order and case, without hop-by-hop ones.
+    /// The headers of the upstream's response as the client gets them: in their order and case, without hop-by-hop
+    /// ones.
     package static func returned(_ headers: HTTPHeaders, length: LengthRule) -> HTTPHeaders {
         let named = namedByConnection(headers)
         var result: [(String, String)] = []
@@ -99,8 +100,8 @@ extension [String] {
 }
 
 extension HTTPHeaders {
-    /// Drops white space after values: it is not part of them (RFC 9112 §5), but the parser leaves it there. Headers that
-    /// frame the message stay as they came, because others may read them differently.
+    /// Drops white space after values: it is not part of them (RFC 9112 §5), but the parser leaves it there. Headers
+    /// that frame the message stay as they came, because others may read them differently.
     package mutating func dropTrailingSpace() {
         func isSpace(_ byte: UInt8?) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
         guard contains(where: { isSpace($0.value.utf8.last) }) else { return }

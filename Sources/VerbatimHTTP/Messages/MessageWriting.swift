@@ -43,7 +43,8 @@ extension ByteBuffer {
         }
     }
 
-    /// Pieces of at least this length are written as they are. Copying shorter ones costs less than a write of their own.
+    /// Pieces of at least this length are written as they are. Copying shorter ones costs less than a write of their
+    /// own.
     package static let copiedLength = 16 << 10
 
     private struct Lines {

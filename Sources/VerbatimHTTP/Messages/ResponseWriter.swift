@@ -3,8 +3,8 @@ package import NIOHTTP1
 
 /// Writes one response to a client, framed as HTTP/1.1.
 ///
-/// NIO's encoder is not used because a forwarded response must keep the upstream's bytes: its reason phrase, its order of
-/// headers, one chunk for each event. Everything from one turn of the event loop is sent in one write.
+/// NIO's encoder is not used because a forwarded response must keep the upstream's bytes: its reason phrase, its order
+/// of headers, one chunk for each event. Everything from one turn of the event loop is sent in one write.
 package struct ResponseWriter {
     /// What the request says about the response to it.
     package private(set) var request: Request

@@ -3,8 +3,8 @@ import NIOCore
 
 /// Pauses and logs when connections cannot be accepted, most likely because there are no more file descriptors.
 ///
-/// NIO's `AcceptBackoffHandler` delays the next read, but after an error the last read is still pending: the event loop would
-/// try again at once and do nothing else.
+/// NIO's `AcceptBackoffHandler` delays the next read, but after an error the last read is still pending: the event loop
+/// would try again at once and do nothing else.
 final class AcceptFailures: ChannelInboundHandler {
     typealias InboundIn = any Channel
 

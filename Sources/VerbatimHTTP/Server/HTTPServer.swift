@@ -182,8 +182,9 @@ package final class HTTPServer: Sendable {
         for channel in channels { try? await channel.close() }
     }
 
-    /// Stops accepting, lets exchanges finish for as long as `grace`, then cuts them off. Returns when no connection and
-    /// no work of a handler is left. The event loops still run, for what handlers must hear; ``shutDown()`` ends them.
+    /// Stops accepting, lets exchanges finish for as long as `grace`, then cuts them off. Returns when no connection
+    /// and no work of a handler is left. The event loops still run, for what handlers must hear; ``shutDown()`` ends
+    /// them.
     package func drain(grace: Duration) async {
         await Self.close(channels)
         onEachLoop { $0.drain() }

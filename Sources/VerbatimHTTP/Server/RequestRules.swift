@@ -5,8 +5,8 @@ package import NIOHTTP1
 /// The parser itself refuses `Content-Length` beside `Transfer-Encoding` or twice, folded lines, bare CR or LF, white
 /// space before a colon, control characters, and malformed chunks.
 package enum RequestRules {
-    /// Returns why the request cannot be served, or `nil`. How a refused request is framed cannot be relied upon, so that
-    /// its connection closes after the response.
+    /// Returns why the request cannot be served, or `nil`. How a refused request is framed cannot be relied upon, so
+    /// that its connection closes after the response.
     package static func refusal(of head: HTTPRequestHead) -> ErrorResponse? {
         if head.method == .CONNECT || head.method == .TRACE {
             // TRACE would show the client the key that is added for the upstream.

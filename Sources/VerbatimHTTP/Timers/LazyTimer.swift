@@ -2,8 +2,8 @@ package import NIOCore
 
 /// A timer for deadlines that are set often and seldom reached, such as those of requests.
 ///
-/// The event loop's timer is moved only if it would be late. One that would be early is left alone: when it fires, it is
-/// set again for the deadline that holds then. Setting a later deadline, or none, therefore costs nothing.
+/// The event loop's timer is moved only if it would be late. One that would be early is left alone: when it fires, it
+/// is set again for the deadline that holds then. Setting a later deadline, or none, therefore costs nothing.
 package final class LazyTimer {
     private let clock: HTTPClock
     private let loop: any EventLoop

@@ -1,7 +1,7 @@
 import VerbatimPlatform
 
-/// Reads chunks in their usual form: a size of at most seven digits, without extensions. Everything else, including the last
-/// chunk, is left to NIO's parser, from the start of that chunk on.
+/// Reads chunks in their usual form: a size of at most seven digits, without extensions. Everything else, including the
+/// last chunk, is left to NIO's parser, from the start of that chunk on.
 struct ChunkReader {
     enum Step: Equatable {
         /// Bytes of the body.

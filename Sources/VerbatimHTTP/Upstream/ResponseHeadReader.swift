@@ -23,8 +23,8 @@ struct ResponseHeadReader {
         mayHaveChunks = false
     }
 
-    /// Reads further bytes. Returns the number of bytes up to the end of the head; `nil` if that has not arrived. Heads of
-    /// interim responses are skipped.
+    /// Reads further bytes. Returns the number of bytes up to the end of the head; `nil` if that has not arrived. Heads
+    /// of interim responses are skipped.
     mutating func read(_ bytes: UnsafeRawBufferPointer) -> Int? {
         var start = 0
         while start < bytes.count {

@@ -3,7 +3,8 @@ import NIOHTTP1
 
 /// Writes a request to the upstream, framed as its headers say. A small request is sent in one write.
 ///
-/// The head comes through the pipeline, because the response parser must know the request's method. The rest bypasses it.
+/// The head comes through the pipeline, because the response parser must know the request's method. The rest bypasses
+/// it.
 final class UpstreamRequestWriter: ChannelOutboundHandler {
     typealias OutboundIn = HTTPClientRequestPart
     typealias OutboundOut = ByteBuffer

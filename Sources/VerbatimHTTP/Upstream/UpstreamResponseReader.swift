@@ -1,10 +1,10 @@
 import NIOCore
 
-/// Reads the upstream's bytes before NIO's parser: notes the reason phrase, and passes the chunks of a body directly to the
-/// connection.
+/// Reads the upstream's bytes before NIO's parser: notes the reason phrase, and passes the chunks of a body directly to
+/// the connection.
 ///
-/// Of a chunked body the parser sees only the last chunk. It still checks each head, the trailers and what follows them,
-/// while a streamed event skips 8 % of its user-space instructions.
+/// Of a chunked body the parser sees only the last chunk. It still checks each head, the trailers and what follows
+/// them, while a streamed event skips 8 % of its user-space instructions.
 final class UpstreamResponseReader: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer

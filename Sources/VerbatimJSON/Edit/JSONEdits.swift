@@ -25,7 +25,8 @@ package struct JSONEdits: Sendable {
     package var isEmpty: Bool { edits.isEmpty }
 
     package mutating func removeAll() {
-        // Most events have at most three edits. To remove them one by one is cheaper than `removeAll(keepingCapacity:)`.
+        // Most events have at most three edits. To remove them one by one is cheaper than
+        // `removeAll(keepingCapacity:)`.
         while edits.popLast() != nil {}
     }
 

@@ -40,8 +40,8 @@ package struct JSONTemplate: Sendable {
         fileprivate let distance: UInt16
     }
 
-    /// The first is not a value: it ends at the start of the text, so that a place before all values needs no rule of its
-    /// own.
+    /// The first is not a value: it ends at the start of the text, so that a place before all values needs no rule of
+    /// its own.
     private var slots = [Slot(kind: .number, distance: 0, start: 0, end: 0)]
     /// The constant bytes before, between and after the variable values.
     private var literals: [UInt8] = []

@@ -1,6 +1,6 @@
 extension UnsafeRawBufferPointer {
-    /// Returns the offset of the first `needle` that starts at `start` or later; nil if there is none. An empty one starts
-    /// anywhere.
+    /// Returns the offset of the first `needle` that starts at `start` or later; nil if there is none. An empty one
+    /// starts anywhere.
     package func firstOffset(of needle: UnsafeRawBufferPointer, from start: Int = 0) -> Int? {
         if needle.isEmpty { return start <= count ? start : nil }
         guard let base = baseAddress, let wanted = needle.baseAddress else { return nil }

@@ -1,4 +1,4 @@
-/// A key that authorises an agent.
+/// A key that authorizes an agent.
 package struct AccessKey: Sendable {
     package let text: String
     /// The only session that its turns may belong to; `nil` for any.
@@ -15,7 +15,7 @@ package struct AccessKey: Sendable {
     }
 }
 
-/// The keys that authorise agents. Without any, every request is authorised.
+/// The keys that authorize agents. Without any, every request is authorized.
 struct AccessKeys: Sendable {
     /// By a hash with a random seed, so that the time of a lookup reveals nothing about the keys.
     private let keys: [Int: [AccessKey]]

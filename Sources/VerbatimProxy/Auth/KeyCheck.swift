@@ -1,7 +1,7 @@
 import NIOHTTP1
 import VerbatimHTTP
 
-/// Authorises requests by their key, and binds them to the key's session.
+/// Authorizes requests by their key, and binds them to the key's session.
 package struct KeyCheck: Sendable {
     /// The headers in which agents send a key, in the order in which they are searched.
     static let credentialHeaders = ["Authorization", "x-api-key", "api-key"]
@@ -11,14 +11,15 @@ package struct KeyCheck: Sendable {
     private let replacesCredentials: Bool
 
     /// - Parameters:
-    ///   - keys: Without any, every request is authorised.
+    ///   - keys: Without any, every request is authorized.
     ///   - replacesCredentials: Whether the engine's key replaces the agent's.
     package init(_ keys: [AccessKey], replacesCredentials: Bool) {
         self.keys = AccessKeys(keys)
         self.replacesCredentials = replacesCredentials
     }
 
-    /// Removes the proxy's own keys from the request and puts it into its key's session. Returns why it is refused, or `nil`.
+    /// Removes the proxy's own keys from the request and puts it into its key's session. Returns why it is refused, or
+    /// `nil`.
     func refusal(of request: inout ProxyRequest) -> ErrorResponse? {
         if keys.isEmpty { return nil }
         guard let key = key(in: request.head.headers) else { return .invalidKey }
@@ -49,8 +50,8 @@ package struct KeyCheck: Sendable {
         return nil
     }
 
-    /// Keeps the proxy's keys from the engine, whatever header holds them. One that the engine's key will replace stays in
-    /// place until then.
+    /// Keeps the proxy's keys from the engine, whatever header holds them. One that the engine's key will replace stays
+    /// in place until then.
     private func removeKeys(from headers: inout HTTPHeaders) {
         let kept = headers.filter { name, value in
             if replacesCredentials, Self.credentialHeaders.contains(where: { $0.lowercased() == name.lowercased() }) {

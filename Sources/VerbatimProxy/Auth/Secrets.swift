@@ -9,7 +9,8 @@ struct Secrets: Sendable {
     private static let mask = Array("[redacted]".utf8)
     /// A secret is found by its first bytes; as much of it as follows is masked too.
     private static let prefixLength = 32
-    /// The agent's own secrets are masked up to these limits only: the agent chooses them and could make the search slow.
+    /// The agent's own secrets are masked up to these limits only: the agent chooses them and could make the search
+    /// slow.
     private static let limits = (text: 64 << 10, secrets: 8)
 
     /// The secrets in the settings.

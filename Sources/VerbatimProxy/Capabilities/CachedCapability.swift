@@ -5,8 +5,8 @@ import VerbatimAPI
 struct CachedCapability {
     /// What may be injected.
     let limits: InjectionLimits
-    /// What has been injected within these limits and accepted. An agent may request some of the data itself, so that one
-    /// turn need not inject everything that is allowed.
+    /// What has been injected within these limits and accepted. An agent may request some of the data itself, so that
+    /// one turn need not inject everything that is allowed.
     var accepted: Injection
     var expiry: NIODeadline
     /// It rests on a rejection alone: the engine has not accepted an injection within these limits yet.

@@ -2,11 +2,11 @@ import NIOCore
 import Synchronization
 import VerbatimAPI
 
-/// What all turns together have found out about the engine: which one it is, and what it accepts. Shared by all event loops;
-/// read once per turn. ``CapabilityNegotiation`` explains the mechanism.
+/// What all turns together have found out about the engine: which one it is, and what it accepts. Shared by all event
+/// loops; read once per turn. ``CapabilityNegotiation`` explains the mechanism.
 final class CapabilityCache: Sendable {
     private struct State {
-        var recognised: EngineProfile?
+        var recognized: EngineProfile?
         var evidence: EngineIdentity.Evidence?
         var capabilities: [CapabilityKey: CachedCapability] = [:]
         /// By model.
@@ -26,8 +26,8 @@ final class CapabilityCache: Sendable {
     /// How long a rejection counts that is not confirmed.
     private static let tentativeLifetime: TimeAmount = .seconds(30)
 
-    /// Most capabilities, shortfalls and versions that are kept. Beyond it the one that expires first is dropped, which costs
-    /// one more rejected request.
+    /// Most capabilities, shortfalls and versions that are kept. Beyond it the one that expires first is dropped, which
+    /// costs one more rejected request.
     static let capacity = 1024
 
     private let fixed: EngineProfile?
@@ -41,7 +41,7 @@ final class CapabilityCache: Sendable {
     ///   - host: The upstream's host, which may identify the engine.
     ///   - lifetime: How long a capability is trusted.
     ///   - maxWait: How long a turn waits for the probe of another.
-    ///   - onRecognition: Called on any thread when the engine is recognised.
+    ///   - onRecognition: Called on any thread when the engine is recognized.
     init(
         fixed: EngineProfile?, host: String, lifetime: TimeAmount, maxWait: TimeAmount = .seconds(1),
         onRecognition: @escaping @Sendable (EngineProfile, EngineIdentity.Evidence) -> Void
@@ -49,8 +49,8 @@ final class CapabilityCache: Sendable {
         self.fixed = fixed
         self.lifetime = lifetime
         probes = CapabilityProbes(maxWait: maxWait)
-        let recognised = EngineRecognition.profile(forHost: host)
-        state = Mutex(State(recognised: recognised, evidence: recognised == nil ? nil : .host))
+        let recognized = EngineRecognition.profile(forHost: host)
+        state = Mutex(State(recognized: recognized, evidence: recognized == nil ? nil : .host))
         self.onRecognition = onRecognition
     }
 
@@ -59,11 +59,11 @@ final class CapabilityCache: Sendable {
     /// The engine in force.
     var engine: EngineIdentity {
         if let fixed { return EngineIdentity(profile: fixed, evidence: .setting) }
-        return state.withLock { EngineIdentity(profile: $0.recognised ?? .generic, evidence: $0.evidence) }
+        return state.withLock { EngineIdentity(profile: $0.recognized ?? .generic, evidence: $0.evidence) }
     }
 
-    /// The engine is not recognised yet, so further evidence is useful.
-    var isUnrecognised: Bool { fixed == nil && state.withLock { $0.recognised == nil } }
+    /// The engine is not recognized yet, so further evidence is useful.
+    var isUnrecognized: Bool { fixed == nil && state.withLock { $0.recognized == nil } }
 
     /// What the engine is known to accept; nil if that has to be found out.
     func capability(for key: CapabilityKey, at now: NIODeadline) -> CachedCapability? {
@@ -92,7 +92,7 @@ final class CapabilityCache: Sendable {
     /// Takes in what a turn has found out, and resumes the turns that waited for it.
     func note(_ finding: CapabilityFinding, for key: CapabilityKey, at now: NIODeadline) {
         switch finding {
-        case .recognised(let profile, let evidence): recognise(profile, by: evidence)
+        case .recognized(let profile, let evidence): recognize(profile, by: evidence)
         case .accepted(let injection, let limits): accept(injection, limits: limits, for: key, at: now)
         case .rejected(let limits): reject(leaving: limits, for: key, at: now)
         case .unconfirmed:
@@ -107,12 +107,12 @@ final class CapabilityCache: Sendable {
     }
 
     /// Takes this for the engine from now on, unless the operator has named another.
-    func recognise(_ profile: EngineProfile, by evidence: EngineIdentity.Evidence) {
+    func recognize(_ profile: EngineProfile, by evidence: EngineIdentity.Evidence) {
         guard fixed == nil else { return }
         let isNew = state.withLock { state in
-            guard state.recognised != profile else { return false }
-            let last = state.recognised ?? .generic
-            state.recognised = profile
+            guard state.recognized != profile else { return false }
+            let last = state.recognized ?? .generic
+            state.recognized = profile
             state.evidence = evidence
             // A capability holds for the fields of the last profile. It is of no use if this one uses others.
             state.capabilities = state.capabilities.filter { key, _ in
@@ -131,7 +131,8 @@ final class CapabilityCache: Sendable {
             if let known = state.capabilities[key], known.limits == limits, !known.isTentative {
                 capability = known
                 capability.accepted.formUnion(injection)
-                // A limit must expire, so that what was rejected is tried again. Without limits there is nothing to try.
+                // A limit must expire, so that what was rejected is tried again. Without limits there is nothing to
+                // try.
                 if limits == InjectionLimits() { capability.expiry = now + lifetime }
             }
             state.capabilities.makeRoom(for: key, capacity: Self.capacity, expiry: \.expiry)

@@ -3,10 +3,11 @@ import VerbatimAPI
 /// What a turn has found out about the engine, for all turns with the same ``CapabilityKey``.
 enum CapabilityFinding: Equatable {
     /// A reply identifies the engine.
-    case recognised(EngineProfile, by: EngineIdentity.Evidence)
+    case recognized(EngineProfile, by: EngineIdentity.Evidence)
     /// The engine accepted this injection, which was made within these limits.
     case accepted(Injection, limits: InjectionLimits)
-    /// The engine rejected the injection and left these limits. The engine has not accepted an injection within them yet.
+    /// The engine rejected the injection and left these limits. The engine has not accepted an injection within them
+    /// yet.
     case rejected(leaving: InjectionLimits)
     /// The turn that reported ``rejected(leaving:)`` ended before the engine accepted anything.
     case unconfirmed

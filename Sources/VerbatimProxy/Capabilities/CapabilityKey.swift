@@ -1,7 +1,7 @@
 import VerbatimAPI
 
-/// The properties of a request that decide what an engine accepts: a capability found for one key holds for all requests
-/// with the same key.
+/// The properties of a request that decide what an engine accepts: a capability found for one key holds for all
+/// requests with the same key.
 struct CapabilityKey: Hashable, Sendable {
     /// The one that the engine is asked in.
     let api: API

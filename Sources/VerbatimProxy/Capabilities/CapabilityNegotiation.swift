@@ -3,18 +3,19 @@ import VerbatimSchema
 
 /// One turn's part in finding out what the engine accepts of what the proxy injects.
 ///
-/// Engines differ in the fields they accept, and an unknown field may cost the agent an error it would not have had. The
-/// proxy therefore *negotiates*:
+/// Engines differ in the fields they accept, and an unknown field may cost the agent an error it would not have had.
+/// The proxy therefore *negotiates*:
 ///
 /// 1. A ``CapabilityPlan`` says what to inject, from what the ``CapabilityCache`` holds for the request's
 ///    ``CapabilityKey``: the limits found so far, and whether the engine has accepted such an injection before.
-/// 2. If it has not, the engine may reject the injection (``mayBeRejected``). Of the turns that begin meanwhile with the same
-///    key, one is the *probe* and the others wait for its result (``CapabilityProbes``). No byte of the reply reaches the
-///    agent until the reply shows whether the engine rejected the injection.
-/// 3. After a rejection the turn tries again with less, at most twice, and the last time with nothing injected. The agent
-///    sees none of this. If less is not enough for the operator (`--require-capture`), the turn is refused instead.
-/// 4. What the turn finds out leaves it as ``CapabilityFinding`` values. A rejection is *tentative* until the engine accepts
-///    what is left: the error may have had another cause that only mentions an injected field.
+/// 2. If it has not, the engine may reject the injection (``mayBeRejected``). Of the turns that begin meanwhile with
+///    the same key, one is the *probe* and the others wait for its result (``CapabilityProbes``). No byte of the reply
+///    reaches the agent until the reply shows whether the engine rejected the injection.
+/// 3. After a rejection the turn tries again with less, at most twice, and the last time with nothing injected. The
+///    agent sees none of this. If less is not enough for the operator (`--require-capture`), the turn is refused
+///    instead.
+/// 4. What the turn finds out leaves it as ``CapabilityFinding`` values. A rejection is *tentative* until the engine
+///    accepts what is left: the error may have had another cause that only mentions an injected field.
 ///
 /// A value without side effects: the caller sends the attempts and passes the findings on.
 struct CapabilityNegotiation: ~Copyable {
@@ -97,11 +98,11 @@ struct CapabilityNegotiation: ~Copyable {
     /// Looks for the engine's name in the headers of its reply.
     ///
     /// - Returns: Whether they identify it.
-    mutating func recognise(by headers: some Sequence<(name: String, value: String)>) -> Bool {
+    mutating func recognize(by headers: some Sequence<(name: String, value: String)>) -> Bool {
         if isProfileFixed { return false }
         for (name, value) in headers {
-            guard let recognised = EngineRecognition.profile(forHeader: name, value: value) else { continue }
-            recognise(recognised, by: .header)
+            guard let recognized = EngineRecognition.profile(forHeader: name, value: value) else { continue }
+            recognize(recognized, by: .header)
             return true
         }
         return false
@@ -130,13 +131,13 @@ struct CapabilityNegotiation: ~Copyable {
             guard error.status == 500, policy.retriesServerErrors else { return .passOn }
             return retryWithoutInjection(request, message: message)
         }
-        if let recognised = error.profile { recognise(recognised, by: .refusal) }
-        // An engine that has just been recognised may accept the same data under another name.
+        if let recognized = error.profile { recognize(recognized, by: .refusal) }
+        // An engine that has just been recognized may accept the same data under another name.
         var next = prepared(request)
         if next.request.injection == prepared.request.injection {
             rejectedLimits = remaining
-            // The last attempt must not fail because of the injection, so it has none. What may still be possible is left
-            // to the next turn.
+            // The last attempt must not fail because of the injection, so it has none. What may still be possible is
+            // left to the next turn.
             limits = retries + 1 == Self.maximumRetries ? .nothing : remaining
             next = prepared(request)
             if next.request.injection != prepared.request.injection { findings.append(.rejected(leaving: remaining)) }
@@ -164,12 +165,12 @@ struct CapabilityNegotiation: ~Copyable {
     /// The turn is over.
     ///
     /// - Parameters:
-    ///   - recognised: The engine that its reply identifies. It also counts against what was recognised before: the
+    ///   - recognized: The engine that its reply identifies. It also counts against what was recognized before: the
     ///     engine may have been exchanged.
     ///   - version: The engine's version as its reply states it.
     ///   - meetsRequirement: Whether a complete turn was captured as required; nil if nothing is required.
-    mutating func conclude(recognised: EngineProfile?, version: [UInt8]?, meetsRequirement: Bool?) {
-        if let recognised, !isProfileFixed { findings.append(.recognised(recognised, by: .reply)) }
+    mutating func conclude(recognized: EngineProfile?, version: [UInt8]?, meetsRequirement: Bool?) {
+        if let recognized, !isProfileFixed { findings.append(.recognized(recognized, by: .reply)) }
         if !isAccepted && rejectedLimits != nil { findings.append(.unconfirmed) }
         endProbe()
         if let version { findings.append(.version(version)) }
@@ -195,10 +196,10 @@ struct CapabilityNegotiation: ~Copyable {
             injectionLimits: limits)
     }
 
-    private mutating func recognise(_ recognised: EngineProfile, by evidence: EngineIdentity.Evidence) {
+    private mutating func recognize(_ recognized: EngineProfile, by evidence: EngineIdentity.Evidence) {
         if isProfileFixed { return }
-        profile = recognised
-        findings.append(.recognised(recognised, by: evidence))
+        profile = recognized
+        findings.append(.recognized(recognized, by: evidence))
     }
 
     /// Tries again after a failure that may or may not be due to the injection: a NaN among the log-probabilities makes

@@ -1,7 +1,8 @@
 import NIOCore
 import Synchronization
 
-/// Single-flight: one turn probes an untested injection, and concurrent turns with the same key wait briefly for the result.
+/// Single-flight: one turn probes an untested injection, and concurrent turns with the same key wait briefly for the
+/// result.
 final class CapabilityProbes: Sendable {
     enum Role: Equatable {
         /// The turn is the probe. It must call ``end(_:)``.

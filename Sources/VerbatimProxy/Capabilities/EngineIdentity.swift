@@ -18,7 +18,7 @@ struct EngineIdentity: Equatable {
     }
 
     let profile: EngineProfile
-    /// Nil while the engine is not recognised; the profile is then the generic one.
+    /// Nil while the engine is not recognized; the profile is then the generic one.
     let evidence: Evidence?
 
     /// The operator named the engine, so that nothing it sends changes the profile.

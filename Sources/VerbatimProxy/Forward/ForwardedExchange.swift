@@ -16,8 +16,8 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     /// Parts of the request that arrived before the connection was established.
     private var waiting: [ByteBuffer] = []
     private var isRequestEnded = false
-    /// Whether the parts that arrived with the head have been delivered. Until then nothing is flushed, so that a small request
-    /// is sent in one write.
+    /// Whether the parts that arrived with the head have been delivered. Until then nothing is flushed, so that a small
+    /// request is sent in one write.
     private var hasAgentPaused = false
     private var hasBody = false
     private var isOver = false
@@ -33,7 +33,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         output = ResponseWriter(request: request.responseRequest, spare: loop.server.spareBuffer)
         timer = agent.exchangeTimer
         let isModelList = request.head.method == .GET && ["/v1/models", "/models"].contains(request.path)
-        if isModelList && loop.capabilities.isUnrecognised { models = ModelList() }
+        if isModelList && loop.capabilities.isUnrecognized { models = ModelList() }
     }
 
     // MARK: The request
@@ -144,7 +144,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     func upstreamDidEnd() {
         if let engine { loop.pool.giveBack(engine) }
         engine = nil
-        if let profile = models?.engine { loop.capabilities.recognise(profile, by: .models) }
+        if let profile = models?.engine { loop.capabilities.recognize(profile, by: .models) }
         isOver = true
         timer.cancel()
         output.end()

@@ -24,8 +24,8 @@ final class ProxyLoop {
     var recorder: (any RecordSink)? { context.recorder }
     var log: TurnLog { context.log }
 
-    /// Hands a record to the recorder, together with those of the other turns that end in the same turn of the event loop:
-    /// waking a thread costs more than writing a record.
+    /// Hands a record to the recorder, together with those of the other turns that end in the same turn of the event
+    /// loop: waking a thread costs more than writing a record.
     ///
     /// The event loop must stay alive until ``recordPersisted()``, even if the record's agent is gone.
     func persist(_ submission: RecordSubmission) {

@@ -2,9 +2,9 @@ import VerbatimPlatform
 
 /// The forms in which a path can be read.
 ///
-/// Engines resolve percent-escapes before they look up a route, some also dot segments and empty segments, and a server in
-/// front of them may do more. An agent must not avoid capture by a spelling that an engine understands and the proxy does
-/// not. Routes are therefore looked up in the plainest form of the path.
+/// Engines resolve percent-escapes before they look up a route, some also dot segments and empty segments, and a server
+/// in front of them may do more. An agent must not avoid capture by a spelling that an engine understands and the proxy
+/// does not. Routes are therefore looked up in the plainest form of the path.
 struct PathSpelling: Hashable {
     /// Paths that are never forwarded.
     enum Fault: Hashable {
@@ -14,12 +14,12 @@ struct PathSpelling: Hashable {
         case aboveRoot
     }
 
-    /// The path with percent-escapes of unreserved characters and dot segments resolved, without empty segments and without a
-    /// slash at the end. Apart from the slashes it is the same path by RFC 3986 §6.2.2.
+    /// The path with percent-escapes of unreserved characters and dot segments resolved, without empty segments and
+    /// without a slash at the end. Apart from the slashes it is the same path by RFC 3986 §6.2.2.
     let plain: String
     /// The path as an overly lenient server might read it, in lower case: every escape resolved, also those that result
-    /// from resolving; `\` read as `/`; white space and control characters removed. Once with what follows an inner `?`, `#`
-    /// or `;`, and once without. Empty if the path has nothing of that kind.
+    /// from resolving; `\` read as `/`; white space and control characters removed. Once with what follows an inner
+    /// `?`, `#` or `;`, and once without. Empty if the path has nothing of that kind.
     let loose: [String]
     let fault: Fault?
 

@@ -3,7 +3,7 @@ package import VerbatimHTTP
 
 /// An agent's request as its exchange sees it.
 package struct ProxyRequest {
-    /// Without the proxy's own keys, once the request has been authorised.
+    /// Without the proxy's own keys, once the request has been authorized.
     package var head: HTTPRequestHead
     /// As received, without the query.
     package let receivedPath: String

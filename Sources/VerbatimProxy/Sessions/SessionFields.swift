@@ -1,8 +1,8 @@
 import VerbatimJSON
 import VerbatimAPI
 
-/// The session ids in a request's body, not validated. A value that should be a string and is not becomes an empty string,
-/// which is no valid id.
+/// The session ids in a request's body, not validated. A value that should be a string and is not becomes an empty
+/// string, which is no valid id.
 struct SessionFields: Hashable, Sendable {
     /// In order of precedence: `prompt_cache_key` (OpenAI, Codex, kimi-cli), `session_id`, `metadata.user_id`
     /// (Claude Code), `metadata.session_id` (Mistral Vibe).

@@ -3,9 +3,9 @@ import VerbatimSchema
 
 /// The session of a request, and its parent session.
 ///
-/// The session is the one named by path or header, else the one that the agent sends in a header, else in the body, else
-/// `default`. A sub-agent's turns are not part of its parent's conversation, so that it gets a session of its own even if
-/// both share a named one.
+/// The session is the one named by path or header, else the one that the agent sends in a header, else in the body,
+/// else `default`. A sub-agent's turns are not part of its parent's conversation, so that it gets a session of its own
+/// even if both share a named one.
 struct SessionIdentity: Hashable, Sendable {
     let session: String
     /// The session of the agent that started this one.

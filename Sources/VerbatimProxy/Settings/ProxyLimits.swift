@@ -13,8 +13,8 @@ package struct ProxyLimits: Sendable {
     package var maximumHeaderSize = listener.headerSize
     /// Headers of a request; 431 beyond it.
     package var maximumHeaderCount = listener.headerCount
-    /// Longest time for the head of a request, from its first byte, or for a connection's first request from the time of
-    /// connecting; 408 beyond it.
+    /// Longest time for the head of a request, from its first byte, or for a connection's first request from the time
+    /// of connecting; 408 beyond it.
     package var headTimeout = listener.timeouts.head
     /// Longest time for the body of a request that the proxy reads itself, from the end of its head; 408 beyond it.
     package var bodyTimeout = listener.timeouts.body
@@ -47,8 +47,8 @@ package struct ProxyLimits: Sendable {
     /// How long an unused connection to the engine is kept open. Shorter than the five seconds after which uvicorn and
     /// llama.cpp close theirs, so that no request goes into a connection that is being closed.
     package var engineKeepAlive: TimeAmount = .seconds(4)
-    /// How long an engine may take to reject an injection; one that is silent for longer is generating. Turns wait that long
-    /// for another turn's probe, and a stream's head waits that long for its first event.
+    /// How long an engine may take to reject an injection; one that is silent for longer is generating. Turns wait that
+    /// long for another turn's probe, and a stream's head waits that long for its first event.
     package var refusalTime: TimeAmount = .seconds(1)
     /// How long the proxy remembers what an engine accepts.
     package var verdictLifetime: TimeAmount = .minutes(10)

@@ -11,7 +11,7 @@ package struct ProxySettings: Sendable {
     package var upstreamAPIKey: String?
     /// Trusted CA certificates for the upstream; nil for the system's.
     package var upstreamCA: PEMText?
-    /// nil: the engine is recognised by what it sends.
+    /// nil: the engine is recognized by what it sends.
     package var engine: EngineProfile?
 
     package var host = "127.0.0.1"
@@ -22,7 +22,7 @@ package struct ProxySettings: Sendable {
     /// Number of event loops; nil for one per core.
     package var threads: Int?
 
-    /// Every agent must send one of them; without any, every request is authorised.
+    /// Every agent must send one of them; without any, every request is authorized.
     package var apiKeys: [AccessKey] = []
     /// Whether only captured routes and the list of models are forwarded.
     package var onlyCaptured = false

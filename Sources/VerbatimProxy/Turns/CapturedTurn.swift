@@ -108,8 +108,8 @@ struct CapturedTurn: ~Copyable {
     /// The turn's record, with the engine as known by then. Available once, after ``Action/record(closesEngine:)``.
     mutating func takeRecord(engine: EngineIdentity) -> TurnRecord? {
         guard var record = self.record.take() else { return nil }
-        let recognised = engine.isFixed ? nil : relay.recognised
-        record.engine = (recognised ?? engine.profile).name
+        let recognized = engine.isFixed ? nil : relay.recognized
+        record.engine = (recognized ?? engine.profile).name
         record.engineSource = engine.evidence?.rawValue
         return record
     }
@@ -138,7 +138,7 @@ struct CapturedTurn: ~Copyable {
         guard case .waiting = phase else { return decide(.nothing) }
         timings.engineWasHeard(at: now)
         phase = .replying
-        if negotiation.recognise(by: head.headers) { relay.use(negotiation.profile) }
+        if negotiation.recognize(by: head.headers) { relay.use(negotiation.profile) }
         relay.receive(
             ReplyHead(head, reason: reason), holdsStream: negotiation.mayBeRejected, to: &output)
         if relay.isStreaming { negotiation.engineAccepted() }
@@ -272,7 +272,7 @@ struct CapturedTurn: ~Copyable {
         let record = draft.record(facts: facts, prepared: prepared, capture: capture)
         let isMet = !record.problems.contains(ProblemCode.belowRequirement)
         negotiation.conclude(
-            recognised: capture.engine ?? relay.recognised, version: capture.engineVersion,
+            recognized: capture.engine ?? relay.recognized, version: capture.engineVersion,
             meetsRequirement: facts.policy.requirement != nil && outcome == .completed ? isMet : nil)
         self.record = record
         phase = .recording(ending)

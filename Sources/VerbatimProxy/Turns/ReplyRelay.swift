@@ -12,8 +12,8 @@ struct ReplyRelay: ~Copyable {
     enum Step {
         /// There is nothing to decide.
         case goOn
-        /// Nothing has gone to the agent, and the reply has shown whether the engine rejects the request. Drop the relay for
-        /// a further attempt, or proceed. The error is nil if there is none.
+        /// Nothing has gone to the agent, and the reply has shown whether the engine rejects the request. Drop the
+        /// relay for a further attempt, or proceed. The error is nil if there is none.
         case judge(EngineError?)
         /// A stream whose head has been sent begins with an error. Proceed.
         case lateError(EngineError)
@@ -89,7 +89,7 @@ struct ReplyRelay: ~Copyable {
     var unreadBytes: Int { reader.unclaimedBytes }
     var hasError: Bool { reader.hasSeenError }
     /// The engine, once the reply identifies it.
-    var recognised: EngineProfile? { reader.recognised }
+    var recognized: EngineProfile? { reader.recognized }
 
     /// The stream's events are what the record holds.
     var hasStream: Bool {

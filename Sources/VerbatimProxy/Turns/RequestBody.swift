@@ -3,7 +3,8 @@ import VerbatimHTTP
 
 /// A request's body as it comes, within the limits on one body and on all of them.
 ///
-/// It takes its share of the budget until it is released, so that the share lasts as long as any form of the body is held.
+/// It takes its share of the budget until it is released, so that the share lasts as long as any form of the body is
+/// held.
 final class RequestBody {
     private var bytes = ByteBuffer()
     private var share: BodyBudget.Share

@@ -74,7 +74,7 @@ struct StreamReader: ~Copyable {
     var hasOutput: Bool { reply.hasOutput }
     /// The agent may get other bytes than the engine sends.
     var mayChangeReply: Bool { reply.mayChangeReply }
-    var recognised: EngineProfile? { reply.recognised }
+    var recognized: EngineProfile? { reply.recognized }
     var unclaimedBytes: Int { unclaimed.readableBytes }
     /// A single event is larger than allowed.
     var isOverLimit: Bool { unclaimedBytes > maximumEventSize }

@@ -3,10 +3,11 @@ extension CapturedTurn {
     /// What the caller has to do.
     enum Action: Equatable {
         case nothing
-        /// Send ``prepared`` as a further attempt. Close the engine's connection first if it is still busy with the last one.
+        /// Send ``prepared`` as a further attempt. Close the engine's connection first if it is still busy with the
+        /// last one.
         case retry
-        /// Keep the record (``takeRecord(engine:)``), then call ``recordWasKept(_:)``. `closesEngine`: the engine is not
-        /// needed any more.
+        /// Keep the record (``takeRecord(engine:)``), then call ``recordWasKept(_:)``. `closesEngine`: the engine is
+        /// not needed any more.
         case record(closesEngine: Bool)
         /// The reply is whole. The agent's connection may serve the next request.
         case finish

@@ -4,7 +4,8 @@ import VerbatimAPI
 import VerbatimTrace
 import VerbatimHTTP
 
-/// Performs what a ``CapturedTurn`` decides: connections, timers, the trace, and what other turns learn about the engine.
+/// Performs what a ``CapturedTurn`` decides: connections, timers, the trace, and what other turns learn about the
+/// engine.
 final class TurnRunner: UpstreamDelegate {
     private var turn: CapturedTurn
     private let loop: ProxyLoop

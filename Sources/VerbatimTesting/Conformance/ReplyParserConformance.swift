@@ -133,7 +133,7 @@ package struct ReplyParserConformance: Sendable, CustomStringConvertible {
         let events = Self.events(stream)
         let ends = events.map { reply.isTerminal(event: $0.span) }
         list.check(
-            ends == events.indices.map { $0 == events.count - 1 }, "the terminal event is recognised without reading")
+            ends == events.indices.map { $0 == events.count - 1 }, "the terminal event is recognized without reading")
         let cutOff = StreamDriver.run(reply, Array(events.dropLast().joined())).reply.captured()
         list.check(
             !cutOff.isComplete && cutOff.problems.contains(ProblemCode.streamNotTerminated),

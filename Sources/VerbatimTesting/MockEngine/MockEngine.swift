@@ -16,8 +16,8 @@ import NIOPosix
 ///     await engine.stop()
 ///
 /// A script may also misbehave: send raw bytes, stop in the middle, close or reset the connection. For replies in the
-/// format of a real engine, with tokens, ids and log-probabilities, use a ``ScriptedChat`` as the script. Scripts wait for
-/// events of the test with a ``Monitor``.
+/// format of a real engine, with tokens, ids and log-probabilities, use a ``ScriptedChat`` as the script. Scripts wait
+/// for events of the test with a ``Monitor``.
 package final class MockEngine: Sendable {
     /// Answers a request that has arrived completely.
     package typealias Script = @Sendable (MockExchange) async throws -> Void

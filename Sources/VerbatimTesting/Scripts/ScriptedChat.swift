@@ -9,39 +9,39 @@
 ///         stopToken: ScriptedToken(2, "</s>", "-0.0625"))
 ///     let engine = try await MockEngine.start(script: ScriptedChat(.vllm, .always([reply])).serve)
 ///
-/// To imitate another engine, add a type that conforms to ``ChatShape`` and a case of ``Flavour``.
+/// To imitate another engine, add a type that conforms to ``ChatShape`` and a case of ``Flavor``.
 package struct ScriptedChat: Sendable {
     /// The engine that is imitated.
-    package enum Flavour: Sendable, CaseIterable {
+    package enum Flavor: Sendable, CaseIterable {
         case vllm
         case llamacpp
         case openai
     }
 
-    /// What the engine refuses in addition to what its flavour refuses.
+    /// What the engine refuses in addition to what its flavor refuses.
     package enum InjectionRejection: Sendable {
         case none
         /// Log-probabilities, with status 400.
         case logprobs
         /// Log-probabilities, with status 403.
         case logprobsForbidden
-        /// `return_token_ids`, with status 400. The llama.cpp flavour ignores that field whatever is set here, and the
-        /// OpenAI flavour always refuses it.
+        /// `return_token_ids`, with status 400. The llama.cpp flavor ignores that field whatever is set here, and the
+        /// OpenAI flavor always refuses it.
         case tokenIDs
     }
 
-    package var flavour: Flavour
+    package var flavor: Flavor
     package var conversation: Conversation
     /// The name of the model that replies carry.
     package var model = "mock/scripted-1"
     package var refuses = InjectionRejection.none
-    /// The largest `top_logprobs` that the vLLM and OpenAI flavours accept.
+    /// The largest `top_logprobs` that the vLLM and OpenAI flavors accept.
     package var maxLogprobs = 20
     /// The pause before each event of a stream but the first; `nil` for none.
     package var pacing: Duration?
 
-    package init(_ flavour: Flavour, _ conversation: Conversation = .demo) {
-        self.flavour = flavour
+    package init(_ flavor: Flavor, _ conversation: Conversation = .demo) {
+        self.flavor = flavor
         self.conversation = conversation
     }
 
@@ -80,7 +80,7 @@ package struct ScriptedChat: Sendable {
     }
 
     private var shape: any ChatShape {
-        switch flavour {
+        switch flavor {
         case .vllm: VLLMShape()
         case .llamacpp: LlamaCppShape()
         case .openai: OpenAIShape()

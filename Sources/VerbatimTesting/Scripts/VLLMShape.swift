@@ -145,7 +145,8 @@ struct VLLMShape: ChatShape {
         return events
     }
 
-    /// The steps of a choice with the finish and stop reasons on the last one, which carries the stop token if there is one.
+    /// The steps of a choice with the finish and stop reasons on the last one, which carries the stop token if there is
+    /// one.
     private func steps(_ index: Int, _ choice: ScriptedReply) -> [(Int, ScriptedStep, String?)] {
         var steps = choice.steps
         if let stop = choice.stopToken { steps.append(ScriptedStep([stop], .swallowed)) }

@@ -122,8 +122,8 @@ private struct CaptureCounts {
 
     init() {}
 
-    /// Counts, and reports arrays with wrong elements or different lengths. An empty array means unknown, and matches any
-    /// length.
+    /// Counts, and reports arrays with wrong elements or different lengths. An empty array means unknown, and matches
+    /// any length.
     init(of object: JSONObject, in line: Span<UInt8>, report: (String) -> Void) {
         var lengths: [(name: StaticString, count: Int)] = []
         func count(_ name: StaticString, isElement: (JSONValue) -> Bool) {

@@ -16,7 +16,8 @@ public struct TraceReader: Sendable {
 
     /// Reads the whole file. A missing file has no turns.
     ///
-    /// - Throws: ``TraceReaderError`` with the code `cannot_open` or `cannot_read`. Invalid lines are returned, not thrown.
+    /// - Throws: ``TraceReaderError`` with the code `cannot_open` or `cannot_read`. Invalid lines are returned, not
+    ///   thrown.
     public func turns() throws(TraceReaderError) -> TraceContents {
         var turns: [Turn] = []
         var invalidLines: [TraceContents.InvalidLine] = []
@@ -27,8 +28,8 @@ public struct TraceReader: Sendable {
 
     /// Returns the turns in the file, and then each new one as it is appended, until the task is cancelled.
     ///
-    /// The sequence waits for a missing file, and for the end of an unfinished line. If the file is renamed or deleted, it
-    /// is read to its end, and then the new one at the path. If it is truncated, it is read again from its start.
+    /// The sequence waits for a missing file, and for the end of an unfinished line. If the file is renamed or deleted,
+    /// it is read to its end, and then the new one at the path. If it is truncated, it is read again from its start.
     ///
     /// - Parameters:
     ///   - interval: The time between two checks whether the file has grown.
@@ -106,7 +107,8 @@ public struct TraceReader: Sendable {
     /// The time in milliseconds to wait for a writer of a FIFO.
     private static let maximumWait: Int32 = 2000
 
-    /// Opens the file for reading. Fails for what cannot be a trace: a folder, a device with data, a FIFO without a writer.
+    /// Opens the file for reading. Fails for what cannot be a trace: a folder, a device with data, a FIFO without a
+    /// writer.
     func open() throws(TraceReaderError) -> OpenFile {
         do throws(SystemError) {
             return try Self.open(path)

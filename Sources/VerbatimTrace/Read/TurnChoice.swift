@@ -17,7 +17,8 @@ public struct TurnChoice: Hashable, Sendable {
     /// Why the choice ended, in the engine's words.
     public let finishReason: String?
 
-    /// The token ids of the choice's prompt, which differ if the request had several prompts; nil if the engine sent none.
+    /// The token ids of the choice's prompt, which differ if the request had several prompts; nil if the engine sent
+    /// none.
     public let promptTokenIDs: [Int]?
 
     /// Reads the fields of `object`, which is a record or one of its choices: they have the same names.

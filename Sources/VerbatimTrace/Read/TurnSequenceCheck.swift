@@ -1,5 +1,5 @@
-/// Checks that the turns of each session have no gap or repetition, in any order of their lines. A session need not start
-/// with turn 1: its first turns may be in a file that was rotated away.
+/// Checks that the turns of each session have no gap or repetition, in any order of their lines. A session need not
+/// start with turn 1: its first turns may be in a file that was rotated away.
 struct TurnSequenceCheck: Sendable {
     struct Place: Hashable, Comparable, Sendable {
         let file: Int

@@ -16,8 +16,8 @@ package protocol RecordSink: Sendable {
     /// Takes records, always, and persists those of a session in the order of the calls.
     func record(_ submissions: [RecordSubmission])
 
-    /// Checks whether the destination is still the configured one (a file may have been renamed), and switches to that if
-    /// not. Calls `whenDone` once, on any thread: with nil, or with the reason why records cannot be persisted.
+    /// Checks whether the destination is still the configured one (a file may have been renamed), and switches to that
+    /// if not. Calls `whenDone` once, on any thread: with nil, or with the reason why records cannot be persisted.
     func reopen(whenDone: @escaping @Sendable (TraceError?) -> Void)
 
     /// Persists the remaining records as far as possible and releases the destination. May block. All submissions have

@@ -112,8 +112,8 @@ struct PendingRecords: Sendable {
         let completions: [Completion]
     }
 
-    /// Notes that `entries`, which the writer had taken, could not be written. They and all entries added since are marked
-    /// as failed and kept for the next attempt. The writer has finished.
+    /// Notes that `entries`, which the writer had taken, could not be written. They and all entries added since are
+    /// marked as failed and kept for the next attempt. The writer has finished.
     mutating func noteFailure(_ failure: WriteFailure, of entries: [Entry]) -> FailAction {
         added = entries + added
         var completions: [Completion] = []

@@ -56,7 +56,8 @@ struct TraceFile: ~Copyable, Sendable {
         try removeResidue()
         let length = kind == .regular ? try file.status().size : 0
         var lines = lines
-        // Another program has truncated the file, perhaps within a line. The new line must not become a part of that one.
+        // Another program has truncated the file, perhaps within a line. The new line must not become a part of that
+        // one.
         if let end, end != length, try !endsLine(at: length) { lines.insert(UInt8(ascii: "\n"), at: 0) }
         var written = 0
         do throws(SystemError) {

@@ -20,8 +20,8 @@ struct TraceFileOpening: Sendable {
     /// Opens or creates the file for this process alone, ready for the next line, and brings its last turns into
     /// `numbers`.
     ///
-    /// Missing parent folders are created. An unfinished last line of a regular file is repaired. Other files (a device,
-    /// a FIFO) are neither locked nor read: they hold nothing to protect or to continue from.
+    /// Missing parent folders are created. An unfinished last line of a regular file is repaired. Other files (a
+    /// device, a FIFO) are neither locked nor read: they hold nothing to protect or to continue from.
     func open(continuing numbers: inout TurnNumbers) throws(TraceError) -> TraceFile {
         var file = try openOrCreate()
         guard file.kind == .regular else { return file }

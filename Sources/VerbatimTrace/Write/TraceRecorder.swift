@@ -4,9 +4,9 @@ import VerbatimPlatform
 /// The sink that writes a trace file: numbers turns, and writes their records in the order of submission on a thread of
 /// its own.
 ///
-/// The writer encodes all waiting records and hands each batch to the kernel in one call. If that fails, the records stay,
-/// the writer tries again later, and ``refusal`` gives the reason until it has succeeded. If the file is renamed, deleted
-/// or replaced, the writer continues in a new one (``reopen(whenDone:)``).
+/// The writer encodes all waiting records and hands each batch to the kernel in one call. If that fails, the records
+/// stay, the writer tries again later, and ``refusal`` gives the reason until it has succeeded. If the file is renamed,
+/// deleted or replaced, the writer continues in a new one (``reopen(whenDone:)``).
 package final class TraceRecorder: RecordSink {
     private let numbers: TurnCounter
     private let records: RecordQueue

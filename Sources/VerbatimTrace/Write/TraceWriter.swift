@@ -115,8 +115,8 @@ actor TraceWriter {
 
     // MARK: Writing
 
-    /// Writes until nothing is left or an attempt fails. After a failure the records are tried one by one, so that those
-    /// that still fit are written.
+    /// Writes until nothing is left or an attempt fails. After a failure the records are tried one by one, so that
+    /// those that still fit are written.
     func writePending() {
         if file == nil { return }
         var isCautious = records.failure != nil

@@ -10,8 +10,8 @@ package struct TurnNumbers: Sendable {
     private var lastTurns: [String: Int] = [:]
     private let maximumSessions: Int
 
-    /// - Parameter maximumSessions: The number of sessions above which no new one gets a number. Sessions found in a file
-    ///   count, and always get one.
+    /// - Parameter maximumSessions: The number of sessions above which no new one gets a number. Sessions found in a
+    ///   file count, and always get one.
     init(maximumSessions: Int) {
         self.maximumSessions = maximumSessions
     }

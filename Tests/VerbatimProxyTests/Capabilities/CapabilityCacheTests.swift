@@ -131,32 +131,32 @@ import VerbatimAPI
 
     // MARK: The engine
 
-    @Test("The engine is recognised by its host, then by what it sends; the operator's choice takes precedence")
+    @Test("The engine is recognized by its host, then by what it sends; the operator's choice takes precedence")
     func recognition() {
-        let recognised = Mutex<[String]>([])
+        let recognized = Mutex<[String]>([])
         let cache = CapabilityCache(fixed: nil, host: "api.openai.com", lifetime: .minutes(10)) { profile, evidence in
-            recognised.withLock { $0.append("\(profile.name) \(evidence.rawValue)") }
+            recognized.withLock { $0.append("\(profile.name) \(evidence.rawValue)") }
         }
         #expect(cache.engine == EngineIdentity(profile: .openAI, evidence: .host))
-        cache.note(.recognised(.openAI, by: .header), for: Self.key(), at: Self.start)
+        cache.note(.recognized(.openAI, by: .header), for: Self.key(), at: Self.start)
         #expect(cache.engine.evidence == .host)
-        for _ in 1...2 { cache.note(.recognised(.vllm, by: .reply), for: Self.key(), at: Self.start) }
+        for _ in 1...2 { cache.note(.recognized(.vllm, by: .reply), for: Self.key(), at: Self.start) }
         #expect(cache.engine == EngineIdentity(profile: .vllm, evidence: .reply))
-        #expect(recognised.withLock(\.self) == ["vllm reply"])
+        #expect(recognized.withLock(\.self) == ["vllm reply"])
 
         let unknown = Self.cache()
-        #expect(unknown.engine == EngineIdentity(profile: .generic, evidence: nil) && unknown.isUnrecognised)
+        #expect(unknown.engine == EngineIdentity(profile: .generic, evidence: nil) && unknown.isUnrecognized)
         let fixed = Self.cache(fixed: .sglang)
-        fixed.recognise(.vllm, by: .models)
-        #expect(fixed.engine == EngineIdentity(profile: .sglang, evidence: .setting) && !fixed.isUnrecognised)
+        fixed.recognize(.vllm, by: .models)
+        #expect(fixed.engine == EngineIdentity(profile: .sglang, evidence: .setting) && !fixed.isUnrecognized)
     }
 
     @Test("An engine with other fields invalidates the known capabilities")
     func anotherEngine() {
         let cache = Self.cache()
-        cache.note(.recognised(.vllm, by: .reply), for: Self.key(), at: Self.start)
+        cache.note(.recognized(.vllm, by: .reply), for: Self.key(), at: Self.start)
         cache.note(.accepted(Self.injection, limits: InjectionLimits()), for: Self.key(), at: Self.start)
-        cache.note(.recognised(.llamaCpp, by: .reply), for: Self.key(), at: Self.start)
+        cache.note(.recognized(.llamaCpp, by: .reply), for: Self.key(), at: Self.start)
         #expect(cache.capability(for: Self.key(), at: Self.start) == nil)
     }
 

@@ -237,7 +237,7 @@ import VerbatimSchema
             }
             findings += negotiation.takeFindings()
         }
-        negotiation.conclude(recognised: nil, version: nil, meetsRequirement: nil)
+        negotiation.conclude(recognized: nil, version: nil, meetsRequirement: nil)
         findings += negotiation.takeFindings()
         #expect(attempts == example.attempts)
         #expect(findings.filter { $0 != .probeEnded } == example.findings)
@@ -286,7 +286,7 @@ import VerbatimSchema
     func replanning() throws {
         var negotiation = try Setup(body: #"{"model":"m","stream":true}"#).negotiation()
         let capabilities = CapabilityCache(fixed: nil, host: "engine", lifetime: .hours(1)) { _, _ in }
-        capabilities.recognise(.llamaCpp, by: .models)
+        capabilities.recognize(.llamaCpp, by: .models)
         negotiation.replan {
             CapabilityPlan(
                 $0, policy: RequestPolicy(), capabilities: capabilities,
@@ -305,7 +305,7 @@ import VerbatimSchema
         var negotiation = try Setup(engine: nil, body: body).negotiation()
         #expect(negotiation.handle(EngineError(status: 400, body: Array(error.utf8)), message: "") == .retry)
         #expect(Self.describe(negotiation.prepared.request.injection) == "n_probs:5")
-        #expect(negotiation.takeFindings() == [.recognised(.llamaCpp, by: .refusal)])
+        #expect(negotiation.takeFindings() == [.recognized(.llamaCpp, by: .refusal)])
         negotiation.engineAccepted()
         var injection = Self.injection(5, ids: false)
         injection.logprobs = .nProbs
@@ -318,11 +318,11 @@ import VerbatimSchema
     func recognition(fixed: EngineProfile?) throws {
         var negotiation = try Setup(engine: fixed).negotiation()
         let headers = [(name: "Date", value: "now"), (name: "Server", value: "llama.cpp")]
-        #expect(negotiation.recognise(by: headers) == (fixed == nil))
+        #expect(negotiation.recognize(by: headers) == (fixed == nil))
         #expect(negotiation.profile == fixed ?? .llamaCpp)
-        #expect(negotiation.recognise(by: headers.prefix(1)) == false)
-        negotiation.conclude(recognised: .sglang, version: nil, meetsRequirement: nil)
-        let findings: [CapabilityFinding] = [.recognised(.llamaCpp, by: .header), .recognised(.sglang, by: .reply)]
+        #expect(negotiation.recognize(by: headers.prefix(1)) == false)
+        negotiation.conclude(recognized: .sglang, version: nil, meetsRequirement: nil)
+        let findings: [CapabilityFinding] = [.recognized(.llamaCpp, by: .header), .recognized(.sglang, by: .reply)]
         #expect(negotiation.takeFindings() == (fixed == nil ? findings : []))
     }
 
@@ -351,7 +351,7 @@ import VerbatimSchema
     func theEnd(isMet: Bool?) throws {
         var negotiation = try Setup(requirement: .tokens).negotiation()
         negotiation.becomeProbe()
-        negotiation.conclude(recognised: nil, version: [1], meetsRequirement: isMet)
+        negotiation.conclude(recognized: nil, version: [1], meetsRequirement: isMet)
         let findings: [CapabilityFinding] = [.probeEnded, .version([1])]
         #expect(negotiation.takeFindings() == findings + (isMet.map { [.requirement(isMet: $0)] } ?? []))
     }

@@ -123,7 +123,7 @@ import VerbatimAPI
         }
     }
 
-    @Test("Another engine at the same address is recognised") func anEngineIsExchanged() async throws {
+    @Test("Another engine at the same address is recognized") func anEngineIsExchanged() async throws {
         let fingerprint = Monitor("b4711-abc")
         let script: MockEngine.Script = { exchange in
             try await exchange.respond(

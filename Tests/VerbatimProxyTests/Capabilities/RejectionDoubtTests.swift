@@ -140,7 +140,7 @@ import VerbatimAPI
         }
     }
 
-    @Test("The record has the engine's error message and what the engine was recognised by")
+    @Test("The record has the engine's error message and what the engine was recognized by")
     func theRecordHasTheErrorMessage() async throws {
         var chat = CaptureScript.chat(.vllm)
         chat.refuses = .tokenIDs

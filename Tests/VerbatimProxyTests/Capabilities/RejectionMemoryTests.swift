@@ -185,10 +185,10 @@ import VerbatimTesting
     @Test(
         "An engine that its list of models identifies is asked only for what it knows",
         arguments: [
-            (ScriptedChat.Flavour.vllm, "vllm", "logprobs:5 ids"), (.llamacpp, "llamacpp", "logprobs:5"),
+            (ScriptedChat.Flavor.vllm, "vllm", "logprobs:5 ids"), (.llamacpp, "llamacpp", "logprobs:5"),
         ])
-    func theModelListIdentifiesTheEngine(flavour: ScriptedChat.Flavour, name: String, injected: String) async throws {
-        try await CaptureProxy.run(CaptureScript.chat(flavour).serve) { proxy in
+    func theModelListIdentifiesTheEngine(flavor: ScriptedChat.Flavor, name: String, injected: String) async throws {
+        try await CaptureProxy.run(CaptureScript.chat(flavor).serve) { proxy in
             let direct = try await get(port: proxy.engine.port, path: "/v1/models")
             expectSame(try await get(port: proxy.server.port, path: "/v1/models"), direct, inChunks: true, "models")
             _ = try await proxy.ask(CaptureRequest().body)
@@ -220,7 +220,7 @@ import VerbatimTesting
     }
 
     /// Builds before the common error form: another status, and no mark of llama.cpp but the message.
-    @Test("An old llama.cpp server is recognised by its rejection and asked by its own field name")
+    @Test("An old llama.cpp server is recognized by its rejection and asked by its own field name")
     func anOldLlamaServer() async throws {
         let script: MockEngine.Script = { exchange in
             let answer = CaptureScript.chat(.llamacpp).answer(exchange.request)

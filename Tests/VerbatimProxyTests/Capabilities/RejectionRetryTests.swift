@@ -21,9 +21,9 @@ import VerbatimAPI
     }
 
     private static func chat(
-        _ flavour: ScriptedChat.Flavour, refusing refusal: ScriptedChat.InjectionRejection = .none, most: Int = 20
+        _ flavor: ScriptedChat.Flavor, refusing refusal: ScriptedChat.InjectionRejection = .none, most: Int = 20
     ) -> ScriptedChat {
-        var chat = CaptureScript.chat(flavour)
+        var chat = CaptureScript.chat(flavor)
         chat.refuses = refusal
         chat.maxLogprobs = most
         return chat

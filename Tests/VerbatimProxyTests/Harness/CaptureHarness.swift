@@ -244,7 +244,7 @@ enum CaptureScript {
         afterToolResult: ScriptedTurn(
             promptTokenIDs: [1, 3, 5, 7, 9], replies: [awkward, Conversation.demo.afterToolResult.replies[0]]))
 
-    static func chat(_ flavour: ScriptedChat.Flavour) -> ScriptedChat { ScriptedChat(flavour, conversation) }
+    static func chat(_ flavor: ScriptedChat.Flavor) -> ScriptedChat { ScriptedChat(flavor, conversation) }
 
     static func replies(to request: CaptureRequest) -> [ScriptedReply] {
         Array((request.tools ? conversation.opening : conversation.afterToolResult).replies.prefix(request.n))

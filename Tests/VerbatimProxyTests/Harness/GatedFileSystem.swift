@@ -4,7 +4,7 @@ import VerbatimPlatform
 import VerbatimTesting
 import VerbatimTrace
 
-/// A file system whose writes or synchronisations can be held up or made to fail.
+/// A file system whose writes or synchronizations can be held up or made to fail.
 final class GatedFileSystem: Sendable {
     enum Mode: Sendable, Equatable {
         case open
@@ -19,7 +19,7 @@ final class GatedFileSystem: Sendable {
     }
 
     private let state: Mutex<State>
-    /// Whether synchronisations are controlled instead of writes.
+    /// Whether synchronizations are controlled instead of writes.
     private let isOfSyncs: Bool
     /// The number of controlled operations that have begun.
     let begun = Monitor(0)

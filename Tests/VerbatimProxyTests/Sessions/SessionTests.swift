@@ -255,7 +255,7 @@ struct SessionTests {
         }
     }
 
-    @Test("Retries are recognised on every event loop")
+    @Test("Retries are recognized on every event loop")
     func retriesAreKnownOnEveryEventLoop() async throws {
         try await withProxy({ $0.threads = 4 }, script: Chat.engine.serve) { proxy in
             for count in 0...5 { _ = try await proxy.chat(headers: [("x-stainless-retry-count", "\(count)")]) }

@@ -8,14 +8,14 @@ import VerbatimTesting
 @Suite("Records hold what the engine sent, token by token", .onOwnThreads, .timeLimit(.minutes(10)))
 struct CaptureRecordTests {
     struct Case: Sendable, CustomStringConvertible {
-        let flavour: ScriptedChat.Flavour
+        let flavor: ScriptedChat.Flavor
         let request: CaptureRequest
 
-        var description: String { "\(flavour): \(request)" }
+        var description: String { "\(flavor): \(request)" }
 
         /// The tokens that such an engine reports; without text where it gives none.
         func tokens(_ reply: ScriptedReply) -> [ScriptedToken] {
-            switch flavour {
+            switch flavor {
             case .vllm: return reply.tokens
             case .llamacpp where !request.stream:
                 return reply.steps.flatMap(\.tokens)
@@ -33,10 +33,10 @@ struct CaptureRecordTests {
         }
     }
 
-    static let cases = ScriptedChat.Flavour.allCases.flatMap { flavour in
+    static let cases = ScriptedChat.Flavor.allCases.flatMap { flavor in
         (0..<16).map { bits in
             Case(
-                flavour: flavour,
+                flavor: flavor,
                 request: CaptureRequest(
                     stream: bits & 1 == 1, tools: bits & 2 == 2, usage: bits & 5 == 5, n: bits & 8 == 8 ? 2 : 1))
         }
@@ -46,7 +46,7 @@ struct CaptureRecordTests {
         async throws
     {
         let request = example.request
-        try await CaptureProxy.run(CaptureScript.chat(example.flavour).serve) { proxy in
+        try await CaptureProxy.run(CaptureScript.chat(example.flavor).serve) { proxy in
             _ = try await proxy.ask(request.body)
             let record = try #require(try proxy.records().first)
             let replies = CaptureScript.replies(to: request)
@@ -65,14 +65,14 @@ struct CaptureRecordTests {
             }
             #expect(record["finish_reason"] == (request.tools ? #""tool_calls""# : #""stop""#))
             let prompt = request.tools ? "[1,3,5,7]" : "[1,3,5,7,9]"
-            #expect(record["prompt_token_ids"] == (example.flavour == .vllm ? prompt : "null"))
+            #expect(record["prompt_token_ids"] == (example.flavor == .vllm ? prompt : "null"))
             #expect((record["usage"] == "null") == (request.stream && !request.usage))
-            if record["usage"] != "null", example.flavour != .llamacpp {
+            if record["usage"] != "null", example.flavor != .llamacpp {
                 let count = replies.reduce(0) { $0 + $1.tokens.count }
                 #expect(record["usage", "completion_tokens"] == String(count))
             }
             #expect(
-                record["engine"] == ["vllm": #""vllm""#, "llamacpp": #""llamacpp""#]["\(example.flavour)"]
+                record["engine"] == ["vllm": #""vllm""#, "llamacpp": #""llamacpp""#]["\(example.flavor)"]
                     ?? #""generic""#)
             #expect(record["dialect"] == #""chat.completions""# && record["path"] == #""/v1/chat/completions""#)
             #expect(record["stream"] == String(request.stream) && record["outcome"] == #""completed""#)
@@ -92,7 +92,7 @@ struct CaptureRecordTests {
         }
         let texts = try JSONDecoder().decode([String].self, from: Data((text("completion_tokens") ?? "").utf8))
         #expect(texts == tokens.map(\.text), "\(example)")
-        let ids = example.flavour == .openai ? [] : tokens.map { String($0.id) }
+        let ids = example.flavor == .openai ? [] : tokens.map { String($0.id) }
         #expect(text("completion_token_ids") == "[\(ids.joined(separator: ","))]", "\(example)")
         #expect(text("per_token_logps") == "[\(tokens.map(\.logprob).joined(separator: ","))]", "\(example)")
     }
@@ -168,9 +168,9 @@ struct CaptureRecordTests {
         }
     }
 
-    @Test("The events of a stream are assembled to one reply", arguments: ScriptedChat.Flavour.allCases)
-    func aStreamIsAssembled(flavour: ScriptedChat.Flavour) async throws {
-        try await CaptureProxy.run(CaptureScript.chat(flavour).serve) { proxy in
+    @Test("The events of a stream are assembled to one reply", arguments: ScriptedChat.Flavor.allCases)
+    func aStreamIsAssembled(flavor: ScriptedChat.Flavor) async throws {
+        try await CaptureProxy.run(CaptureScript.chat(flavor).serve) { proxy in
             let request = CaptureRequest(stream: true, tools: true, usage: true, n: 2)
             _ = try await proxy.ask(request.body)
             let record = try #require(try proxy.records().first)
@@ -188,7 +188,7 @@ struct CaptureRecordTests {
             #expect(try choice("1", "message", "content") as? String == "Grüße 😀\u{2028}\"\\/\n日本")
             #expect(try choice("1", "message", "role") as? String == "assistant")
             let reasoning = try [choice("1", "message", "reasoning"), choice("1", "message", "reasoning_content")]
-            #expect(reasoning.compactMap { $0 as? String } == (flavour == .openai ? [] : ["Hm…"]))
+            #expect(reasoning.compactMap { $0 as? String } == (flavor == .openai ? [] : ["Hm…"]))
             #expect(try choice("0", "finish_reason") as? String == "tool_calls")
             #expect(try choice("1", "finish_reason") as? String == "stop")
             #expect(record["response", "id"] == record["response_id"] && record["response", "model"] == record["model"])

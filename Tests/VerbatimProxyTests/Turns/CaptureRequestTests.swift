@@ -113,15 +113,15 @@ struct CaptureRequestTests {
     }
 
     @Test(
-        "top_logprobs without logprobs is left for the engine to refuse", arguments: ScriptedChat.Flavour.allCases,
+        "top_logprobs without logprobs is left for the engine to refuse", arguments: ScriptedChat.Flavor.allCases,
         ["", #", "logprobs": false"#])
-    func topLogprobsWithoutLogprobsIsLeftToTheEngine(flavour: ScriptedChat.Flavour, more: String) async throws {
-        try await CaptureProxy.run(CaptureScript.chat(flavour).serve) { proxy in
+    func topLogprobsWithoutLogprobsIsLeftToTheEngine(flavor: ScriptedChat.Flavor, more: String) async throws {
+        try await CaptureProxy.run(CaptureScript.chat(flavor).serve) { proxy in
             for stream in [false, true] {
                 let request = CaptureRequest(stream: stream, more: #", "top_logprobs": 3"# + more)
                 let direct = try await proxy.askDirectly(request.body)
                 #expect(direct.status == 400)
-                expectSame(try await proxy.ask(request.body), direct, inChunks: false, "\(flavour)")
+                expectSame(try await proxy.ask(request.body), direct, inChunks: false, "\(flavor)")
                 #expect(proxy.forwarded.last == request.body)
             }
             #expect(proxy.forwarded.count == 4)

@@ -11,11 +11,11 @@ struct CaptureTimingTests {
         let captured: [String]
         let plain: [String]
 
-        init(_ flavour: ScriptedChat.Flavour, request: CaptureRequest) throws {
-            let chat = CaptureScript.chat(flavour)
+        init(_ flavor: ScriptedChat.Flavor, request: CaptureRequest) throws {
+            let chat = CaptureScript.chat(flavor)
             var asking = request
             asking.asksLogprobs = true
-            asking.asksIDs = flavour == .vllm
+            asking.asksIDs = flavor == .vllm
             asking.more = request.more
             captured = try Self.events(chat.answer(toBody: Array(asking.body.utf8)))
             plain = try Self.events(chat.answer(toBody: Array(request.body.utf8)))
@@ -29,10 +29,10 @@ struct CaptureTimingTests {
 
     @Test(
         "An event does not wait for the next one, before and after the capability is known",
-        arguments: [ScriptedChat.Flavour.vllm, .openai])
-    func anEventDoesNotWaitForTheNext(flavour: ScriptedChat.Flavour) async throws {
+        arguments: [ScriptedChat.Flavor.vllm, .openai])
+    func anEventDoesNotWaitForTheNext(flavor: ScriptedChat.Flavor) async throws {
         let request = CaptureRequest(stream: true)
-        let events = try Events(flavour, request: request)
+        let events = try Events(flavor, request: request)
         #expect(events.captured.count == events.plain.count && events.captured != events.plain)
         let seen = Monitor(0)
         let script: MockEngine.Script = { exchange in
@@ -50,7 +50,7 @@ struct CaptureTimingTests {
             try await exchange.finishStream()
         }
         try await CaptureProxy.run(script) {
-            $0.engine = flavour == .openai ? .openAI : nil
+            $0.engine = flavor == .openai ? .openAI : nil
         } _: { proxy in
             for _ in 1...3 {
                 seen.update { $0 = 0 }

@@ -8,12 +8,12 @@ import VerbatimTesting
 @Suite("Replies through the proxy are those that the engine sends without it", .onOwnThreads, .timeLimit(.minutes(10)))
 struct DifferentialTests {
     struct Setting: Sendable, CustomStringConvertible {
-        let flavour: ScriptedChat.Flavour
+        let flavor: ScriptedChat.Flavor
         let isExplicit: Bool
         let goal: CaptureGoal
 
         var profile: EngineProfile? {
-            switch (isExplicit, flavour) {
+            switch (isExplicit, flavor) {
             case (false, _): nil
             case (true, .vllm): .vllm
             case (true, .llamacpp): .llamaCpp
@@ -21,12 +21,12 @@ struct DifferentialTests {
             }
         }
 
-        var description: String { "\(flavour) \(isExplicit ? "explicit" : "auto") \(goal)" }
+        var description: String { "\(flavor) \(isExplicit ? "explicit" : "auto") \(goal)" }
     }
 
-    static let settings = ScriptedChat.Flavour.allCases.flatMap { flavour in
+    static let settings = ScriptedChat.Flavor.allCases.flatMap { flavor in
         [false, true].flatMap { isExplicit in
-            CaptureGoal.allCases.map { Setting(flavour: flavour, isExplicit: isExplicit, goal: $0) }
+            CaptureGoal.allCases.map { Setting(flavor: flavor, isExplicit: isExplicit, goal: $0) }
         }.filter { !$0.isExplicit || $0.goal != .off }
     }
 
@@ -44,11 +44,11 @@ struct DifferentialTests {
 
     @Test("The reply has the bytes that the engine sends to an agent directly", arguments: settings)
     func bytesAreThoseOfTheEngine(setting: Setting) async throws {
-        let engine = try await MockEngine.start(script: CaptureScript.chat(setting.flavour).serve)
-        // If the engine is recognised by its first reply, each request needs a new proxy. Otherwise findings are cached
+        let engine = try await MockEngine.start(script: CaptureScript.chat(setting.flavor).serve)
+        // If the engine is recognized by its first reply, each request needs a new proxy. Otherwise findings are cached
         // for each model, so each request uses its own model name.
-        let recognises = !setting.isExplicit && setting.goal != .off
-        for requests in recognises ? Self.requests.map({ [$0] }) : [Self.requests] {
+        let recognizes = !setting.isExplicit && setting.goal != .off
+        for requests in recognizes ? Self.requests.map({ [$0] }) : [Self.requests] {
             try await CaptureProxy.run(to: engine) { settings in
                 settings.engine = setting.profile
                 settings.policy.goal = setting.goal
@@ -65,10 +65,10 @@ struct DifferentialTests {
     }
 
     private func compare(_ request: CaptureRequest, _ setting: Setting, _ proxy: CaptureProxy) async throws {
-        let direct = try await directReply(to: request, setting.flavour, proxy)
+        let direct = try await directReply(to: request, setting.flavor, proxy)
         let before = setting.goal == .off ? 0 : try proxy.records().count
-        // The first request meets an engine whose capabilities are unknown; for the others they are known, if a probe was
-        // needed at all.
+        // The first request meets an engine whose capabilities are unknown; for the others they are known, if a probe
+        // was needed at all.
         let rounds = setting.goal == .tokens || setting.goal == .logprobs ? 3 : 1
         let agent = try await RawAgent.connect(port: proxy.server.port)
         for round in 1...rounds {
@@ -84,9 +84,9 @@ struct DifferentialTests {
 
     /// What the engine sends without the proxy. It depends on the request alone, and is asked for once.
     private func directReply(
-        to request: CaptureRequest, _ flavour: ScriptedChat.Flavour, _ proxy: CaptureProxy
+        to request: CaptureRequest, _ flavor: ScriptedChat.Flavor, _ proxy: CaptureProxy
     ) async throws -> RawResponse {
-        let key = "\(flavour) \(request.body)"
+        let key = "\(flavor) \(request.body)"
         if let known = Self.directReplies.withLock({ $0[key] }) { return known }
         let reply = try await proxy.askDirectly(request.body)
         Self.directReplies.withLock { $0[key] = reply }
@@ -113,16 +113,16 @@ struct DifferentialTests {
         }
     }
 
-    @Test("A stream with pauses arrives event by event", arguments: ScriptedChat.Flavour.allCases)
+    @Test("A stream with pauses arrives event by event", arguments: ScriptedChat.Flavor.allCases)
     func pacedStreamArrivesEventByEvent(
-        flavour: ScriptedChat.Flavour
+        flavor: ScriptedChat.Flavor
     ) async throws {
-        var chat = CaptureScript.chat(flavour)
+        var chat = CaptureScript.chat(flavor)
         chat.pacing = .milliseconds(2)
         try await CaptureProxy.run(chat.serve) { proxy in
             let body = CaptureRequest(stream: true, usage: true).body
             let direct = try await proxy.askDirectly(body)
-            for _ in 1...2 { expectSame(try await proxy.ask(body), direct, inChunks: true, "\(flavour)") }
+            for _ in 1...2 { expectSame(try await proxy.ask(body), direct, inChunks: true, "\(flavor)") }
         }
     }
 }

@@ -15,7 +15,7 @@ private struct Tripling: ReplyTransform {
 
     var mayChangeReply: Bool { true }
     var edits: JSONEdits { JSONEdits() }
-    var recognised: EngineProfile? { parser.recognised }
+    var recognized: EngineProfile? { parser.recognized }
     var error: [UInt8]? { parser.error }
     var hasOutput: Bool { parser.hasOutput }
 
