@@ -24,8 +24,8 @@ package indirect enum JSONTree: Hashable {
         case let object as [String: Any]:
             self = .object(Dictionary(uniqueKeysWithValues: object.map { (Array($0.key.utf8), JSONTree($0.value)) }))
         case let number as NSNumber:
-            // Foundation's booleans are numbers of a class of their own.
-            let isBool = String(describing: type(of: number)).contains("Boolean")
+            // Foundation's booleans are numbers of type `char`, which no number in a JSON text is.
+            let isBool = number.objCType.pointee == CChar(UInt8(ascii: "c"))
             self = isBool ? .bool(number.boolValue) : .number(number.stringValue)
         case is NSNull: self = .null
         default: fatalError("not from JSONSerialization: \(value)")

@@ -20,8 +20,7 @@ final class CapturedTurnDriver {
     private(set) var recordCount = 0
     /// All that the turn has found out about the engine.
     private(set) var findings: [CapabilityFinding] = []
-    /// The record, read back from its line.
-    private(set) var record: CaptureRecord?
+    private var turnRecord: TurnRecord?
 
     static let chunked: HTTPHeaders = ["Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"]
     static let unaryBody =
@@ -62,6 +61,9 @@ final class CapturedTurnDriver {
             facts: facts, request: request, plan: plan(), output: ResponseWriter(request: agent), at: start)
         if isProbe { turn.becomeProbe() }
     }
+
+    /// The record, read back from its line.
+    var record: CaptureRecord? { turnRecord.map { CaptureRecord(line: TurnRecordEncoder.encode($0)) } }
 
     var isHolding: Bool { turn.isHolding }
     var isHeadWritten: Bool { turn.isHeadWritten }
@@ -123,9 +125,7 @@ final class CapturedTurnDriver {
         findings += decision.findings
         if case .record = decision.action {
             recordCount += 1
-            record = turn.takeRecord(engine: capabilities.engine).map {
-                CaptureRecord(line: TurnRecordEncoder.encode($0))
-            }
+            turnRecord = turn.takeRecord(engine: capabilities.engine)
         }
         return decision.action
     }

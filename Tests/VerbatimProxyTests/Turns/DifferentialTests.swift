@@ -67,9 +67,9 @@ struct DifferentialTests {
     private func compare(_ request: CaptureRequest, _ setting: Setting, _ proxy: CaptureProxy) async throws {
         let direct = try await directReply(to: request, setting.flavor, proxy)
         let before = setting.goal == .off ? 0 : try proxy.records().count
-        // The first request meets an engine whose capabilities are unknown; for the others they are known, if a probe
-        // was needed at all.
-        let rounds = setting.goal == .tokens || setting.goal == .logprobs ? 3 : 1
+        // The first request meets an engine whose capabilities are unknown. An engine that its reply identifies gets
+        // other injections from then on, which the second request tries. The last request finds everything known.
+        let rounds = setting.goal == .tokens || setting.goal == .logprobs ? setting.isExplicit ? 2 : 3 : 1
         let agent = try await RawAgent.connect(port: proxy.server.port)
         for round in 1...rounds {
             try await agent.send(
