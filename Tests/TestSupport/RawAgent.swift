@@ -18,6 +18,9 @@ package final class RawAgent: Sendable {
     let state: Monitor<State>
     private let channel: any Channel
 
+    /// Tests run at the same time, and together they open more files than some systems allow at first.
+    private static let raisedFileLimit: Void = { CurrentProcess.raiseFileLimit() }()
+
     private init(channel: any Channel, state: Monitor<State>) {
         self.channel = channel
         self.state = state
@@ -30,6 +33,7 @@ package final class RawAgent: Sendable {
     package static func connect(
         port: Int, host: String = "127.0.0.1", receiveBuffer: Int? = nil, isTLS: Bool = false
     ) async throws -> RawAgent {
+        Self.raisedFileLimit
         let state = Monitor(State())
         var tls: NIOSSLContext?
         if isTLS {
