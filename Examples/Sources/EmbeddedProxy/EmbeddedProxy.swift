@@ -16,8 +16,14 @@ struct EmbeddedProxy {
         var configuration = ProxyConfiguration(upstreamURL: engine)
         configuration.port = 0  // any free port
         configuration.trace = "rollout.jsonl"
-        let status = try await withInterceptionProxy(configuration: configuration) { proxy in
-            try await run(Array(arguments.dropFirst()), environment: ["OPENAI_BASE_URL": proxy.url])
+        let status: Int32
+        do {
+            status = try await withInterceptionProxy(configuration: configuration) { proxy in
+                try await run(Array(arguments.dropFirst()), environment: ["OPENAI_BASE_URL": proxy.url])
+            }
+        } catch let error as ProxyError {
+            print("error: \(error.message)")
+            exit(error.code == .invalidConfiguration ? 64 : 69)
         }
 
         // Every turn is in the trace before its reply ends, so the trace is complete here.
