@@ -97,7 +97,7 @@ def test_content_that_is_no_trace(tmp_path: Path) -> None:
         assert findings and checked.stdout.splitlines()[-1].startswith(f"{path}: 1 turn, 1 session, "), name
         for command in ("show", "stats"):
             if name != "half a character":  # readers may accept more than the check
-                assert_error(run(command, path), 65, f"'{path}'", "not records", "line 1: ")
+                assert_error(run(command, path), 65, f"'{path}'", "record", "line 1: ")
         assert "turn 1" in run("show", path).stdout, name
 
 
