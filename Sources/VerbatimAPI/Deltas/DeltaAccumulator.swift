@@ -5,12 +5,22 @@ import VerbatimJSON
 /// Keys keep the order in which they first came, and values keep their own text. A field is either set, so that the
 /// last value counts, or grown, so that texts and lists continue. A null never takes the place of another value.
 struct DeltaAccumulator: Sendable {
+    private struct Key: Sendable {
+        /// As sent.
+        let bytes: [UInt8]
+        let hasEscapes: Bool
+
+        func isNamed(_ wanted: StaticString) -> Bool {
+            JSONString(quoted: bytes.indices, hasEscapes: hasEscapes).equals(wanted, in: bytes.span)
+        }
+    }
+
+    /// To look for one by its key, go through a pointer to all: a loop over the array copies each as a whole, with its
+    /// retains and releases.
     private struct Field: Sendable {
         enum Kind { case null, text, list, value, external }
 
-        /// As sent.
-        let key: [UInt8]
-        let keyHasEscapes: Bool
+        let key: Key
         /// As written to a record.
         let name: [UInt8]
         var kind = Kind.null
@@ -21,10 +31,6 @@ struct DeltaAccumulator: Sendable {
         var list = JSONList()
         /// The instalment that changed the value last.
         var changed: UInt32 = 0
-
-        func isNamed(_ wanted: StaticString) -> Bool {
-            JSONString(quoted: key.indices, hasEscapes: keyHasEscapes).equals(wanted, in: key.span)
-        }
 
         func append(to object: inout ByteRope) {
             switch kind {
@@ -61,10 +67,10 @@ struct DeltaAccumulator: Sendable {
 
     /// The place of the field with this key, among all.
     func place(of key: JSONString, in text: Span<UInt8>) -> Int? {
-        if next < fields.count && fields[next].key.equals(key.quoted, of: text) { return next }
-        // By place: a loop over the elements copies them.
-        for place in fields.indices where fields[place].key.equals(key.quoted, of: text) { return place }
-        return nil
+        fields.withUnsafeBufferPointer { fields in
+            if next < fields.count && fields[next].key.bytes.equals(key.quoted, of: text) { return next }
+            return fields.indices.first { fields[$0].key.bytes.equals(key.quoted, of: text) }
+        }
     }
 
     /// Adds a field that is null so far. Returns its place.
@@ -73,7 +79,7 @@ struct DeltaAccumulator: Sendable {
         let sent = [UInt8](copying: text, key.quoted)
         var name: [UInt8] = []
         losses.formUnion(JSONNormalizer.append(sent.indices, of: sent.span, to: &name))
-        fields.append(Field(key: sent, keyHasEscapes: key.hasEscapes, name: name == sent ? sent : name))
+        fields.append(Field(key: Key(bytes: sent, hasEscapes: key.hasEscapes), name: name == sent ? sent : name))
         return fields.count - 1
     }
 
@@ -119,8 +125,8 @@ struct DeltaAccumulator: Sendable {
     mutating func merge(_ other: DeltaAccumulator) {
         losses.formUnion(other.losses)
         for field in other.fields {
-            let key = JSONString(quoted: field.key.indices, hasEscapes: field.keyHasEscapes)
-            guard let place = place(of: key, in: field.key.span) else {
+            let key = JSONString(quoted: field.key.bytes.indices, hasEscapes: field.key.hasEscapes)
+            guard let place = place(of: key, in: field.key.bytes.span) else {
                 fields.append(field)
                 continue
             }
@@ -187,33 +193,39 @@ struct DeltaAccumulator: Sendable {
 
     /// The JSON text of a field; nil if it never came or was always null.
     func value(_ name: StaticString) -> [UInt8]? {
-        for field in fields where field.kind != .null && field.isNamed(name) {
-            if field.kind == .value { return field.value }
-            var text = ByteRope()
-            field.append(to: &text)
-            return text.bytes
+        let place = fields.withUnsafeBufferPointer { fields in
+            fields.indices.first { fields[$0].kind != .null && fields[$0].key.isNamed(name) }
         }
-        return nil
+        guard let place else { return nil }
+        if fields[place].kind == .value { return fields[place].value }
+        var text = ByteRope()
+        fields[place].append(to: &text)
+        return text.bytes
     }
 
-    func hasField(_ name: StaticString) -> Bool { fields.contains { $0.isNamed(name) } }
+    func hasField(_ name: StaticString) -> Bool { fields.contains { $0.key.isNamed(name) } }
 
     /// Whether a field with one of these names has a text that is not empty.
     func hasText(in names: StaticString...) -> Bool {
-        fields.contains { field in
-            field.kind == .text && !field.text.isEmpty && names.contains { field.isNamed($0) }
+        fields.withUnsafeBufferPointer { fields in
+            fields.indices.contains { place in
+                fields[place].kind == .text && !fields[place].text.isEmpty
+                    && names.contains { fields[place].key.isNamed($0) }
+            }
         }
     }
 
     /// The length of the texts and other values in fields with these names, in bytes of their JSON form without quotes.
     /// Lists do not count.
     func length(of names: StaticString...) -> Int {
-        fields.reduce(0) { length, field in
-            guard names.contains(where: { field.isNamed($0) }) else { return length }
-            return switch field.kind {
-            case .text: length + field.text.count
-            case .value: length + field.value.count
-            case .null, .list, .external: length
+        fields.withUnsafeBufferPointer { fields in
+            fields.indices.reduce(0) { length, place in
+                guard names.contains(where: { fields[place].key.isNamed($0) }) else { return length }
+                return switch fields[place].kind {
+                case .text: length + fields[place].text.count
+                case .value: length + fields[place].value.count
+                case .null, .list, .external: length
+                }
             }
         }
     }
@@ -237,12 +249,12 @@ struct DeltaAccumulator: Sendable {
         var isFirst = isFirst
         for place in fields.indices {
             let field = fields[place]
-            if excluded.contains(where: { field.isNamed($0) }) { continue }
+            if excluded.contains(where: { field.key.isNamed($0) }) { continue }
             if !isFirst { object.append(",") }
             isFirst = false
             object.append(field.name)
             object.append(":")
-            if let replacement = replacements.first(where: { field.isNamed($0.name) }) {
+            if let replacement = replacements.first(where: { field.key.isNamed($0.name) }) {
                 object.append(replacement.value)
             } else if field.kind == .external {
                 external(place, &object)
