@@ -78,7 +78,7 @@ package enum JSONOracle {
         return result + text[min(kept, text.count)...]
     }
 
-    /// The value of an escape such as `\u00e9`; nil if there is none.
+    /// The value of an escape such as `\u00e9`, or nil if the text is no escape.
     private static func escapedUnit(at index: Int, of text: [UInt8]) -> UInt16? {
         guard index + 6 <= text.count, text[index] == backslash, text[index + 1] == UInt8(ascii: "u") else {
             return nil

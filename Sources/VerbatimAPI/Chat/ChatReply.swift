@@ -68,7 +68,7 @@ struct ChatReply: EffectTarget {
         }
     }
 
-    /// Returns the place in ``choices`` of the choice with this index; nil if there is none.
+    /// Returns the place in ``choices`` of the choice with this index, or nil if no choice has it.
     func place(ofChoice index: Int) -> Int? {
         if areChoicesInOrder { return choices.indices.contains(index) ? index : nil }
         return choices.firstIndex { $0.index == index }

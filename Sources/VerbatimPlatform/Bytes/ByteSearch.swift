@@ -1,6 +1,6 @@
 extension UnsafeRawBufferPointer {
-    /// Returns the offset of the first `needle` that starts at `start` or later; nil if there is none. An empty one
-    /// starts anywhere.
+    /// Returns the offset of the first occurrence of `needle` at `start` or later, or nil if it does not occur. An empty
+    /// `needle` occurs everywhere.
     package func firstOffset(of needle: UnsafeRawBufferPointer, from start: Int = 0) -> Int? {
         if needle.isEmpty { return start <= count ? start : nil }
         guard let base = baseAddress, let wanted = needle.baseAddress else { return nil }
@@ -16,7 +16,7 @@ extension UnsafeRawBufferPointer {
 }
 
 extension [UInt8] {
-    /// Returns the offset of the first `byte` at `start` or later; nil if there is none.
+    /// Returns the offset of the first occurrence of `byte` at `start` or later, or nil if it does not occur.
     package func firstOffset(of byte: UInt8, from start: Int = 0) -> Int? {
         withUnsafeBytes { bytes in
             guard let base = bytes.baseAddress, start < bytes.count else { return nil }
@@ -24,7 +24,7 @@ extension [UInt8] {
         }
     }
 
-    /// Returns the offset of the first `needle` that starts at `start` or later; nil if there is none.
+    /// Returns the offset of the first occurrence of `needle` at `start` or later, or nil if it does not occur.
     package func firstOffset(of needle: [UInt8], from start: Int = 0) -> Int? {
         withUnsafeBytes { bytes in needle.withUnsafeBytes { bytes.firstOffset(of: $0, from: start) } }
     }

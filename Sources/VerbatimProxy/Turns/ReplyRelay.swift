@@ -13,7 +13,7 @@ struct ReplyRelay: ~Copyable {
         /// There is nothing to decide.
         case goOn
         /// Nothing has gone to the agent, and the reply has shown whether the engine rejects the request. Drop the
-        /// relay for a further attempt, or proceed. The error is nil if there is none.
+        /// relay for a further attempt, or proceed. The error is nil if the engine accepted the request.
         case judge(EngineError?)
         /// A stream whose head has been sent begins with an error. Proceed.
         case lateError(EngineError)

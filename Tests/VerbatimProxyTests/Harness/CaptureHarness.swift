@@ -144,7 +144,7 @@ struct CaptureRecord: Sendable, CustomStringConvertible {
 
     var description: String { String(decoding: line, as: UTF8.self) }
 
-    /// The JSON text at a path of keys and indices; `nil` if there is none.
+    /// The JSON text at a path of keys and indices, or nil if the path leads nowhere.
     subscript(path: String...) -> String? { text(at: path) }
 
     private func text(at path: [String]) -> String? {
