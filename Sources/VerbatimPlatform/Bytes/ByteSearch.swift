@@ -1,6 +1,6 @@
 extension UnsafeRawBufferPointer {
-    /// Returns the offset of the first occurrence of `needle` at `start` or later, or nil if it does not occur. An empty
-    /// `needle` occurs everywhere.
+    /// Returns the offset of the first occurrence of `needle` at `start` or later, or nil if it does not occur. An
+    /// empty `needle` occurs everywhere.
     package func firstOffset(of needle: UnsafeRawBufferPointer, from start: Int = 0) -> Int? {
         if needle.isEmpty { return start <= count ? start : nil }
         guard let base = baseAddress, let wanted = needle.baseAddress else { return nil }

@@ -13,7 +13,7 @@ struct ReplyRelay: ~Copyable {
         /// There is nothing to decide.
         case goOn
         /// Nothing has gone to the agent, and the reply has shown whether the engine rejects the request. Drop the
-        /// relay for a further attempt, or proceed. The error is nil if the engine accepted the request.
+        /// relay for a further attempt, or proceed. It is nil if the reply is no error.
         case judge(EngineError?)
         /// A stream whose head has been sent begins with an error. Proceed.
         case lateError(EngineError)
