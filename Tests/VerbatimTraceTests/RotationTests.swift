@@ -131,10 +131,14 @@ import VerbatimPlatform
 
     @Test("Turns are refused while the folder cannot be created") func theFolderCannotBeMade() async throws {
         let path = folder.path("run/trace.jsonl")
+        let (old, file) = (folder.path("old"), folder.path("file"))
+        try FileManager.default.createDirectory(atPath: old, withIntermediateDirectories: false)
+        try FileManager.default.createSymbolicLink(atPath: folder.path("run"), withDestinationPath: old)
         let recorder = try TraceRecorder(path: path, watchInterval: .milliseconds(1), log: log)
         #expect(await recorder.keep(.sample(turn: 1)) == nil)
-        try move(folder.path("run"), to: folder.path("old"))
-        try write([], to: folder.path("run"))
+        // In one step, so that the recorder cannot create the folder again in between.
+        try write([], to: file)
+        #expect(rename(file, folder.path("run")) == 0)
         while recorder.refusal == nil { await Task.yield() }
         let error = await recorder.keep(.sample(turn: 2))
         #expect(error?.systemError == .isNotDirectory || error?.systemError == .exists)
