@@ -6,7 +6,7 @@ package enum APIRegistry {
         var isVersionOptional = true
         let makeRequest: @Sendable (RequestDocument) -> any APIRequest
 
-        func matches(route: some StringProtocol) -> Bool { route == api.route }
+        func matches(route: Substring.UTF8View) -> Bool { route.elementsEqual(api.route.utf8) }
     }
 
     private static let entries: [Entry] = [
@@ -22,16 +22,16 @@ package enum APIRegistry {
     /// - Parameter path: Without the query; with or without `/v1`, with or without a trailing slash.
     package static func api(method: String, path: String) -> API? {
         guard method == "POST" else { return nil }
-        var route = Substring(path)
-        let isVersioned = route.hasPrefix("/v1/")
+        var route = path.utf8[...]
+        let isVersioned = route.starts(with: "/v1/".utf8)
         if isVersioned { route = route.dropFirst(3) }
-        if route.hasSuffix("/") { route = route.dropLast() }
+        if route.last == UInt8(ascii: "/") { route = route.dropLast() }
         return entries.first { $0.matches(route: route) && (isVersioned || $0.isVersionOptional) }?.api
     }
 
     /// Returns the API at `route`, the path below an API's base path, or nil if there is none.
     package static func api(atRoute route: some StringProtocol) -> API? {
-        entries.first { $0.matches(route: route) }?.api
+        entries.first { $0.matches(route: Substring(route).utf8) }?.api
     }
 
     /// Reads the body of a request to `api`.

@@ -193,14 +193,14 @@ struct DeltaAccumulator: Sendable {
 
     /// The JSON text of a field; nil if it never came or was always null.
     func value(_ name: StaticString) -> [UInt8]? {
-        let place = fields.withUnsafeBufferPointer { fields in
-            fields.indices.first { fields[$0].kind != .null && fields[$0].key.isNamed(name) }
+        fields.withUnsafeBufferPointer { fields in
+            let place = fields.indices.first { fields[$0].kind != .null && fields[$0].key.isNamed(name) }
+            guard let place else { return nil }
+            if fields[place].kind == .value { return fields[place].value }
+            var text = ByteRope()
+            fields[place].append(to: &text)
+            return text.bytes
         }
-        guard let place else { return nil }
-        if fields[place].kind == .value { return fields[place].value }
-        var text = ByteRope()
-        fields[place].append(to: &text)
-        return text.bytes
     }
 
     func hasField(_ name: StaticString) -> Bool { fields.contains { $0.key.isNamed(name) } }

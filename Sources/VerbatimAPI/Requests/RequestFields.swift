@@ -89,7 +89,9 @@ struct RequestFields {
     }
 
     func value(_ name: String) -> Value? {
-        if let change = changes.first(where: { $0.name == name }) { return change.value.map(Value.init(text:)) }
+        if let place = changes.firstIndex(where: { $0.name == name }) {
+            return changes[place].value.map(Value.init(text:))
+        }
         return original(name)
     }
 
@@ -164,9 +166,8 @@ struct RequestFields {
 
     private var realChanges: [(name: String, value: [UInt8]?)] {
         changes.filter { change in
-            guard let original = original(change.name), let value = change.value else {
-                return (original(change.name) == nil) != (change.value == nil)
-            }
+            let original = original(change.name)
+            guard let original, let value = change.value else { return (original == nil) != (change.value == nil) }
             return !original.equals(value)
         }
     }

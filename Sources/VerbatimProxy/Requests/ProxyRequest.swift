@@ -31,8 +31,8 @@ package struct ProxyRequest {
 
     private static func isAnthropic(_ path: String) -> Bool {
         let path = PathSpelling(path).plain.lowercased()
-        let route = path.hasPrefix("/v1/") ? path.dropFirst(3) : path[...]
-        return route == "/messages" || route.hasPrefix("/messages/")
+        let route = path.utf8.starts(with: "/v1/".utf8) ? path.utf8.dropFirst(3) : path.utf8[...]
+        return route.elementsEqual("/messages".utf8) || route.starts(with: "/messages/".utf8)
     }
 
     /// What the request says about its response.
