@@ -12,7 +12,7 @@ struct ChatReplyParser: ReplyParser {
     private let choiceReader: ChoiceReader
 
     /// - Parameter echo: What is known of a prompt that the reply repeats; nil if it does not.
-    init(_ state: ReplyState, asked: ClientRequestedData, echo: EchoedPrompt? = nil) {
+    init(_ state: ReplyState, asked: AgentRequestedData, echo: EchoedPrompt? = nil) {
         self.state = state
         restoration = ChatReplyRestoration(
             requestKind: state.requestKind, asked: asked, injection: state.injection, echo: echo)

@@ -1,37 +1,9 @@
 import VerbatimJSON
 
-/// A field of a choice that holds token data.
-enum TokenField {
-    case logprobs
-    /// Instalments of ids.
-    case tokenIDs
-    /// SGLang's name for the ids of a whole chat completion.
-    case responseTokenIDs
-    case promptTokenIDs
-    /// vLLM's, which come with log-probabilities of an echoed prompt.
-    case promptLogprobs
-
-    init?(_ key: JSONString, in text: Span<UInt8>) {
-        if key.equals("logprobs", in: text) {
-            self = .logprobs
-        } else if key.equals("token_ids", in: text) {
-            self = .tokenIDs
-        } else if key.equals("prompt_token_ids", in: text) {
-            self = .promptTokenIDs
-        } else if key.equals("response_token_ids", in: text) {
-            self = .responseTokenIDs
-        } else if key.equals("prompt_logprobs", in: text) {
-            self = .promptLogprobs
-        } else {
-            return nil
-        }
-    }
-}
-
 /// Which parts of a chat completion or a completion exist only because of the injection, and how to restore them.
 struct ChatReplyRestoration: Sendable {
     let requestKind: EngineProfile.RequestKind
-    let asked: ClientRequestedData
+    let asked: AgentRequestedData
     let injection: Injection
     /// What is known of a prompt that the reply repeats; `nil` if it does not.
     let echo: EchoedPrompt?
@@ -40,7 +12,7 @@ struct ChatReplyRestoration: Sendable {
     private let injectsPromptIDs: Bool
 
     init(
-        requestKind: EngineProfile.RequestKind, asked: ClientRequestedData, injection: Injection, echo: EchoedPrompt?
+        requestKind: EngineProfile.RequestKind, asked: AgentRequestedData, injection: Injection, echo: EchoedPrompt?
     ) {
         self.requestKind = requestKind
         self.asked = asked

@@ -47,8 +47,8 @@ struct ChatRequest: APIRequest {
     // MARK: Injection
 
     /// The engine refuses `top_logprobs` without `logprobs`, and a `logprobs` that is no boolean.
-    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> ClientRequestedData {
-        var asked = ClientRequestedData()
+    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> AgentRequestedData {
+        var asked = AgentRequestedData()
         let logprobs = fields.value("logprobs")
         if logprobs?.isTrue ?? false {
             asked.logprobs = true

@@ -23,8 +23,8 @@ struct CompletionRequest: APIRequest {
     }
 
     /// `logprobs` is a number here. The engine refuses any other value.
-    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> ClientRequestedData {
-        var asked = ClientRequestedData()
+    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> AgentRequestedData {
+        var asked = AgentRequestedData()
         if let logprobs = fields.value("logprobs"), !logprobs.isNull {
             if logprobs.number == nil { asked.isMalformed = true } else { asked.logprobs = true }
         }

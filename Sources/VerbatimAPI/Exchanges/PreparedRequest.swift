@@ -22,7 +22,7 @@ package struct PreparedRequest: Sendable {
 
     /// - Parameter fields: With everything injected.
     init(
-        _ fields: RequestFields, asked: ClientRequestedData, injection: Injection,
+        _ fields: RequestFields, asked: AgentRequestedData, injection: Injection,
         in requestKind: EngineProfile.RequestKind,
         profile: EngineProfile
     ) {

@@ -12,7 +12,7 @@ struct MessagesRequest: APIRequest {
         let requestKind = EngineProfile.RequestKind(.messages, isStream: fields.isStream, hasTools: fields.hasTools)
         let state = ReplyState(injection: Injection(), policy: policy, requestKind: requestKind, profile: profile)
         let request = PreparedRequest(
-            fields, asked: ClientRequestedData(), injection: Injection(), in: requestKind, profile: profile)
+            fields, asked: AgentRequestedData(), injection: Injection(), in: requestKind, profile: profile)
         return PreparedExchange(request: request, reply: MessagesReplyParser(state))
     }
 }

@@ -14,7 +14,7 @@ struct ResponsesRequest: APIRequest {
         let givesTokens = !Self.isBackground(fields) && profile.givesResponseTokens(ofModel: fields.model)
         let asked =
             givesTokens
-            ? Self.asked(by: fields, ids: profile.tokenDataRequest(in: requestKind).ids) : ClientRequestedData()
+            ? Self.asked(by: fields, ids: profile.tokenDataRequest(in: requestKind).ids) : AgentRequestedData()
         var injection = Injection()
         if givesTokens {
             injection = profile.injection(
@@ -32,8 +32,8 @@ struct ResponsesRequest: APIRequest {
     private static func isBackground(_ fields: RequestFields) -> Bool { fields.value("background")?.isTrue ?? false }
 
     /// The engine refuses an `include` that is no list.
-    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> ClientRequestedData {
-        var asked = ClientRequestedData()
+    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> AgentRequestedData {
+        var asked = AgentRequestedData()
         if let include = fields.value("include"), !include.isNull {
             asked.logprobs = include.holds(ResponseEchoes.includedLogprobs)
             asked.isMalformed = !include.isArray

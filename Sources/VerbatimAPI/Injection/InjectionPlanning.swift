@@ -1,24 +1,9 @@
 import VerbatimSchema
 
-/// What the agent itself asked for, in the terms of its API.
-struct ClientRequestedData: Hashable, Sendable {
-    var logprobs = false
-    /// The fields for token ids that the agent has set, of those that the profile in force knows.
-    var ids: [EngineProfile.IDField] = []
-    /// The same, of those that any engine knows. The engine may be recognized as late as in its reply.
-    var requestedByAnyEngineField: [EngineProfile.IDField] = []
-    /// The engine will refuse the request for what the agent sent, so nothing may be injected.
-    var isMalformed = false
-    /// How many choices the reply must have.
-    var choices = 1
-    /// Whether the request has stop strings.
-    var hasStops = false
-}
-
 extension EngineProfile {
     /// What is to be turned on in a request.
     func injection(
-        in requestKind: RequestKind, asked: ClientRequestedData, policy: RequestPolicy, injectionLimits: InjectionLimits
+        in requestKind: RequestKind, asked: AgentRequestedData, policy: RequestPolicy, injectionLimits: InjectionLimits
     ) -> Injection {
         var injection = Injection()
         guard policy.wantsTokenData, !asked.isMalformed else { return injection }
@@ -38,7 +23,7 @@ extension EngineProfile {
     }
 
     /// The highest capture level that a reply to a request can give.
-    func bestPossibleLevel(in requestKind: RequestKind, asked: ClientRequestedData, injection: Injection)
+    func bestPossibleLevel(in requestKind: RequestKind, asked: AgentRequestedData, injection: Injection)
         -> CaptureLevel
     {
         // The engine refuses such a request, so its level must not make the proxy refuse it.
@@ -58,16 +43,6 @@ extension EngineProfile {
 }
 
 extension RequestFields {
-    /// The fields among `ids` that the agent has set itself.
-    func asked(for ids: [EngineProfile.IDField]) -> [EngineProfile.IDField] {
-        ids.filter { id in
-            switch id {
-            case .flag(let name): value(name)?.isTrue ?? false
-            case .member(let member, let list, let parent): value(list, in: parent)?.holds(member) ?? false
-            }
-        }
-    }
-
     /// Sets the fields of an injection.
     mutating func apply(_ injection: Injection) {
         if let top = injection.topLogprobs {
