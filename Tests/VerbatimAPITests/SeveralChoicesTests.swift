@@ -5,7 +5,7 @@ import Testing
 import VerbatimAPI
 import VerbatimTesting
 
-/// The usage of llama.cpp counts the tokens of one of several choices.
+/// llama.cpp's `usage` counts the tokens of only one choice, even if there are several.
 @Suite struct SeveralChoicesTests {
     private static func event(_ index: Int, _ tokens: Int, _ rest: String = "") -> String {
         let entries = (0..<tokens).map { #"{"id":\#($0),"token":"ab","logprob":-1.\#($0)}"# }.joined(separator: ",")
@@ -23,7 +23,7 @@ import VerbatimTesting
         try Exchange(profile: .llamaCpp, fields: #""n":2"#).stream(events).reply.captured().problems
     }
 
-    /// The last event of each choice counts its tokens.
+    /// The last event of each choice states its number of tokens.
     @Test func streamedChoicesAreCountedEach() throws {
         let whole = [Self.event(0, 2), Self.event(1, 1), Self.event(1, 2)]
         let good = whole + [Self.end(1, "length", counted: 3), Self.end(0, "length", counted: 2), Self.usage]

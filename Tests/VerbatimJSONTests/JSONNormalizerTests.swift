@@ -41,13 +41,13 @@ import Testing
         var line = "{\"prefix\":-".bytes
         let prefix = line
         let losses = JSONNormalizer.append(front.count..<front.count + value.count, of: text, to: &line)
-        #expect(line.starts(with: prefix), "what was there stays")
+        #expect(line.starts(with: prefix), "existing bytes must not change")
         let normalized = Array(line[prefix.count...])
         #expect(normalized == JSONNormalizer.normalized(0..<value.count, of: value))
 
         let compacted = naivelyCompacted(value)
         #expect(try JSONOracle.tree(of: normalized) == JSONOracle.tree(of: compacted))
-        #expect(accepts(normalized, options: .validUTF8), "strict JSON")
+        #expect(accepts(normalized, options: .validUTF8), "the result must be strict JSON")
         expectOneLine(normalized)
         #expect(losses.contains(.invalidUTF8) == (String(validating: value, as: UTF8.self) == nil))
         let hasNonFinite = accepts(value, options: .nonFiniteNumbers) && !accepts(value)
@@ -62,7 +62,7 @@ import Testing
 
         var again: [UInt8] = []
         #expect(JSONNormalizer.append(0..<normalized.count, of: normalized, to: &again).isEmpty)
-        #expect(again == normalized, "idempotent")
+        #expect(again == normalized, "normalizing twice must change nothing")
     }
 
     @Test(arguments: 0..<500 as Range<UInt64>)
@@ -98,7 +98,7 @@ import Testing
         #expect(JSONNormalizer.normalized(try rangeOfValue(in: bytes), of: bytes) == expected.bytes)
     }
 
-    /// Invalid bytes become as many U+FFFD as a decoder produces.
+    /// Each invalid sequence becomes as many U+FFFD as `String(decoding:as:)` would produce.
     @Test(arguments: JSONTextGenerator.invalidSequences)
     func replacesInvalidUTF8AsDecodersDo(sequence: [UInt8]) throws {
         for (front, back) in [("", ""), ("x", "y"), ("\u{2028}", "\u{85}"), ("é", "é"), ("12345678", "12345678")] {

@@ -1,7 +1,7 @@
 package import VerbatimJSON
 package import VerbatimSchema
 
-/// Everything that was captured of a reply, as JSON texts.
+/// Everything captured from a reply. Values of the reply are kept as JSON text.
 package struct Capture: Sendable {
     /// The tokens of one choice. The three lists have the same length or are empty.
     package struct Choice: Sendable {
@@ -17,17 +17,17 @@ package struct Capture: Sendable {
 
         /// Whether the engine says that nothing was generated.
         var isEmpty = false
-        /// Whether ids and log-probabilities came, but not for the same tokens.
+        /// Whether ids and log-probabilities arrived but cannot be matched.
         var isUnpaired = false
-        /// How many tokens came in instalments that repeated the one before.
+        /// How many tokens arrived in chunks identical to the preceding chunk.
         var repeatedTokens = 0
-        /// Whether more was generated than the tokens show.
+        /// Whether output was generated whose tokens the engine did not send (tool calls, reasoning).
         var hidesTokens = false
 
         package init(index: Int) { self.index = index }
     }
 
-    /// Whether at least one log-probability is known, if there are any.
+    /// False if log-probabilities arrived and all of them are null.
     package var hasKnownValues: Bool {
         let filled = choices.filter { !$0.logprobValues.isEmpty }
         return filled.isEmpty || filled.contains { $0.logprobValues.hasNumber }

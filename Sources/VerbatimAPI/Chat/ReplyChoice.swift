@@ -1,11 +1,11 @@
 import VerbatimJSON
 
-/// What has arrived of one choice.
+/// The part of one choice that has arrived so far.
 struct ReplyChoice: Sendable {
     let index: Int
     /// The message of a chat completion.
     var message = ChatMessage()
-    /// The text of a completion, without its quotes.
+    /// The text of a completion, as the inside of a JSON string.
     var text = ByteRope()
     var tokens: TokenCollector
     /// How many tokens the engine says it generated for this choice.
@@ -21,7 +21,7 @@ struct ReplyChoice: Sendable {
         tokens = TokenCollector(keepsEntries: keepsEntries, isEcho: isEcho)
     }
 
-    /// Whether generated output has come.
+    /// Whether any generated output has arrived.
     var hasOutput: Bool { !text.isEmpty || tokens.count > 0 || message.hasOutput }
 
     var losses: JSONNormalizer.Losses {
@@ -33,7 +33,7 @@ struct ReplyChoice: Sendable {
         textLosses.formUnion(text.append(contentOf: string, of: document))
     }
 
-    /// Appends the choice as a reply that is not streamed has it.
+    /// Appends the choice in the form it has in a reply that is not streamed.
     func append(to rope: inout ByteRope, api: API, detail: TraceDetail) {
         rope.append(Array(#"{"index":\#(index)"#.utf8))
         if api == .chatCompletions {

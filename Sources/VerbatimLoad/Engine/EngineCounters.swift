@@ -1,15 +1,15 @@
-/// Counts of the scripted engine.
+/// Counters of the load tool's scripted engine.
 struct EngineCounters: Sendable {
     var connections = 0
     /// Requests that arrived completely.
     var requests = 0
     /// Replies that were sent completely, including errors.
     var completed = 0
-    /// Replies that the engine broke off on request.
+    /// Replies that the engine cut off because the request asked for it.
     var broken = 0
-    /// Replies whose peer left before the end.
+    /// Replies whose client disconnected before the end.
     var left = 0
-    /// Requests that this tool has not made.
+    /// Requests that did not come from this tool's client.
     var unknown = 0
     var events = 0
 

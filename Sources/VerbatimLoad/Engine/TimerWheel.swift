@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Many timers that share one of the event loop: those that are due within the same tick fire together.
+/// Many timers that share a single timer of the event loop. Those due in the same tick fire together.
 final class TimerWheel {
     private static let slotCount = 1024
 

@@ -1,6 +1,6 @@
 import VerbatimJSON
 
-/// The captured data of one choice. Lists that are not empty have the same length: one element for each token.
+/// The captured data of one choice. The non-empty lists of sampled tokens have one element per token.
 public struct TurnChoice: Hashable, Sendable {
     /// The choice's `index` in the reply.
     public let index: Int

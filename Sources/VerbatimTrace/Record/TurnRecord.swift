@@ -4,7 +4,8 @@ package import VerbatimSchema
 /// Everything that the trace holds about one turn.
 ///
 /// A `[UInt8]` is the JSON text of one value that a `JSONCursor` has scanned. The encoder normalizes white space, line
-/// breaks, `NaN` and invalid UTF-8. A text that was not scanned must not be stored: it could break the line.
+/// breaks, `NaN` and invalid UTF-8. Do not store text that was not scanned: a line break in it would split the record
+/// over two lines.
 package struct TurnRecord: Sendable {
     package var turn: Int
     package var sessionID: String
@@ -14,7 +15,7 @@ package struct TurnRecord: Sendable {
     package var dialect: String
     package var path: String
     package var isStream: Bool
-    /// The engine profile in force.
+    /// The name of the engine profile that was used.
     package var engine: String?
     /// How the profile was chosen.
     package var engineSource: String?
@@ -28,7 +29,7 @@ package struct TurnRecord: Sendable {
     /// gets a 503.
     package var isHeadSent: Bool
 
-    /// The body as forwarded.
+    /// The request body as forwarded to the engine.
     package var request: [UInt8]
     /// The engine's reply, assembled from its events if it was streamed.
     package var response: JSONText
@@ -47,7 +48,7 @@ package struct TurnRecord: Sendable {
 
     /// Unix time of arrival, in seconds.
     package var timestamp: Double
-    /// Seconds from forwarding to the engine's last byte.
+    /// Seconds from sending the last attempt to receiving the engine's last byte.
     package var latency: Double
     /// Seconds from forwarding to the first event that carries output.
     package var timeToFirstToken: Double?
@@ -151,7 +152,7 @@ package struct ChoiceRecord: Sendable {
 
 /// A field of the request that was injected or changed, and the agent's original value.
 package struct ClientField: Sendable {
-    /// The name; for a nested field the names joined by dots.
+    /// The field's name, or the dotted path of a nested field.
     package var name: String
     /// The JSON text that the agent sent; nil if it sent none.
     package var value: [UInt8]?
@@ -163,7 +164,7 @@ package struct ClientField: Sendable {
 }
 
 extension TurnRecord {
-    /// The memory that the record takes, in bytes: exact for the parts that can be large, estimated for the rest.
+    /// The memory that the record uses, in bytes: exact for the parts that can be large, estimated for the rest.
     var estimatedSize: Int {
         var size = 1024 + request.count + response.count + path.utf8.count + sessionID.utf8.count
         size += (parentSessionID?.utf8.count ?? 0) + (engine?.utf8.count ?? 0)

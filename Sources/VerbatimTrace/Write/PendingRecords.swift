@@ -27,7 +27,7 @@ struct PendingRecords: Sendable {
 
     private(set) var statistics = TraceStatistics()
     private(set) var isClosed = false
-    /// Why the last attempt to write failed, until everything is written.
+    /// The reason for the last failed write; nil again once everything is written.
     private(set) var failure: WriteFailure?
 
     private let maximumBytes: Int
@@ -108,7 +108,7 @@ struct PendingRecords: Sendable {
         let isNew: Bool
         /// Whether a retry must be scheduled.
         let schedulesRetry: Bool
-        /// The reports to make, in this order.
+        /// The completions to call, in this order.
         let completions: [Completion]
     }
 

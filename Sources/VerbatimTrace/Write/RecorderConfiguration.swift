@@ -14,9 +14,9 @@ extension TraceRecorder {
         package var maximumPendingBytes = 256 << 20
         /// The number of sessions above which no turn of a new session may start: the last turn of each is in memory.
         package var maximumSessions = 1_000_000
-        /// The time after a failure until the next attempt to write.
+        /// The delay between a failed write and the next attempt.
         package var retryInterval = Duration.seconds(1)
-        /// The time between two checks whether the file is still at its path. Each write checks it too.
+        /// How often the recorder checks that the file is still at its path. Every write checks it, too.
         package var watchInterval = Duration.milliseconds(800)
 
         package init(path: String) {
