@@ -50,6 +50,9 @@ public struct ProblemCode: RawRepresentable, Hashable, Sendable {
     /// The prompt was echoed, and its tokens cannot be told from those of the completion.
     public static let echoNotSeparated = ProblemCode(rawValue: "echo_not_separated")
 
+    /// The texts of the tokens, or of the deltas, are not the text of the reply.
+    public static let tokenTextMismatch = ProblemCode(rawValue: "token_text_mismatch")
+
     // MARK: The reply
 
     /// A number was NaN or infinite; the record holds null.
@@ -85,7 +88,7 @@ public struct ProblemCode: RawRepresentable, Hashable, Sendable {
         .logprobsRefused, .tokenIDsRefused, .topLogprobsLowered, .repeatedAfterError,
         .noTokenData, .noLogprobs, .belowRequirement, .idsLogprobsMismatch, .tokenIDsIncomplete, .tokenCountMismatch,
         .tokenCountUnknown, .endTokenMissing, .logprobMissing, .logprobFiller, .logprobsAllZero, .duplicateEvent,
-        .hiddenTokensMissing, .echoNotSeparated,
+        .hiddenTokensMissing, .echoNotSeparated, .tokenTextMismatch,
         .nonFiniteNumber, .invalidUTF8, .streamNotTerminated, .finishReasonMissing, .choicesMissing, .replyCutOff,
         .unparsedEvent, .replyNotJSON, .replyCompressed, .replyTooLarge,
         .sessionIDUnusable, .traceWriteFailed,
