@@ -184,7 +184,7 @@ let package = Package(
         .testTarget(
             name: "VerbatimCLITests",
             dependencies: [
-                "Verbatim", "VerbatimCLI",
+                "Verbatim", "VerbatimCLI", "VerbatimTesting", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -33,6 +33,33 @@ struct TraceRenderingTests {
         #expect(lines[2] == ["1", "-", "-", "-", #""\"b\"""#])
     }
 
+    @Test("What is unknown of one token does not hide what is known of the others")
+    func tableWithUnknown() {
+        let renderer = TokenRenderer(color: false)
+        let lines = renderer.table(["a", nil, "c"], ids: [7, nil, 9], logprobs: [-0.1, nil, -0.1]).split(
+            separator: "\n"
+        )
+        .map { $0.split(separator: " ", omittingEmptySubsequences: true) }
+        #expect(lines[1] == ["0", "7", "-0.100000", "90.5%", #""a""#])
+        #expect(lines[2] == ["1", "-", "-", "-", "-"])
+        #expect(lines[3] == ["2", "9", "-0.100000", "90.5%", #""c""#])
+        #expect(renderer.render(["a", nil, "c"], [0, nil, 0]) == "a⍰[?]c")
+    }
+
+    @Test("A turn is shown with the tokens that are known, although some are not")
+    func turnWithUnknownTokens() throws {
+        let record = #"""
+            {"turn":1,"session_id":"s","request":{},"response":{},"completion_tokens":["a","b"],\#
+            "completion_token_ids":[7,null],"per_token_logps":[-0.1,null]}
+            """#
+        let turn = try Turn(json: Array(record.utf8))
+        #expect(turn.completionTokenIDs == [], "a list with missing ids is not returned as one without")
+        #expect(turn.choices[0].knownTokenIDs == [7, nil])
+        let shown = TurnPrinter(color: false, showing: .table).text(of: turn)
+        #expect(shown.contains(#"7    -0.100000   90.5%  "a""#))
+        #expect(shown.contains(#"-            -       -  "b""#))
+    }
+
     @Test("Control characters in a token are made visible")
     func controlCharacters() {
         let hostile = "a\u{1B}[2J\r\u{7}\u{9B}b\u{202E}\tc\nd"
@@ -75,6 +102,23 @@ struct TraceRenderingTests {
             (#"{"prompt":"once"}"#, "prompt", "once"), (#"{"prompt":[1,2]}"#, "prompt", "1\n2"),
             (#"{"input":"ask"}"#, "prompt", "ask"),
             (#"{"input":[{"type":"function_call_output","output":"42"}]}"#, "input", "42"),
+            (
+                #"{"messages":[{"role":"user","content":"fix it"},{"role":"system","content":"be brief"}]}"#, "user",
+                "fix it"
+            ),
+            (
+                #"""
+                {"messages":[{"role":"user","content":[{"type":"text","text":"<system-reminder>x"},\#
+                {"type":"text","text":"fix it"}]},{"role":"assistant","content":"{"}]}
+                """#,
+                "user", "fix it"
+            ),
+            (
+                #"{"input":[{"type":"function_call_output","output":"42"},{"role":"developer","content":"d"}]}"#,
+                "input", "42"
+            ),
+            (#"{"input":[{"role":"user","content":"q"},{"type":"reasoning","summary":[]}]}"#, "user", "q"),
+            (#"{"messages":[{"role":"system","content":"only"}]}"#, "system", "only"),
         ])
     func lastMessages(_ request: String, _ speaker: String, _ text: String) {
         #expect(RequestExcerpt(Array(request.utf8)).lastMessage == Excerpt(speaker: speaker, text: text))

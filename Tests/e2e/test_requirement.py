@@ -42,9 +42,9 @@ def test_probe_shows_a_table(engine: Engine) -> None:
     assert "llamacpp" in shown.stdout
     assert MODEL in shown.stdout
     rows = [line.split() for line in shown.stdout.splitlines() if line.split() and line.split()[0] in APIS]
-    assert [row[0] for row in rows] == ["chat.completions"] * 4 + ["completions"] * 2 + ["responses"] * 4 + [
+    assert [row[0] for row in rows] == ["chat.completions"] * 8 + ["completions"] * 6 + ["responses"] * 6 + [
         "messages"
-    ] * 4
+    ] * 8
     assert {row[0]: row[3] for row in rows} == dict(zip(APIS, ["tokens", "tokens", "text", "text"], strict=True))
 
 
@@ -54,24 +54,33 @@ def test_probe_in_json(engine: Engine) -> None:
     assert shown.returncode == 0, shown.stderr
     found = json.loads(shown.stdout)
     assert (found["engine"], found["model"], found["required"], found["met"]) == ("llamacpp", MODEL, None, True)
-    cells = {(cell["dialect"], cell["stream"], cell["tools"]): cell for cell in found["cells"]}
-    kinds = [(stream, tools) for stream in (False, True) for tools in (False, True)]
+    cells = {(cell["dialect"], cell["stream"], cell["ending"]): cell for cell in found["cells"]}
+    endings = ("stop", "tool_call", "stop_string", "length")
+    kinds = [(stream, ending) for stream in (False, True) for ending in endings]
     assert cells.keys() == {(api, *kind) for api in ("chat.completions", "messages") for kind in kinds}
     for (api, *_), cell in cells.items():
         assert cell["served"]
         assert cell["level"] == ("tokens" if api == "chat.completions" else "text")
         assert cell["prompt_token_ids"] is False
         assert cell["complete"] == (not cell["problems"])
+        assert cell["tools"] == (cell["ending"] == "tool_call")
+        if cell["complete"]:
+            assert cell["generated_tokens"] == cell["known_ids"] == cell["known_logprobs"]
+    # llama.cpp's streams lack tokens wherever a reply does not run into its limit.
+    for ending in ("stop", "tool_call", "stop_string"):
+        assert not cells["chat.completions", True, ending]["complete"]
+    assert cells["chat.completions", True, "length"]["complete"]
 
 
 @pytest.mark.parametrize(
     "flags, code",
     [
-        (["--require-capture", "tokens"], 0),
+        (["--require-capture", "logprobs"], 0),
+        (["--require-capture", "tokens"], 1),
         (["--require-capture", "tokens", "--api", "messages"], 1),
         (["--require-capture", "logprobs", "--api", "chat.completions", "--api", "responses"], 1),
     ],
-    ids=["met", "messages", "responses"],
+    ids=["met", "incomplete", "messages", "responses"],
 )
 def test_probes_exit_code_is_about_the_requirement(engine: Engine, flags: list[object], code: int) -> None:
     shown = probe(engine.origin, *flags)

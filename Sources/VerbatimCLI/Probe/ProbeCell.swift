@@ -1,99 +1,44 @@
 import VerbatimAPI
-import VerbatimJSON
 
-/// One kind of request that an agent may make.
+/// How a reply is meant to end. Engines lose different tokens at different endings, so that each is asked for.
+enum ProbeEnding: String, CaseIterable, Sendable {
+    /// The model ends by itself.
+    case stop
+    case toolCall = "tool_call"
+    /// The reply runs into one of the agent's stop strings.
+    case stopString = "stop_string"
+    /// The reply reaches the agent's limit of tokens.
+    case length
+
+    /// In one word, for the table.
+    var word: String { rawValue.split(separator: "_").joined(separator: "-") }
+}
+
+/// One kind of request that an agent may make, and how its reply is meant to end.
 struct ProbeCell: Hashable, Sendable {
     let api: API
     let isStream: Bool
-    let hasTools: Bool
+    let ending: ProbeEnding
 
-    /// Returns every kind of request to `apis`.
+    /// Returns every kind of request to `apis`. A reply's ``ProbeEnding/stop`` comes before its `stopString`, since the
+    /// stop string is taken from it.
     static func all(of apis: [API]) -> [ProbeCell] {
         apis.flatMap { api in
             [false, true].flatMap { isStream in
-                (api == .completions ? [false] : [false, true]).map { hasTools in
-                    ProbeCell(api: api, isStream: isStream, hasTools: hasTools)
-                }
+                endings(of: api).map { ProbeCell(api: api, isStream: isStream, ending: $0) }
             }
         }
     }
 
-    var name: String {
-        "\(api.rawValue) \(isStream ? "stream" : "unary")\(hasTools ? " with tools" : "")"
-    }
-
-    /// Returns a request for a few words, or with `forcesTool` for a tool call, which some engines refuse.
-    func request(model: String, forcesTool: Bool) -> [UInt8] {
-        JSONWriter.bytes { json in
-            json.object { json in
-                json.member("model", model)
-                writePrompt(to: &json)
-                if hasTools { writeTool(isForced: forcesTool, to: &json) }
-                if isStream {
-                    json.member("stream", true)
-                    if api == .chatCompletions || api == .completions {
-                        json.object("stream_options") { $0.member("include_usage", true) }
-                    }
-                }
-            }
-        }
-    }
-
-    private func writePrompt(to json: inout JSONWriter) {
+    private static func endings(of api: API) -> [ProbeEnding] {
         switch api {
-        case .completions:
-            json.member("prompt", "Hello")
-            json.member("max_tokens", 8)
-        case .responses:
-            json.member("input", "Say hello.")
-            json.member("store", false)
-            json.member("max_output_tokens", limit)
-        case .chatCompletions, .messages:
-            json.array("messages") { json in
-                json.object { json in
-                    json.member("role", "user")
-                    json.member("content", "Say hello.")
-                }
-            }
-            json.member("max_tokens", limit)
+        case .chatCompletions, .messages: ProbeEnding.allCases
+        case .completions: [.stop, .stopString, .length]
+        case .responses: [.stop, .toolCall, .length]
         }
     }
 
-    /// Few tokens, but enough to begin a tool call. OpenAI's Responses API accepts no less than 16.
-    private var limit: Int { hasTools ? 32 : 16 }
+    var name: String { "\(api.rawValue) \(isStream ? "stream" : "unary"), \(ending.word)" }
 
-    private func writeTool(isForced: Bool, to json: inout JSONWriter) {
-        json.array("tools") { json in
-            json.object { json in
-                switch api {
-                case .messages: writeFunction(schema: "input_schema", to: &json)
-                case .responses:
-                    json.member("type", "function")
-                    writeFunction(schema: "parameters", to: &json)
-                case .chatCompletions, .completions:
-                    json.member("type", "function")
-                    json.object("function") { writeFunction(schema: "parameters", to: &$0) }
-                }
-            }
-        }
-        guard isForced else { return }
-        if api == .messages {
-            json.object("tool_choice") { $0.member("type", "any") }
-        } else {
-            json.member("tool_choice", "required")
-        }
-    }
-
-    private func writeFunction(schema: StaticString, to json: inout JSONWriter) {
-        json.member("name", "say")
-        json.member("description", "Says a text")
-        json.object(schema) { json in
-            json.member("type", "object")
-            json.object("properties") { json in
-                json.object("text") { $0.member("type", "string") }
-            }
-            json.member("required", ["text"])
-            json.member("additionalProperties", false)
-        }
-    }
+    var hasTools: Bool { ending == .toolCall }
 }

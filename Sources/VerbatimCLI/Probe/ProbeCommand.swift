@@ -9,8 +9,9 @@ struct ProbeCommand: AsyncParsableCommand {
         commandName: "probe",
         abstract: "Ask a live engine for a few tokens and report what would be captured.",
         discussion: """
-            Sends one request of each kind through a real proxy: each API, unary or streamed, with or without tools. \
-            Costs about 300 tokens.
+            Sends one request of each kind through a real proxy: each API, unary or streamed, whose reply ends by itself, \
+            by a tool call, by a stop string and by its length, and says for each what is missing. Costs about 2000 \
+            tokens, and at most 512 for each kind.
 
             --require-capture is about chat.completions, or about the APIs named by --api. Exit codes: 0 if it is met or \
             not given, 1 if it is not met, 64 wrong usage, 66 a file of keys or certificates cannot be read, 69 the engine \
@@ -33,13 +34,13 @@ struct ProbeCommand: AsyncParsableCommand {
         let report: ProbeReport
         do {
             report = try await withInterceptionProxy(configuration: configuration) { proxy in
-                let probe = try await Probe(proxy: proxy, model: model)
+                var probe = try await Probe(proxy: proxy, model: model)
                 var findings: [ProbeFinding] = []
-                for cell in ProbeCell.all(of: apis) { findings.append(try await probe.find(cell)) }
+                for cell in ProbeCell.all(of: apis) { findings.append(await probe.find(cell)) }
                 return ProbeReport(
                     url: String(configuration.upstreamURL.prefix { $0 != "?" }), engine: try probe.engine(),
                     model: probe.model,
-                    mode: try await probe.logprobsMode(), findings: findings, requirement: requirement,
+                    mode: await probe.logprobsMode(), findings: findings, requirement: requirement,
                     requiredAPIs: api.isEmpty ? [.chatCompletions] : apis)
             }
         } catch let error as ProxyError {
@@ -47,7 +48,7 @@ struct ProbeCommand: AsyncParsableCommand {
         }
         StandardOutput.print(json ? report.json : report.table)
         guard report.shortfalls.isEmpty, report.findings.contains(where: { $0.level != nil }) else {
-            let what = report.shortfalls.map { "\($0.cell.name): \($0.level ?? "nothing")" }.joined(separator: "; ")
+            let what = report.shortfalls.map { "\($0.cell.name): \($0.summary)" }.joined(separator: "; ")
             throw CommandFailure(
                 code: 1,
                 message: requirement.map { "below --require-capture \($0): \(what)" }

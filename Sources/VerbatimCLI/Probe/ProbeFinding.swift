@@ -12,18 +12,34 @@ struct ProbeFinding: Sendable {
         case failed(status: Int?, message: String)
     }
 
+    /// How many tokens were generated, and how many of them are known in full.
+    struct Tokens: Hashable, Sendable {
+        /// nil if nothing says how many there were.
+        var generated: Int?
+        var withID = 0
+        var withLogprob = 0
+    }
+
     let cell: ProbeCell
     let result: Result
     let problems: [ProblemCode]
     /// The engine's messages when it refused what was injected.
     let refusals: [String]
+    let tokens: Tokens
+    /// Why the reply ended, in the engine's words.
+    let finishReason: String?
+    /// Whether the reply ended as it was meant to. If not, the finding is about the ending that it had.
+    let hasAskedEnding: Bool
+    /// What the assistant said.
+    let text: String
 
-    init(cell: ProbeCell, turn: Turn) {
-        self.cell = cell
+    init(_ request: ProbeRequest, turn: Turn) {
+        cell = request.cell
         problems = turn.captureProblems
         refusals = turn.refusals
         let error = Self.error(of: turn)
-        if turn.outcome == .completed {
+        let isCaptured = turn.outcome == .completed
+        if isCaptured {
             result = .captured(
                 level: turn.captureLevel, isComplete: turn.isCaptureComplete, hasPromptIDs: turn.promptTokenIDs != nil)
         } else if Self.isNoSuchAPI(turn, error: error) {
@@ -31,6 +47,27 @@ struct ProbeFinding: Sendable {
         } else {
             result = .failed(status: turn.status, message: error ?? turn.outcome.rawValue)
         }
+        tokens = Tokens(turn)
+        finishReason = turn.finishReason
+        let parts = ReplyExcerpt(turn.responseJSON).parts
+        text = parts.filter { $0.speaker == "assistant" }.map(\.text).joined(separator: "\n")
+        let hasCall = parts.contains { $0.speaker == "tool call" }
+        hasAskedEnding =
+            isCaptured
+            && request.isEnding(
+                turn.finishReason ?? "", generated: tokens.generated, hasCall: hasCall, text: text)
+    }
+
+    /// A kind of request that left no record.
+    init(cell: ProbeCell, failure: String) {
+        self.cell = cell
+        result = .failed(status: nil, message: failure)
+        problems = []
+        refusals = []
+        tokens = Tokens()
+        finishReason = nil
+        hasAskedEnding = false
+        text = ""
     }
 
     /// The capture level's name; nil if nothing was captured.
@@ -40,8 +77,20 @@ struct ProbeFinding: Sendable {
 
     var isServed: Bool { if case .notServed = result { false } else { true } }
 
+    private var isComplete: Bool { if case .captured(_, true, _) = result { true } else { false } }
+
+    /// The level, and whether tokens are missing.
+    var summary: String {
+        guard let level else { return "nothing" }
+        return level == "tokens" && !isComplete ? "tokens, incomplete" : level
+    }
+
     func meets(_ requirement: ProxyConfiguration.Requirement) -> Bool {
-        level == "tokens" || (requirement == .logprobs && level == "logprobs")
+        switch requirement {
+        case .tokens: level == "tokens" && isComplete
+        case .logprobs: level == "tokens" || level == "logprobs"
+        default: level == "tokens"
+        }
     }
 
     /// Whether the engine lacks the API. A 404 may also be about the model.
@@ -69,6 +118,17 @@ struct ProbeFinding: Sendable {
         if let inner = object.value("error", in: error.span) { return message(in: inner.bytes(in: error.span)) }
         return object.value("message", in: error.span)?.string(in: error.span)
             ?? String(decoding: error.prefix(200), as: UTF8.self)
+    }
+}
+
+extension ProbeFinding.Tokens {
+    fileprivate init(_ turn: Turn) {
+        let choice = turn.choices.first
+        let lists = choice.map { [$0.knownTokens.count, $0.knownTokenIDs.count, $0.perTokenLogprobs.count] } ?? []
+        let listed = lists.max() ?? 0
+        generated = turn.completionTokenCount ?? (listed > 0 ? listed : nil)
+        withID = choice?.knownTokenIDs.count { $0 != nil } ?? 0
+        withLogprob = choice?.perTokenLogprobs.count { $0 != nil } ?? 0
     }
 }
 

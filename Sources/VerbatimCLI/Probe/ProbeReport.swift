@@ -25,7 +25,7 @@ struct ProbeReport {
         var lines = [
             "engine            \(engine)", "model             \(model)", "log-probabilities \(mode.explanation)", "",
         ]
-        let header = ["API", "mode", "tools", "level", "complete", "prompt ids", "notes"]
+        let header = ["API", "mode", "ending", "level", "complete", "ids", "logprobs", "prompt ids", "notes"]
         let rows = [header] + findings.map(row)
         let widths = header.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
         for row in rows {
@@ -41,17 +41,26 @@ struct ProbeReport {
 
     private func row(_ finding: ProbeFinding) -> [String] {
         let cell = finding.cell
-        var row = [cell.api.rawValue, cell.isStream ? "stream" : "unary", cell.hasTools ? "yes" : "no"]
+        var row = [cell.api.rawValue, cell.isStream ? "stream" : "unary", cell.ending.word]
         switch finding.result {
         case .captured(let level, let isComplete, let hasPromptIDs):
-            row += [level.rawValue, isComplete ? "yes" : "no", hasPromptIDs ? "yes" : "no"]
+            let tokens = finding.tokens
+            row += [level.rawValue, isComplete ? "yes" : "no"]
+            row += [tokens.withID, tokens.withLogprob].map { Self.share($0, of: tokens.generated) }
+            row.append(hasPromptIDs ? "yes" : "no")
+            let otherEnding = finding.hasAskedEnding ? [] : ["ended otherwise: \(finding.finishReason ?? "no reason")"]
             let reasons = finding.refusals.map { "\"\(Self.line($0))\"" }
-            row.append((finding.problems.map(\.rawValue) + reasons).joined(separator: ", "))
-        case .notServed: row += ["-", "-", "-", "not served"]
+            row.append((otherEnding + finding.problems.map(\.rawValue) + reasons).joined(separator: ", "))
+        case .notServed: row += ["-", "-", "-", "-", "-", "not served"]
         case .failed(let status, let message):
-            row += ["-", "-", "-", "\(status.map(String.init) ?? "failed"): \(Self.line(message))"]
+            row += ["-", "-", "-", "-", "-", "\(status.map(String.init) ?? "failed"): \(Self.line(message))"]
         }
         return row
+    }
+
+    /// `27/45`: of 45 tokens that were generated, 27 are known.
+    private static func share(_ known: Int, of generated: Int?) -> String {
+        generated.map { "\(known)/\($0)" } ?? (known > 0 ? "\(known)" : "-")
     }
 
     private static func line(_ words: String) -> Substring {
@@ -82,11 +91,17 @@ struct ProbeReport {
             json.member("dialect", finding.cell.api.rawValue)
             json.member("stream", finding.cell.isStream)
             json.member("tools", finding.cell.hasTools)
+            json.member("ending", finding.cell.ending.rawValue)
             json.member("served", finding.isServed)
             json.member("level", finding.level)
             if case .captured(_, let isComplete, let hasPromptIDs) = finding.result {
                 json.member("complete", isComplete)
                 json.member("prompt_token_ids", hasPromptIDs)
+                json.member("finish_reason", finding.finishReason)
+                json.member("ended_as_asked", finding.hasAskedEnding)
+                json.member("generated_tokens", finding.tokens.generated)
+                json.member("known_ids", finding.tokens.withID)
+                json.member("known_logprobs", finding.tokens.withLogprob)
             }
             json.member("problems", finding.problems.map(\.rawValue))
             json.member("refusals", finding.refusals)

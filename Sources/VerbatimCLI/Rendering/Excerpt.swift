@@ -18,18 +18,37 @@ struct RequestExcerpt: Sendable {
             lastMessage = nil
             return
         }
-        if let message = (request.value("messages", in: text) ?? request.value("input", in: text))?.elements(in: text)?
-            .last
-        {
+        let messages = (request.value("messages", in: text) ?? request.value("input", in: text))?.elements(in: text)
+        if let message = messages?.last(where: { Self.isFromOutside($0, in: text) }) ?? messages?.last {
             let object = message.object(in: text)
             let speaker = object?.value("role", in: text)?.string(in: text)
             let content = object?.value("content", in: text) ?? object?.value("output", in: text) ?? message
-            lastMessage = Excerpt(speaker: speaker ?? "input", text: content.readableText(in: text))
+            let words = Self.withoutReminders(content, in: text) ?? content.readableText(in: text)
+            lastMessage = Excerpt(speaker: speaker ?? "input", text: words)
         } else if let prompt = request.value("prompt", in: text) ?? request.value("input", in: text) {
             lastMessage = Excerpt(speaker: "prompt", text: prompt.readableText(in: text))
         } else {
             lastMessage = nil
         }
+    }
+
+    /// Whether the model is to reply to the message: it is the user's or a tool's. Agents put messages of their own
+    /// behind it (Claude Code: a system message with reminders).
+    private static func isFromOutside(_ message: JSONValue, in text: Span<UInt8>) -> Bool {
+        guard let object = message.object(in: text) else { return true }
+        if let role = object.value("role", in: text)?.string(in: text) {
+            return !["system", "developer", "assistant"].contains(role)
+        }
+        let type = object.value("type", in: text)?.string(in: text)
+        return type.map { $0.hasSuffix("_output") } ?? true
+    }
+
+    /// The text of a content's parts without those that are an agent's own reminders; nil if nothing else is left, or if
+    /// there are none.
+    private static func withoutReminders(_ content: JSONValue, in text: Span<UInt8>) -> String? {
+        guard let parts = content.elements(in: text)?.map({ $0.readableText(in: text) }) else { return nil }
+        let others = parts.filter { !$0.hasPrefix("<system-reminder>") }
+        return others.isEmpty || others.count == parts.count ? nil : others.joined(separator: "\n")
     }
 }
 

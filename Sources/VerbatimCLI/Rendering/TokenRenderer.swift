@@ -14,22 +14,25 @@ struct TokenRenderer: Sendable {
 
     /// The text that the tokens make up, each on the color of its probability. Without colors a probability below 100 %
     /// follows its token.
-    func render(_ tokens: [String], _ logprobs: [Double?]) -> String {
+    /// A token without text is shown as `⍰`.
+    func render(_ tokens: [String?], _ logprobs: [Double?]) -> String {
         var result = ""
         for (index, token) in tokens.enumerated() {
+            let token = token ?? "⍰"
             let logprob = logprobs.indices.contains(index) ? logprobs[index] : nil
             result += style.isOn ? colored(token, logprob) : annotated(token, logprob)
         }
         return style.isOn ? result + "\n" + legend : result
     }
 
-    /// A line per token with its id and log-probability.
-    func table(_ tokens: [String], ids: [Int], logprobs: [Double?]) -> String {
+    /// A line per token with its id and log-probability, or `-` for what is unknown of it.
+    func table(_ tokens: [String?], ids: [Int?], logprobs: [Double?]) -> String {
         var lines = [style.dim("      #        id      logprob    prob  token")]
         for index in 0..<max(tokens.count, ids.count, logprobs.count) {
-            let id = ids.indices.contains(index) ? String(ids[index]) : "-"
+            let id = (ids.indices.contains(index) ? ids[index] : nil).map { String($0) } ?? "-"
             let logprob = logprobs.indices.contains(index) ? logprobs[index] : nil
-            let token = tokens.indices.contains(index) ? colored(quoted: tokens[index], logprob) : "-"
+            let token =
+                (tokens.indices.contains(index) ? tokens[index] : nil).map { colored(quoted: $0, logprob) } ?? "-"
             let columns = [
                 String(index).leftPadded(to: 7), id.leftPadded(to: 10), (logprob?.fixed(6) ?? "-").leftPadded(to: 13),
                 percentage(logprob).leftPadded(to: 8),

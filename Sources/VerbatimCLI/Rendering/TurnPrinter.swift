@@ -30,10 +30,12 @@ struct TurnPrinter: Sendable {
     /// Prints the turns of the trace at `path`, of this number and this session if given.
     func print(_ path: String, turn number: Int?, session: String?) throws(CommandFailure) {
         var printed = 0
+        var sessions: Set<String> = []
         var invalid = InvalidLines()
         let tornTail: TraceContents.TornTail?
         do throws(TraceReaderError) {
             tornTail = try TraceReader(path: path).forEachTurn { turn in
+                if session != nil { sessions.insert(turn.sessionID) }
                 if let number, turn.number != number { return }
                 if let session, turn.sessionID != session { return }
                 StandardOutput.print(printed == 0 ? text(of: turn) : "\n" + text(of: turn))
@@ -46,9 +48,22 @@ struct TurnPrinter: Sendable {
         }
         if let tornTail { StandardError.print("the last \(tornTail.byteCount) bytes are an unfinished line") }
         if let failure = invalid.failure(of: path) { throw failure }
-        if printed == 0, number != nil || session != nil {
-            throw CommandFailure(code: EX_DATAERR, message: "the trace '\(path)' has no such turn")
-        }
+        if printed > 0 { return }
+        if number == nil && session == nil { return }
+        let missing =
+            if let session, !sessions.contains(session) {
+                "there is no session '\(session.printable)'" + Self.list(sessions)
+            } else {
+                "there is no turn \(number ?? 0)" + (session.map { " in session '\($0.printable)'" } ?? "")
+            }
+        throw CommandFailure(code: EX_DATAERR, message: "the trace '\(path)' has no such turn: \(missing)")
+    }
+
+    /// `; it has 'a', 'b' and 3 others`
+    private static func list(_ sessions: Set<String>) -> String {
+        if sessions.isEmpty { return "; it has no turns" }
+        let named = sessions.sorted().prefix(5).map { "'\($0.printable)'" }.joined(separator: ", ")
+        return "; it has \(named)" + (sessions.count > 5 ? " and \(sessions.count - 5) others" : "")
     }
 
     /// The turn in some lines.
@@ -100,17 +115,19 @@ struct TurnPrinter: Sendable {
     private func tokenLines(of turn: Turn) -> [String] {
         turn.choices.flatMap { choice -> [String] in
             let heading = turn.choices.count > 1 ? "tokens of choice \(choice.index):" : "tokens:"
-            if choice.completionTokens.isEmpty && choice.completionTokenIDs.isEmpty {
+            if choice.knownTokens.isEmpty && choice.knownTokenIDs.isEmpty {
                 return ["\(heading) none captured"]
             }
-            let text = tokens.render(choice.completionTokens, choice.perTokenLogprobs)
+            let text = tokens.render(choice.knownTokens, choice.perTokenLogprobs)
             guard display == .table else {
-                let ids = choice.completionTokenIDs
-                let first = ids.prefix(10).map(String.init).joined(separator: " ") + (ids.count > 10 ? " …" : "")
+                let ids = choice.knownTokenIDs
+                let first =
+                    ids.prefix(10).map { $0.map { String($0) } ?? "-" }.joined(separator: " ")
+                    + (ids.count > 10 ? " …" : "")
                 return [style.bold(heading), text, style.dim("\(counted(ids.count, "id")): \(first)")]
             }
             let table = tokens.table(
-                choice.completionTokens, ids: choice.completionTokenIDs, logprobs: choice.perTokenLogprobs)
+                choice.knownTokens, ids: choice.knownTokenIDs, logprobs: choice.perTokenLogprobs)
             return [style.bold(heading), text, table]
         }
     }

@@ -3,7 +3,11 @@ import ArgumentParser
 struct TraceShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Show the turns of a trace: the last message of each request, and the reply."
+        abstract: "Show the turns of a trace: the last message of each request, and the reply.",
+        discussion: """
+            Exit codes: 0 if turns were shown or the trace is empty, 65 if the trace has no such turn or session, or a \
+            line that is not a record, 66 if it cannot be opened.
+            """
     )
 
     @Argument(help: "The trace.")
