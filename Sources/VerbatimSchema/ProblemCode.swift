@@ -63,8 +63,10 @@ public struct ProblemCode: RawRepresentable, Hashable, Sendable {
     public static let streamNotTerminated = ProblemCode(rawValue: "stream_not_terminated")
     /// The reply was complete and some choices have a finish reason, but others have none.
     public static let finishReasonMissing = ProblemCode(rawValue: "finish_reason_missing")
-    /// The reply has fewer choices than were requested.
+    /// The reply has fewer choices than were requested, or no content.
     public static let choicesMissing = ProblemCode(rawValue: "choices_missing")
+    /// The numbers of a stream's events have a gap, and nothing shows that the lost events brought no output.
+    public static let eventMissing = ProblemCode(rawValue: "event_missing")
     /// The reply ended early; the record holds the part that came.
     public static let replyCutOff = ProblemCode(rawValue: "reply_cut_off")
     /// The data of an event were not JSON; the event was forwarded unchanged.
@@ -89,7 +91,8 @@ public struct ProblemCode: RawRepresentable, Hashable, Sendable {
         .noTokenData, .noLogprobs, .belowRequirement, .idsLogprobsMismatch, .tokenIDsIncomplete, .tokenCountMismatch,
         .tokenCountUnknown, .endTokenMissing, .logprobMissing, .logprobFiller, .logprobsAllZero, .duplicateEvent,
         .hiddenTokensMissing, .echoNotSeparated, .tokenTextMismatch,
-        .nonFiniteNumber, .invalidUTF8, .streamNotTerminated, .finishReasonMissing, .choicesMissing, .replyCutOff,
+        .nonFiniteNumber, .invalidUTF8, .streamNotTerminated, .finishReasonMissing, .choicesMissing, .eventMissing,
+        .replyCutOff,
         .unparsedEvent, .replyNotJSON, .replyCompressed, .replyTooLarge,
         .sessionIDUnusable, .traceWriteFailed,
     ]

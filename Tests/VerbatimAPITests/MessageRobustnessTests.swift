@@ -294,7 +294,7 @@ import VerbatimSchema
     /// The cost of an event does not depend on the events before it.
     @Test func longMessagesTakeLinearTime() throws {
         let deltas = (0..<20_000).map { Documented.input($0 % 100, "1") }
-        let capture = try capture([Documented.start] + deltas + [Documented.stop])
+        let capture = try capture([Documented.start] + deltas + [Documented.end("end_turn"), Documented.stop])
         #expect(capture.responseText.count { $0 == "1" } > 20_000)
         #expect(capture.isComplete)
     }

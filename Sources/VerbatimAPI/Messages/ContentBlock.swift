@@ -4,7 +4,8 @@ import VerbatimJSON
 ///
 /// The names of a delta's members decide what they change, not the delta's `type`, so that unknown deltas are kept as
 /// well: `partial_json` (of `input_json_delta`) continues `input`, and `citation` (of `citations_delta`) is appended to
-/// `citations`. Any other member, such as `text`, `thinking` or `signature`, continues the block's field with its name.
+/// `citations`. A `signature` takes the place of the one before, as in Anthropic's SDKs. Any other member, such as `text`
+/// or `thinking`, continues the block's field with its name.
 struct ContentBlock: Sendable {
     let index: Int
     /// Whether its `content_block_start` has come.
@@ -34,6 +35,8 @@ struct ContentBlock: Sendable {
             noteOutput(member.value)
             if member.key.equals("partial_json", in: text) {
                 input.append(member.value, of: text)
+            } else if member.key.equals("signature", in: text) {
+                fields.set(member.key, member.value, of: text)
             } else if member.key.equals("citation", in: text) {
                 fields.append(member.value, toList: "citations", of: text)
             } else {

@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimSchema
 
 /// Makes the capture from what has arrived of a message.
 struct MessagesCapture {
@@ -26,8 +27,23 @@ struct MessagesCapture {
         for block in reply.blocks { capture.note(block.losses) }
         // There are no tokens that could be compared with the count in `usage`.
         capture.checkTokens(state, counts: .unknown, omitsEndToken: false)
+        check(&capture)
         capture.checkEnd(state)
         return capture
+    }
+
+    /// Notes what makes a message incomplete that seems to be whole.
+    private func check(_ capture: inout Capture) {
+        if state.replyError != nil { return }
+        // `[DONE]` does not end a message.
+        if !state.isWhole && !reply.hasEnded { return capture.note([ProblemCode.streamNotTerminated]) }
+        // A message without a reason or content needs no further explanation if something was lost.
+        if !capture.problems.isEmpty { return }
+        let reason = capture.choices.first?.finishReason ?? Array(#""""#.utf8)
+        if reply.hasBegun && reason == Array(#""""#.utf8) { capture.note([ProblemCode.finishReasonMissing]) }
+        let count = capture.usage.flatMap { $0.integer("output_tokens") }
+        let isEmpty = reply.hasBegun ? !reply.hasContent : !state.isWhole
+        if isEmpty && count != 0 { capture.note([ProblemCode.choicesMissing]) }
     }
 
     /// The message of a stream so far, as a reply that is not streamed has it.

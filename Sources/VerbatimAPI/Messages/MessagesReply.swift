@@ -10,6 +10,10 @@ struct MessagesReply: Sendable {
     private(set) var blocks: [ContentBlock] = []
     /// Whether anything of a message has come.
     private(set) var hasBegun = false
+    /// Whether the stream came to its end.
+    private(set) var hasEnded = false
+    /// Whether there is any block.
+    private(set) var hasContent = false
     /// Whether a block holds generated output.
     private(set) var hasOutput = false
     /// The place in ``blocks`` of the block with an index; of several, the last.
@@ -22,10 +26,16 @@ struct MessagesReply: Sendable {
     /// Picks out what the record names. The body itself is recorded as it is.
     mutating func readWhole(_ message: JSONObject, of text: Span<UInt8>) {
         hasBegun = true
-        for member in message.members where !member.key.equals("content", in: text) {
-            envelope.set(member.key, member.value, of: text)
+        for member in message.members {
+            if member.key.equals("content", in: text) {
+                hasContent = member.value.kind == .array && !member.value.isBlank(in: text)
+            } else {
+                envelope.set(member.key, member.value, of: text)
+            }
         }
     }
+
+    mutating func end() { hasEnded = true }
 
     /// Reads a `message_delta`. Fields beside `delta`, such as `context_management`, belong to the message as well.
     mutating func readDelta(_ event: JSONObject, of text: Span<UInt8>) throws(JSONError) {
@@ -77,6 +87,12 @@ struct MessagesReply: Sendable {
         } else {
             try start(newBlock(index ?? nextIndex), with: block, of: text)
         }
+        // The block of a fallback names the model that goes on with the message.
+        if block.value("type", in: text)?.equals("fallback", in: text) ?? false,
+            let model = try JSONObject.find("to", of: block, in: text)?.member("model", in: text)
+        {
+            envelope.set(model.key, model.value, of: text)
+        }
     }
 
     /// A delta without an index continues the last block. A block without a start consists of its deltas.
@@ -97,6 +113,7 @@ struct MessagesReply: Sendable {
     /// Returns the place of a new block.
     private mutating func newBlock(_ index: Int) -> Int {
         hasBegun = true
+        hasContent = true
         blocks.append(ContentBlock(index: index))
         places[index] = blocks.count - 1
         nextIndex = max(nextIndex, index &+ 1)

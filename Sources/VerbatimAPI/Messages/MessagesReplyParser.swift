@@ -49,6 +49,7 @@ struct MessagesReplyParser: ReplyParser {
         case .messageStart: try reply.readStart(event, of: text)
         case .messageDelta: try reply.readDelta(event, of: text)
         case .messageStop:
+            reply.end()
             state.isTerminated = true
             return .terminal
         case .error, .message, .other: break

@@ -4,6 +4,8 @@ struct EventNumbers: Sendable {
     private var seen: [ClosedRange<Int>] = []
     private var last: (number: Int, kind: ResponseEvent.Kind?)?
     private var isReliable = true
+    /// Whether numbers between the lowest and the highest never came.
+    var hasGap: Bool { isReliable && seen.count > 1 }
     /// Highest number of ranges.
     private static let limit = 256
 

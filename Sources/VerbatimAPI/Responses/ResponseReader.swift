@@ -21,6 +21,7 @@ struct ResponseReader: Sendable {
     /// What has been found in an item.
     struct FoundItem {
         var id: JSONValue?
+        var callID: JSONValue?
         /// The item is a tool call.
         var isCall = false
     }
@@ -115,6 +116,8 @@ struct ResponseReader: Sendable {
                 type = value
             } else if key.equals("id", in: text) {
                 found.id = value
+            } else if key.equals("call_id", in: text) {
+                found.callID = value
             } else if key.equals("summary", in: text) && value.kind == .array && !value.isEmptyArray(in: text) {
                 hasText = true
             }
@@ -123,6 +126,8 @@ struct ResponseReader: Sendable {
         found.isCall = type?.string(in: text)?.hasSuffix("_call") ?? false
         let isReasoning = type?.equals("reasoning", in: text) ?? false
         if found.isCall || (isReasoning && hasText) { reply.noteHiddenPart() }
+        let isMessage = type?.equals("message", in: text) ?? true
+        if hasText || !(isMessage || isReasoning) { reply.noteContent() }
         return found
     }
 

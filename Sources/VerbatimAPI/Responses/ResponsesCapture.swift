@@ -5,10 +5,13 @@ import VerbatimSchema
 struct ResponsesCapture {
     private let reply: ResponsesReply
     private let state: ReplyState
+    private let lacksEvents: Bool
 
-    init(_ reply: ResponsesReply, state: ReplyState) {
+    /// - Parameter lacksEvents: Whether the numbers of the stream's events have a gap.
+    init(_ reply: ResponsesReply, state: ReplyState, lacksEvents: Bool) {
         self.reply = reply
         self.state = state
+        self.lacksEvents = lacksEvents
     }
 
     var capture: Capture {
@@ -35,6 +38,7 @@ struct ResponsesCapture {
         {
             capture.note([ProblemCode.noLogprobs])
         }
+        check(&capture)
         capture.checkEnd(state)
         return capture
     }
@@ -43,7 +47,29 @@ struct ResponsesCapture {
     private var finishReason: [UInt8]? {
         if let reason = reply.fields.value("incomplete_details").flatMap({ $0.member("reason") }) { return reason }
         let unfinished = [#""in_progress""#, #""queued""#].map { Array($0.utf8) }
-        return reply.fields.value("status").flatMap { unfinished.contains($0) ? nil : $0 }
+        if let status = reply.fields.value("status") { return unfinished.contains(status) ? nil : status }
+        return reply.finalStatus.map { Array("\"\($0)\"".utf8) }
+    }
+
+    /// Notes what makes a response incomplete that seems to be whole.
+    private func check(_ capture: inout Capture) {
+        // Where tokens are missing, their texts are, too.
+        let lacksTokens = [ProblemCode.idsLogprobsMismatch, .tokenCountMismatch].contains {
+            capture.problems.contains($0)
+        }
+        if reply.isContradicted && !lacksTokens { capture.note([ProblemCode.tokenTextMismatch]) }
+        if state.replyError != nil { return }
+        // `[DONE]` does not end a response.
+        if !state.isWhole && !reply.hasEnded { return capture.note([ProblemCode.streamNotTerminated]) }
+        if !reply.hasBegun { return }
+        // Some gateways drop events. That loses nothing if the items are whole and the tokens are as many as counted.
+        let hasUncountedTokens = countByEngine == nil && reply.tokens.count > 0
+        if lacksEvents && (reply.hasUnfinishedItems || hasUncountedTokens) { capture.note([ProblemCode.eventMissing]) }
+        let lacksData = capture.problems.contains(ProblemCode.noTokenData)
+        if finishReason == nil && !(state.isWhole && lacksData) { capture.note([ProblemCode.finishReasonMissing]) }
+        if capture.level == .text && !lacksData && !reply.hasContent && countByEngine != 0 {
+            capture.note([ProblemCode.choicesMissing])
+        }
     }
 
     private var countByEngine: Int? { reply.fields.value("usage").flatMap { $0.integer("output_tokens") } }
@@ -63,14 +89,8 @@ struct ResponsesCapture {
 
     /// The response of a stream.
     private var assembled: [UInt8] {
-        let response = reply.lastResponse ?? Array(#"{"object":"response"}"#.utf8)
-        guard let object = try? JSONObject(document: response.span) else { return response }
-        var members: [(name: String, value: [UInt8])] = []
-        if !reply.hasEnded { members.append(("output", reply.items.array)) }
-        members += state.errorMembers.map { ($0.name.description, $0.value) }
-        if members.isEmpty { return response }
-        var edits = JSONEdits()
-        edits.update(object, of: response.span, setting: members)
-        return edits.applied(to: response.span)
+        var response = reply.assembled
+        response.set(state.errorMembers.map { ($0.name.description, $0.value) })
+        return response
     }
 }

@@ -10,10 +10,18 @@ struct ResponsesReply: Sendable {
     private(set) var fields = DeltaAccumulator()
     /// The member `response` of the last event that had one.
     private(set) var lastResponse: [UInt8]?
-    /// The output received so far, until ``lastResponse`` has all of it.
-    private(set) var items = ResponseItems()
-    /// Whether ``lastResponse`` is the terminal event's.
+    /// The output received so far, until the response has ended.
+    private var items = ResponseItems()
+    /// Whether ``lastResponse`` is the terminal event's, completed by what came before.
     private(set) var hasEnded = false
+    /// The status that the type of the terminal event states.
+    private(set) var finalStatus: StaticString?
+    /// Whether there is any item with something in it.
+    private(set) var hasContent = false
+    /// Whether texts that came twice differ.
+    private(set) var isContradicted = false
+    /// Whether the output has items that never were sent as a whole.
+    private(set) var hasUnfinishedItems = false
     /// Whether more was generated than visible text: reasoning or tool calls.
     private(set) var hasHiddenParts = false
     /// The length of the visible text, in bytes of its JSON form.
@@ -44,11 +52,43 @@ struct ResponsesReply: Sendable {
     /// - Parameter removed: Splices that remove what a record omits.
     mutating func take(response: JSONValue, of text: Span<UInt8>, without removed: JSONEdits, isFinal: Bool) {
         hasBegun = true
-        lastResponse = copy(of: response, of: text, without: removed)
-        if isFinal {
-            hasEnded = true
+        let response = copy(of: response, of: text, without: removed)
+        // An end that comes again, and says less, does not take away what there is.
+        if hasEnded && !(isFinal && response.hasOutput) { return }
+        lastResponse = response
+    }
+
+    /// Ends the response with an event that states this status.
+    mutating func end(as status: StaticString) {
+        hasBegun = true
+        finalStatus = status
+        let output = ResponseOutput(of: response, items: items, isFinal: true)
+        hasEnded = true
+        isContradicted = isContradicted || items.isContradicted || output.isContradicted
+        hasUnfinishedItems = hasUnfinishedItems || output.hasUnfinishedItems
+        if let json = output.json {
+            // The items are kept in case that the stream ends a second time.
+            setOutput(json)
+        } else {
             items = ResponseItems()
         }
+    }
+
+    /// The response with all the output that has come.
+    var assembled: [UInt8] {
+        if hasEnded { return response }
+        var response = response
+        let output = ResponseOutput(of: response, items: items, isFinal: false)
+        if let json = output.json { response.set([("output", json)]) }
+        return response
+    }
+
+    private var response: [UInt8] { lastResponse ?? Array(#"{"object":"response"}"#.utf8) }
+
+    private mutating func setOutput(_ output: [UInt8]) {
+        var response = response
+        response.set([("output", output)])
+        lastResponse = response
     }
 
     mutating func take(
@@ -57,15 +97,43 @@ struct ResponsesReply: Sendable {
         items.put(copy(of: item, of: text, without: removed), isDone: isDone, at: place, of: text)
     }
 
-    mutating func append(
-        _ delta: JSONString, to piece: ResponseItems.PieceKind, index: Int, at place: ResponseItems.Place,
+    mutating func take(
+        part: JSONValue, of text: Span<UInt8>, without removed: JSONEdits, in list: StaticString, index: Int,
+        isDone: Bool, at place: ResponseItems.Place
+    ) {
+        hasContent = true
+        items.put(
+            part: copy(of: part, of: text, without: removed), in: list, index: index, isDone: isDone, at: place,
+            of: text)
+    }
+
+    mutating func take(
+        annotation: JSONValue, index: Int, at place: ResponseItems.Place, of text: Span<UInt8>
+    ) {
+        textLosses.formUnion(items.put(annotation: annotation, index: index, at: place, of: text))
+    }
+
+    /// Takes a text as a whole, after its deltas.
+    mutating func take(
+        whole: JSONString, as piece: ResponsePieceKind, index: Int, name: JSONValue?, at place: ResponseItems.Place,
         of text: Span<UInt8>
     ) {
+        hasContent = true
+        textLosses.formUnion(items.put(whole, as: piece, index: index, name: name, at: place, of: text))
+    }
+
+    mutating func append(
+        _ delta: JSONString, to piece: ResponsePieceKind, index: Int, at place: ResponseItems.Place,
+        of text: Span<UInt8>
+    ) {
+        hasContent = true
         if piece.isVisible { visibleLength += delta.content.count } else { hasHiddenParts = true }
         textLosses.formUnion(items.append(delta, to: piece, index: index, at: place, of: text))
     }
 
     mutating func noteHiddenPart() { hasHiddenParts = true }
+
+    mutating func noteContent() { hasContent = true }
 
     private mutating func copy(of value: JSONValue, of text: Span<UInt8>, without removed: JSONEdits) -> [UInt8] {
         if removed.isEmpty { return JSONNormalizer.normalized(value.range, of: text, losses: &textLosses) }
@@ -88,5 +156,15 @@ struct ResponsesReply: Sendable {
 
     mutating func setPromptTokenIDs(_ list: JSONValue, of text: Span<UInt8>) {
         promptTokenIDs = JSONNormalizer.normalized(list.range, of: text)
+    }
+}
+
+extension [UInt8] {
+    /// Whether the response whose JSON text this is has any output.
+    fileprivate var hasOutput: Bool {
+        guard let object = try? JSONObject(document: span), let output = object.value("output", in: span) else {
+            return false
+        }
+        return output.kind == .array && !output.isBlank(in: span)
     }
 }

@@ -19,7 +19,7 @@ struct ResponsesReplyParser: ReplyParser {
         reply = ResponsesReply(keepsEntries: state.policy.detail == .full)
     }
 
-    package func captured() -> Capture { ResponsesCapture(reply, state: state).capture }
+    package func captured() -> Capture { ResponsesCapture(reply, state: state, lacksEvents: numbers.hasGap).capture }
 
     mutating func read(
         document text: Span<UInt8>, with start: JSONCursor
@@ -35,7 +35,8 @@ struct ResponsesReplyParser: ReplyParser {
         if isRepeated { state.note(ProblemCode.duplicateEvent) }
         try read(event, of: text, isCaptured: !isRepeated)
         noteError(of: event, in: text)
-        guard event.kind?.isTerminal ?? false else { return .passThrough }
+        guard let status = event.kind?.status else { return .passThrough }
+        reply.end(as: status)
         state.isTerminated = true
         return .terminal
     }
@@ -73,6 +74,7 @@ struct ResponsesReplyParser: ReplyParser {
             visit.disabledLogprobs = event.kind == .partAdded ? .emptyArray : disabledLogprobs
             var cursor = JSONCursor(at: part.range.lowerBound, options: .nonFiniteNumbers)
             try reader.readPart(with: &cursor, of: text, visit: &visit, reply: &reply, state: &state)
+            if isCaptured && part.kind == .object { take(part, of: event, in: text, without: visit.compact) }
         }
         if let logprobs = event.logprobs {
             var visit = ResponseReader.Visit()
@@ -82,20 +84,41 @@ struct ResponsesReplyParser: ReplyParser {
             try reader.readLogprobs(with: &cursor, of: text, visit: visit, reply: &reply, state: &state)
             if reply.tokens.count > 0 { state.hasOutput = true }
         }
-        if isCaptured, let delta = event.delta, delta.kind == .string, let piece = event.kind?.piece {
-            read(delta, to: piece, of: event, in: text)
+        guard isCaptured else { return }
+        if let piece = event.kind?.piece {
+            if let delta = event.delta, delta.kind == .string {
+                read(delta, to: piece, of: event, in: text)
+            } else if let whole = event.whole, whole.kind == .string {
+                let place = place(of: event)
+                let string = JSONString(quoted: whole.range, hasEscapes: true)
+                reply.take(whole: string, as: piece, index: event.pieceIndex, name: event.name, at: place, of: text)
+            }
+        } else if event.kind == .annotationAdded, let annotation = event.annotation {
+            reply.take(annotation: annotation, index: event.pieceIndex, at: place(of: event), of: text)
         }
     }
 
+    private func place(of event: ResponseEvent) -> ResponseItems.Place {
+        ResponseItems.Place(index: event.outputIndex, id: event.itemID)
+    }
+
+    private mutating func take(
+        _ part: JSONValue, of event: ResponseEvent, in text: Span<UInt8>, without removed: JSONEdits
+    ) {
+        guard let kind = event.kind, let list = kind.partList else { return }
+        reply.take(
+            part: part, of: text, without: removed, in: list, index: event.pieceIndex,
+            isDone: kind == .partDone || kind == .summaryPartDone, at: place(of: event))
+    }
+
     private mutating func read(
-        _ delta: JSONValue, to piece: ResponseItems.PieceKind, of event: ResponseEvent, in text: Span<UInt8>
+        _ delta: JSONValue, to piece: ResponsePieceKind, of event: ResponseEvent, in text: Span<UInt8>
     ) {
         reply.begin()
         let delta = JSONString(quoted: delta.range, hasEscapes: true)
         if delta.content.isEmpty { return }
         state.hasOutput = true
-        let place = ResponseItems.Place(index: event.outputIndex, id: event.itemID)
-        reply.append(delta, to: piece, index: event.pieceIndex, at: place, of: text)
+        reply.append(delta, to: piece, index: event.pieceIndex, at: place(of: event), of: text)
     }
 
     private mutating func readItem(
@@ -110,7 +133,7 @@ struct ResponsesReplyParser: ReplyParser {
         let isDone = event.kind == .itemDone
         guard isDone || event.kind == .itemAdded else { return }
         if isDone || found.isCall { state.hasOutput = true }
-        let place = ResponseItems.Place(index: event.outputIndex, id: found.id)
+        let place = ResponseItems.Place(index: event.outputIndex, id: found.id, callID: found.callID)
         reply.take(item: item, of: text, without: visit.compact, isDone: isDone, at: place)
     }
 
