@@ -62,6 +62,9 @@ let package = Package(
             name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimSchema", "VerbatimPlatform"],
             swiftSettings: settings),
         .target(
+            name: "VerbatimRows", dependencies: ["VerbatimJSON", "VerbatimSchema", "VerbatimTrace"],
+            swiftSettings: settings),
+        .target(
             name: "VerbatimHTTP",
             dependencies: nio + [
                 "VerbatimPlatform",
@@ -109,7 +112,7 @@ let package = Package(
             name: "VerbatimCLI",
             dependencies: [
                 "CMalloc", "VerbatimPlatform", "VerbatimSSE", "VerbatimJSON", "VerbatimAPI", "VerbatimTesting",
-                "VerbatimTrace", "Verbatim",
+                "VerbatimTrace", "VerbatimRows", "Verbatim",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -153,6 +156,10 @@ let package = Package(
             dependencies: [
                 "VerbatimJSON", "TestSupport", "VerbatimTesting", "VerbatimTrace", "VerbatimSchema", "VerbatimPlatform",
             ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "VerbatimRowsTests",
+            dependencies: ["VerbatimRows", "VerbatimTrace", "VerbatimSchema", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
             name: "VerbatimHTTPTests",

@@ -11,7 +11,7 @@ struct VerbatimCommand: AsyncParsableCommand {
             for byte, what the engine would have sent without the proxy.
             """,
         version: "0.1.0",
-        subcommands: [ServeCommand.self, ProbeCommand.self, DemoCommand.self, TraceCommand.self],
+        subcommands: [ServeCommand.self, ProbeCommand.self, DemoCommand.self, TraceCommand.self, RowsCommand.self],
         defaultSubcommand: ServeCommand.self
     )
 

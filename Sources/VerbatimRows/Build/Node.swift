@@ -1,0 +1,21 @@
+/// One choice of a turn as tokens: the ids of its prompt, and the sampled ones.
+struct Node: Sendable {
+    /// The turn's place in ``RowBuilder``'s list.
+    let turn: Int
+    let choice: Int
+    let finishReason: String?
+    /// The end of the prompt; nil if its ids are not known.
+    let promptEnd: TokenTree.Vertex?
+    /// The end of the sampled tokens. Without a prompt they begin at the root of a tree of their own.
+    let sequenceEnd: TokenTree.Vertex
+    let completionLength: Int
+    /// The log-probability of each sampled token; nil where it is not known. Empty if none is.
+    let logprobs: [Double?]
+
+    /// The same node, of a turn at another place.
+    func moved(toTurn turn: Int) -> Node {
+        Node(
+            turn: turn, choice: choice, finishReason: finishReason, promptEnd: promptEnd, sequenceEnd: sequenceEnd,
+            completionLength: completionLength, logprobs: logprobs)
+    }
+}

@@ -1,0 +1,34 @@
+import VerbatimJSON
+import VerbatimSchema
+import VerbatimTrace
+
+/// What rows need to know of a turn, without its tokens.
+struct RecordedTurn: Sendable {
+    let key: TurnKey
+    let parentSession: String?
+    let retryOf: Int?
+    let model: String?
+    let engine: String?
+    let outcome: TurnOutcome
+    let isComplete: Bool
+    /// Unix time of the request's arrival, and of the engine's last byte, in seconds.
+    let start: Double
+    let end: Double
+    let request: RequestFacts
+
+    init(_ turn: Turn) {
+        key = TurnKey(session: turn.sessionID, turn: turn.number)
+        parentSession = turn.parentSessionID
+        retryOf = turn.retryOf
+        model = turn.model
+        engine = turn.engine
+        outcome = turn.outcome
+        isComplete = turn.isCaptureComplete
+        start = turn.timestamp
+        end = turn.timestamp + turn.latency
+        request = RequestFacts(turn.requestJSON)
+    }
+
+    /// The agent received the whole reply.
+    var isDelivered: Bool { outcome == .completed }
+}
