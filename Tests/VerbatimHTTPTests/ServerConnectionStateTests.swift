@@ -193,6 +193,37 @@ struct ServerConnectionStateTests {
         #expect(Self.words(state.lastResponseWritten(at: Self.now)) == "close", "closes without waiting")
     }
 
+    @Test("While the client takes nothing, no further request is read or served")
+    func blockedOutput() {
+        var state = Self.state(.responding)
+        state.writabilityChanged(to: false)
+        #expect(state.responseFinished(closes: false) == .serveNext)
+        #expect(state.received(Self.head) == nil && state.received(Self.end) == nil)
+        let isStarted = state.startDelivery()
+        #expect(isStarted && state.nextPart() == nil)
+        _ = state.deliveryEnded()
+        #expect(Self.words(state.inputPaused()) == "" && state.readMore() == nil)
+        // A client that has sent all its requests still gets its responses.
+        #expect(Self.words(state.inputClosed()) == "")
+        state.writabilityChanged(to: true)
+        #expect(state.startDelivery() && state.nextPart() != nil && state.nextPart() != nil)
+        _ = state.deliveryEnded()
+        #expect(state.responseFinished(closes: false) == .serveNext)
+        #expect(Self.words(state.inputPaused()) == Self.lastResponse)
+    }
+
+    @Test("A connection whose handshake is not over is closed at once when the server stops")
+    func stopBeforeTheHandshake() {
+        for decision in [ConnectionLimit.Decision.admitted, .refused] {
+            var state = ServerConnectionState(isTLS: true, drainSilence: .seconds(2))
+            _ = state.connected(decision)
+            #expect(Self.words(state.drain()) == "close now")
+        }
+        var state = Self.state(.idle, isTLS: true)
+        state.handshakeCompleted()
+        #expect(Self.words(state.drain()) == Self.lastResponse)
+    }
+
     @Test("Draining ends when the client is silent for the limit, or after thirty seconds of input")
     func draining() {
         var state = Self.state(.draining)

@@ -1,5 +1,6 @@
 package import NIOCore
 package import NIOHTTP1
+import NIOTLS
 import VerbatimPlatform
 
 /// The channel handler of a client's connection: performs what ``ServerConnectionState`` decides.
@@ -219,12 +220,19 @@ package final class ServerConnection: ChannelInboundHandler {
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
-        exchange?.clientWritabilityChanged()
+        let isWritable = context.channel.isWritable
+        state.writabilityChanged(to: isWritable)
+        if let exchange {
+            exchange.clientWritabilityChanged()
+        } else if isWritable && state.isIdle {
+            deliverQueued()
+        }
         context.fireChannelWritabilityChanged()
     }
 
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed = event { perform(state.inputClosed()) }
+        if case TLSUserEvent.handshakeCompleted = event { state.handshakeCompleted() }
         context.fireUserInboundEventTriggered(event)
     }
 

@@ -94,6 +94,11 @@ package struct ServerConnectionState {
     private var isInputClosed = false
     /// Whether the bytes after the current request are not HTTP. They are dropped.
     private var isInputBroken = false
+    /// Whether the client takes what is written. Until then, further requests are not served: the responses of a client
+    /// that never reads would fill the memory.
+    private var isWritable = true
+    /// Whether the connection can be written to: with TLS once the handshake is over.
+    private var isOpen: Bool
     private var queue = CircularBuffer<HTTPServerRequestPart>(initialCapacity: 0)
     private var isDelivering = false
     /// Whether the last read completed at least a request's head.
@@ -105,9 +110,13 @@ package struct ServerConnectionState {
     package init(isTLS: Bool, drainSilence: TimeAmount) {
         self.isTLS = isTLS
         self.drainSilence = drainSilence
+        isOpen = !isTLS
     }
 
     package var isClosed: Bool { phase == .closed }
+
+    /// Whether a request may be queued that can be served now.
+    package var isIdle: Bool { phase == .idle }
 
     private var hasExchange: Bool { phase == .reading || phase == .responding }
 
@@ -139,7 +148,7 @@ package struct ServerConnectionState {
         if ignoresInput { return nil }
         hasPartArrived = true
         isHeadBegun = false
-        if !queue.isEmpty || isDelivering || phase == .responding {
+        if !queue.isEmpty || isDelivering || phase == .responding || (phase == .idle && !isWritable) {
             queue.append(part)
             return nil
         }
@@ -159,8 +168,8 @@ package struct ServerConnectionState {
     /// change the state.
     package mutating func inputPaused() -> Actions {
         switch phase {
-        case .idle where isInputClosed: closeAfterResponses()
-        case .idle: Actions(isHeadBegun ? .startTimer(.head) : nil, .read)
+        case .idle where isInputClosed && queue.isEmpty: closeAfterResponses()
+        case .idle: Actions(isHeadBegun ? .startTimer(.head) : nil, readMore())
         case .reading: Actions(.startBodyTimer, .readBody)
         case .responding: Actions(.startTimer(.nothing), readMore())
         case .draining: Actions(.read)
@@ -172,7 +181,7 @@ package struct ServerConnectionState {
     package mutating func inputClosed() -> Actions {
         isInputClosed = true
         switch phase {
-        case .idle: return closeAfterResponses()
+        case .idle: return queue.isEmpty ? closeAfterResponses() : .none
         case .reading: return clientIsGone()
         case .responding: return isTLS ? clientIsGone() : Actions(.reportHalfClose)
         case .draining: return abort()
@@ -200,6 +209,12 @@ package struct ServerConnectionState {
 
     package mutating func connectionFailed() -> Actions { clientIsGone() }
 
+    /// The TLS handshake is over.
+    package mutating func handshakeCompleted() { isOpen = true }
+
+    /// The client takes what is written, or has stopped taking it.
+    package mutating func writabilityChanged(to isWritable: Bool) { self.isWritable = isWritable }
+
     /// The channel is closed, by either side.
     package mutating func channelClosed() -> Actions {
         let hadExchange = hasExchange
@@ -219,7 +234,8 @@ package struct ServerConnectionState {
     }
 
     package mutating func nextPart() -> HTTPServerRequestPart? {
-        guard phase == .idle || phase == .reading, !closesAfterResponse, let part = queue.popFirst() else { return nil }
+        guard (phase == .idle && isWritable) || phase == .reading, !closesAfterResponse, let part = queue.popFirst()
+        else { return nil }
         deliver(part)
         return part
     }
@@ -279,7 +295,8 @@ package struct ServerConnectionState {
     /// Returns what to read next, if anything: more of the request's body, or what follows the request.
     package func readMore() -> Action? {
         switch phase {
-        case .idle, .draining: .read
+        case .idle: isWritable ? .read : nil
+        case .draining: .read
         case .reading: .readBody
         // TLS's close_notify is a message and must be read to be noticed. Without TLS it would cost system calls to
         // stop reading for each response; at most one read of further requests is queued.
@@ -319,6 +336,10 @@ package struct ServerConnectionState {
     /// Ends an idle connection now and a busy one after its response.
     package mutating func drain() -> Actions {
         closesAfterResponse = true
+        if !isOpen && phase != .closed {
+            // Whatever was written would wait for a handshake that may never come.
+            return closeNow()
+        }
         return switch phase {
         case .idle: closeAfterResponses()
         case .reading, .responding: Actions(.announceClose)

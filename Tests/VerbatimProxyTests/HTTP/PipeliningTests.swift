@@ -258,3 +258,30 @@ struct PipeliningTests {
         }
     }
 }
+
+@Suite("Requests that the proxy answers itself", .onOwnThreads, .timeLimit(.minutes(10)))
+struct OwnReplyPipeliningTests {
+    @Test("An agent that reads no replies is read no further, and gets them all once it reads")
+    func unreadRepliesStopTheReading() async throws {
+        let sent = Monitor(0)
+        try await withProxy({ $0.threads = 1 }, script: Chat.engine.serve) { proxy in
+            let agent = try await proxy.connect(receiveBuffer: 16 << 10)
+            try await agent.stopReading()
+            let batch = Array(repeatElement(requestBytes("GET", path: "/healthz"), count: 5_000).joined())
+            let batches = 400
+            let sending = Task {
+                for _ in 0..<batches {
+                    try await agent.send(batch)
+                    sent.update { $0 += 1 }
+                }
+            }
+            let stalled = try await proxy.waitForStall(of: sent)
+            #expect(stalled < batches)
+            try await agent.resumeReading()
+            for _ in 0..<2_000 { #expect(try await agent.readResponse().status == 200) }
+            sending.cancel()
+            await agent.close()
+            _ = await sending.result
+        }
+    }
+}
