@@ -34,8 +34,10 @@ package final class TLSRelay: Sendable {
     }
 
     /// Listens on 127.0.0.1 and forwards to the port `target`.
+    ///
+    /// - Parameter endsCleanly: Whether connections end with TLS's close_notify.
     package static func start(
-        _ certificate: TestCertificate, to target: Int, newest version: TLSVersion = .tlsv13
+        _ certificate: TestCertificate, to target: Int, newest version: TLSVersion = .tlsv13, endsCleanly: Bool = true
     ) async throws -> TLSRelay {
         let names = Monitor<[String?]>([])
         var configuration = TLSConfiguration.makeServerConfiguration(
@@ -53,7 +55,7 @@ package final class TLSRelay: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([
-                        NIOSSLServerHandler(context: context), RelayHandler(to: target),
+                        NIOSSLServerHandler(context: context), RelayHandler(to: target, endsCleanly: endsCleanly),
                     ])
                 }
             }
@@ -69,13 +71,18 @@ private final class RelayHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let target: Int?
+    private let endsCleanly: Bool
     private var other: (any Channel)?
     private var early: [ByteBuffer] = []
 
-    init(to target: Int) { self.target = target }
+    init(to target: Int, endsCleanly: Bool) {
+        self.target = target
+        self.endsCleanly = endsCleanly
+    }
 
-    init(from other: any Channel) {
+    init(from other: any Channel, endsCleanly: Bool) {
         target = nil
+        self.endsCleanly = endsCleanly
         self.other = other
     }
 
@@ -83,11 +90,12 @@ private final class RelayHandler: ChannelInboundHandler {
         guard let target else { return }
         let client = context.channel
         let relay = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let endsCleanly = endsCleanly
         ClientBootstrap(group: context.eventLoop)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(RelayHandler(from: client))
+                    try channel.pipeline.syncOperations.addHandler(RelayHandler(from: client, endsCleanly: endsCleanly))
                 }
             }
             .connect(host: "127.0.0.1", port: target)
@@ -104,7 +112,15 @@ private final class RelayHandler: ChannelInboundHandler {
         if let other { other.writeAndFlush(bytes, promise: nil) } else { early.append(bytes) }
     }
 
-    func channelInactive(context: ChannelHandlerContext) { other?.close(promise: nil) }
+    func channelInactive(context: ChannelHandlerContext) {
+        guard let other, !endsCleanly, target == nil,
+            let tls = try? other.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self)
+        else {
+            self.other?.close(promise: nil)
+            return
+        }
+        tls.close(promise: nil)
+    }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }

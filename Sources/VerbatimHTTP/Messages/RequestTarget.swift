@@ -25,16 +25,21 @@ package struct RequestTarget: Equatable, Sendable {
     }
 }
 
+extension HTTPHeaders {
+    /// The value of `Content-Length`; nil if there is none, or if it is no number below 2⁶³.
+    package var contentLength: Int? {
+        guard let value = first(name: "content-length") else { return nil }
+        // The parser leaves white space around a value.
+        let digits = value.utf8.contains { $0 <= 0x20 } ? value.filter { $0 != " " && $0 != "\t" } : value
+        return digits.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 } ? Int(digits) : nil
+    }
+}
+
 extension HTTPRequestHead {
     package var hasBody: Bool { headers.contains(name: "transfer-encoding") || bodyLength ?? 0 > 0 }
 
     /// The value of `Content-Length`; `nil` if there is none.
-    package var bodyLength: Int? {
-        let name = "content-length"
-        if let length = headers.first(name: name).flatMap({ Int($0) }) { return length }
-        // The parser lets only digits through, with spaces around them. A number that does not fit is too large anyway.
-        return headers[canonicalForm: name].first.map { Int($0) ?? .max }
-    }
+    package var bodyLength: Int? { headers.contentLength }
 
     package var expectsContinue: Bool {
         version != .http1_0 && headers[canonicalForm: "expect"].contains { $0.lowercased() == "100-continue" }

@@ -15,6 +15,9 @@ package enum RequestRules {
         if head.uri.utf8.contains(UInt8(ascii: "#")) {
             return .badRequest("the request target must not have a fragment")
         }
+        if head.headers.contains(name: "content-length") && head.bodyLength == nil {
+            return .badRequest("the Content-Length is not a number below 2^63")
+        }
         return refusalOfHost(head) ?? refusalOfCoding(head) ?? refusalOfExpectation(head)
     }
 

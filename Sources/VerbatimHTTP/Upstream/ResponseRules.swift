@@ -15,6 +15,12 @@ enum ResponseRules {
         if !codings.allSatisfy({ $0 == "chunked" || $0 == "identity" }) || codings.count > 1 {
             return Fault(description: "unsupported Transfer-Encoding")
         }
+        if head.headers.contains(name: "content-length") && contentLength(of: head) == nil {
+            return Fault(description: "invalid Content-Length")
+        }
         return nil
     }
+
+    /// The value of `Content-Length`; nil if there is none, or no number below 2⁶³.
+    static func contentLength(of head: HTTPResponseHead) -> Int? { head.headers.contentLength }
 }

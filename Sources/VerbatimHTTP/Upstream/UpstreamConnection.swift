@@ -46,6 +46,9 @@ package final class UpstreamConnection: ChannelDuplexHandler {
     /// Whether any part of the current response has arrived.
     private var hasHeard = false
     private var isChunked = false
+    private var contentLength: Int?
+    /// The current response has no body, whatever its head says. A faulty upstream may send one all the same.
+    private var isBodiless = false
 
     /// Called once if the upstream closes the connection while it is idle.
     var onIdleClose: ((UpstreamConnection) -> Void)?
@@ -61,6 +64,7 @@ package final class UpstreamConnection: ChannelDuplexHandler {
         self.handshake = handshake
     }
 
+    var isIdle: Bool { state == .idle }
     var isUsable: Bool { state == .idle && (context?.channel.isActive ?? false) }
     package var isWritable: Bool { context?.channel.isWritable ?? false }
 
@@ -74,6 +78,7 @@ package final class UpstreamConnection: ChannelDuplexHandler {
         hasSentRequest = false
         hasHeard = false
         isChunked = false
+        isBodiless = head.method == .HEAD
         exchanges += 1
         reader.expectReply()
         context?.write(wrapOutboundOut(.head(head)), promise: nil)
@@ -135,6 +140,8 @@ package final class UpstreamConnection: ChannelDuplexHandler {
                 return
             }
             keepsAlive = head.isKeepAlive
+            contentLength = ResponseRules.contentLength(of: head)
+            if head.status == .noContent || head.status == .notModified { isBodiless = true }
             isChunked =
                 reader.mayHaveChunks && head.version == .http1_1 && ResponseFraming(of: head) == .chunked
             advertisedKeepAlive = Self.keepAlive(of: head)
@@ -143,7 +150,8 @@ package final class UpstreamConnection: ChannelDuplexHandler {
             isChunked = false
             delegate.upstreamDidSend(body: body)
         case .end:
-            let isReusable = keepsAlive && hasSentRequest
+            let isReusable =
+                keepsAlive && hasSentRequest && !isBodiless && reader.endsExactly(contentLength: contentLength)
             self.delegate = nil
             state = isReusable ? .idle : .closed
             if !isReusable { context.close(promise: nil) }
@@ -163,7 +171,7 @@ package final class UpstreamConnection: ChannelDuplexHandler {
     }
 
     /// Reads while the connection is unused. Bytes that arrive then belong to no request and must not be taken for the
-    /// response to the next one: the parser fails on them, which ends the connection.
+    /// response to the next one: the reader closes the connection.
     private func watchIdle(_ context: ChannelHandlerContext) {
         guard state == .idle, !isReading else { return }
         isReading = true
@@ -188,9 +196,8 @@ package final class UpstreamConnection: ChannelDuplexHandler {
     }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // A peer that skips TLS's close_notify has ended the connection all the same.
-        if case NIOSSLError.uncleanShutdown = error {
-        } else if self.error == nil {
+        // Without TLS's close_notify a response that ends with its connection may be cut off (RFC 9112 §9.8).
+        if self.error == nil {
             self.error = CertificateProblem(error, on: context) ?? error
         }
         context.close(promise: nil)

@@ -54,6 +54,8 @@ package struct UpstreamFailure: Error {
             return NetworkErrorText.describe(error)
         case let problem as CertificateProblem:
             return "TLS: \(problem.rawValue)"
+        case NIOSSLError.uncleanShutdown:
+            return "TLS: it ended without close_notify, so that the reply may be cut off"
         case is NIOSSLError, is BoringSSLError:
             return describeTLS("\(error)")
         case let error as NIOSSLExtraError:

@@ -20,22 +20,32 @@ final class UpstreamResponseReader: ChannelInboundHandler {
     private var head = ResponseHeadReader()
     /// The start of a chunk that is incomplete.
     private var held: ByteBuffer?
+    private var tail = ResponseTail()
     /// Set while the handler is in the pipeline.
     var connection: UpstreamConnection?
 
     var reasonPhrase: String? { head.reasonPhrase }
     var mayHaveChunks: Bool { head.mayHaveChunks }
 
+    /// Whether nothing has arrived behind a response with this `Content-Length`, or behind its last chunk. False also if
+    /// that is not known.
+    func endsExactly(contentLength: Int?) -> Bool { tail.endsExactly(contentLength: contentLength) }
+
     /// Must be called when a request is sent.
     func expectReply() {
         head.expectReply()
         held = nil
+        tail = ResponseTail()
         state = .head
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch state {
-        case .parser: context.fireChannelRead(data)
+        case .parser:
+            // Bytes without a request are no response: the next one would begin with them.
+            if let connection, connection.isIdle { return connection.close() }
+            unwrapInboundIn(data).withUnsafeReadableBytes { tail.read($0) }
+            context.fireChannelRead(data)
         case .head: readHead(data, context)
         case .chunks(let chunks): read(chunks, in: unwrapInboundIn(data), context)
         }
@@ -46,12 +56,14 @@ final class UpstreamResponseReader: ChannelInboundHandler {
         let length = buffer.withUnsafeReadableBytes { head.read($0) }
         if length != nil { state = .parser }
         guard let length, head.mayHaveChunks, let bytes = buffer.readSlice(length: length) else {
+            if let length { tail.readBody(buffer.readableBytes - length) }
             return context.fireChannelRead(data)
         }
         context.fireChannelRead(wrapInboundOut(bytes))
         if connection?.expectsChunks == true {
             read(ChunkReader(), in: buffer, context)
         } else if buffer.readableBytes > 0 {
+            tail.readBody(buffer.readableBytes)
             context.fireChannelRead(wrapInboundOut(buffer))
         }
     }
@@ -80,6 +92,8 @@ final class UpstreamResponseReader: ChannelInboundHandler {
             case .isForParser:
                 buffer.moveReaderIndex(forwardBy: offset)
                 state = .parser
+                tail.beginChunk()
+                buffer.withUnsafeReadableBytes { tail.read($0) }
                 return context.fireChannelRead(wrapInboundOut(buffer))
             case .isBroken:
                 state = .parser

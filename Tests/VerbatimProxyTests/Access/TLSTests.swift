@@ -77,6 +77,37 @@ struct EngineTLSTests {
         }
     }
 
+    @Test(
+        "A reply without a length that ends without close_notify is cut off", arguments: [Chat.path, "/v1/x"],
+        [true, false])
+    func aReplyThatEndsWithoutCloseNotify(path: String, isStream: Bool) async throws {
+        let certificate = TestCertificate("good")
+        let engine = try await MockEngine.start { exchange in
+            let type = isStream ? "text/event-stream" : "application/json"
+            let body = isStream ? "data: \(Chat.event(1))\n\ndata: \(Chat.finish)\n\n" : Chat.body()
+            try await exchange.send("HTTP/1.1 200 OK\r\nContent-Type: \(type)\r\n\r\n\(body)")
+            await exchange.close()
+        }
+        let relay = try await TLSRelay.start(certificate, to: engine.port, endsCleanly: false)
+        try await withProxy(
+            {
+                $0.upstreamURL = "https://localhost:\(relay.port)"
+                $0.upstreamCA = try pem(TestCertificate.authority.certificatePath)
+            }, script: Chat.engine.serve
+        ) { proxy in
+            let agent = try await proxy.connect()
+            let body = isStream ? Chat.stream : Chat.unary
+            try await agent.send(requestBytes("POST", path: path, body: Array(body.utf8)))
+            let reply = try await agent.readResponse()
+            #expect(!reply.complete || reply.status == 502)
+            for record in try await proxy.finalRecords() {
+                #expect(record.outcome == "upstream_disconnected" && !record.isComplete)
+            }
+        }
+        await relay.stop()
+        await engine.stop()
+    }
+
     struct Distrust: Sendable, CustomStringConvertible {
         let certificate: String
         let words: String
@@ -330,6 +361,21 @@ struct AgentTLSTests {
             for agent in silent { await agent.close() }
             try await first.send(requestBytes("GET", path: "/healthz"))
             #expect(try await first.readResponse().status == 200)
+        }
+    }
+
+    @Test("A connection without a handshake does not delay the stop", arguments: ["", "\u{16}\u{3}\u{1}"])
+    func stopBeforeTheHandshake(bytes: String) async throws {
+        try await withTLS { proxy in
+            let agent = try await proxy.connect()
+            if !bytes.isEmpty { try await agent.send(bytes) }
+            let served = try await connect(proxy)
+            try await served.send(requestBytes("GET", path: "/healthz"))
+            #expect(try await served.readResponse().status == 200)
+            // The grace period is an hour.
+            await proxy.stop()
+            await agent.waitUntilClosed()
+            await served.close()
         }
     }
 
