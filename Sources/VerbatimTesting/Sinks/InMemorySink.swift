@@ -40,7 +40,8 @@ package final class InMemorySink: RecordSink {
             return true
         }
         let result: Result<Void, TraceError> =
-            isOpen ? .success(()) : .failure(TraceError(.closed, message: "the sink is closed"))
+            isOpen
+            ? .success(()) : .failure(TraceError(.closed, message: "the sink is closed", reason: "the sink is closed"))
         for submission in submissions { submission.onPersisted(result) }
     }
 

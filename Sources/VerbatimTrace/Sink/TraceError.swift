@@ -28,12 +28,17 @@ package struct TraceError: Error, Sendable {
     package let code: Code
     /// What happened and what to do about it, for the user.
     package let message: String
+    /// The same in words for the agent, without any path.
+    package let reason: String
     package let cause: Cause?
 
-    package init(_ code: Code, message: String, cause: Cause? = nil) {
+    /// - Parameter reason: nil stands for the operating system's error, or for the code.
+    package init(_ code: Code, message: String, reason: String? = nil, cause: Cause? = nil) {
         self.code = code
         self.message = message
         self.cause = cause
+        let systemError: SystemError? = if case .system(let error) = cause { error } else { nil }
+        self.reason = reason ?? systemError?.description ?? code.rawValue.replacing("_", with: " ")
     }
 
     /// The operating system's error, if that is the cause.

@@ -56,7 +56,8 @@ struct PendingRecords: Sendable {
     mutating func add(_ submission: RecordSubmission) -> AddAction {
         if isClosed {
             statistics.failed += 1
-            return .refuse(TraceError(.closed, message: "the trace is closed"))
+            return .refuse(
+                TraceError(.closed, message: "the trace is closed", reason: "the trace is closed"))
         }
         let size = submission.record.record.estimatedSize
         added.append(Entry(shared: submission.record, onPersisted: submission.onPersisted, size: size))

@@ -182,7 +182,7 @@ actor TraceWriter {
 
     private func error(_ failure: WriteFailure) -> TraceError {
         let message = "cannot write the trace '\(configuration.path)': \(failure.reason)"
-        return TraceError(.cannotWrite, message: message, cause: failure.cause)
+        return TraceError(.cannotWrite, message: message, reason: failure.reason, cause: failure.cause)
     }
 
     private func fail(_ failure: WriteFailure, _ entries: [PendingRecords.Entry]) {
