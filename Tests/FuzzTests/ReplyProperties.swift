@@ -182,7 +182,7 @@ private struct Scene {
                 outcome.record = turn.takeRecord(engine: capabilities.engine).map { TurnRecordEncoder.encode($0) } ?? []
                 perform(turn.recordWasKept(nil))
             case .finish: outcome.isAnswered = true
-            case .abort: break
+            case .cutOff, .abort: break
             }
         }
         let headers: HTTPHeaders = [

@@ -104,18 +104,33 @@ extension ReplyParser {
 
     package mutating func read(body: Span<UInt8>) -> BodyDisposition {
         state.edits.removeAll()
+        let wasWhole = state.isWhole
+        let wasTerminated = state.isTerminated
         state.isWhole = true
         state.isTerminated = true
         var cursor = JSONCursor(options: .nonFiniteNumbers)
         defer { reading.outline = JSONOutline() }
-        guard (try? cursor.peekKind(in: body)) == .object, readChecked(body) != nil else {
-            state.note(ProblemCode.replyNotJSON)
-            return .passThrough
+        let isObject = (try? cursor.peekKind(in: body)) == .object
+        if isObject, read(document: body) { return .passThrough }
+        switch BodyContent(body) {
+        case .object(let length): if isObject, read(document: body.extracting(0..<length)) { return .passThrough }
+        case .objects:
+            state.isWhole = wasWhole
+            state.isTerminated = wasTerminated
+            return .objects
+        case .other: break
         }
+        state.note(ProblemCode.replyNotJSON)
+        return .passThrough
+    }
+
+    /// Returns false if it is not JSON.
+    private mutating func read(document: Span<UInt8>) -> Bool {
+        guard readChecked(document) != nil else { return false }
         let recorded =
             state.compactEdits.isEmpty
-            ? [UInt8](copying: body, 0..<body.count) : state.compactEdits.applied(to: body)
+            ? [UInt8](copying: document, 0..<document.count) : state.compactEdits.applied(to: document)
         state.wholeReply = JSONText(recorded, isNormal: reading.outline.isNormal)
-        return .passThrough
+        return true
     }
 }

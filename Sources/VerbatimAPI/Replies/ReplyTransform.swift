@@ -35,6 +35,8 @@ package enum BodyDisposition: Equatable, Sendable {
     case passThrough
     /// This body goes to the agent instead.
     case replace([UInt8])
+    /// The body holds JSON objects, but is not one. Nothing has been read; each may be read as an event.
+    case objects
 }
 
 /// Stands between the engine's reply and the agent: captures the reply, and decides what the agent receives.

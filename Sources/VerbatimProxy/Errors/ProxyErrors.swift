@@ -17,6 +17,10 @@ extension ErrorResponse {
         status: .forbidden, side: .client, code: "route_not_allowed",
         message: "this proxy forwards captured routes and GET /v1/models only (--only-captured)")
 
+    package static let unsupportedCoding = ErrorResponse(
+        status: .unsupportedMediaType, side: .client, code: "unsupported_content_encoding",
+        message: "a compressed request body cannot be captured: send it without Content-Encoding")
+
     package static func traceUnavailable(_ reason: String) -> ErrorResponse {
         ErrorResponse(
             status: .serviceUnavailable, side: .server, code: "trace_unavailable",

@@ -129,8 +129,9 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         if !isRequestEnded { output.closeAfterResponse() }
         var framing = ResponseFraming(of: head)
         if case .untilClose = framing { framing = .chunked }
+        let headers = EngineReferences(to: loop.settings.upstream, in: request).rewritten(head.headers)
         output.head(
-            status: Int(head.status.code), reason: reason, headers: HeaderRules.returned(head.headers, length: .keep),
+            status: Int(head.status.code), reason: reason, headers: HeaderRules.returned(headers, length: .keep),
             framing: framing)
         if head.status.code != 200 || head.headers.contains(name: "content-encoding") { models = nil }
     }
@@ -171,7 +172,12 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         if isOver { return }
         end()
         guard output.withdraw() else {
-            agent.abort(resets: !output.showsTruncation)
+            if output.showsTruncation {
+                agent.finish(output.take(), closes: true)
+            } else {
+                agent.write(output.take())
+                agent.abort(resets: true)
+            }
             return
         }
         output.respond(with: reply, closes: closes)

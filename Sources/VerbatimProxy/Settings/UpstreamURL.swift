@@ -45,7 +45,7 @@ package struct UpstreamURL: Hashable, Sendable {
     }
 
     /// Host and port of `host`, `host:port`, `[v6]` or `[v6]:port`.
-    private static func split(_ authority: Substring) -> (host: String, port: Int?)? {
+    static func split(_ authority: Substring) -> (host: String, port: Int?)? {
         var host = authority
         var port: Int?
         let afterHost: Substring

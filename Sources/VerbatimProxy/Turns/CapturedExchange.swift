@@ -23,6 +23,8 @@ final class CapturedExchange: Exchange {
     /// Until the turn begins; then the turn has its own.
     private var output: ResponseWriter
     private var stage = Stage.request
+    /// Comes before the JSON text of the request; mostly empty.
+    private var byteOrderMark = ByteBuffer()
 
     init(loop: ProxyLoop, agent: ServerConnection, request: ProxyRequest, api: API) {
         self.loop = loop
@@ -47,6 +49,9 @@ final class CapturedExchange: Exchange {
     var limitsBodyTime: Bool { true }
 
     func start() {
+        guard ContentCoding.isIdentity(request.head.headers) else {
+            return refuse(.unsupportedCoding, closes: true)
+        }
         let limit = loop.settings.maximumBodySize
         if let length = request.head.bodyLength, length > limit {
             refuse(.bodyTooLarge(limit: limit), closes: true)
@@ -71,8 +76,15 @@ final class CapturedExchange: Exchange {
             loop.log.refusedTurn("the trace cannot be written")
             return refuse(.traceUnavailable(reason))
         }
+        var bytes = body.take()
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        if bytes.starts(with: mark) {
+            // Engines that read bodies with Python accept it.
+            byteOrderMark = ByteBuffer(bytes: mark)
+            bytes.removeFirst(mark.count)
+        }
         do {
-            begin(try APIRegistry.request(to: api, body: body.take()))
+            begin(try APIRegistry.request(to: api, body: bytes))
         } catch {
             refuse(.badRequest(error.message))
         }
@@ -116,7 +128,7 @@ final class CapturedExchange: Exchange {
             parsed, policy: facts.policy, capabilities: loop.capabilities, at: now)
         let turn = TurnRunner(
             CapturedTurn(facts: facts, request: parsed, plan: plan, output: output, at: now), loop: loop,
-            agent: agent, request: request, body: body)
+            agent: agent, request: request, body: body, byteOrderMark: byteOrderMark)
         stage = .turn(turn)
         turn.start(at: now)
     }

@@ -30,6 +30,8 @@ struct CapturedTurn: ~Copyable {
         /// The terminal event is sent, followed by what the engine still sends.
         case terminalEvent(engineIsDone: Bool, engineFailed: Bool)
         case error(ErrorResponse)
+        /// The engine stopped in the middle of the reply.
+        case cutOff
         case abort
         /// The agent is gone.
         case gone
@@ -50,7 +52,8 @@ struct CapturedTurn: ~Copyable {
         self.facts = facts
         self.output = output
         negotiation = CapabilityNegotiation(plan, request: request, policy: facts.policy)
-        relay = ReplyRelay(reply: plan.prepared.reply, facts: facts)
+        relay = ReplyRelay(
+            reply: plan.prepared.reply, isStreamAsked: plan.prepared.request.isStream, facts: facts)
         timings = TurnTimings(start: now)
     }
 
@@ -68,8 +71,11 @@ struct CapturedTurn: ~Copyable {
         if case .waiting = phase { true } else { false }
     }
 
-    /// A stream's head is held until its first event.
-    var isHolding: Bool { relay.isHolding }
+    /// The reply's head is held: that of a stream until its first event, that of a whole reply until its end. See
+    /// ``stopHolding()``.
+    var isHolding: Bool {
+        if case .replying = phase { relay.holdsHead } else { false }
+    }
 
     /// The turn is over except for its record.
     var isRecording: Bool {
@@ -119,7 +125,12 @@ struct CapturedTurn: ~Copyable {
     /// Starts again from a newer plan for the same request. Only before the first attempt.
     mutating func replan(_ makePlan: (any APIRequest) -> CapabilityPlan) {
         negotiation.replan(makePlan)
-        relay = ReplyRelay(reply: negotiation.prepared.reply, facts: facts)
+        relay = newRelay
+    }
+
+    private var newRelay: ReplyRelay {
+        ReplyRelay(
+            reply: negotiation.prepared.reply, isStreamAsked: negotiation.prepared.request.isStream, facts: facts)
     }
 
     /// Ends the turn before anything is sent if it would capture less than is required; else nil.
@@ -173,7 +184,7 @@ struct CapturedTurn: ~Copyable {
         switch phase {
         case .waiting, .replying:
             if output.isHeadWritten {
-                return decide(conclude(relay.hasError ? .upstreamError : .upstreamDisconnected, then: .abort))
+                return decide(conclude(relay.hasError ? .upstreamError : .upstreamDisconnected, then: .cutOff))
             }
             return switch failure.kind {
             case .unreachable: decide(conclude(.upstreamError, then: .error(.badGateway(failure.message))))
@@ -183,17 +194,17 @@ struct CapturedTurn: ~Copyable {
         case .recording(.terminalEvent(let isDone, _)):
             phase = .recording(.terminalEvent(engineIsDone: isDone, engineFailed: true))
             return decide(.nothing)
-        case .trailing: return decide(abort())
+        case .trailing: return decide(cutOff())
         case .recording, .over: return decide(.nothing)
         }
     }
 
     // MARK: Time and the agent
 
-    /// Sends the head of a stream before its first event: a rejection would have come at once, and an agent that gets
-    /// nothing for long may give up.
+    /// Sends the head of a stream before its first event, or that of a whole reply before its end: a rejection would
+    /// have come at once, and an agent that gets nothing for long may give up.
     mutating func stopHolding() -> Decision {
-        relay.startStream(to: &output)
+        if case .replying = phase { relay.releaseHead(to: &output) }
         return decide(.nothing)
     }
 
@@ -216,6 +227,7 @@ struct CapturedTurn: ~Copyable {
             phase = .recording(.terminalEvent(engineIsDone: isDone, engineFailed: true))
             return decide(.nothing)
         case .recording where outcome == .shutdown: return decide(.nothing)
+        case .trailing where outcome == .shutdown: return decide(cutOff())
         case .recording, .trailing: return decide(abort())
         case .over: return decide(.nothing)
         }
@@ -250,10 +262,12 @@ struct CapturedTurn: ~Copyable {
         case .terminalEvent(let isDone, let failed):
             relay.release(to: &output)
             if isDone { return decide(finish()) }
-            if failed { return decide(abort()) }
+            if failed { return decide(cutOff()) }
             phase = .trailing
             return decide(.nothing)
         case .error(let error): return decide(reply(with: error))
+        // Without framing that shows it, only a reset tells the agent that the reply is not whole.
+        case .cutOff: return decide(output.showsTruncation ? cutOff() : abort())
         case .abort, .gone: return decide(abort())
         }
     }
@@ -282,7 +296,7 @@ struct CapturedTurn: ~Copyable {
     // MARK: Decisions
 
     private mutating func decide(_ action: Action) -> Decision {
-        if relay.isStreaming { negotiation.endRetries() }
+        if output.isHeadWritten { negotiation.endRetries() }
         return Decision(action: action, findings: negotiation.takeFindings())
     }
 
@@ -307,14 +321,14 @@ struct CapturedTurn: ~Copyable {
                     conclude(
                         outcome, then: .terminalEvent(engineIsDone: relay.hasEngineEnded, engineFailed: false)))
             case .ended(let outcome, .end): return decide(conclude(outcome, then: .reply))
-            case .ended(let outcome, .cutOff): return decide(conclude(outcome, then: .abort))
+            case .ended(let outcome, .cutOff): return decide(conclude(outcome, then: .cutOff))
             }
             step = relay.proceed(to: &output)
         }
     }
 
     private mutating func retry() -> Action {
-        relay = ReplyRelay(reply: negotiation.prepared.reply, facts: facts)
+        relay = newRelay
         phase = .waiting
         return .retry
     }
@@ -331,6 +345,11 @@ struct CapturedTurn: ~Copyable {
         phase = .over
         output.end()
         return .finish
+    }
+
+    private mutating func cutOff() -> Action {
+        phase = .over
+        return .cutOff
     }
 
     private mutating func abort() -> Action {

@@ -21,7 +21,13 @@ struct ReplyHead {
         headers.first(name: "content-type")?.lowercased().hasPrefix("text/event-stream") ?? false
     }
 
-    var isCompressed: Bool { (headers.first(name: "content-encoding")?.lowercased() ?? "identity") != "identity" }
+    /// Whether it says that it is one JSON document.
+    var isJSON: Bool {
+        guard let type = headers.first(name: "content-type")?.lowercased() else { return false }
+        return type.prefix { $0 != ";" && $0 != " " } == "application/json"
+    }
+
+    var isCompressed: Bool { !ContentCoding.isIdentity(headers) }
 
     /// The body ends with the connection.
     var isUntilClose: Bool {
@@ -29,7 +35,11 @@ struct ReplyHead {
     }
 
     /// What `Content-Length` states; 0 without it.
-    var contentLength: Int { headers.first(name: "content-length").flatMap { Int($0) } ?? 0 }
+    var contentLength: Int { headers.contentLength ?? 0 }
+
+    var isFramedByLength: Bool {
+        if case .contentLength = framing { true } else { false }
+    }
 
     /// Writes the head of a reply with a body of this length, which differs from the engine's if it was edited.
     func write(to output: inout ResponseWriter, bodyLength: Int, isEdited: Bool) {

@@ -1,5 +1,6 @@
 import NIOCore
 import VerbatimAPI
+import VerbatimJSON
 import VerbatimTrace
 import VerbatimHTTP
 import VerbatimSchema
@@ -52,8 +53,19 @@ struct ReplyRelay: ~Copyable {
     private let maximumEventSize: Int
     /// The body of a reply that is not streamed.
     private var collected = ByteBuffer()
-    /// Bytes that wait for a stream's first event, or for the record.
+    /// Bytes that wait for a stream's first event, for a whole reply, or for the record.
     private var held = ByteBuffer()
+    /// Nil once the reply's form is known.
+    private var sensor: ReplyFormSensor?
+    /// Bytes that do not show the reply's form yet.
+    private var unsensed = ByteBuffer()
+    /// Counts the documents of a reply that may turn out to hold several.
+    private var counter: DocumentSplitter?
+    private let isStreamAsked: Bool
+    private var head: ReplyHead?
+    private var isHeadSent = false
+    /// The engine is not known to accept what was injected, so that the agent gets nothing before it shows.
+    private var isUndecided = false
     /// An event that waits for a decision.
     private var pending: StreamReader.Unit?
     private(set) var hasEngineEnded = false
@@ -66,8 +78,11 @@ struct ReplyRelay: ~Copyable {
     /// Output of the model has gone to the agent.
     private(set) var hasPassedOutput = false
 
-    /// - Parameter reply: What reads the reply, and decides what the agent gets of it.
-    init(reply: any ReplyTransform, facts: TurnFacts) {
+    /// - Parameters:
+    ///   - reply: What reads the reply, and decides what the agent gets of it.
+    ///   - isStreamAsked: Whether the agent asked for a stream.
+    init(reply: any ReplyTransform, isStreamAsked: Bool, facts: TurnFacts) {
+        self.isStreamAsked = isStreamAsked
         reader = StreamReader(reply: reply, maximumEventSize: facts.maximumEventSize)
         maximumReplySize = facts.maximumReplySize
         maximumEventSize = facts.maximumEventSize
@@ -78,6 +93,15 @@ struct ReplyRelay: ~Copyable {
     /// A stream's head is held until its first event.
     var isHolding: Bool {
         if case .holding = mode { true } else { false }
+    }
+
+    /// The head is held, and may go to the agent once the engine would have rejected the request.
+    var holdsHead: Bool {
+        switch mode {
+        case .holding: true
+        case .collecting(let head): head.isSuccess && !isHeadSent
+        case .waiting, .streaming, .collected, .passing: false
+        }
     }
 
     /// A stream has begun, and nothing more can keep it from the agent.
@@ -121,9 +145,14 @@ struct ReplyRelay: ~Copyable {
     mutating func receive(_ head: ReplyHead, holdsStream: Bool, to output: inout ResponseWriter) {
         status = head.status
         isUntilClose = head.isUntilClose
+        self.head = head
+        isUndecided = holdsStream
         if head.isCompressed {
             problem = ProblemCode.replyCompressed
             if head.isSuccess { return pass(head, holdsLastByte: !head.isEventStream, to: &output) }
+        }
+        if head.isSuccess {
+            sensor = ReplyFormSensor(isEventStream: head.isEventStream, isStream: isStreamAsked)
         }
         if head.isEventStream && head.isSuccess {
             mode = .holding(head)
@@ -141,17 +170,12 @@ struct ReplyRelay: ~Copyable {
     mutating func receive(_ body: ByteBuffer, to output: inout ResponseWriter) -> Step {
         switch mode {
         case .holding, .streaming:
+            if sensor != nil { return sense(body, to: &output) }
             reader.receive(body)
             return readEvents(to: &output)
         case .collecting(let head):
-            collected.writeImmutableBuffer(body)
-            if collected.readableBytes > maximumReplySize {
-                let start = collected
-                collected = ByteBuffer()
-                problem = ProblemCode.replyTooLarge
-                pass(head, holdsLastByte: true, to: &output)
-                passBody(start, to: &output)
-            }
+            if sensor != nil { return sense(body, to: &output) }
+            return collect(body, head, to: &output)
         case .passing: passBody(body, to: &output)
         case .waiting, .collected: break
         }
@@ -164,6 +188,7 @@ struct ReplyRelay: ~Copyable {
     /// The engine has ended its reply.
     mutating func end(to output: inout ResponseWriter) -> Step {
         hasEngineEnded = true
+        if let form = sensor?.formAtEnd { begin(form, to: &output) }
         switch mode {
         case .holding, .streaming: return endStream(to: &output)
         case .collecting(let head):
@@ -192,7 +217,11 @@ struct ReplyRelay: ~Copyable {
     /// Writes what was held back for the record.
     mutating func release(to output: inout ResponseWriter) {
         if case .collected(let head, let isEdited) = mode {
-            head.write(to: &output, bodyLength: collected.readableBytes, isEdited: isEdited)
+            if !isHeadSent {
+                let length = held.readableBytes + collected.readableBytes
+                head.write(to: &output, bodyLength: length, isEdited: isEdited)
+            }
+            writeHeld(to: &output)
             output.body(collected)
             return
         }
@@ -200,13 +229,63 @@ struct ReplyRelay: ~Copyable {
         output.body(reader.takeUnclaimed())
     }
 
+    // MARK: The form
+
+    /// Finds out the reply's form before anything is done with its content.
+    private mutating func sense(_ body: ByteBuffer, to output: inout ResponseWriter) -> Step {
+        var content = unsensed
+        unsensed = ByteBuffer()
+        if content.readableBytes == 0 { content = body } else { content.writeImmutableBuffer(body) }
+        guard let finding = sensor?.read(content.readableBytesUInt8Span) else { return .goOn }
+        if let blank = content.readSlice(length: finding.blank) { held.writeImmutableBuffer(blank) }
+        guard let form = finding.form else {
+            unsensed = content
+            // An engine keeps the connection alive while it computes. The length of a body that may be edited is not
+            // known yet, and most heads with a length are followed by the body at once.
+            let passesBlank = !isUndecided && held.readableBytes > 0 && head?.isFramedByLength == false
+            if passesBlank || held.readableBytes > maximumEventSize { releaseHead(to: &output) }
+            if isHeadSent { writeHeld(to: &output) }
+            return .goOn
+        }
+        begin(form, to: &output)
+        return receive(content, to: &output)
+    }
+
+    private mutating func begin(_ form: ReplyForm, to output: inout ResponseWriter) {
+        sensor = nil
+        guard let head else { return }
+        switch form {
+        case .events, .documents:
+            if case .collecting = mode { mode = isHeadSent ? .streaming : .holding(head) }
+            if form == .documents { reader.expectDocuments() }
+            if !isUndecided { startStream(to: &output) }
+        case .document:
+            mode = .collecting(head)
+            if isStreamAsked || !head.isJSON { counter = DocumentSplitter() }
+        }
+        guard hasEngineEnded else { return }
+        if form == .document { collected = unsensed } else { reader.receive(unsensed) }
+        unsensed = ByteBuffer()
+    }
+
+    /// Sends the head of a reply, and the white space before its content, as soon as nothing in them can need undoing:
+    /// an agent that gets nothing for long may give up.
+    mutating func releaseHead(to output: inout ResponseWriter) {
+        if case .holding = mode { return startStream(to: &output) }
+        guard holdsHead, let head else { return }
+        isHeadSent = true
+        head.writeStream(to: &output, isEdited: reader.mayChangeReply)
+        writeHeld(to: &output)
+    }
+
     // MARK: Streams
 
     /// Starts a stream whose head is held.
-    mutating func startStream(to output: inout ResponseWriter) {
+    private mutating func startStream(to output: inout ResponseWriter) {
         guard case .holding(let head) = mode else { return }
         mode = .streaming
-        head.writeStream(to: &output, isEdited: reader.mayChangeReply)
+        if !isHeadSent { head.writeStream(to: &output, isEdited: reader.mayChangeReply) }
+        isHeadSent = true
         writeHeld(to: &output)
     }
 
@@ -259,6 +338,7 @@ struct ReplyRelay: ~Copyable {
     private mutating func endStream(to output: inout ResponseWriter) -> Step {
         if let event = reader.last(), let step = take(event, to: &output) { return step }
         startStream(to: &output)
+        if reader.isEmptyOfDocuments { problem = ProblemCode.replyNotJSON }
         // If a reply ends with its connection, a truncation looks like a regular end.
         if isUntilClose && !reader.hasFinishedChoices { return .ended(.upstreamDisconnected, by: .cutOff) }
         return .ended(reader.hasSeenError ? .upstreamError : .completed, by: .end)
@@ -271,6 +351,27 @@ struct ReplyRelay: ~Copyable {
     }
 
     // MARK: Whole replies
+
+    private mutating func collect(_ body: ByteBuffer, _ head: ReplyHead, to output: inout ResponseWriter) -> Step {
+        collected.writeImmutableBuffer(body)
+        if collected.readableBytes > maximumReplySize {
+            let start = collected
+            collected = ByteBuffer()
+            problem = ProblemCode.replyTooLarge
+            pass(head, holdsLastByte: true, to: &output)
+            passBody(start, to: &output)
+            return .goOn
+        }
+        guard counter != nil else { return .goOn }
+        counter?.count(in: body.readableBytesUInt8Span)
+        if let counter, counter.documents < 2 { return .goOn }
+        // It is a stream of documents, which are passed on one by one.
+        counter = nil
+        begin(.documents, to: &output)
+        reader.receive(collected)
+        collected = ByteBuffer()
+        return readEvents(to: &output)
+    }
 
     private mutating func endCollecting(_ head: ReplyHead) -> Step {
         guard head.isSuccess else {
@@ -287,7 +388,9 @@ struct ReplyRelay: ~Copyable {
 
     private mutating func pass(_ head: ReplyHead, holdsLastByte: Bool, to output: inout ResponseWriter) {
         mode = .passing(holdsLastByte: holdsLastByte)
-        head.write(to: &output, bodyLength: 0, isEdited: false)
+        sensor = nil
+        if !isHeadSent { head.write(to: &output, bodyLength: 0, isEdited: false) }
+        isHeadSent = true
     }
 
     /// Lets the rest of a stream go through as it is, once an event is too large to wait for its end.

@@ -51,6 +51,8 @@ struct StreamReader: ~Copyable {
 
     private var reply: any ReplyTransform
     private var splitter = EventSplitter()
+    /// Splits a stream that consists of JSON objects instead of events.
+    private var documents: DocumentSplitter?
     /// Bytes that are not part of a unit yet.
     private var unclaimed = ByteBuffer()
     /// The bytes of the last unit go to the agent.
@@ -63,6 +65,8 @@ struct StreamReader: ~Copyable {
     private(set) var receivedBytes = 0
     private var hasStopped = false
     private var bodyDisposition = BodyDisposition.passThrough
+    /// A body of several objects, as the agent gets it.
+    private var editedObjects: ByteBuffer?
 
     init(reply: any ReplyTransform, maximumEventSize: Int) {
         self.reply = reply
@@ -98,6 +102,7 @@ struct StreamReader: ~Copyable {
 
     /// The next complete unit.
     mutating func next() -> Unit? {
+        if documents != nil { return nextDocument() }
         let front = unclaimed
         guard let unit = splitter.nextUnit(in: front.readableBytesUInt8Span),
             let bytes = unclaimed.readSlice(length: unit.length)
@@ -116,13 +121,52 @@ struct StreamReader: ~Copyable {
         }
     }
 
+    /// From now on the stream is taken for JSON objects, with anything between them.
+    mutating func expectDocuments() { documents = DocumentSplitter() }
+
+    /// What was taken for JSON objects held none.
+    var isEmptyOfDocuments: Bool { documents != nil && !hasSeenEvents }
+
+    private mutating func nextDocument() -> Unit? {
+        let front = unclaimed
+        guard let unit = documents?.nextUnit(in: front.readableBytesUInt8Span),
+            let bytes = unclaimed.readSlice(length: unit.length)
+        else { return nil }
+        if unclaimed.readableBytes == 0 { unclaimed = ByteBuffer() }
+        if unit.isDocument { return read(document: bytes) }
+        // The end of the line of a document that was dropped.
+        let isDropped = !keptLastUnit && bytes.readableBytesView.allSatisfy { $0 == 0x0A || $0 == 0x0D }
+        keptLastUnit = true
+        return Unit(bytes: bytes, isEvent: false, disposition: isDropped ? .drop : .passThrough, edits: JSONEdits())
+    }
+
+    /// Reads a document as the data of an event.
+    private mutating func read(document: ByteBuffer) -> Unit {
+        hasSeenEvents = true
+        if hasStopped { return Unit(bytes: document, isEvent: true, disposition: .passThrough, edits: JSONEdits()) }
+        let start: StaticString = "data: "
+        var event = ByteBuffer()
+        event.writeStaticString(start)
+        // White space between values may break lines, which would end the field.
+        event.writeBytes(document.readableBytesView.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 })
+        event.writeStaticString("\n\n")
+        let disposition = reply.read(event: event.readableBytesUInt8Span)
+        if reply.error != nil { hasSeenError = true }
+        var edits = reply.edits
+        let length = start.utf8CodeUnitCount
+        edits.relocate { $0.lowerBound - length..<$0.upperBound - length }
+        keptLastUnit = disposition.keepsEvent
+        return Unit(bytes: document, isEvent: true, disposition: disposition, edits: edits)
+    }
+
     /// Captures and restores no more. Events are still split.
     mutating func stopReading() { hasStopped = true }
 
     /// What is left at the end of the stream: an event without its blank line.
     mutating func last() -> Unit? {
         let rest = takeUnclaimed()
-        return rest.readableBytes == 0 ? nil : read(rest)
+        if rest.readableBytes == 0 { return nil }
+        return documents == nil ? read(rest) : read(document: rest)
     }
 
     mutating func takeUnclaimed() -> ByteBuffer {
@@ -148,12 +192,26 @@ struct StreamReader: ~Copyable {
     /// Reads a reply that is not streamed.
     mutating func read(body: ByteBuffer) {
         bodyDisposition = reply.read(body: body.readableBytesUInt8Span)
+        if bodyDisposition == .objects { readObjects(of: body) }
         hasReadBody = true
         if reply.error != nil { hasSeenError = true }
     }
 
+    /// Reads the objects in a body as events.
+    private mutating func readObjects(of body: ByteBuffer) {
+        expectDocuments()
+        unclaimed = body
+        var edited = ByteBuffer()
+        while let unit = nextDocument() {
+            if unit.disposition != .drop { edited.writeImmutableBuffer(unit.edited) }
+        }
+        edited.writeImmutableBuffer(takeUnclaimed())
+        editedObjects = edited
+    }
+
     /// The body that the agent gets; nil if it is the engine's.
     mutating func editedBody(of body: ByteBuffer) -> ByteBuffer? {
+        if let editedObjects { return editedObjects }
         if case .replace(let other) = bodyDisposition { return ByteBuffer(bytes: other) }
         var edits = reply.edits
         if edits.isEmpty { return nil }

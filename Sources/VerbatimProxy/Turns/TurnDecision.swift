@@ -11,6 +11,9 @@ extension CapturedTurn {
         case record(closesEngine: Bool)
         /// The reply is whole. The agent's connection may serve the next request.
         case finish
+        /// The engine has stopped early. Send what is left, and close the agent's connection without the end of the
+        /// reply's framing.
+        case cutOff
         /// Cut the agent's connection, so that the agent cannot take the reply for whole.
         case abort
     }

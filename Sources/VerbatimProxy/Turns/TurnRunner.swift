@@ -13,6 +13,8 @@ final class TurnRunner: UpstreamDelegate {
     private let request: ProxyRequest
     /// Keeps its share of the budget.
     private let body: RequestBody
+    /// Sent before each attempt's body.
+    private let byteOrderMark: ByteBuffer
     private let clock: HTTPClock
     private let timer: ExchangeTimer
     private var engine: UpstreamConnection?
@@ -22,18 +24,21 @@ final class TurnRunner: UpstreamDelegate {
     private var waitEnd: NIODeadline?
     /// The turn waits for the probe of another.
     private var isWaitingForProbe = false
+    /// The reply's head has come, and its time limit for being held has not been started.
+    private var awaitsHead = false
     /// An attempt has been repeated because its connection turned out to be stale.
     private var hasRepeated = false
 
     init(
         _ turn: consuming CapturedTurn, loop: ProxyLoop, agent: ServerConnection, request: ProxyRequest,
-        body: RequestBody
+        body: RequestBody, byteOrderMark: ByteBuffer
     ) {
         self.turn = turn
         self.loop = loop
         self.agent = agent
         self.request = request
         self.body = body
+        self.byteOrderMark = byteOrderMark
         clock = loop.clock
         timer = agent.exchangeTimer
     }
@@ -112,9 +117,10 @@ final class TurnRunner: UpstreamDelegate {
             uri: upstream.target(path: "/v1" + prepared.route, query: request.query),
             headers: EngineHeaders.make(
                 for: request, authority: upstream.address.authority, apiKey: loop.settings.upstreamAPIKey,
-                acceptsIdentityOnly: true, bodyLength: prepared.body.count)
+                acceptsIdentityOnly: true, bodyLength: byteOrderMark.readableBytes + prepared.body.count)
         )
         connection.start(head, for: self)
+        connection.send(body: byteOrderMark)
         connection.send(body: ByteBuffer(bytes: prepared.body))
         connection.endRequest()
     }
@@ -125,7 +131,15 @@ final class TurnRunner: UpstreamDelegate {
     private var isWaitingForEngine: Bool { agent.isWritable && !turn.isRecording }
 
     func upstreamDidSend(head: HTTPResponseHead, reason: String) {
+        awaitsHead = true
+        var head = head
+        head.headers = EngineReferences(to: loop.settings.upstream, in: request).rewritten(head.headers)
         perform(flushes: false) { $0.engineSent(head: head, reason: reason, at: $1) }
+    }
+
+    /// A whole reply that arrives at once needs no timer.
+    private func limitHolding() {
+        awaitsHead = false
         guard turn.isHolding else { return }
         let current = attempt
         clock.schedule(in: loop.settings.refusalTime, on: loop.eventLoop) { [weak self] in
@@ -154,7 +168,10 @@ final class TurnRunner: UpstreamDelegate {
         }
     }
 
-    func upstreamDidPause() { flush() }
+    func upstreamDidPause() {
+        if awaitsHead { limitHolding() }
+        flush()
+    }
 
     func upstreamWritabilityChanged() {}
 
@@ -202,9 +219,14 @@ final class TurnRunner: UpstreamDelegate {
         case .finish:
             timer.cancel()
             agent.finish(turn.takeOutput(), closes: turn.mustClose)
+        case .cutOff:
+            timer.cancel()
+            dropEngine()
+            agent.finish(turn.takeOutput(), closes: true)
         case .abort:
             timer.cancel()
             dropEngine()
+            agent.write(turn.takeOutput())
             agent.abort(resets: turn.mustReset)
         }
     }
@@ -234,7 +256,7 @@ final class TurnRunner: UpstreamDelegate {
         let submission = RecordSubmission(record) { result in
             bound.eventLoop.execute {
                 let runner = bound.value
-                let failure: String? = if case .failure(let error) = result { error.message } else { nil }
+                let failure: String? = if case .failure(let error) = result { error.reason } else { nil }
                 runner.loop.log.turn(record.record, isKept: failure == nil)
                 runner.perform { turn, _ in turn.recordWasKept(failure) }
                 runner.loop.recordPersisted()

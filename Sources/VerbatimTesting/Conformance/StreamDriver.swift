@@ -148,5 +148,6 @@ package func readWhole(
     switch reply.read(body: body.span) {
     case .passThrough: return (reply.edited(body), reply)
     case .replace(let other): return (other, reply)
+    case .objects: return (body, reply)
     }
 }

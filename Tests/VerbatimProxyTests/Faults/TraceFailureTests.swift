@@ -65,7 +65,9 @@ struct TraceFailureTests {
             if stage.isUnary {
                 let response = try await agent.readResponse()
                 #expect(response.status == 503 && response.complete)
-                #expect(try OpenAIError(response.body).code == "trace_unavailable")
+                let error = try OpenAIError(response.body)
+                #expect(error.code == "trace_unavailable" && error.message.contains("No space left"))
+                #expect(!error.message.contains(proxy.folder.path("")), "agents must not learn where the trace is")
             } else {
                 try await agent.expectAbort()
             }

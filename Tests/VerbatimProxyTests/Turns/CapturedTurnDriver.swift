@@ -103,11 +103,13 @@ final class CapturedTurnDriver {
         return perform { $0.engineSent(head: head, reason: "Fine", at: $1) }
     }
 
-    func body(_ text: String) -> CapturedTurn.Action {
-        perform { $0.engineSent(body: ByteBuffer(string: text), at: $1) }
+    func body(_ text: String) -> CapturedTurn.Action { body(Array(text.utf8)) }
+
+    func body(_ bytes: [UInt8]) -> CapturedTurn.Action {
+        perform { $0.engineSent(body: ByteBuffer(bytes: bytes), at: $1) }
     }
 
-    func stopHolding() { _ = turn.stopHolding() }
+    func stopHolding() { _ = perform { turn, _ in turn.stopHolding() } }
 
     /// Sends the attempt a second after the last event.
     func sendAttempt() {
@@ -120,7 +122,8 @@ final class CapturedTurnDriver {
     ) -> CapturedTurn.Action {
         let decision = event(&turn, now)
         let segments = turn.takeOutput()
-        for part in segments.front + [segments.last] { sent += String(buffer: part) }
+        // An agent that is cut off may lose what is sent last.
+        for part in decision.action == .abort ? [] : segments.front + [segments.last] { sent += String(buffer: part) }
         for finding in decision.findings { capabilities.note(finding, for: turn.capabilityKey, at: now) }
         findings += decision.findings
         if case .record = decision.action {

@@ -50,7 +50,7 @@ import VerbatimAPI
         #expect(driver.body(Driver.done) == .record(closesEngine: false))
         #expect(driver.on(event) == .nothing)
         _ = driver.takeSent()
-        #expect(driver.on(.kept) == (event == .end ? .finish : .abort))
+        #expect(driver.on(.kept) == (event == .end ? .finish : .cutOff))
         #expect(driver.takeSent() == Driver.chunk(Driver.done) + (event == .end ? "0\r\n\r\n" : ""))
     }
 
@@ -86,7 +86,7 @@ import VerbatimAPI
             #expect(driver.on(.end) == .record(closesEngine: false))
             let outcome = isFinished ? #""completed""# : #""upstream_disconnected""#
             #expect(driver.record?["outcome"] == outcome)
-            #expect(driver.on(.kept) == (isFinished ? .finish : .abort))
+            #expect(driver.on(.kept) == (isFinished ? .finish : .cutOff))
         }
     }
 

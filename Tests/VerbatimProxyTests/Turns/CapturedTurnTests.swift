@@ -69,13 +69,13 @@ import VerbatimHTTP
         (.recordingDone, [.notKept: .abort, .agentGone: .abort, .timeout: .abort]),
         (.recordingEnd, [.kept: .finish, .notKept: .abort, .timeout: .abort]),
         (.recordingError, [.kept: .finish, .notKept: .finish, .timeout: .abort]),
-        (.recordingAbort, [.kept: .abort, .notKept: .abort, .timeout: .abort]),
+        (.recordingAbort, [.kept: .cutOff, .notKept: .abort, .timeout: .abort]),
         (.recordingGone, [.kept: .abort, .notKept: .abort, .timeout: .abort]),
         (
             .trailing,
             [
-                .end: .finish, .unreachable: .abort, .connectTimeout: .abort, .disconnect: .abort,
-                .timeout: .abort, .shutdown: .abort, .agentGone: .abort,
+                .end: .finish, .unreachable: .cutOff, .connectTimeout: .cutOff, .disconnect: .cutOff,
+                .timeout: .abort, .shutdown: .cutOff, .agentGone: .abort,
             ]
         ),
         (.over, [:]),
@@ -111,7 +111,10 @@ import VerbatimHTTP
         case .holding:
             findings[.body] = [accepted, .probeEnded]
             findings[.end] = [.probeEnded]
-        case .collecting: findings[.end] = [accepted, .probeEnded]
+        case .collecting:
+            // The event shows that the reply is a stream.
+            findings[.body] = [accepted, .probeEnded]
+            findings[.end] = [accepted, .probeEnded]
         case .passing: findings[.end] = [.probeEnded]
         default: findings = [:]
         }
@@ -140,7 +143,7 @@ import VerbatimHTTP
                 for third in [Event.kept, .body, .head, .end] {
                     let driver = try phase.reach(isProbe: isProbe)
                     let actions = [driver.on(first), driver.on(second), driver.on(third)]
-                    let ends = actions.filter { $0 == .finish || $0 == .abort }
+                    let ends = actions.filter { [.finish, .cutOff, .abort].contains($0) }
                     let events: Comment = "\(phase): \(first), \(second), \(third)"
                     #expect(driver.recordCount <= 1, events)
                     #expect(ends.count <= 1, events)
@@ -149,7 +152,7 @@ import VerbatimHTTP
                     let probeEnds = driver.findings.count { $0 == .probeEnded }
                     #expect(probeEnds <= (isProbe ? 1 : 0), events)
                     #expect(probeEnds == 1 || driver.recordCount == 0 || !isProbe, events)
-                    if let end = actions.firstIndex(where: { $0 == .finish || $0 == .abort }) {
+                    if let end = actions.firstIndex(where: { [.finish, .cutOff, .abort].contains($0) }) {
                         #expect(actions[(end + 1)...].allSatisfy { $0 == .nothing }, events)
                         #expect(driver.recordCount == 1 || phase == .over, events)
                     }
@@ -216,7 +219,8 @@ import VerbatimHTTP
         }
         let action = driver.on(.kept)
         let sent = driver.takeSent()
-        #expect(action == (failure.reply.isEmpty ? .abort : .finish))
+        let cut = failure.event == .disconnect ? Action.cutOff : .abort
+        #expect(action == (failure.reply.isEmpty ? cut : .finish))
         if failure.reply.isEmpty {
             #expect(sent == "")
         } else {

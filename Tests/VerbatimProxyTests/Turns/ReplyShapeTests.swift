@@ -195,7 +195,7 @@ struct ReplyShapeTests {
 
     @Test(
         "A reply that is not JSON passes unrestored",
-        arguments: ["", "not JSON", "[1]", "{\"choices\":", "\u{FEFF}{}"], [Chat.unary, Chat.stream])
+        arguments: ["", "not JSON", "[1]", "{\"choices\":"], [Chat.unary, Chat.stream])
     func aReplyThatIsNotJSON(body: String, request: String) async throws {
         try await withProxy(script: { try await $0.respond(headers: [Self.json], body: body) }) { proxy in
             let response = try await proxy.chat(request)

@@ -1,0 +1,71 @@
+/// What a reply consists of. Engines and gateways label replies wrongly, so that the first bytes count for more than
+/// the `Content-Type`.
+enum ReplyForm {
+    /// Server-sent events.
+    case events
+    /// One JSON document.
+    case document
+    /// Something else, in which JSON objects may stand: one a line, for instance.
+    case documents
+}
+
+/// Tells a reply's form from its first bytes.
+struct ReplyFormSensor {
+    struct Finding {
+        /// How many bytes at the front come before the content: white space, or a byte order mark.
+        let blank: Int
+        /// Nil if more bytes are needed.
+        let form: ReplyForm?
+    }
+
+    /// The form of a reply whose first bytes fit neither JSON nor events.
+    private let fallback: ReplyForm
+    private var isAtStart = true
+
+    /// - Parameters:
+    ///   - isEventStream: What the reply's head says.
+    ///   - isStream: What the agent asked for.
+    init(isEventStream: Bool, isStream: Bool) {
+        fallback = isEventStream ? .events : isStream ? .documents : .document
+    }
+
+    /// Reads what has arrived. The bytes that are not blank must be given again together with more.
+    mutating func read(_ bytes: Span<UInt8>) -> Finding {
+        var start = 0
+        if isAtStart {
+            let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+            while start < min(3, bytes.count), bytes[start] == mark[start] { start += 1 }
+            if start == bytes.count && start < 3 { return Finding(blank: 0, form: nil) }
+            if start < 3 { start = 0 }
+        }
+        while start < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[start]) { start += 1 }
+        if start > 0 { isAtStart = false }
+        if start == bytes.count { return Finding(blank: start, form: nil) }
+        return Finding(blank: start, form: form(of: bytes.extracting(start..<bytes.count)))
+    }
+
+    /// The form of a reply that has ended without showing any.
+    var formAtEnd: ReplyForm { fallback == .events ? .events : .document }
+
+    private func form(of content: Span<UInt8>) -> ReplyForm? {
+        switch content[0] {
+        case UInt8(ascii: "{"), UInt8(ascii: "["): return .document
+        case UInt8(ascii: ":"): return .events
+        default: break
+        }
+        for name in ["data", "event", "id", "retry"] as [StaticString] {
+            var length = 0
+            while length < min(name.utf8CodeUnitCount, content.count), content[length] == name.utf8Start[length] {
+                length += 1
+            }
+            if length == content.count { return nil }
+            guard length == name.utf8CodeUnitCount else { continue }
+            // A field without a value ends with its line.
+            if [UInt8(ascii: ":"), UInt8(ascii: "\n"), UInt8(ascii: "\r")].contains(content[length]) { return .events }
+        }
+        // Events may begin with a field of another name. What begins otherwise is split at its JSON objects, so that
+        // nothing waits for a blank line that may never come.
+        let isLetter = UInt8(ascii: "a")...UInt8(ascii: "z") ~= content[0] | 0x20
+        return fallback == .events && !isLetter ? .documents : fallback
+    }
+}
