@@ -34,6 +34,9 @@ package struct EventSplitter: Sendable {
 
     package init() {}
 
+    /// Whether the unit at the front, which is incomplete, has a complete line.
+    package var hasLines: Bool { lineStart > 0 }
+
     /// Returns the next complete unit at the front of `bytes`, or nil if more bytes are needed.
     package mutating func nextUnit(in bytes: Span<UInt8>) -> Unit? {
         if isAtStart {

@@ -210,9 +210,16 @@ import VerbatimSchema
         }
     }
 
+    @Test("A body of several objects is left to a reader of events") func bodyOfSeveralObjects() throws {
+        for body in ["{} {}", "[{}]", "x{}", "{}x"] {
+            var reply = try injectedReply()
+            #expect(reply.read(body: Array(body.utf8).span) == .objects)
+            #expect(!reply.captured().problems.contains("reply_not_json"))
+        }
+    }
+
     @Test(arguments: [
         "", "{", "<html></html>", #"{"choices":[{"index":0,"token_ids":[1],"logprobs":{"content":[{"token":"a""#,
-        "{} {}",
     ])
     func bodyThatIsNotJSONPasses(body: String) throws {
         let read = readWhole(try injectedReply(), Array(body.utf8))

@@ -15,7 +15,7 @@ enum BodyContent {
         var start = 0
         while start < body.count, let unit = splitter.nextUnit(in: body.extracting(start..<body.count)) {
             start += unit.length
-            guard unit.isDocument else { continue }
+            guard unit.kind == .document else { continue }
             let isFirst = start == unit.length
             self = isFirst && Self.isDone(body.extracting(start..<body.count)) ? .object(length: start) : .objects
             return

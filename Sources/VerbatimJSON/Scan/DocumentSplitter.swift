@@ -6,8 +6,16 @@
 /// Whether an object is valid JSON is not checked.
 package struct DocumentSplitter: Sendable {
     package struct Unit: Hashable, Sendable {
-        /// Whether it is an object; else it is what stands between objects.
-        package let isDocument: Bool
+        package enum Kind: Hashable, Sendable {
+            /// An object.
+            case document
+            /// `[DONE]`
+            case done
+            /// What stands between objects.
+            case filler
+        }
+
+        package let kind: Kind
         /// The length in bytes.
         package let length: Int
     }
@@ -27,18 +35,41 @@ package struct DocumentSplitter: Sendable {
     package mutating func nextUnit(in bytes: Span<UInt8>) -> Unit? {
         if depth == 0 {
             var end = 0
-            while end < bytes.count, bytes[end] != UInt8(ascii: "{") { end += 1 }
-            if end > 0 { return Unit(isDocument: false, length: end) }
+            while end < bytes.count, bytes[end] != UInt8(ascii: "{") {
+                if bytes[end] == UInt8(ascii: "[") {
+                    let length = Self.lengthOfDone(in: bytes, at: end)
+                    let isWhole = length == Self.done.utf8CodeUnitCount
+                    if isWhole || length == bytes.count - end {
+                        if end > 0 { break }
+                        return isWhole ? Unit(kind: .done, length: length) : nil
+                    }
+                }
+                end += 1
+            }
+            if end > 0 { return Unit(kind: .filler, length: end) }
         }
         while scanned < bytes.count {
             read(bytes[scanned])
             scanned += 1
             if depth == 0 {
                 defer { scanned = 0 }
-                return Unit(isDocument: true, length: scanned)
+                return Unit(kind: .document, length: scanned)
             }
         }
         return nil
+    }
+
+    private static let done: StaticString = "[DONE]"
+
+    /// Returns how many bytes of `[DONE]` are there.
+    private static func lengthOfDone(in bytes: Span<UInt8>, at start: Int) -> Int {
+        var length = 0
+        while length < done.utf8CodeUnitCount, start + length < bytes.count,
+            bytes[start + length] == done.utf8Start[length]
+        {
+            length += 1
+        }
+        return length
     }
 
     /// Reads bytes whose units are of no interest, to count the documents.

@@ -298,6 +298,10 @@ struct ReplyRelay: ~Copyable {
             }
             if let step = take(unit, to: &output) { return step }
         }
+        if reader.unclaimedBytes > 0, reader.lacksBlankLines {
+            reader.expectDocuments()
+            return readEvents(to: &output)
+        }
         if isStreaming { writeHeld(to: &output) }
         if isHolding && held.readableBytes > maximumEventSize { startStream(to: &output) }
         if reader.isOverLimit {
@@ -336,8 +340,15 @@ struct ReplyRelay: ~Copyable {
 
     /// The stream has ended without a terminal event.
     private mutating func endStream(to output: inout ResponseWriter) -> Step {
-        if let event = reader.last(), let step = take(event, to: &output) { return step }
+        if let last = reader.last() {
+            if last.isEvent {
+                if let step = take(last, to: &output) { return step }
+            } else {
+                held.writeImmutableBuffer(last.bytes)
+            }
+        }
         startStream(to: &output)
+        writeHeld(to: &output)
         if reader.isEmptyOfDocuments { problem = ProblemCode.replyNotJSON }
         // If a reply ends with its connection, a truncation looks like a regular end.
         if isUntilClose && !reader.hasFinishedChoices { return .ended(.upstreamDisconnected, by: .cutOff) }

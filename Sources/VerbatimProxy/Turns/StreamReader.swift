@@ -124,6 +124,17 @@ struct StreamReader: ~Copyable {
     /// From now on the stream is taken for JSON objects, with anything between them.
     mutating func expectDocuments() { documents = DocumentSplitter() }
 
+    /// Whether an event that has no end yet holds a whole object on one line of data, and another line of data behind
+    /// it: some servers leave out the blank lines, and many clients do not need them.
+    var lacksBlankLines: Bool {
+        guard documents == nil, splitter.hasLines, unclaimed.readableBytes <= Self.maximumCheckedSize else {
+            return false
+        }
+        return EventLines.holdSeveralDocuments(unclaimed.readableBytesUInt8Span)
+    }
+
+    private static let maximumCheckedSize = 1 << 20
+
     /// What was taken for JSON objects held none.
     var isEmptyOfDocuments: Bool { documents != nil && !hasSeenEvents }
 
@@ -133,7 +144,7 @@ struct StreamReader: ~Copyable {
             let bytes = unclaimed.readSlice(length: unit.length)
         else { return nil }
         if unclaimed.readableBytes == 0 { unclaimed = ByteBuffer() }
-        if unit.isDocument { return read(document: bytes) }
+        if unit.kind != .filler { return read(document: bytes) }
         // The end of the line of a document that was dropped.
         let isDropped = !keptLastUnit && bytes.readableBytesView.allSatisfy { $0 == 0x0A || $0 == 0x0D }
         keptLastUnit = true
@@ -143,13 +154,17 @@ struct StreamReader: ~Copyable {
     /// Reads a document as the data of an event.
     private mutating func read(document: ByteBuffer) -> Unit {
         hasSeenEvents = true
-        if hasStopped { return Unit(bytes: document, isEvent: true, disposition: .passThrough, edits: JSONEdits()) }
         let start: StaticString = "data: "
         var event = ByteBuffer()
         event.writeStaticString(start)
         // White space between values may break lines, which would end the field.
         event.writeBytes(document.readableBytesView.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 })
         event.writeStaticString("\n\n")
+        if hasStopped {
+            let isLast = reply.isTerminal(event: event.readableBytesUInt8Span)
+            return Unit(
+                bytes: document, isEvent: true, disposition: isLast ? .terminal : .passThrough, edits: JSONEdits())
+        }
         let disposition = reply.read(event: event.readableBytesUInt8Span)
         if reply.error != nil { hasSeenError = true }
         var edits = reply.edits
@@ -166,7 +181,9 @@ struct StreamReader: ~Copyable {
     mutating func last() -> Unit? {
         let rest = takeUnclaimed()
         if rest.readableBytes == 0 { return nil }
-        return documents == nil ? read(rest) : read(document: rest)
+        guard documents != nil else { return read(rest) }
+        if rest.readableBytesView.first == UInt8(ascii: "{") { return read(document: rest) }
+        return Unit(bytes: rest, isEvent: false, disposition: .passThrough, edits: JSONEdits())
     }
 
     mutating func takeUnclaimed() -> ByteBuffer {

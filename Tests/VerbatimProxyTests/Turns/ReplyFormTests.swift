@@ -114,6 +114,36 @@ import VerbatimTesting
             tokens: "[1,2]")
     }
 
+    @Test("Events without blank lines between them")
+    func noBlankLines() throws {
+        let second = Self.document.replacing("[1]", with: "[2]")
+        for (start, separator) in [
+            ("data: ", "\n"), ("data:", "\r\n"), ("event: x\ndata: ", "\n"), ("id: 1\ndata: ", "\r"),
+        ] {
+            let end = separator + "data: [DONE]" + separator
+            try everyWay(
+                start + Self.document + separator + start + second + end,
+                expected: start + Self.restoredDocument + separator + start + Self.restoredDocument + end,
+                tokens: "[1,2]")
+        }
+        // JSON on several lines of data is one event.
+        let lines = Self.event.replacing(",", with: ",\ndata: ")
+        try everyWay(
+            lines + Driver.done, expected: Self.restoredEvent.replacing(",", with: ",\ndata: ") + Driver.done)
+        let driver = try Driver(isProven: true)
+        _ = driver.on(.head)
+        _ = driver.takeSent()
+        _ = driver.body("data: \(Self.document)\n")
+        _ = driver.body("data: \(Self.document)\n")
+        #expect(driver.takeSent().ranges(of: Self.restoredDocument).count == 2)
+        _ = driver.body("data: \(Self.document)\n")
+        #expect(driver.takeSent().contains(Self.restoredDocument))
+        #expect(driver.body("data: [DONE]\n") == .record(closesEngine: false))
+        #expect(driver.record?["capture", "problems"]?.contains("stream_not_terminated") == false)
+        _ = driver.on(.kept)
+        #expect(driver.takeSent().hasSuffix(Driver.chunk("[DONE]") + Driver.chunk("\n")))
+    }
+
     @Test("A stream of documents is passed on one by one", arguments: [true, false])
     func documentsOneByOne(isProven: Bool) throws {
         let driver = try Driver(isProven: isProven)
