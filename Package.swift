@@ -62,7 +62,7 @@ let package = Package(
             name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimSchema", "VerbatimPlatform"],
             swiftSettings: settings),
         .target(
-            name: "VerbatimRows", dependencies: ["VerbatimJSON", "VerbatimSchema", "VerbatimTrace"],
+            name: "VerbatimRows", dependencies: ["VerbatimJSON", "VerbatimPlatform", "VerbatimSchema", "VerbatimTrace"],
             swiftSettings: settings),
         .target(
             name: "VerbatimHTTP",

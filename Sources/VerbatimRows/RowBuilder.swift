@@ -1,3 +1,4 @@
+import VerbatimPlatform
 package import VerbatimTrace
 
 /// Builds training rows from turns: a pure function of the set of turns, whatever their order.
@@ -62,7 +63,16 @@ package struct RowBuilder {
         nodes.append(
             Node(
                 turn: place, choice: choice.index, finishReason: choice.finishReason, promptEnd: promptEnd,
-                sequenceEnd: sequenceEnd, completionLength: completion.count, logprobs: logprobs))
+                sequenceEnd: sequenceEnd, completionLength: completion.count, logprobs: logprobs,
+                reasoningLength: choice.completionTokens.lastIndex { $0.contains(text: "</think>") }.map { $0 + 1 }
+                    ?? 0,
+                callStart: choice.completionTokens.firstIndex(where: Self.beginsCall)))
+    }
+
+    /// The marks by which templates begin tool calls: of Hermes and Qwen, Mistral, Llama, DeepSeek, Kimi.
+    private static func beginsCall(_ token: String) -> Bool {
+        ["<tool_call>", "[TOOL_CALLS]", "<|python_tag|>", "<|tool_calls_section_begin|>", "<｜tool▁calls▁begin｜>"]
+            .contains { token.contains(text: $0) }
     }
 
     /// Nil if an id does not fit.

@@ -15,6 +15,9 @@ struct SampleTurn {
     var retryOf: Int?
     var start: Double?
     var request = #"{"model":"m","tools":[{}]}"#
+    var response = "{}"
+    /// The texts of the sampled tokens; by default `t` and the id.
+    var tokens: [String]?
     /// Further choices, each with its sampled tokens.
     var otherChoices: [[Int]] = []
 
@@ -24,13 +27,14 @@ struct SampleTurn {
             "[" + values.map { $0.map { "\($0)" } ?? "null" }.joined(separator: ",") + "]"
         }
         func data(_ ids: [Int], _ values: [Double?]) -> String {
-            let tokens = "[" + ids.map { "\"t\($0)\"" }.joined(separator: ",") + "]"
+            let texts = tokens ?? ids.map { "t\($0)" }
+            let tokens = "[" + texts.map { "\"\($0)\"" }.joined(separator: ",") + "]"
             return #""completion_tokens":\#(tokens),"completion_token_ids":\#(text(ids)),"per_token_logps":"#
                 + list(values) + #","finish_reason":"\#(finish)""#
         }
         func scored(_ ids: [Int]) -> [Double?] { ids.map { -Double($0) / 1000 } }
         var fields = [
-            #""turn":\#(turn)"#, #""session_id":"\#(session)""#, #""request":\#(request)"#, #""response":{}"#,
+            #""turn":\#(turn)"#, #""session_id":"\#(session)""#, #""request":\#(request)"#, #""response":\#(response)"#,
             data(completion, logprobs ?? scored(completion)), #""outcome":"\#(outcome)""#,
             #""timestamp":\#(start ?? Double(turn) * 10)"#, #""latency_s":1.5"#,
             #""prompt_token_ids":\#(prompt.map(text) ?? "null")"#,

@@ -20,10 +20,13 @@ struct Forks {
             if let best, best.shared < tree.depth(of: promptEnd) {
                 let other = nodes[best.node]
                 let end = tree.depth(of: other.sequenceEnd)
+                let offset = best.shared - (end - other.completionLength)
+                let cause = ForkCause(from: other, of: turns[other.turn], to: turns[node.turn])
                 forks[place] = Fork(
                     key: turns[other.turn].key, position: best.shared,
-                    kind: best.shared < end - other.completionLength ? .insidePrompt : .insideCompletion,
-                    lostTokens: min(other.completionLength, end - best.shared))
+                    kind: offset < 0 ? .insidePrompt : .insideCompletion,
+                    lostTokens: min(other.completionLength, other.completionLength - offset),
+                    label: offset < 0 ? cause.insidePrompt : cause.insideCompletion(after: offset))
             }
             recent[session, default: []].append(place)
             if recent[session, default: []].count > Self.comparedTurns { recent[session]?.removeFirst() }

@@ -11,11 +11,16 @@ struct Node: Sendable {
     let completionLength: Int
     /// The log-probability of each sampled token; nil where it is not known. Empty if none is.
     let logprobs: [Double?]
+    /// How many of the sampled tokens are reasoning, its end mark included; 0 if there is none.
+    let reasoningLength: Int
+    /// The first sampled token of a tool call; nil if there is none.
+    let callStart: Int?
 
     /// The same node, of a turn at another place.
     func moved(toTurn turn: Int) -> Node {
         Node(
             turn: turn, choice: choice, finishReason: finishReason, promptEnd: promptEnd, sequenceEnd: sequenceEnd,
-            completionLength: completionLength, logprobs: logprobs)
+            completionLength: completionLength, logprobs: logprobs, reasoningLength: reasoningLength,
+            callStart: callStart)
     }
 }

@@ -155,7 +155,8 @@ struct RolloutAssembly {
                 Finding(
                     isLoss ? .warning : .info, .fork, turns[nodes[place].turn].key,
                     "the prompt leaves turn \(fork.key.turn) at token \(fork.position), \(fork.kind.rawValue); "
-                        + "\(fork.lostTokens) sampled tokens are not continued"))
+                        + "\(fork.lostTokens) sampled tokens are not continued"
+                        + (fork.label.map { ": \($0.rawValue)" } ?? "")))
         }
         return findings.sorted { ($0.key, $0.code.rawValue, $0.detail) < ($1.key, $1.code.rawValue, $1.detail) }
     }

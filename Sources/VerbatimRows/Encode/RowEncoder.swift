@@ -81,6 +81,7 @@ extension JSONWriter {
             json.member("position", fork.position)
             json.member("kind", fork.kind.rawValue)
             json.member("lost_tokens", fork.lostTokens)
+            json.member("label", fork.label?.rawValue)
         }
     }
 

@@ -15,6 +15,7 @@ struct RecordedTurn: Sendable {
     let start: Double
     let end: Double
     let request: RequestFacts
+    let conversation: Conversation
 
     init(_ turn: Turn) {
         key = TurnKey(session: turn.sessionID, turn: turn.number)
@@ -26,7 +27,9 @@ struct RecordedTurn: Sendable {
         isComplete = turn.isCaptureComplete
         start = turn.timestamp
         end = turn.timestamp + turn.latency
-        request = RequestFacts(turn.requestJSON)
+        let requestJSON = turn.requestJSON
+        request = RequestFacts(requestJSON)
+        conversation = Conversation(request: requestJSON, response: turn.responseJSON)
     }
 
     /// The agent received the whole reply.

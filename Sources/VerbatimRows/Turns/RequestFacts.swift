@@ -7,6 +7,7 @@ struct RequestFacts: Sendable {
     /// The name of the model that was asked for.
     private(set) var model: String?
     private(set) var hasTools = false
+    private(set) var hasStopStrings = false
     /// The highest number of tokens that the reply may have.
     private(set) var tokenLimit: Int?
     /// Whether a grammar or a forced tool decides a part of the tokens.
@@ -35,6 +36,7 @@ struct RequestFacts: Sendable {
             sampling.append((name.description, value.bytes(in: text)))
         }
         model = request.value("model", in: text)?.string(in: text)
+        hasStopStrings = !(request.value("stop", in: text)?.isNull ?? true)
         hasTools = ["tools", "functions"].contains { (name: StaticString) in
             !(request.value(name, in: text)?.elements(in: text)?.isEmpty ?? true)
         }
