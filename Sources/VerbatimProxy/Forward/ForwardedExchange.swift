@@ -133,7 +133,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         output.head(
             status: Int(head.status.code), reason: reason, headers: HeaderRules.returned(headers, length: .keep),
             framing: framing)
-        if head.status.code != 200 || head.headers.contains(name: "content-encoding") { models = nil }
+        if head.status.code != 200 || !ContentCoding.isIdentity(head.headers) { models = nil }
     }
 
     func upstreamDidSend(body: ByteBuffer) {

@@ -1,3 +1,5 @@
+import NIOCore
+
 /// What a reply consists of. Engines and gateways label replies wrongly, so that the first bytes count for more than
 /// the `Content-Type`.
 enum ReplyForm {
@@ -11,16 +13,25 @@ enum ReplyForm {
 
 /// Tells a reply's form from its first bytes.
 struct ReplyFormSensor {
-    struct Finding {
-        /// How many bytes at the front come before the content: white space, or a byte order mark.
-        let blank: Int
+    struct Start {
+        /// Bytes before the content: white space, or a byte order mark.
+        var blank = ByteBuffer()
         /// Nil if more bytes are needed.
+        var form: ReplyForm?
+        /// What has come behind them; empty if more bytes are needed.
+        var content = ByteBuffer()
+    }
+
+    private struct Finding {
+        let blank: Int
         let form: ReplyForm?
     }
 
     /// The form of a reply whose first bytes fit neither JSON nor events.
     private let fallback: ReplyForm
     private var isAtStart = true
+    /// Bytes that do not show the form yet.
+    private var undecided = ByteBuffer()
 
     /// - Parameters:
     ///   - isEventStream: What the reply's head says.
@@ -29,8 +40,24 @@ struct ReplyFormSensor {
         fallback = isEventStream ? .events : isStream ? .documents : .document
     }
 
-    /// Reads what has arrived. The bytes that are not blank must be given again together with more.
-    mutating func read(_ bytes: Span<UInt8>) -> Finding {
+    /// Takes what has arrived.
+    mutating func receive(_ body: ByteBuffer) -> Start {
+        var content = undecided
+        undecided = ByteBuffer()
+        if content.readableBytes == 0 { content = body } else { content.writeImmutableBuffer(body) }
+        let finding = read(content.readableBytesUInt8Span)
+        let blank = content.readSlice(length: finding.blank) ?? ByteBuffer()
+        if finding.form != nil { return Start(blank: blank, form: finding.form, content: content) }
+        undecided = content
+        return Start(blank: blank)
+    }
+
+    /// The start of a reply that has ended without showing its form.
+    mutating func end() -> Start {
+        Start(form: fallback == .events ? .events : .document, content: undecided)
+    }
+
+    private mutating func read(_ bytes: Span<UInt8>) -> Finding {
         var start = 0
         if isAtStart {
             let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
@@ -43,9 +70,6 @@ struct ReplyFormSensor {
         if start == bytes.count { return Finding(blank: start, form: nil) }
         return Finding(blank: start, form: form(of: bytes.extracting(start..<bytes.count)))
     }
-
-    /// The form of a reply that has ended without showing any.
-    var formAtEnd: ReplyForm { fallback == .events ? .events : .document }
 
     private func form(of content: Span<UInt8>) -> ReplyForm? {
         switch content[0] {

@@ -10,26 +10,6 @@ import VerbatimSchema
 /// Each call writes what the agent receives to its output. If the turn has to decide something first, the call
 /// returns a ``Step`` that says so, and ``proceed(to:)`` continues from there.
 struct ReplyRelay: ~Copyable {
-    enum Step {
-        /// There is nothing to decide.
-        case goOn
-        /// Nothing has gone to the agent, and the reply has shown whether the engine rejects the request. Drop the
-        /// relay for a further attempt, or proceed. It is nil if the reply is no error.
-        case judge(EngineError?)
-        /// A stream whose head has been sent begins with an error. Proceed.
-        case lateError(EngineError)
-        /// The reply is whole or cut off, and the record is due. ``release(to:)`` sends what is held back.
-        case ended(TurnOutcome, by: End)
-    }
-
-    enum End {
-        /// The stream's terminal event. The end of its framing may still come.
-        case terminalEvent
-        case end
-        /// The engine stopped in the middle.
-        case cutOff
-    }
-
     private enum Mode {
         /// No head has come.
         case waiting
@@ -57,8 +37,6 @@ struct ReplyRelay: ~Copyable {
     private var held = ByteBuffer()
     /// Nil once the reply's form is known.
     private var sensor: ReplyFormSensor?
-    /// Bytes that do not show the reply's form yet.
-    private var unsensed = ByteBuffer()
     /// Counts the documents of a reply that may turn out to hold several.
     private var counter: DocumentSplitter?
     private let isStreamAsked: Bool
@@ -188,7 +166,10 @@ struct ReplyRelay: ~Copyable {
     /// The engine has ended its reply.
     mutating func end(to output: inout ResponseWriter) -> Step {
         hasEngineEnded = true
-        if let form = sensor?.formAtEnd { begin(form, to: &output) }
+        if let start = sensor?.end(), let form = start.form {
+            begin(form, to: &output)
+            if form == .document { collected = start.content } else { reader.receive(start.content) }
+        }
         switch mode {
         case .holding, .streaming: return endStream(to: &output)
         case .collecting(let head):
@@ -233,13 +214,9 @@ struct ReplyRelay: ~Copyable {
 
     /// Finds out the reply's form before anything is done with its content.
     private mutating func sense(_ body: ByteBuffer, to output: inout ResponseWriter) -> Step {
-        var content = unsensed
-        unsensed = ByteBuffer()
-        if content.readableBytes == 0 { content = body } else { content.writeImmutableBuffer(body) }
-        guard let finding = sensor?.read(content.readableBytesUInt8Span) else { return .goOn }
-        if let blank = content.readSlice(length: finding.blank) { held.writeImmutableBuffer(blank) }
-        guard let form = finding.form else {
-            unsensed = content
+        guard let start = sensor?.receive(body) else { return .goOn }
+        held.writeImmutableBuffer(start.blank)
+        guard let form = start.form else {
             // An engine keeps the connection alive while it computes. The length of a body that may be edited is not
             // known yet, and most heads with a length are followed by the body at once.
             let passesBlank = !isUndecided && held.readableBytes > 0 && head?.isFramedByLength == false
@@ -248,7 +225,7 @@ struct ReplyRelay: ~Copyable {
             return .goOn
         }
         begin(form, to: &output)
-        return receive(content, to: &output)
+        return receive(start.content, to: &output)
     }
 
     private mutating func begin(_ form: ReplyForm, to output: inout ResponseWriter) {
@@ -263,9 +240,6 @@ struct ReplyRelay: ~Copyable {
             mode = .collecting(head)
             if isStreamAsked || !head.isJSON { counter = DocumentSplitter() }
         }
-        guard hasEngineEnded else { return }
-        if form == .document { collected = unsensed } else { reader.receive(unsensed) }
-        unsensed = ByteBuffer()
     }
 
     /// Sends the head of a reply, and the white space before its content, as soon as nothing in them can need undoing:

@@ -104,7 +104,10 @@ struct StreamReader: ~Copyable {
     mutating func next() -> Unit? {
         if documents != nil { return nextDocument() }
         let front = unclaimed
-        guard let unit = splitter.nextUnit(in: front.readableBytesUInt8Span),
+        let text = front.readableBytesUInt8Span
+        // A document without a field's name, behind comments for instance.
+        if !text.isEmpty, text[0] == UInt8(ascii: "{") { return nextDocumentOnly() }
+        guard let unit = splitter.nextUnit(in: text),
             let bytes = unclaimed.readSlice(length: unit.length)
         else { return nil }
         // Without a second reference, the receive buffer can be used again.
@@ -133,7 +136,13 @@ struct StreamReader: ~Copyable {
         return EventLines.holdSeveralDocuments(unclaimed.readableBytesUInt8Span)
     }
 
-    private static let maximumCheckedSize = 1 << 20
+    /// An event may come in many reads, and is looked at after each.
+    private static let maximumCheckedSize = 128 << 10
+
+    private mutating func nextDocumentOnly() -> Unit? {
+        expectDocuments()
+        return nextDocument()
+    }
 
     /// What was taken for JSON objects held none.
     var isEmptyOfDocuments: Bool { documents != nil && !hasSeenEvents }

@@ -144,6 +144,18 @@ import VerbatimTesting
         #expect(driver.takeSent().hasSuffix(Driver.chunk("[DONE]") + Driver.chunk("\n")))
     }
 
+    @Test("A document behind comments, or among events")
+    func documentsAmongEvents() throws {
+        try everyWay(
+            ": wait\n\n: wait\n\n" + Driver.unaryBody + "\n",
+            expected: ": wait\n\n: wait\n\n" + Driver.restoredBody + "\n",
+            tokens: "[7]")
+        let second = Self.document.replacing("[1]", with: "[2]")
+        try everyWay(
+            Self.event + second + "\n\n" + Driver.done,
+            expected: Self.restoredEvent + Self.restoredDocument + "\n\n" + Driver.done, tokens: "[1,2]")
+    }
+
     @Test("A stream of documents is passed on one by one", arguments: [true, false])
     func documentsOneByOne(isProven: Bool) throws {
         let driver = try Driver(isProven: isProven)
@@ -236,6 +248,22 @@ import VerbatimTesting
         _ = plain.on(.end)
         _ = plain.on(.kept)
         #expect(plain.sent.contains("Content-Length: \(length)") && plain.sent.hasSuffix("\n" + Driver.unaryBody))
+    }
+
+    @Test("An early head for an agent of HTTP/1.0, whose reply ends with its connection")
+    func earlyHeadsWithoutChunks() throws {
+        for event in [Driver.Event.end, .disconnect] {
+            var agent = ResponseWriter.Request(errorFormat: .openAI)
+            agent.takesChunks = false
+            let driver = try Driver(stream: false, isProven: true, agent: agent)
+            _ = driver.head(200, ["Content-Length": "\(Driver.unaryBody.utf8.count)"])
+            driver.stopHolding()
+            #expect(driver.takeSent() == "HTTP/1.1 200 Fine\r\nConnection: close\r\n\r\n")
+            _ = driver.body(Driver.unaryBody)
+            _ = driver.on(event)
+            #expect(driver.on(.kept) == (event == .end ? .finish : .abort))
+            #expect(driver.takeSent() == (event == .end ? Driver.restoredBody : ""))
+        }
     }
 
     @Test("Once its head is sent, a whole reply that fails is cut off, and not repeated")
