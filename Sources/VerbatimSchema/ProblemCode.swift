@@ -39,6 +39,12 @@ public struct ProblemCode: RawRepresentable, Hashable, Sendable {
     public static let endTokenMissing = ProblemCode(rawValue: "end_token_missing")
     /// A log-probability was null, NaN or infinite.
     public static let logprobMissing = ProblemCode(rawValue: "logprob_missing")
+    /// A token came with a log-probability or an id, but without its text.
+    public static let tokenTextMissing = ProblemCode(rawValue: "token_text_missing")
+    /// An id was not a natural number below 2^63; the record holds null.
+    public static let tokenIDInvalid = ProblemCode(rawValue: "token_id_invalid")
+    /// A log-probability was greater than 0; the record holds null.
+    public static let logprobInvalid = ProblemCode(rawValue: "logprob_invalid")
     /// A log-probability was -9999 or less, which engines write for unknown values; the record holds null.
     public static let logprobFiller = ProblemCode(rawValue: "logprob_filler")
     /// Every log-probability was 0, which engines write if they do not compute them.
@@ -61,7 +67,7 @@ public struct ProblemCode: RawRepresentable, Hashable, Sendable {
     public static let invalidUTF8 = ProblemCode(rawValue: "invalid_utf8")
     /// The stream ended without its terminal event.
     public static let streamNotTerminated = ProblemCode(rawValue: "stream_not_terminated")
-    /// The reply was complete and some choices have a finish reason, but others have none.
+    /// The reply ended as its API requires, but a choice has no finish reason.
     public static let finishReasonMissing = ProblemCode(rawValue: "finish_reason_missing")
     /// The reply has fewer choices than were requested, or no content.
     public static let choicesMissing = ProblemCode(rawValue: "choices_missing")
@@ -89,7 +95,8 @@ public struct ProblemCode: RawRepresentable, Hashable, Sendable {
     public static let all: [ProblemCode] = [
         .logprobsRefused, .tokenIDsRefused, .topLogprobsLowered, .repeatedAfterError,
         .noTokenData, .noLogprobs, .belowRequirement, .idsLogprobsMismatch, .tokenIDsIncomplete, .tokenCountMismatch,
-        .tokenCountUnknown, .endTokenMissing, .logprobMissing, .logprobFiller, .logprobsAllZero, .duplicateEvent,
+        .tokenCountUnknown, .endTokenMissing, .tokenTextMissing, .tokenIDInvalid, .logprobInvalid, .logprobMissing,
+        .logprobFiller, .logprobsAllZero, .duplicateEvent,
         .hiddenTokensMissing, .echoNotSeparated, .tokenTextMismatch,
         .nonFiniteNumber, .invalidUTF8, .streamNotTerminated, .finishReasonMissing, .choicesMissing, .eventMissing,
         .replyCutOff,

@@ -49,7 +49,31 @@ import VerbatimTesting
             #"{"role":"assistant","x":"ab","y":[1,2,{"z":[]}]}"#
         ),
         ([#"{"x":1}"#, #"{"x":2.50}"#, #"{"x":null}"#], #"{"role":"assistant","x":2.50}"#),
-        ([#"{"x":{"a":1}}"#, #"{"x":{"b": 2}}"#], #"{"role":"assistant","x":{"b":2}}"#),
+        ([#"{"x":{"a":1}}"#, #"{"x":{"b": 2}}"#], #"{"role":"assistant","x":{"a":1,"b":2}}"#),
+        (
+            [
+                #"{"audio":{"id":"au","transcript":"Hi","data":"AAAA"}}"#, #"{"audio":{"id":"au","transcript":"!"}}"#,
+                #"{"audio":{"data":"BBBB"}}"#, #"{"audio":{"expires_at":5}}"#,
+            ],
+            #"{"role":"assistant","audio":{"id":"au","transcript":"Hi!","data":"AAAABBBB","expires_at":5}}"#
+        ),
+        // Entries with an index are continued, too.
+        (
+            [
+                #"{"details":[{"type":"text","text":"a","index":0}]}"#,
+                #"{"details":[{"type":"text","text":"b","index":0},{"type":"code","text":"c","index":1}]}"#,
+                #"{"details":[{"text":"d","index":1,"x":null}]}"#,
+            ],
+            #"{"role":"assistant","details":[{"type":"text","text":"ab","index":0},{"type":"code","text":"cd","index":1,"x":null}]}"#
+        ),
+        (
+            [#"{"details":[{"text":"a","index":0}]}"#, #"{"details":[{"text":"b"},7]}"#],
+            #"{"role":"assistant","details":[{"text":"a","index":0},{"text":"b"},7]}"#
+        ),
+        (
+            [#"{"x":{"a":{"b":{"c":"1","d":[1]}}}}"#, #"{"x":{"a":{"b":{"c":"2","d":[2],"e":true}}}}"#],
+            #"{"role":"assistant","x":{"a":{"b":{"c":"12","d":[1,2],"e":true}}}}"#
+        ),
         ([#"{"x":[]}"#], #"{"role":"assistant","x":[]}"#),
         ([#"{"content":"a"}"#, #"{"content":{"b":1}}"#], #"{"role":"assistant","content":{"b":1}}"#),
         ([#"{"tool_calls":null}"#], #"{"role":"assistant","tool_calls":null}"#),
@@ -129,6 +153,62 @@ import VerbatimTesting
         ),
         ([call(#"{"index":0,"id":"c1","function":null}"#)], #"{"id":"c1","function":null}"#),
         ([#"{"tool_calls":[]}"#], ""),
+        // The name in each fragment, and in pieces.
+        (
+            [
+                call(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"1"}}"#),
+                call(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"2"}}"#),
+                call(#"{"index":0,"function":{"name":"f","arguments":"3"}}"#),
+            ],
+            #"{"id":"c1","function":{"name":"f","arguments":"123"}}"#
+        ),
+        (
+            [
+                call(#"{"index":0,"id":"c1","function":{"name":"get_"}}"#),
+                call(#"{"index":0,"function":{"name":"time","arguments":"{}"}}"#),
+            ],
+            #"{"id":"c1","function":{"name":"get_time","arguments":"{}"}}"#
+        ),
+        // Parallel calls that all have the index 0.
+        (
+            [
+                call(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"1"}}"#),
+                call(#"{"index":0,"function":{"arguments":"2"}}"#),
+                call(#"{"index":0,"id":"c2","function":{"name":"f","arguments":"3"}}"#),
+                call(#"{"index":0,"function":{"arguments":"4"}}"#),
+                call(#"{"index":0,"id":"c1","function":{"arguments":"5"}}"#),
+            ],
+            #"{"id":"c1","function":{"name":"f","arguments":"125"}},{"id":"c2","function":{"name":"f","arguments":"34"}}"#
+        ),
+        // A new id in each fragment of one call.
+        (
+            [
+                call(#"{"index":0,"id":"c1","function":{"name":"f","arguments":"1"}}"#),
+                call(#"{"index":0,"id":"c2","function":{"arguments":"2"}}"#),
+            ],
+            #"{"id":"c2","function":{"name":"f","arguments":"12"}}"#
+        ),
+        (
+            [call(#"{"index":null,"id":"c1","function":{"name":"f","arguments":"1"}}"#)],
+            #"{"id":"c1","function":{"name":"f","arguments":"1"}}"#
+        ),
+        // Custom tools, and fields of engines.
+        (
+            [
+                call(#"{"index":0,"id":"c1","type":"custom","custom":{"name":"f","input":"ab"}}"#),
+                call(#"{"index":0,"type":"custom","custom":{"name":"f","input":"cd"}}"#),
+                call(#"{"index":0,"custom":{"input":"ef"},"x":{"y":{"z":"1"}}}"#),
+                call(#"{"index":0,"x":{"y":{"z":"2"}},"type":"custom"}"#),
+            ],
+            #"{"id":"c1","type":"custom","custom":{"name":"f","input":"abcdef"},"x":{"y":{"z":"12"}}}"#
+        ),
+        (
+            [
+                call(#"{"index":0,"id":"c1","custom":{"name":"f","input":"a"}}"#),
+                call(#"{"index":0,"id":"c2","custom":{"name":"f","input":"b"}}"#),
+            ],
+            #"{"id":"c1","custom":{"name":"f","input":"a"}},{"id":"c2","custom":{"name":"f","input":"b"}}"#
+        ),
     ]
 
     @Test(arguments: calls)

@@ -22,7 +22,7 @@ import VerbatimTesting
     }
 
     static func choice(_ tokens: String, _ values: String, _ rest: String = "", index: Int = 0) -> String {
-        #"{"index":\#(index),"text":"x","logprobs":{"text_offset":[],"token_logprobs":[\#(values)],"#
+        #"{"index":\#(index),"text":"","logprobs":{"text_offset":[],"token_logprobs":[\#(values)],"#
             + #""tokens":[\#(tokens)],"top_logprobs":null},"finish_reason":"stop"\#(rest)}"#
     }
 
@@ -49,7 +49,8 @@ import VerbatimTesting
     @Test(arguments: [
         // More tokens than values, and the other way round.
         (#""a","b""#, "-1", #""a","b""#, "-1,null", ["logprob_missing"]),
-        (#""a""#, "-1,-2", #""a""#, "-1", []), (#""a",null"#, "-1,-2", #""a",null"#, "-1,-2", []),
+        (#""a""#, "-1,-2", #""a""#, "-1", []),
+        (#""a",null"#, "-1,-2", "\"a\",\"\u{FFFD}\"", "-1,-2", ["token_text_missing"]),
         ("", "", "", "", ["no_token_data"]), (#""a""#, #""-1""#, #""a""#, "null", ["logprob_missing"]),
         (#""a""#, "NaN", #""a""#, "null", ["logprob_missing", "non_finite_number"]),
         (#""a""#, "-9999.0", #""a""#, "null", ["logprob_filler"]),

@@ -72,14 +72,16 @@ import VerbatimAPI
         (.sglang, #""logprobs":5,\#(ids)"#), (.llamaCpp, #""logprobs":5"#), (.openAI, #""logprobs":5"#),
         (.azure, #""logprobs":5"#), (.openRouter, #""logprobs":5"#), (.huggingFaceRouter, #""logprobs":5"#),
         (.tensorRTLLM, #""logprobs":5"#), (.ollama, #""logprobs":5"#), (.tgi, ""), (.lmStudio, ""),
-        (.dynamo, #""logprobs":5,"nvext":{"extra_fields":["completion_token_ids"]}"#),
+        (.mlxLM, #""logprobs":true"#), (.dynamo, #""logprobs":5,"nvext":{"extra_fields":["completion_token_ids"]}"#),
     ]
 
     @Test(arguments: askings, ["", #""stream":true"#])
     func asksForTheFieldsOfTheEngine(asking: (profile: EngineProfile, fields: String), stream: String) throws {
         // Streams of llama.cpp have no list of all ids.
         let more = asking.profile == .llamaCpp && stream.isEmpty ? #""verbose":true,"return_tokens":true"# : ""
-        let expected = [stream, asking.fields, more].filter { !$0.isEmpty }.joined(separator: ",")
+        // Streams of mlx-lm have no log-probabilities.
+        let fields = asking.profile == .mlxLM && !stream.isEmpty ? "" : asking.fields
+        let expected = [stream, fields, more].filter { !$0.isEmpty }.joined(separator: ",")
         #expect(try prepared("{\(stream)}", asking.profile).bodyText == "{\(expected)}")
     }
 

@@ -88,8 +88,8 @@ import VerbatimTesting
     func documentedTGIStream(profile: EngineProfile) throws {
         let entries = #"{"content":[{"token":"a","logprob":-0.5,"top_logprobs":[{"token":"a","logprob":-0.5}]}]}"#
         let reply = try Exchange(profile: profile).request(#""stream":true"#).reply
-        let driver = StreamDriver.run(reply, ":\n\n" + streamText([Self.tgi(entries)]))
-        #expect(driver.outputText == ":\n\n" + streamText([Self.tgi("null")]))
+        let driver = StreamDriver.run(reply, ":\n\n" + streamText([Self.tgi(entries), finish]))
+        #expect(driver.outputText == ":\n\n" + streamText([Self.tgi("null"), finish]))
         #expect(driver.reply.recognized == (profile == .generic ? .tgi : nil))
         let capture = driver.reply.captured()
         #expect(capture.level == .logprobs && capture.isComplete && capture.choices.first?.valuesText == "-0.5")

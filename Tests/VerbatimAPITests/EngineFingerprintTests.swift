@@ -63,7 +63,7 @@ import VerbatimTesting
         (#"{"choices":[{"matched_stop":null}]}"#, .sglang), (#"{"choices":[{"response_token_ids":[]}]}"#, .sglang),
         (#"{"choices":[{"token_ids":null}]}"#, .vllm), (#"{"choices":[{"stop_reason":null}]}"#, .vllm),
         // Of an entry.
-        (#"{"choices":[{"logprobs":{"content":[{"id":1}]}}]}"#, .llamaCpp),
+        (#"{"choices":[{"logprobs":{"content":[{"id":1,"bytes":[97]}]}}]}"#, .llamaCpp),
     ])
     func keys(reply: String, expected: EngineProfile) { #expect(recognized(reply) == expected) }
 

@@ -27,9 +27,11 @@ import VerbatimTesting
     }
 
     /// Some text comes with token data, some without.
-    @Test func textWithoutTokensIsNotDetected() throws {
+    @Test func textWithoutTokensIsDetectedIfNoTokenHasIt() throws {
         let bare = #"{"choices":[{"index":0,"delta":{"content":"abcdefgh"},"logprobs":null}]}"#
-        #expect(try capture(.openAI, "", [Self.event(1), bare, bare]).isComplete)
+        #expect(try capture(.openAI, "", [Self.event(1), bare, bare]).problems == ["token_text_mismatch"])
+        let spaces = #"{"choices":[{"index":0,"delta":{"content":"  "},"logprobs":null}]}"#
+        #expect(try capture(.openAI, "", [Self.event(1), spaces]).isComplete)
     }
 
     /// One lost and one repeated event give the right count.
@@ -44,10 +46,10 @@ import VerbatimTesting
         #expect(try capture(.vllm, "", [event, event]).isComplete)
     }
 
-    /// `[DONE]` ends a stream even if its choice is not finished.
-    @Test func unfinishedChoiceIsNotDetected() throws {
-        #expect(try capture(.openAI, "", [Self.event(1, #","finish_reason":null"#)]).isComplete)
-        // With several choices it is detected, and so are missing choices.
+    /// `[DONE]` ends a stream, but not a choice.
+    @Test func unfinishedAndMissingChoicesAreDetected() throws {
+        let unfinished = try capture(.openAI, "", [Self.event(1, #","finish_reason":null"#)])
+        #expect(unfinished.problems == ["finish_reason_missing"])
         let several = [Self.event(1), Self.event(1, #","finish_reason":null"#, index: 1)]
         #expect(try capture(.openAI, #""n":2"#, several).problems == ["finish_reason_missing"])
         #expect(try capture(.openAI, #""n":2"#, [Self.event(1, index: 1)]).problems == ["choices_missing"])

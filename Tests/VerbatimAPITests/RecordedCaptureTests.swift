@@ -102,7 +102,9 @@ import VerbatimSchema
             // Streams of llama.cpp lack the token that ends the turn.
             let reasons = naive.choices.values.map { $0.fields["finish_reason"] as? String }
             let endsByItself = reasons.allSatisfy { $0 == "stop" || $0 == "tool_calls" }
-            if sample.response.isEventStream && !sample.isVLLM && endsByItself && found + 1 == count {
+            let request = try #require(try decoded(sample.request.body) as? [String: Any])
+            let isStopped = request["stop"] != nil
+            if sample.response.isEventStream && !sample.isVLLM && endsByItself && !isStopped && found + 1 == count {
                 problems.append("end_token_missing")
             } else if found != count {
                 problems.append("token_count_mismatch")

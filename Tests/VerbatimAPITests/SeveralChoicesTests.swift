@@ -38,7 +38,7 @@ import VerbatimTesting
         let choices = tokens.enumerated().map { index, choice in
             let entries = (0..<choice.0).map { #"{"id":\#($0),"token":"\#(text)","logprob":-1.\#($0)}"# }
             return
-                #"{"index":\#(index),"message":{"content":"x"},"logprobs":{"content":[\#(entries.joined(separator: ","))]},"finish_reason":"\#(choice.1)"}"#
+                #"{"index":\#(index),"message":{"content":"\#(text)"},"logprobs":{"content":[\#(entries.joined(separator: ","))]},"finish_reason":"\#(choice.1)"}"#
         }
         let body = #"{"choices":[\#(choices.joined(separator: ","))],"usage":{"completion_tokens":3}}"#
         let reply = try prepare(#"{"model":"m","n":2\#(fields)}"#, profile: .llamaCpp).reply

@@ -9,7 +9,7 @@ import VerbatimTesting
 /// Errors in a stream, and invalid events.
 @Suite struct StreamErrorTests {
     static let token =
-        #"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[{"token":"a","logprob":-1}]},"token_ids":[1]}]}"#
+        #"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[{"token":"a","logprob":-1}]},"token_ids":[1],"finish_reason":"stop"}]}"#
     static let error = #"{"error":{"message":"boom","type":"InternalServerError","param":null,"code":500}}"#
 
     @Test func errorMayComeFirst() throws {
@@ -19,7 +19,7 @@ import VerbatimTesting
         #expect(!driver.reply.hasOutput)
         let capture = driver.reply.captured()
         #expect(!capture.isComplete && capture.level == .none)
-        #expect(capture.problems == ["reply_cut_off"])
+        #expect(capture.problems == [])
         #expect(capture.responseText.contains(#""upstream_error":{"message":"boom""#))
     }
 
@@ -31,7 +31,7 @@ import VerbatimTesting
         let capture = driver.reply.captured()
         #expect(driver.errors.count == 1)
         #expect(capture.choices.first?.idsText == "1,1" && capture.level == .tokens)
-        #expect(capture.problems == ["reply_cut_off"] && !capture.isComplete)
+        #expect(capture.problems == [] && !capture.isComplete)
         #expect(driver.outputText.contains("data: \(Self.error)\n\n"))
     }
 
@@ -128,14 +128,15 @@ import VerbatimTesting
 
     @Test func nonFiniteNumbersBecomeNull() throws {
         let event =
-            #"{"x":NaN,"choices":[{"index":0,"delta":{"content":"a","tool_calls":[{"index":0,"y":Infinity}]},"z":-Infinity}]}"#
+            #"{"x":NaN,"choices":[{"index":0,"delta":{"content":"a","tool_calls":[{"index":0,"y":Infinity}]},"z":-Infinity,"finish_reason":"stop"}]}"#
         let driver = StreamDriver.run(try untouchedReply(), events: [event])
         #expect(driver.outputText.hasPrefix("data: \(event)\n\n"))
         let capture = driver.reply.captured()
         #expect(capture.problems == ["non_finite_number"] && !capture.isComplete)
         _ = try decoded(capture.response.bytes)
         let tool = StreamDriver.run(
-            try untouchedReply(), events: [#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"y":NaN}]}}]}"#])
+            try untouchedReply(),
+            events: [#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"y":NaN}]},"finish_reason":"stop"}]}"#])
         #expect(tool.reply.captured().problems == ["non_finite_number"])
     }
 }

@@ -6,7 +6,8 @@ import VerbatimTesting
 
 /// The framing of an event.
 @Suite struct StreamFramingTests {
-    static let token = #"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":null,"token_ids":[7]}]}"#
+    static let token =
+        #"{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":null,"token_ids":[7],"finish_reason":"stop"}]}"#
     static let restored = token.replacing("[7]", with: "null")
 
     /// The stream gives `expected`, whole and in single bytes.

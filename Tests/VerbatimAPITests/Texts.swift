@@ -27,6 +27,9 @@ func injectedReply(
 /// The transform for a request into which nothing was injected.
 func untouchedReply() throws -> any ReplyTransform { try injectedReply { $0.goal = .text } }
 
+/// An event that finishes the only choice of a stream.
+let finish = #"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#
+
 /// A JSON text, decoded by Foundation.
 func decoded(_ text: [UInt8]) throws -> NSObject {
     let object = try JSONSerialization.jsonObject(with: Data(text), options: .fragmentsAllowed)

@@ -12,7 +12,9 @@ import VerbatimSchema
         return StreamDriver.run(try injectedReply { $0.goal = goal }, events: events).reply.captured()
     }
 
-    private static func choice(_ members: String) -> String { #"{"index":0,"delta":{"content":"x"},\#(members)}"# }
+    private static func choice(_ members: String) -> String {
+        #"{"index":0,"delta":{"content":""},\#(members),"finish_reason":"stop"}"#
+    }
     private static func logprobs(_ entries: String) -> String { #""logprobs":{"content":[\#(entries)]}"# }
     private static let a = #"{"token":"a","logprob":-1.50}"#
     private static let b = #"{"token":"b","logprob":-2e-3}"#
@@ -46,7 +48,7 @@ import VerbatimSchema
         (
             [choice("\(logprobs(a)),\"token_ids\":[1,2]"), choice("\(logprobs(b)),\"token_ids\":[3]")],
             Expectation(
-                tokens: #""a",null,"b""#, ids: "1,2,3", values: "-1.50,null,-2e-3", level: .tokens,
+                tokens: "\"a\",\"\u{FFFD}\",\"b\"", ids: "1,2,3", values: "-1.50,null,-2e-3", level: .tokens,
                 problems: ["ids_logprobs_mismatch"])
         ),
         (
@@ -58,7 +60,7 @@ import VerbatimSchema
         (
             [choice(#""token_ids":[1]"#), choice("\(logprobs(b)),\"token_ids\":[3]")],
             Expectation(
-                tokens: #"null,"b""#, ids: "1,3", values: "null,-2e-3", level: .tokens,
+                tokens: "\"\u{FFFD}\",\"b\"", ids: "1,3", values: "null,-2e-3", level: .tokens,
                 problems: ["ids_logprobs_mismatch"])
         ),
         (
@@ -89,8 +91,8 @@ import VerbatimSchema
         (
             [choice(logprobs(#"{"token":"a","logprob":null},{"token":"b"},{"logprob":-1},{}"#))],
             Expectation(
-                tokens: #""a","b",null,null"#, values: "null,null,-1,null", level: .logprobs,
-                problems: ["logprob_missing"])
+                tokens: "\"a\",\"b\",\"\u{FFFD}\",\"\u{FFFD}\"", values: "null,null,-1,null", level: .logprobs,
+                problems: ["token_text_missing", "logprob_missing"])
         ),
         (
             [
@@ -107,24 +109,24 @@ import VerbatimSchema
             [choice("\(logprobs(a)),\"token_ids\":[null]"), choice("\(logprobs(b)),\"token_ids\":[\"2\"]")],
             Expectation(
                 tokens: #""a","b""#, ids: "null,null", values: "-1.50,-2e-3", level: .tokens,
-                problems: ["token_ids_incomplete"])
+                problems: ["token_ids_incomplete", "token_id_invalid"])
         ),
         // Number texts are kept as sent.
         (
             [
                 choice(
                     logprobs(
-                        #"{"token":"a","logprob":-8.283243179321289},{"token":"b","logprob": -0.0 },{"token":"c","logprob":1E+2}"#
+                        #"{"token":"a","logprob":-8.283243179321289},{"token":"b","logprob": -0.0 },{"token":"c","logprob":-1E+2}"#
                     ))
             ],
-            Expectation(tokens: #""a","b","c""#, values: "-8.283243179321289,-0.0,1E+2", level: .logprobs)
+            Expectation(tokens: #""a","b","c""#, values: "-8.283243179321289,-0.0,-1E+2", level: .logprobs)
         ),
         // Other list elements than entries.
         (
             [choice("\(logprobs("null,\(a),7,\(b)")),\"token_ids\":[1,2,3,4]")],
             Expectation(
-                tokens: #"null,"a",null,"b""#, ids: "1,2,3,4", values: "null,-1.50,null,-2e-3", level: .tokens,
-                problems: ["logprob_missing"])
+                tokens: "\"\u{FFFD}\",\"a\",\"\u{FFFD}\",\"b\"", ids: "1,2,3,4", values: "null,-1.50,null,-2e-3",
+                level: .tokens, problems: ["token_text_missing", "logprob_missing"])
         ),
         (
             [choice(#""logprobs":{"content":{}}"#), choice(#""logprobs":[1],"token_ids":{}"#)],
@@ -167,7 +169,9 @@ import VerbatimSchema
 
     @Test func usageCountsAllChoices() throws {
         let capture = try capture(
-            [#"{"index":0,"delta":{},"token_ids":[1,2]},{"index":1,"delta":{},"token_ids":[3]}"#],
+            [
+                #"{"index":0,"delta":{},"token_ids":[1,2],"finish_reason":"stop"},{"index":1,"delta":{},"token_ids":[3],"finish_reason":"stop"}"#
+            ],
             #","usage":{"completion_tokens":3}"#)
         #expect(capture.isComplete && capture.level == .ids)
         let missing = try self.capture([#"{"index":0,"delta":{},"token_ids":[1]},{"index":1,"delta":{"content":"a"}}"#])
@@ -182,7 +186,7 @@ import VerbatimSchema
 
     @Test func bodiesAreCaptured() throws {
         let body =
-            #"{ "choices" : [ {"index":0,"message":{"content":"x"},\#(Self.logprobs(Self.a)) ,"token_ids": [ 1 ] } ],"prompt_token_ids": [ 5, 6 ],"usage":{"completion_tokens":1}}"#
+            #"{ "choices" : [ {"index":0,"finish_reason":"stop","message":{"content":"a"},\#(Self.logprobs(Self.a)) ,"token_ids": [ 1 ] } ],"prompt_token_ids": [ 5, 6 ],"usage":{"completion_tokens":1}}"#
             + "\n"
         let read = readWhole(try injectedReply(), Array(body.utf8))
         let capture = read.reply.captured()
@@ -191,7 +195,7 @@ import VerbatimSchema
         #expect(capture.promptTokenIDs.text == "[5,6]")
         #expect(
             String(decoding: read.output, as: UTF8.self)
-                == #"{ "choices" : [ {"index":0,"message":{"content":"x"},"logprobs":null ,"token_ids": null } ],"prompt_token_ids": null,"usage":{"completion_tokens":1}}"#
+                == #"{ "choices" : [ {"index":0,"finish_reason":"stop","message":{"content":"a"},"logprobs":null ,"token_ids": null } ],"prompt_token_ids": null,"usage":{"completion_tokens":1}}"#
                 + "\n")
     }
 

@@ -24,6 +24,8 @@ package struct Capture: Sendable {
         /// Whether output was generated whose tokens the engine did not send (tool calls, reasoning).
         var hidesTokens = false
 
+        var isFinished: Bool { !(finishReason ?? []).isEmpty && finishReason != Array(#""""#.utf8) }
+
         package init(index: Int) { self.index = index }
     }
 

@@ -21,7 +21,8 @@ struct ChatCapture {
         if choices.count > 1 { choices.sort { $0.index < $1.index } }
         for choice in choices {
             var captured = Capture.Choice(index: choice.index)
-            let found = choice.tokens.fill(&captured, prompt: prompt(in: choice))
+            let found = choice.tokens.fill(
+                &captured, prompt: prompt(in: choice), mayLackTexts: state.engine.entriesLackTexts)
             captured.finishReason = choice.fields.value("finish_reason")
             captured.promptTokenIDs = choice.promptTokenIDs
             captured.isEmpty = !choice.hasOutput && choice.tokens.hasEmptyList
@@ -29,11 +30,13 @@ struct ChatCapture {
             capture.choices.append(captured)
             capture.note(found)
             capture.note(choice.losses)
+            if !(choice.promptTokenIDs.map(TokenIDList.isValid) ?? true) { capture.note([ProblemCode.tokenIDInvalid]) }
         }
         capture.note(envelope.losses)
         capture.promptTokenIDs =
             [envelope.value("prompt_token_ids"), reply.extensions.promptTokenIDs, choices.first?.promptTokenIDs]
             .compactMap { $0 }.first { $0.first == UInt8(ascii: "[") }
+        if !(capture.promptTokenIDs.map(TokenIDList.isValid) ?? true) { capture.note([ProblemCode.tokenIDInvalid]) }
         capture.usage = envelope.value("usage")
         capture.model = envelope.value("model")
         capture.responseID = envelope.value("id")
@@ -44,12 +47,12 @@ struct ChatCapture {
         capture.response = state.wholeReply ?? assembled(choices)
         capture.checkTokens(
             state, counts: counts,
-            omitsEndToken: !state.isWhole && state.engine.streamsOmitEndToken)
-        if state.isTerminated && state.replyError == nil && !choices.isEmpty {
-            // An engine may send no finish reasons at all, but not for some choices only.
-            let unfinished = capture.choices.count { $0.finishReason == nil }
-            if unfinished > 0 && unfinished < choices.count { capture.note([ProblemCode.finishReasonMissing]) }
-            if choices.count < restoration.asked.choices { capture.note([ProblemCode.choicesMissing]) }
+            omitsEndToken: !state.isWhole && state.engine.streamsOmitEndToken && endsAtEndToken)
+        if restoration.echo == nil { capture.checkTexts(choices.map { $0.visibleText(in: restoration.api) }) }
+        let wantsLogprobs = restoration.asked.logprobs || restoration.asked.logprobsAreOff
+        if capture.level == .ids && wantsLogprobs { capture.note([ProblemCode.noLogprobs]) }
+        if state.isTerminated && state.replyError == nil {
+            capture.checkChoices(state, wanted: restoration.asked.choices, counts: counts)
         }
         capture.checkEnd(state)
         return capture
@@ -86,6 +89,12 @@ struct ChatCapture {
         if let length = choice.promptTokenIDs.flatMap({ JSONList(array: $0.span)?.count }) { return .length(length) }
         guard echo.isSingle, let usage = reply.envelope.value("usage") else { return .unknown }
         return usage.integer("prompt_tokens").map { .length($0) } ?? .unknown
+    }
+
+    /// Whether a token ended the reply, and not a stop string, whose tokens an engine may leave out.
+    private var endsAtEndToken: Bool {
+        let extensions = reply.extensions
+        return extensions.hasStopType ? !extensions.hasStopString : !restoration.asked.hasStops
     }
 
     /// Whether the engine sent tokens of the visible text only, although more was generated: tool calls or reasoning.
@@ -135,7 +144,10 @@ struct ChatCapture {
         object.append("]")
         object.append(key: "usage")
         object.append(envelope.value("usage") ?? Array("null".utf8))
-        envelope.append(to: &object, isFirst: false, except: ["id", "object", "created", "model", "usage"])
+        var omitted: [StaticString] = ["id", "object", "created", "model", "usage"]
+        // These are in the error.
+        if state.replyError != nil { omitted += ["message", "type", "param", "code", "status", "detail"] }
+        envelope.append(to: &object, isFirst: false, except: omitted)
         for member in state.errorMembers {
             object.append(key: member.name)
             object.append(member.value)

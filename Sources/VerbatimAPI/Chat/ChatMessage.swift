@@ -7,7 +7,7 @@ import VerbatimJSON
 struct ChatMessage: Sendable {
     private var fields = DeltaAccumulator()
     /// The tool calls in a field, by its place.
-    private var toolCalls: [Int: [ToolCall]] = [:]
+    private var toolCalls: [Int: ToolCallList] = [:]
     /// The tool call in a field, in the old form `function_call`, by its place.
     private var functionCalls: [Int: ToolCall] = [:]
     private var callLosses: JSONNormalizer.Losses = []
@@ -50,7 +50,7 @@ struct ChatMessage: Sendable {
             }
             let fragment = try ToolCall(fragmentWith: &cursor, of: text)
             callLosses.formUnion(fragment.losses)
-            fragment.join(&toolCalls[place, default: []])
+            toolCalls[place, default: ToolCallList()].join(fragment)
             hasOutput = true
         }
     }
@@ -75,6 +75,9 @@ struct ChatMessage: Sendable {
             || fields.hasText(in: "reasoning", "reasoning_content")
     }
 
+    /// The visible text, as JSON text without quotes.
+    var visibleText: ByteRope { fields.text(of: "content", "refusal") }
+
     /// The length of the visible text, in bytes of its JSON form.
     var visibleLength: Int { fields.length(of: "content", "refusal") }
 
@@ -88,10 +91,7 @@ struct ChatMessage: Sendable {
                 rope.append(call.functionJSON)
                 return
             }
-            var list = JSONList()
-            let calls = toolCalls[place] ?? []
-            for call in calls.sorted(by: { ($0.index ?? 0) < ($1.index ?? 0) }) { list.append(call.json) }
-            rope.append(list)
+            rope.append(toolCalls[place]?.json ?? JSONList())
         }
         rope.append("}")
     }

@@ -93,6 +93,12 @@ struct ChatReply: EffectTarget {
         try body(&choices[choice].message)
     }
 
+    mutating func readMessage(
+        ofChoice choice: Int, with cursor: inout JSONCursor, of text: Span<UInt8>
+    ) throws(JSONError) {
+        try choices[choice].readMessage(with: &cursor, of: text)
+    }
+
     /// Appends ids of all tokens of a choice.
     mutating func appendWholeIDs(_ list: JSONValue, toChoice choice: Int, of text: Span<UInt8>) throws(JSONError) {
         try choices[choice].tokens.appendWholeIDs(list, of: text)

@@ -40,6 +40,7 @@ struct ChatReplyParser: ReplyParser {
         var hasInjectedExtension = false
         /// An extension holds something that was not injected.
         var hasOtherExtension = false
+        var errorMarks = ErrorMarks()
 
         var isInjectedOnly: Bool {
             if hasOtherExtension { return false }
@@ -74,6 +75,9 @@ struct ChatReplyParser: ReplyParser {
         }
         remover.endObject(at: cursor.offset, edits: &state.edits)
         if isTrimmed { trimmer.endObject(at: cursor.offset, edits: &state.compactEdits) }
+        if state.error == nil && chunk.errorMarks.areOfAnError(isWhole: state.isWhole) {
+            state.noteError(JSONValue(kind: .object, range: start.offset..<cursor.offset), of: text)
+        }
         return chunk.isInjectedOnly && state.error == nil ? .drop : .passThrough
     }
 
@@ -81,6 +85,7 @@ struct ChatReplyParser: ReplyParser {
         _ key: JSONString, with cursor: inout JSONCursor, of text: Span<UInt8>, chunk: inout Chunk
     ) throws(JSONError) {
         if key.equals("choices", in: text) {
+            chunk.errorMarks.hasChoices = true
             if try cursor.peekKind(in: text) == .array {
                 try readChoices(with: &cursor, of: text, chunk: &chunk)
             } else {
@@ -93,6 +98,7 @@ struct ChatReplyParser: ReplyParser {
             state.noteError(value, of: text)
             return
         }
+        chunk.errorMarks.note(key, value, of: text)
         sink.emit(.setField(key, value), of: text, isNormal: cursor.isNormal)
         if key.equals("usage", in: text) { chunk.hasUsage = !value.isNull }
         if key.equals("timings", in: text), let choice = chunk.onlyChoice,

@@ -14,7 +14,11 @@ struct ChatRequest: APIRequest {
         }
         let requestKind = EngineProfile.RequestKind(
             .chatCompletions, isStream: fields.isStream, hasTools: fields.hasTools)
-        let asked = Self.asked(by: fields, ids: profile.tokenDataRequest(in: requestKind).ids)
+        var asked = Self.asked(by: fields, ids: profile.tokenDataRequest(in: requestKind).ids)
+        if asked.logprobs && Self.turnsLogprobsOff(fields, of: profile, in: requestKind) {
+            asked.logprobs = false
+            asked.logprobsAreOff = true
+        }
         let injection = profile.injection(
             in: requestKind, asked: asked, policy: policy, injectionLimits: injectionLimits)
         fields.apply(injection)
@@ -45,6 +49,17 @@ struct ChatRequest: APIRequest {
     }
 
     // MARK: Injection
+
+    /// Whether the engine gives no log-probabilities although `logprobs` asks for them, because of `top_logprobs`.
+    private static func turnsLogprobsOff(
+        _ fields: RequestFields, of profile: EngineProfile, in requestKind: EngineProfile.RequestKind
+    ) -> Bool {
+        guard profile.tokenDataRequest(in: requestKind).logprobs == .flag, fields.value("n_probs")?.isNull ?? true,
+            let top = fields.value("top_logprobs")
+        else { return false }
+        if top.isNull { return profile.nullTopLogprobsMeansNone }
+        return top.number.map { $0 >= 0 && $0 < Double(profile.minimumTopLogprobs) } ?? false
+    }
 
     /// The engine refuses `top_logprobs` without `logprobs`, and a `logprobs` that is no boolean.
     private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> AgentRequestedData {

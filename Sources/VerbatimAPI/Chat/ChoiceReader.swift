@@ -81,8 +81,14 @@ struct ChoiceReader: Sendable {
             visit.bringsNothing = delta.isEmpty || (isBlank && restoration.makesBlankEvents(engine: engine))
             return
         }
+        if key.equals("message", in: text) {
+            try sink.change { reply throws(JSONError) in
+                try reply.readMessage(ofChoice: visit.choice, with: &cursor, of: text)
+            }
+            return
+        }
         let value = try cursor.skipValue(in: text)
-        if key.equals("index", in: text) || key.equals("message", in: text) { return }
+        if key.equals("index", in: text) { return }
         if restoration.api == .completions && key.equals("text", in: text) && value.kind == .string {
             sink.emit(.appendText(choice: visit.choice, value), of: text, isNormal: cursor.isNormal)
             visit.bringsNothing = restoration.makesBlankEvents(engine: engine) && value.range.count == 2

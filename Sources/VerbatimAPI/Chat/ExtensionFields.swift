@@ -10,6 +10,9 @@ struct ExtensionFields: Sendable {
     private(set) var completionTokenIDs: [[UInt8]] = []
     /// Whether they belong to one choice; which one is not known if there are several.
     private(set) var areOfOneChoice = false
+    /// Whether llama.cpp has said what ended a choice, and whether that was a stop string.
+    private(set) var hasStopType = false
+    private(set) var hasStopString = false
 
     static func reads(_ key: JSONString, in text: Span<UInt8>) -> Bool {
         key.equals("sglext", in: text) || key.equals("nvext", in: text) || isVerbose(key, in: text)
@@ -19,6 +22,8 @@ struct ExtensionFields: Sendable {
     static func isVerbose(_ key: JSONString, in text: Span<UInt8>) -> Bool { key.equals("__verbose", in: text) }
 
     mutating func read(_ object: JSONObject, of text: Span<UInt8>) throws(JSONError) {
+        // A completion of llama.cpp has the tokens of each event in it.
+        if object.value("stop", in: text)?.kind == .false { return }
         for member in object.members {
             let value = member.value
             if member.key.equals("input_ids", in: text), value.kind == .array {
@@ -30,6 +35,9 @@ struct ExtensionFields: Sendable {
             } else if member.key.equals("tokens", in: text), value.kind == .array {
                 completionTokenIDs = [JSONNormalizer.normalized(value.range, of: text)]
                 areOfOneChoice = true
+            } else if member.key.equals("stop_type", in: text), value.kind == .string {
+                hasStopType = true
+                if value.equals("word", in: text) { hasStopString = true }
             } else if member.key.equals("engine_data", in: text),
                 let data = try JSONObject(scanning: text, at: value.range.lowerBound, options: .nonFiniteNumbers)
             {

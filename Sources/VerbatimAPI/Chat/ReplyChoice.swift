@@ -5,7 +5,8 @@ struct ReplyChoice: Sendable {
     let index: Int
     /// The message of a chat completion.
     var message = ChatMessage()
-    /// The text of a completion, as the inside of a JSON string.
+    /// The text of a completion, or the visible text of a message that was not streamed, as the inside of a JSON
+    /// string.
     var text = ByteRope()
     var tokens: TokenCollector
     /// How many tokens the engine says it generated for this choice.
@@ -31,6 +32,26 @@ struct ReplyChoice: Sendable {
     mutating func append(text value: JSONValue, of document: Span<UInt8>) {
         let string = JSONString(quoted: value.range, hasEscapes: true)
         textLosses.formUnion(text.append(contentOf: string, of: document))
+    }
+
+    /// The visible text, as the inside of a JSON string.
+    func visibleText(in api: API) -> ByteRope {
+        api == .completions || !text.isEmpty ? text : message.visibleText
+    }
+
+    /// Reads the visible text of a message that was not streamed.
+    mutating func readMessage(with cursor: inout JSONCursor, of document: Span<UInt8>) throws(JSONError) {
+        guard try cursor.peekKind(in: document) == .object else {
+            try cursor.skipValue(in: document)
+            return
+        }
+        try cursor.enterObject(in: document)
+        while let key = try cursor.nextKey(in: document) {
+            let value = try cursor.skipValue(in: document)
+            if value.kind == .string && (key.equals("content", in: document) || key.equals("refusal", in: document)) {
+                append(text: value, of: document)
+            }
+        }
     }
 
     /// Appends the choice in the form it has in a reply that is not streamed.

@@ -1,6 +1,7 @@
 import VerbatimJSON
 
-/// A tool call or a fragment of one. Fragments add to the name and the arguments and replace all other fields.
+/// A tool call or a fragment of one. Fragments add to the arguments, to the name unless they repeat it, and to the texts
+/// and objects in other fields.
 struct ToolCall: Sendable {
     /// The index among the message's calls; nil until it is known.
     private(set) var index: Int?
@@ -23,7 +24,7 @@ struct ToolCall: Sendable {
             let value = try cursor.skipValue(in: text)
             if key.equals("index", in: text), let number = value.int(in: text), 0..<65536 ~= number {
                 index = number
-            } else {
+            } else if !(key.equals("index", in: text) && value.isNull) {
                 fields.set(key, value, of: text)
             }
         }
@@ -37,26 +38,17 @@ struct ToolCall: Sendable {
 
     // MARK: Joining fragments
 
-    /// Adds the fragment to the call to which it belongs, or appends it as a new call.
-    ///
-    /// The index decides. If the engine sends none, a fragment with a new id, or with a name and no id, is a new call.
-    /// Any other fragment continues the call with its id, or else the last one.
-    func join(_ calls: inout [ToolCall]) {
-        if let known = place(among: calls) {
-            calls[known].append(self)
-        } else {
-            var call = self
-            call.index = index ?? (calls.compactMap(\.index).max() ?? -1) + 1
-            calls.append(call)
-        }
-    }
+    /// The id, as JSON text; nil if there is none yet.
+    var id: [UInt8]? { fields.value("id").flatMap { $0 == Array(#""""#.utf8) ? nil : $0 } }
 
-    private func place(among calls: [ToolCall]) -> Int? {
-        if let index { return calls.firstIndex { $0.index == index } }
-        if let id = fields.value("id"), id != Array(#""""#.utf8) {
-            return calls.firstIndex { $0.fields.value("id") == id }
-        }
-        return name?.isEmpty ?? true ? calls.indices.last : nil
+    /// Whether the call is named, or the tool that it calls.
+    var hasName: Bool { !(name ?? []).isEmpty || fields.value("custom")?.member("name") != nil }
+
+    /// The first fragment of a call, under an index.
+    func under(index: Int) -> ToolCall {
+        var call = self
+        call.index = index
+        return call
     }
 
     /// Adds a further fragment.
@@ -64,7 +56,7 @@ struct ToolCall: Sendable {
         fields.merge(fragment.fields)
         hasFunction = hasFunction || fragment.hasFunction
         function.merge(fragment.function)
-        if let more = fragment.name { name = (name ?? []) + more }
+        if let more = fragment.name, more != name { name = (name ?? []) + more }
         if let more = fragment.arguments {
             if arguments == nil { arguments = more } else { arguments?.append(contentsOf: more) }
         }

@@ -5,55 +5,25 @@ import VerbatimJSON
 /// Keys keep the order in which they first came, and values keep their own text. A field is either set, so that the
 /// last value counts, or grown, so that texts and lists continue. A null never takes the place of another value.
 struct DeltaAccumulator: Sendable {
-    private struct Key: Sendable {
-        /// As sent.
-        let bytes: [UInt8]
-        let hasEscapes: Bool
-
-        func isNamed(_ wanted: StaticString) -> Bool {
-            JSONString(quoted: bytes.indices, hasEscapes: hasEscapes).equals(wanted, in: bytes.span)
-        }
-    }
-
-    /// To look for one by its key, go through a pointer to all: a loop over the array copies each as a whole, with its
-    /// retains and releases.
-    private struct Field: Sendable {
-        enum Kind { case null, text, list, value, external }
-
-        let key: Key
-        /// As written to a record.
-        let name: [UInt8]
-        var kind = Kind.null
-        /// The JSON text of a value.
-        var value: [UInt8] = []
-        /// What is between the quotes of a text.
-        var text = ByteRope()
-        var list = JSONList()
-        /// The instalment that changed the value last.
-        var changed: UInt32 = 0
-
-        func append(to object: inout ByteRope) {
-            switch kind {
-            case .null, .external: object.append("null")
-            case .text:
-                object.append("\"")
-                object.append(text)
-                object.append("\"")
-            case .list: object.append(list)
-            case .value: object.append(value)
-            }
-        }
-    }
+    private typealias Field = DeltaField
 
     /// Most fields that can be set. No engine sends a tenth of that.
     private static let limit = 1024
+    /// Values that are nested more deeply are replaced and not continued.
+    private static let depthLimit = 16
+    /// So many entries of a list, from its end, are searched for an index.
+    private static let entriesSearched = 64
 
     private var fields: [Field] = []
+    /// The `index` of an entry of a list.
+    private var index: Int?
     private(set) var losses: JSONNormalizer.Losses = []
     /// The number of the instalment that is being read.
     private var instalment: UInt32 = 0
     /// Where the next key is expected: instalments mostly repeat the same keys in the same order.
     private var next = 0
+
+    init() {}
 
     var isEmpty: Bool { fields.isEmpty }
     var fieldCount: Int { fields.count }
@@ -79,7 +49,7 @@ struct DeltaAccumulator: Sendable {
         let sent = [UInt8](copying: text, key.quoted)
         var name: [UInt8] = []
         losses.formUnion(JSONNormalizer.append(sent.indices, of: sent.span, to: &name))
-        fields.append(Field(key: Key(bytes: sent, hasEscapes: key.hasEscapes), name: name == sent ? sent : name))
+        fields.append(Field(key: Field.Key(bytes: sent, hasEscapes: key.hasEscapes), name: name == sent ? sent : name))
         return fields.count - 1
     }
 
@@ -121,7 +91,37 @@ struct DeltaAccumulator: Sendable {
         losses.formUnion(fields[place].list.append(element.range, of: text))
     }
 
-    /// Takes over every field of `other` that is not null, an empty text, or known here and null there.
+    /// Continues an object with the members of another one, which is a JSON value. Texts and objects in it are
+    /// continued too, but what identifies it is replaced.
+    private mutating func grow(members object: JSONValue, of text: Span<UInt8>, depth: Int) {
+        var cursor = JSONCursor(at: object.range.lowerBound, options: .nonFiniteNumbers)
+        guard (try? cursor.enterObject(in: text)) != nil else { return }
+        while let key = try? cursor.nextKey(in: text), let value = try? cursor.skipValue(in: text) {
+            if let place = place(of: key, in: text) {
+                growMember(at: place, value, of: text, depth: depth)
+            } else if fields.count < Self.limit {
+                grow(value, at: add(key, of: text), of: text, depth: depth)
+            }
+        }
+    }
+
+    /// Continues a member of an object that comes in instalments.
+    ///
+    /// `index` and `type` say which object it is, and a name or an id that comes again as a whole is a repetition.
+    private mutating func growMember(at place: Int, _ value: JSONValue, of text: Span<UInt8>, depth: Int) {
+        let key = fields[place].key
+        if key.isNamed("index") || key.isNamed("type") {
+            if !value.isNull { set(value, at: place, of: text) }
+        } else if value.kind == .string, key.isNamed("name") || key.isNamed("id"),
+            fields[place].json == JSONNormalizer.normalized(value.range, of: text)
+        {
+            return
+        } else {
+            grow(value, at: place, of: text, depth: depth)
+        }
+    }
+
+    /// Continues the object with the fields of a further instalment, whose values are as sent. An `id` is replaced.
     mutating func merge(_ other: DeltaAccumulator) {
         losses.formUnion(other.losses)
         for field in other.fields {
@@ -131,7 +131,12 @@ struct DeltaAccumulator: Sendable {
                 continue
             }
             if field.kind == .null || field.value.equals(#""""#) { continue }
-            fields[place] = field
+            var cursor = JSONCursor(options: .nonFiniteNumbers)
+            if !field.key.isNamed("id"), let value = try? cursor.skipValue(in: field.value.span) {
+                growMember(at: place, value, of: field.value.span, depth: 1)
+            } else {
+                fields[place] = field
+            }
         }
     }
 
@@ -157,7 +162,7 @@ struct DeltaAccumulator: Sendable {
     ///
     /// - Returns: Whether a text or a list has become longer.
     @discardableResult
-    mutating func grow(_ value: JSONValue, at place: Int, of text: Span<UInt8>) -> Bool {
+    mutating func grow(_ value: JSONValue, at place: Int, of text: Span<UInt8>, depth: Int = 0) -> Bool {
         switch (value.kind, fields[place].kind) {
         case (.null, _): return false
         case (.string, .null), (.string, .text):
@@ -165,25 +170,75 @@ struct DeltaAccumulator: Sendable {
             fields[place].kind = .text
             losses.formUnion(fields[place].text.append(contentOf: string, of: text))
             return !string.content.isEmpty
-        case (.array, .null), (.array, .list):
-            fields[place].kind = .list
-            let known = fields[place].list.count
-            appendElements(of: value, at: place, of: text)
-            return fields[place].list.count > known
+        case (.string, .value) where fields[place].value.first == UInt8(ascii: "\""):
+            let known = fields[place].value
+            fields[place].value = []
+            fields[place].kind = .null
+            grow(JSONValue(kind: .string, range: known.indices), at: place, of: known.span)
+            return grow(value, at: place, of: text)
+        case (.array, .null), (.array, .list), (.array, .entries):
+            let known = fields[place].list.count + fields[place].objects.count
+            if fields[place].kind == .null { fields[place].kind = .list }
+            appendElements(of: value, at: place, of: text, depth: depth)
+            return fields[place].list.count + fields[place].objects.count > known
+        case (.object, .value) where depth < Self.depthLimit && fields[place].value.first == UInt8(ascii: "{"):
+            var object = DeltaAccumulator()
+            let known = fields[place].value
+            object.grow(members: JSONValue(kind: .object, range: known.indices), of: known.span, depth: depth + 1)
+            object.grow(members: value, of: text, depth: depth + 1)
+            losses.formUnion(object.losses)
+            fields[place].value = []
+            fields[place].objects = [object]
+            fields[place].kind = .object
+            return true
+        case (.object, .object):
+            fields[place].objects[0].grow(members: value, of: text, depth: depth + 1)
+            losses.formUnion(fields[place].objects[0].losses)
+            return true
         default:
             set(value, at: place, of: text)
             return false
         }
     }
 
-    private mutating func appendElements(of value: JSONValue, at place: Int, of text: Span<UInt8>) {
+    /// Appends the elements of a list. An object with an index continues the one that has the same.
+    private mutating func appendElements(of value: JSONValue, at place: Int, of text: Span<UInt8>, depth: Int) {
         var cursor = JSONCursor(at: value.range.lowerBound, options: .nonFiniteNumbers)
         // The list has been passed before, so that walking it again cannot fail.
         guard (try? cursor.enterArray(in: text)) != nil else { return }
         while (try? cursor.nextElement(in: text)) ?? false {
             guard let element = try? cursor.skipValue(in: text) else { return }
-            losses.formUnion(fields[place].list.append(element.range, of: text))
+            let index = element.kind == .object && depth < Self.depthLimit ? Self.index(of: element, in: text) : nil
+            if let index, fields[place].kind == .entries || fields[place].list.isEmpty {
+                fields[place].kind = .entries
+                let known = fields[place].objects.suffix(Self.entriesSearched).lastIndex { $0.index == index }
+                if known == nil { fields[place].objects.append(DeltaAccumulator(index: index)) }
+                let entry = known ?? fields[place].objects.count - 1
+                fields[place].objects[entry].grow(members: element, of: text, depth: depth + 1)
+                losses.formUnion(fields[place].objects[entry].losses)
+            } else {
+                if fields[place].kind == .entries { endEntries(at: place) }
+                losses.formUnion(fields[place].list.append(element.range, of: text))
+            }
         }
+    }
+
+    private init(index: Int) { self.index = index }
+
+    /// The list goes on with elements that have no index.
+    private mutating func endEntries(at place: Int) {
+        for entry in fields[place].objects { fields[place].list.append(entry.json()) }
+        fields[place].objects = []
+        fields[place].kind = .list
+    }
+
+    private static func index(of object: JSONValue, in text: Span<UInt8>) -> Int? {
+        var cursor = JSONCursor(at: object.range.lowerBound, options: .nonFiniteNumbers)
+        guard (try? cursor.enterObject(in: text)) != nil else { return nil }
+        while let key = try? cursor.nextKey(in: text), let value = try? cursor.skipValue(in: text) {
+            if key.equals("index", in: text) { return value.int(in: text) }
+        }
+        return nil
     }
 
     /// Leaves the value of the field at `place` to the caller of ``append(to:isFirst:except:replacing:external:)``.
@@ -195,11 +250,7 @@ struct DeltaAccumulator: Sendable {
     func value(_ name: StaticString) -> [UInt8]? {
         fields.withUnsafeBufferPointer { fields in
             let place = fields.indices.first { fields[$0].kind != .null && fields[$0].key.isNamed(name) }
-            guard let place else { return nil }
-            if fields[place].kind == .value { return fields[place].value }
-            var text = ByteRope()
-            fields[place].append(to: &text)
-            return text.bytes
+            return place.map { fields[$0].json }
         }
     }
 
@@ -224,9 +275,20 @@ struct DeltaAccumulator: Sendable {
                 return switch fields[place].kind {
                 case .text: length + fields[place].text.count
                 case .value: length + fields[place].value.count
-                case .null, .list, .external: length
+                case .null, .list, .external, .object, .entries: length
                 }
             }
+        }
+    }
+
+    /// The texts in fields with these names, one after the other, as JSON text without quotes.
+    func text(of names: StaticString...) -> ByteRope {
+        fields.withUnsafeBufferPointer { fields in
+            var text = ByteRope()
+            for place in fields.indices where fields[place].kind == .text {
+                if names.contains(where: { fields[place].key.isNamed($0) }) { text.append(fields[place].text) }
+            }
+            return text
         }
     }
 
@@ -267,6 +329,13 @@ struct DeltaAccumulator: Sendable {
             isFirst = false
             object.append(value)
         }
+    }
+
+    /// Appends the whole object.
+    func appendObject(to rope: inout ByteRope) {
+        rope.append("{")
+        append(to: &rope, isFirst: true)
+        rope.append("}")
     }
 
     /// The whole object, with members after all fields instead of those that have their names.

@@ -16,7 +16,7 @@ package struct EngineFingerprint: Hashable, Sendable {
     package var replyKeys: [String] = []
     /// Fields of a choice.
     package var choiceKeys: [String] = []
-    /// Fields of an entry of log-probabilities.
+    /// Fields of an entry of log-probabilities, which has all of them.
     package var entryKeys: [String] = []
     /// Parts of error messages that only this engine uses when it refuses a request.
     package var refusals: [String] = []

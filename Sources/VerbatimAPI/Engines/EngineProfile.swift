@@ -56,6 +56,12 @@ package struct EngineProfile: Sendable {
         package var responseStreamsOmitEndToken = false
         /// Whether entries of log-probabilities carry ids, so that none need to be asked for.
         package var entriesCarryIDs = false
+        /// Whether entries of log-probabilities carry ids only, and no texts.
+        package var entriesLackTexts = false
+        /// Whether `"top_logprobs": null` turns off the log-probabilities that `logprobs` asks for.
+        package var nullTopLogprobsMeansNone = false
+        /// What a stream is asked for, besides the rules, if the request has stop strings.
+        package var idsOfStreamsWithStops: [IDField] = []
 
         package var fingerprint = EngineFingerprint()
     }
@@ -100,7 +106,8 @@ package struct EngineProfile: Sendable {
     /// Every profile that can be chosen by name. An engine that is built after another one shares some of its marks and
     /// comes before it.
     package static let all: [EngineProfile] = [
-        .azure, .openRouter, .huggingFaceRouter, .dynamo, .tensorRTLLM, .sglang, .ollama, .lmStudio, .tgi, .llamaCpp,
+        .azure, .openRouter, .huggingFaceRouter, .dynamo, .tensorRTLLM, .sglang, .ollama, .lmStudio, .tgi, .mlxLM,
+        .llamaCpp,
         .openAI, .vllm,
     ]
 }

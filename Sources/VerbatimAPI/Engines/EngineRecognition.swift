@@ -69,7 +69,7 @@ package enum EngineRecognition {
             let fingerprint = profile.fingerprint
             return has(fingerprint.replyKeys, reply, in: document) || has(fingerprint.replyKeys, response, in: document)
                 || has(fingerprint.choiceKeys, choice, in: document)
-                || has(fingerprint.entryKeys, entry, in: document)
+                || hasAll(fingerprint.entryKeys, entry, in: document)
         }
     }
 
@@ -77,6 +77,11 @@ package enum EngineRecognition {
         guard let object else { return false }
         for key in keys where object.member(named: key, in: text) != nil { return true }
         return false
+    }
+
+    private static func hasAll(_ keys: [String], _ object: JSONObject?, in text: Span<UInt8>) -> Bool {
+        guard let object, !keys.isEmpty else { return false }
+        return keys.allSatisfy { object.member(named: $0, in: text) != nil }
     }
 
     private static func object(_ value: JSONValue?, in text: Span<UInt8>) -> JSONObject? {

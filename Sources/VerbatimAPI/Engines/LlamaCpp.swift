@@ -13,6 +13,8 @@ extension EngineProfile {
             // Recorded: `top_logprobs` is refused, and no response has log-probabilities.
             .asks(.responses, logprobs: .never),
         ]
+        // The last event of a stream says whether a stop string ended it.
+        profile.idsOfStreamsWithStops = [.flag("verbose")]
         profile.minimumTopLogprobs = 1
         profile.entriesCarryIDs = true
         profile.logprobsWhenOff = [.chatCompletions: .absent]
@@ -25,7 +27,7 @@ extension EngineProfile {
         profile.fingerprint.systemFingerprints = ["b#-*"]
         profile.fingerprint.systemFingerprintIsVersion = true
         profile.fingerprint.replyKeys = ["timings"]
-        profile.fingerprint.entryKeys = ["id"]
+        profile.fingerprint.entryKeys = ["id", "bytes"]
         profile.fingerprint.refusals = ["logprobs is not supported with tools + stream"]
         return profile
     }()

@@ -16,6 +16,8 @@ extension EngineProfile {
         case never
         /// `logprobs: true` and `top_logprobs: N`.
         case flag
+        /// `logprobs: true` alone.
+        case flagOnly
         /// `logprobs: N`.
         case count
         /// `n_probs: N`.

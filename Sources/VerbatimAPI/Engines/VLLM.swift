@@ -9,6 +9,8 @@ extension EngineProfile {
             .asks(.completions, ids: [.flag("return_token_ids")]),
             .asks(.responses, ids: [.flag("enable_response_messages")]),
         ]
+        // `top_logprobs: 0` gives them, and so does an absent one.
+        profile.nullTopLogprobsMeansNone = true
         // A token without text makes no event (`entrypoints/openai/responses/serving.py`).
         profile.responseStreamsOmitEndToken = true
         profile.fingerprint.owners = ["vllm"]

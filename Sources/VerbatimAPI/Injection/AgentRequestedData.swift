@@ -1,6 +1,8 @@
 /// What the agent itself asked for, in the terms of its API.
 struct AgentRequestedData: Hashable, Sendable {
     var logprobs = false
+    /// The agent wants log-probabilities, but the engine gives none for what else it asked for.
+    var logprobsAreOff = false
     /// The fields for token ids that the agent has set, of those that the profile in force knows.
     var ids: [EngineProfile.IDField] = []
     /// The same, of those that any engine knows. The engine may be recognized as late as in its reply.

@@ -17,7 +17,9 @@ extension EngineProfile {
             injection.logprobs = request.logprobs
         }
         if policy.goal == .tokens && injectionLimits.tokenIDs {
-            injection.ids = request.ids.filter { !asked.ids.contains($0) }
+            let isStreamWithStops = requestKind.isStream && asked.hasStops
+            let ids = isStreamWithStops ? request.ids + self.idsOfStreamsWithStops : request.ids
+            injection.ids = ids.filter { !asked.ids.contains($0) && !asked.requestedByAnyEngineField.contains($0) }
         }
         return injection
     }
@@ -51,6 +53,7 @@ extension RequestFields {
             case .flag:
                 turnOn("logprobs")
                 set("top_logprobs", to: top)
+            case .flagOnly: turnOn("logprobs")
             case .count: set("logprobs", to: top)
             case .nProbs: set("n_probs", to: top)
             case .included:

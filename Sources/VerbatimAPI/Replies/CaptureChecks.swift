@@ -52,8 +52,40 @@ extension Capture {
         note([lacksEndToken ? ProblemCode.endTokenMissing : ProblemCode.tokenCountMismatch])
     }
 
+    /// Compares the texts of the tokens with the text of each choice, unless tokens are known to be missing.
+    ///
+    /// - Parameter texts: As JSON texts without quotes.
+    mutating func checkTexts(_ texts: [ByteRope]) {
+        let explanations: Set<ProblemCode> = [
+            .hiddenTokensMissing, .tokenCountMismatch, .tokenCountUnknown, .idsLogprobsMismatch, .tokenTextMissing,
+            .logprobMissing, .duplicateEvent, .unparsedEvent, .invalidUTF8, .echoNotSeparated,
+        ]
+        if choices.isEmpty || !explanations.isDisjoint(with: problems) { return }
+        for (choice, text) in zip(choices, texts) {
+            if choice.tokens.isEmpty || choice.finishReason == Array(#""content_filter""#.utf8) { continue }
+            if TokenTexts.contradict(choice.tokens, text) {
+                note([ProblemCode.tokenTextMismatch])
+                return
+            }
+        }
+    }
+
     private mutating func noteRepetitions(among choices: ArraySlice<Choice>) {
         if choices.contains(where: { $0.repeatedTokens > 0 }) { note([ProblemCode.duplicateEvent]) }
+    }
+
+    /// Checks the choices of a reply that has ended as its API requires.
+    ///
+    /// - Parameter wanted: How many choices were requested.
+    mutating func checkChoices(_ state: ReplyState, wanted: Int, counts: Counts) {
+        if choices.isEmpty {
+            if problems.contains(ProblemCode.replyNotJSON) { return }
+            note([state.policy.wantsTokenData ? ProblemCode.noTokenData : ProblemCode.choicesMissing])
+            if case .total(let count) = counts, count > 0 { note([ProblemCode.tokenCountMismatch]) }
+            return
+        }
+        if choices.contains(where: { !$0.isFinished }) { note([ProblemCode.finishReasonMissing]) }
+        if choices.count < wanted { note([ProblemCode.choicesMissing]) }
     }
 
     /// Notes how the reply ended. To be called after all other checks.
@@ -64,7 +96,6 @@ extension Capture {
             note([ProblemCode.noTokenData])
         }
         if !state.isTerminated && state.replyError == nil { note([ProblemCode.streamNotTerminated]) }
-        if !state.isWhole && state.replyError != nil { note([ProblemCode.replyCutOff]) }
         isComplete = problems.isEmpty && state.replyError == nil
     }
 }

@@ -9,6 +9,12 @@ struct ReplyReading<Effect: ReplayableEffect>: Sendable {
     fileprivate var outline = JSONOutline()
 }
 
+extension EventFields {
+    fileprivate func isError(_ name: Range<Int>, in event: Span<UInt8>) -> Bool {
+        name.count == 5 && String(copying: event, name) == "error"
+    }
+}
+
 // Every parser is a transform that forwards the reply in its own API. These methods are extensions of the protocol, not
 // of a generic wrapper, so that the compiler makes specialized ones for each parser.
 extension ReplyParser {
@@ -30,6 +36,9 @@ extension ReplyParser {
         if replay(event) { return .passThrough }
         let fields = EventFields(of: event)
         guard let data = fields.data else { return .passThrough }
+        if let name = fields.name, fields.isError(name, in: event) {
+            return read(errorEvent: event, dataAt: [data] + fields.furtherData)
+        }
         if fields.furtherData.isEmpty { return read(event, dataAt: data) }
         let lines = [data] + fields.furtherData
         reading.memo.forget()
@@ -80,6 +89,25 @@ extension ReplyParser {
         _ = sink.takeJournal()
         state.note(ProblemCode.unparsedEvent)
         return .passThrough
+    }
+
+    /// Reads an event that is named `error`: its data are an error, whatever they are.
+    private mutating func read(errorEvent event: Span<UInt8>, dataAt lines: [Range<Int>]) -> EventDisposition {
+        reading.memo.forget()
+        let data = JoinedLines.joined(lines, of: event)
+        switch EventData(data.span) {
+        case .nothing, .done: return read(data: data.span)
+        case .document: break
+        }
+        guard let disposition = readChecked(data.span) else {
+            var text: [UInt8] = []
+            text.appendJSONString(String(decoding: data, as: UTF8.self))
+            state.noteError(JSONNormalizer.normalized(text.indices, of: text.span))
+            return .passThrough
+        }
+        state.edits.relocate { JoinedLines.place($0, lines: lines) }
+        if state.error == nil { state.noteError(JSONNormalizer.normalized(data.indices, of: data.span)) }
+        return disposition == .drop ? .passThrough : disposition
     }
 
     /// Returns nil for what is not JSON. Nothing of it is captured, so that later tokens stay aligned.

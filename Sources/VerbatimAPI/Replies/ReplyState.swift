@@ -55,15 +55,27 @@ struct ReplyState: Sendable {
     mutating func noteError(_ value: JSONValue, of text: Span<UInt8>) {
         let message = JSONNormalizer.normalized(value.range, of: text)
         if ["null", "false", "0", "\"\"", "{}", "[]"].contains(where: { message.elementsEqual($0.utf8) }) { return }
+        noteError(message)
+    }
+
+    /// Notes an error by its normalized JSON text.
+    mutating func noteError(_ message: [UInt8]) {
         error = message
         replyError = message
     }
 
-    /// The members by which an assembled reply names the error that ended it. The status is the error's `code`.
+    /// The members by which an assembled reply names the error that ended it. The status is the error's `code`, a number
+    /// or its digits.
     var errorMembers: [(name: StaticString, value: [UInt8])] {
         guard let replyError else { return [] }
-        let status = replyError.integer("code").map(String.init) ?? "null"
+        let code = replyError.integer("code") ?? replyError.member("code").flatMap(Self.number(spelledOut:))
+        let status = code.map(String.init) ?? "null"
         return [("upstream_status", Array(status.utf8)), ("upstream_error", replyError)]
+    }
+
+    private static func number(spelledOut text: [UInt8]) -> Int? {
+        guard text.first == UInt8(ascii: "\"") else { return nil }
+        return Int(String(decoding: text.dropFirst().dropLast(), as: UTF8.self))
     }
 
     /// Whether the engine is not known and may still be recognized.

@@ -185,7 +185,7 @@ struct ResponseReader: Sendable {
         let start = ahead.offset
         if visit.readsEntries && kind == .array {
             let isNormal = cursor.isNormal
-            try LogprobsReader.readEntries(with: &cursor, of: text, isRefusal: false) {
+            try LogprobsReader.readEntries(with: &cursor, of: text, as: .content) {
                 reply.apply($0, of: text, isNormal: isNormal)
             }
         } else {

@@ -9,9 +9,16 @@ struct EntryColumns: Sendable {
     /// Empty until an entry has an id. Most engines send none.
     private(set) var ids = JSONList()
     private(set) var idCount = 0
+    /// How many entries had an id that is no natural number.
+    private(set) var invalidIDs = 0
+    /// How many entries had neither a text nor bytes.
+    private(set) var textlessCount = 0
     private(set) var losses: JSONNormalizer.Losses = []
     /// Whether the first token has no log-probability, which shows that a prompt is echoed.
     private(set) var beginsWithPrompt = false
+
+    /// In the place of a text that is not known: readers expect a string.
+    static let unknownText = Array("\"\u{FFFD}\"".utf8)
 
     private var entriesWithoutID = 0
     /// The values as sent, if some of them are not in ``values``.
@@ -53,12 +60,15 @@ struct EntryColumns: Sendable {
         if let token = entry.token {
             losses.formUnion(tokens.append(token.quoted, of: text, isNormal: isNormal))
         } else {
-            tokens.appendNull()
+            appendText(ofBytes: entry.bytes, of: text)
         }
         append(entry.value, of: text)
         if let value = entry.value, value.kind == .number { repetition.append(value, entry.token, of: text) }
-        if let id = entry.id?.int(in: text) {
+        if let id = entry.id?.natural(in: text) {
             appendID(id)
+        } else if let id = entry.id, !id.isNull {
+            invalidIDs += 1
+            appendID(nil)
         } else if let token = entry.token, let id = Self.idSpelledOut(in: token, of: text) {
             appendID(id)
         } else {
@@ -66,11 +76,30 @@ struct EntryColumns: Sendable {
         }
     }
 
+    /// Appends the text of a token that came as bytes, or as neither.
+    private mutating func appendText(ofBytes bytes: JSONValue?, of text: Span<UInt8>) {
+        guard let bytes, bytes.kind == .array, let list = JSONList(array: bytes.bytes(in: text).span), !list.isEmpty
+        else {
+            textlessCount += 1
+            tokens.append(Self.unknownText)
+            return
+        }
+        var quoted: [UInt8] = []
+        quoted.appendJSONString(
+            String(decoding: list.elements.compactMap { UInt8(String(decoding: $0, as: UTF8.self)) }, as: UTF8.self))
+        tokens.append(quoted.indices, of: quoted.span)
+    }
+
     /// Appends the tokens of a completion's lists.
     mutating func append(
-        _ tokenList: JSONValue, _ valueList: JSONValue?, of text: Span<UInt8>, isNormal: Bool
+        _ tokenList: JSONValue, _ valueList: JSONValue?, ids idList: JSONValue?, of text: Span<UInt8>, isNormal: Bool
     ) throws(JSONError) {
         beginInstalment()
+        var idCursor: JSONCursor?
+        if let idList {
+            idCursor = JSONCursor(at: idList.range.lowerBound, options: .nonFiniteNumbers)
+            try idCursor?.enterArray(in: text)
+        }
         var cursor = JSONCursor(at: tokenList.range.lowerBound, options: .nonFiniteNumbers)
         try cursor.enterArray(in: text)
         var valueCursor: JSONCursor?
@@ -83,7 +112,17 @@ struct EntryColumns: Sendable {
             if try cursor.peekKind(in: text) == .string {
                 entry.token = try cursor.skipString(in: text)
             } else {
-                try cursor.skipValue(in: text)
+                let token = try cursor.skipValue(in: text)
+                // Old builds of mlx-lm have the ids here.
+                if token.kind == .number { entry.id = token }
+            }
+            if var ahead = idCursor {
+                if try ahead.nextElement(in: text) {
+                    entry.id = try ahead.skipValue(in: text)
+                    idCursor = ahead
+                } else {
+                    idCursor = nil
+                }
             }
             if var ahead = valueCursor {
                 if try ahead.nextElement(in: text) {
@@ -101,7 +140,7 @@ struct EntryColumns: Sendable {
 
     /// Appends a token of which only the id is known.
     mutating func appendUnknown() {
-        tokens.appendNull()
+        tokens.append(Self.unknownText)
         values.appendNull()
         replacedValues?.appendNull()
         appendID(nil)

@@ -6,6 +6,7 @@ import VerbatimSchema
 struct LogprobChecks: Sendable {
     private var missing: [Int] = []
     private var fillers: [Int] = []
+    private var positives: [Int] = []
     /// The last place of a number that is not 0.
     private var lastNonzero = -1
     /// How many zeros have come after it.
@@ -17,7 +18,7 @@ struct LogprobChecks: Sendable {
     /// Notes that the value at `place` is no number.
     mutating func noteMissing(at place: Int) { missing.append(place) }
 
-    /// Notes a number. Returns whether it is one that engines write for an unknown value.
+    /// Notes a number. Returns whether it is no log-probability, or one that engines write for an unknown value.
     mutating func note(_ number: JSONValue, at place: Int, of text: Span<UInt8>) -> Bool {
         if Self.isZero(number, in: text) {
             zeros += 1
@@ -25,6 +26,10 @@ struct LogprobChecks: Sendable {
         }
         lastNonzero = place
         zeros = 0
+        if text[number.range.lowerBound] != UInt8(ascii: "-") {
+            positives.append(place)
+            return true
+        }
         guard Self.isFiller(number, in: text) else { return false }
         fillers.append(place)
         return true
@@ -35,6 +40,7 @@ struct LogprobChecks: Sendable {
         var problems: [ProblemCode] = []
         if missing.contains(where: { $0 >= first }) { problems.append(ProblemCode.logprobMissing) }
         if fillers.contains(where: { $0 >= first }) { problems.append(ProblemCode.logprobFiller) }
+        if positives.contains(where: { $0 >= first }) { problems.append(ProblemCode.logprobInvalid) }
         if lastNonzero < first && min(zeros, count - first) >= Self.suspiciousZeros {
             problems.append(ProblemCode.logprobsAllZero)
         }

@@ -5,23 +5,35 @@ struct SentLogprobs: Sendable {
     /// Whether entries are kept. They are most of what an engine sends, and a compact record omits them.
     private let keepsEntries: Bool
     /// Elements of `logprobs.content`.
-    private(set) var content: JSONList?
+    private var content: JSONList?
     private(set) var losses: JSONNormalizer.Losses = []
     private var refusal: JSONList?
+    /// DeepSeek's, of the tokens before the content.
+    private var reasoning: JSONList?
     private var textOffsets: JSONList?
     private var alternatives: JSONList?
 
     init(keepsEntries: Bool) { self.keepsEntries = keepsEntries }
 
+    /// The entries of the tokens in the order in which these were generated; nil if there were none.
+    var entries: JSONList? {
+        guard var all = reasoning else { return content }
+        if let content { all.append(contentsOf: content) }
+        return all
+    }
+
     /// Appends `count` entries, which are in `elements`.
     mutating func append(
-        _ elements: Range<Int>, count: Int, of text: Span<UInt8>, isNormal: Bool, isRefusal: Bool
+        _ elements: Range<Int>, count: Int, of text: Span<UInt8>, isNormal: Bool, part: TokenPart
     ) {
         guard keepsEntries else { return }
-        if isRefusal {
-            losses.formUnion(Self.append(elements, count: count, of: text, isNormal: isNormal, to: &refusal))
-        } else {
+        switch part {
+        case .content:
             losses.formUnion(Self.append(elements, count: count, of: text, isNormal: isNormal, to: &content))
+        case .refusal:
+            losses.formUnion(Self.append(elements, count: count, of: text, isNormal: isNormal, to: &refusal))
+        case .reasoning:
+            losses.formUnion(Self.append(elements, count: count, of: text, isNormal: isNormal, to: &reasoning))
         }
     }
 
@@ -55,9 +67,13 @@ struct SentLogprobs: Sendable {
     ///
     /// - Parameter columns: The tokens, if any came with log-probabilities.
     func append(to text: inout ByteRope, columns: EntryColumns?) {
-        if content != nil || refusal != nil {
+        if content != nil || refusal != nil || reasoning != nil {
             text.append(#"{"content":"#)
             if let content { text.append(content) } else { text.append("null") }
+            if let reasoning {
+                text.append(key: "reasoning_content")
+                text.append(reasoning)
+            }
             if let refusal {
                 text.append(key: "refusal")
                 text.append(refusal)

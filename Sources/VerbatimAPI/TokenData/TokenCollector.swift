@@ -65,9 +65,9 @@ struct TokenCollector: Sendable {
         case .appendEntry(let entry):
             hasEntries = true
             columns.append(entry, of: text, isNormal: isNormal)
-        case .endEntries(_, let elements, let count, let isRefusal):
+        case .endEntries(_, let elements, let count, let part):
             columns.endInstalment()
-            sent.append(elements, count: count, of: text, isNormal: isNormal, isRefusal: isRefusal)
+            sent.append(elements, count: count, of: text, isNormal: isNormal, part: part)
         case .appendLists(let lists): append(lists, of: text, isNormal: isNormal)
         case .appendIDs(let list): appendIDs(list, of: text)
         case .endInstalment: endInstalment()
@@ -77,10 +77,10 @@ struct TokenCollector: Sendable {
     private mutating func append(_ lists: TokenLists, of text: Span<UInt8>, isNormal: Bool) {
         // The lists have been passed before, so that reading them again cannot fail.
         try? sent.append(lists, of: text)
-        guard let tokens = lists.tokens else { return }
+        guard let tokens = lists.tokens ?? lists.ids else { return }
         hasLists = true
         let known = columns.count
-        try? columns.append(tokens, lists.values, of: text, isNormal: isNormal)
+        try? columns.append(tokens, lists.values, ids: lists.ids, of: text, isNormal: isNormal)
         if columns.count > known { hasEntries = true }
     }
 
@@ -139,11 +139,13 @@ struct TokenCollector: Sendable {
     ///
     /// - Parameter lacksEndToken: Whether, of ids that are one more than the entries, the last is known to have no
     ///   entry.
+    /// - Parameter mayLackTexts: Whether the engine sends ids in place of texts.
     func fill(
-        _ choice: inout Capture.Choice, prompt: Prompt = .absent, lacksEndToken: Bool = false
+        _ choice: inout Capture.Choice, prompt: Prompt = .absent, lacksEndToken: Bool = false,
+        mayLackTexts: Bool = false
     ) -> [ProblemCode] {
         var problems: [ProblemCode] = []
-        choice.logprobs = sent.content
+        choice.logprobs = sent.entries
         choice.repeatedTokens = columns.repeatedTokens
         if hasEntries {
             choice.tokens = columns.tokens
@@ -158,10 +160,16 @@ struct TokenCollector: Sendable {
             if hasEntries && (hasFillers || (promptGap > 0 && promptGap != promptLength)) {
                 problems.append(ProblemCode.idsLogprobsMismatch)
             }
-            if listed.missing > 0 { problems.append(ProblemCode.tokenIDsIncomplete) }
+            problems += listed.problems
         } else if columns.idCount > 0 {
             choice.tokenIDs = columns.ids
             if columns.idCount < columns.ids.count { problems.append(ProblemCode.tokenIDsIncomplete) }
+        }
+        if columns.invalidIDs > 0 { problems.append(ProblemCode.tokenIDInvalid) }
+        if columns.textlessCount > 0 {
+            if columns.textlessCount == columns.count { choice.tokens = JSONList() }
+            let isUsual = mayLackTexts && columns.textlessCount == columns.count && columns.idCount == columns.count
+            if !isUsual { problems.append(ProblemCode.tokenTextMissing) }
         }
         if promptLength > 0 {
             choice.removePrompt(length: promptLength)
@@ -180,24 +188,30 @@ struct TokenCollector: Sendable {
     ) -> [ProblemCode] {
         let ids = whole.ids
         choice.tokenIDs = ids
-        let problems = whole.missing > 0 ? [ProblemCode.tokenIDsIncomplete] : []
+        let problems = whole.problems
         if !hasEntries || ids.count == columns.count { return problems }
         if columns.idCount == columns.count, let aligned = TokenAlignment.entries(columns.ids, among: ids) {
             let tokens = columns.tokens.elements
             let values = columns.values.elements
-            choice.tokens = JSONList(aligned.map { $0.map { tokens[$0] } })
+            choice.tokens = JSONList(aligned.map { $0.map { tokens[$0] } ?? EntryColumns.unknownText[...] })
             choice.logprobValues = JSONList(aligned.map { $0.map { values[$0] } })
             return problems + [ProblemCode.logprobMissing]
         }
         if lacksEndToken && ids.count == columns.count + 1 {
-            choice.tokens.appendNull()
+            choice.tokens.append(EntryColumns.unknownText)
             choice.logprobValues.appendNull()
             return problems + [ProblemCode.endTokenMissing]
         }
-        choice.tokens = JSONList(nulls: ids.count)
+        choice.tokens = JSONList()
         choice.logprobValues = JSONList(nulls: ids.count)
         choice.isUnpaired = true
         return problems + [ProblemCode.idsLogprobsMismatch]
+    }
+}
+
+extension TokenIDList {
+    fileprivate var problems: [ProblemCode] {
+        (missing > 0 ? [ProblemCode.tokenIDsIncomplete] : []) + (invalid > 0 ? [ProblemCode.tokenIDInvalid] : [])
     }
 }
 

@@ -68,8 +68,9 @@ package struct EngineProfileConformance: Sendable {
         for key in fingerprint.choiceKeys {
             checkReply(#"{"choices":[{"\#(key)":1}]}"#, "choice field \(key)", in: &list)
         }
-        for key in fingerprint.entryKeys {
-            checkReply(#"{"choices":[{"logprobs":{"content":[{"\#(key)":1}]}}]}"#, "entry field \(key)", in: &list)
+        if !fingerprint.entryKeys.isEmpty {
+            let entry = fingerprint.entryKeys.map { #""\#($0)":1"# }.joined(separator: ",")
+            checkReply(#"{"choices":[{"logprobs":{"content":[{\#(entry)}]}}]}"#, "entry fields", in: &list)
         }
     }
 

@@ -45,7 +45,22 @@ struct CaptureLevelTests {
         Case(name: "nothing came", reply: [plain], capture: "text no_token_data", fields: ["per_token_logps": "[]"]),
         Case(
             name: "nothing came in a stream",
-            reply: [event("a", logprobs: "null", ids: "null"), done], isStream: true, capture: "text no_token_data"),
+            reply: [event("a", logprobs: "null", ids: "null", finish: #""stop""#), done], isStream: true,
+            capture: "text no_token_data"),
+        Case(
+            name: "no choice in a stream", reply: [#"data: {"choices":[]}"# + "\n\n", done], isStream: true,
+            capture: "none no_token_data"),
+        Case(
+            name: "no finish reason in a stream", reply: [event("a", logprobs: "null", ids: "null"), done],
+            isStream: true, capture: "text no_token_data finish_reason_missing"),
+        Case(
+            name: "an error without a field of that name",
+            reply: [#"data: {"object":"error","message":"Worker died","code":"500"}"# + "\n\n", done], isStream: true,
+            capture: "none", fields: ["outcome": #""upstream_error""#]),
+        Case(
+            name: "tokens of another text",
+            reply: [body(logprobs: #"{"content":[\#(entry("x", "-0.5"))]}"#, ids: "[7]")], restored: [plain],
+            capture: "tokens token_text_mismatch"),
         Case(
             name: "no ids", reply: [body(logprobs: two, ids: "null")], restored: [plain], capture: "logprobs complete",
             fields: ["completion_token_ids": "[]", "per_token_logps": "[-0.5,-1e-7]"]),
@@ -93,8 +108,9 @@ struct CaptureLevelTests {
             fields: ["completion_token_ids": "[7,8]"]),
         Case(
             name: "an event that is no JSON",
-            reply: [event("a", logprobs: two, ids: "[7,8]"), "data: {oops\n\n", done], isStream: true,
-            restored: [event("a", logprobs: "null", ids: "null"), "data: {oops\n\n", done],
+            reply: [event("a", logprobs: two, ids: "[7,8]", finish: #""stop""#), "data: {oops\n\n", done],
+            isStream: true,
+            restored: [event("a", logprobs: "null", ids: "null", finish: #""stop""#), "data: {oops\n\n", done],
             capture: "tokens unparsed_event"),
         Case(
             name: "an error in mid-stream",
@@ -105,7 +121,7 @@ struct CaptureLevelTests {
             restored: [
                 event("a", logprobs: "null", ids: "null"),
                 #"data: {"error":{"message":"Worker died","code":500}}"# + "\n\n", done,
-            ], capture: "tokens reply_cut_off",
+            ], capture: "tokens",
             fields: [
                 "outcome": #""upstream_error""#, "completion_token_ids": "[7,8]", "finish_reason": "null",
             ]),
@@ -121,7 +137,9 @@ struct CaptureLevelTests {
             name: "a refusal of the model's",
             reply: [
                 body(logprobs: #"{"content":null,"refusal":[\#(entry("No", "-0.125"))]}"#, ids: "[9]")
-            ], restored: [plain], capture: "tokens complete",
+                    .replacing(#""content":"ab""#, with: #""content":null,"refusal":"No""#)
+            ], restored: [plain.replacing(#""content":"ab""#, with: #""content":null,"refusal":"No""#)],
+            capture: "tokens complete",
             fields: ["logprobs": "null", "per_token_logps": "[-0.125]", "completion_tokens": #"["No"]"#]),
     ]
 

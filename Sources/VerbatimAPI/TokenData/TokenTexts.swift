@@ -1,0 +1,88 @@
+import VerbatimJSON
+
+/// Compares the texts of tokens with the text that was made of them.
+///
+/// The two differ for many reasons: special tokens, reasoning, tool calls and what follows a stop string are in the
+/// tokens only, white space is trimmed, and a token that is a part of a character has no text of its own. But every
+/// character of the text comes from a token, in the same order.
+enum TokenTexts {
+    /// Whether the text has characters that no token explains.
+    ///
+    /// - Parameters:
+    ///   - tokens: JSON strings.
+    ///   - text: JSON text without quotes.
+    static func contradict(_ tokens: JSONList, _ text: ByteRope) -> Bool {
+        if text.isEmpty { return false }
+        let texts = tokens.rope.bytes
+        return texts.withUnsafeBufferPointer { tokens in
+            text.bytes.withUnsafeBufferPointer { text in
+                !isExplained(Characters(text[...]), by: Characters(tokens[...], areStrings: true))
+            }
+        }
+    }
+
+    private static func isExplained(_ text: Characters, by tokens: Characters) -> Bool {
+        if tokens.nameIDs { return true }
+        var text = text
+        var tokens = tokens
+        text.skipThinkMark()
+        while let wanted = text.next() {
+            // Not all engines spell parts of characters in the same way.
+            if wanted >= 0x80 { continue }
+            var next = tokens.next()
+            while let found = next, found != wanted { next = tokens.next() }
+            if next == nil { return false }
+        }
+        return true
+    }
+
+    /// The characters of a JSON text, without white space. Bytes of other characters than ASCII are passed as they are.
+    private struct Characters {
+        private var bytes: Slice<UnsafeBufferPointer<UInt8>>
+        /// The text is a list of strings.
+        private let areStrings: Bool
+        private var isInString: Bool
+
+        init(_ bytes: Slice<UnsafeBufferPointer<UInt8>>, areStrings: Bool = false) {
+            self.bytes = bytes
+            self.areStrings = areStrings
+            isInString = !areStrings
+        }
+
+        /// Whether the first string names an id: `"token_id:…"`.
+        var nameIDs: Bool { bytes.starts(with: "\"token_id:".utf8) }
+
+        /// Some gateways write a mark in front that the prompt ended with.
+        mutating func skipThinkMark() {
+            if bytes.starts(with: "<think>".utf8) { bytes.removeFirst(7) }
+        }
+
+        mutating func next() -> UInt32? {
+            while let byte = bytes.popFirst() {
+                switch byte {
+                case UInt8(ascii: "\"") where areStrings: isInString.toggle()
+                case _ where !isInString, 0...0x20: continue
+                case UInt8(ascii: "\\"):
+                    if let character = escaped() { return character }
+                default: return UInt32(byte)
+                }
+            }
+            return nil
+        }
+
+        /// The character of an escape; nil for white space.
+        private mutating func escaped() -> UInt32? {
+            guard let letter = bytes.popFirst() else { return nil }
+            switch letter {
+            case UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"), UInt8(ascii: "f"), UInt8(ascii: "b"):
+                return nil
+            case UInt8(ascii: "u"):
+                let digits = bytes.prefix(4)
+                bytes.removeFirst(digits.count)
+                let value = UInt32(String(decoding: digits, as: UTF8.self), radix: 16) ?? 0xFFFD
+                return value > 0x20 ? value : nil
+            default: return UInt32(letter)
+            }
+        }
+    }
+}
