@@ -59,10 +59,15 @@ struct MessagesReplyParser: ReplyParser {
 
     // MARK: Errors
 
-    /// An `error` counts in any event. An event of the type `error` without that member is the error itself.
+    /// An `error` counts in any event. An event of the type `error` without that member is the error itself, and so is
+    /// one that looks like an error in another form.
     private mutating func noteError(in event: JSONObject, kind: MessageEventKind, of text: Span<UInt8>) {
         if let error = event.value("error", in: text) { state.noteError(error, of: text) }
-        if kind == .error && state.error == nil {
+        if state.error != nil { return }
+        let hasContent = event.value("content", in: text) != nil
+        if kind == .error
+            || (kind == .other && !hasContent && ErrorMarks.areOfAnError(event, of: text, isWhole: state.isWhole))
+        {
             state.noteError(JSONValue(kind: .object, range: event.range), of: text)
         }
     }

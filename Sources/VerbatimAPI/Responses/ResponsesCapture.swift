@@ -58,6 +58,8 @@ struct ResponsesCapture {
             capture.problems.contains($0)
         }
         if reply.isContradicted && !lacksTokens { capture.note([ProblemCode.tokenTextMismatch]) }
+        if reply.tokens.count > 0 { capture.checkTexts([visibleText(in: capture.response.bytes)]) }
+        if !(capture.promptTokenIDs.map(TokenIDList.isValid) ?? true) { capture.note([ProblemCode.tokenIDInvalid]) }
         if state.replyError != nil { return }
         // `[DONE]` does not end a response.
         if !state.isWhole && !reply.hasEnded { return capture.note([ProblemCode.streamNotTerminated]) }
@@ -70,6 +72,22 @@ struct ResponsesCapture {
         if capture.level == .text && !lacksData && !reply.hasContent && countByEngine != 0 {
             capture.note([ProblemCode.choicesMissing])
         }
+    }
+
+    /// The texts of the messages in a response, as JSON text without quotes.
+    private func visibleText(in response: [UInt8]) -> ByteRope {
+        var content: [UInt8] = []
+        let text = response.span
+        let object = try? JSONObject(document: text, options: .nonFiniteNumbers)
+        for item in object?.value("output", in: text)?.objects(in: text) ?? [] {
+            for part in item.value("content", in: text)?.objects(in: text) ?? [] {
+                guard part.value("type", in: text)?.equals("output_text", in: text) ?? true,
+                    let string = part.value("text", in: text), string.kind == .string
+                else { continue }
+                content.append(copying: text, string.content)
+            }
+        }
+        return ByteRope(content)
     }
 
     private var countByEngine: Int? { reply.fields.value("usage").flatMap { $0.integer("output_tokens") } }

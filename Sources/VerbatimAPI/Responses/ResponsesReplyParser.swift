@@ -35,6 +35,7 @@ struct ResponsesReplyParser: ReplyParser {
         if isRepeated { state.note(ProblemCode.duplicateEvent) }
         try read(event, of: text, isCaptured: !isRepeated)
         noteError(of: event, in: text)
+        if event.kind == nil && state.error == nil { noteError(object, of: text) }
         guard let status = event.kind?.status else { return .passThrough }
         reply.end(as: status)
         state.isTerminated = true
@@ -52,6 +53,14 @@ struct ResponsesReplyParser: ReplyParser {
         if event.kind == .error { state.noteError(JSONValue(kind: .object, range: event.range), of: text) }
         // Failed responses of vLLM have no `error`.
         if event.kind == .failed, let type = event.type { state.noteError(type, of: text) }
+    }
+
+    /// Notes an error in a form of another API.
+    private mutating func noteError(_ document: JSONObject, of text: Span<UInt8>) {
+        if document.value("output", in: text) != nil || document.value("response", in: text) != nil { return }
+        if ErrorMarks.areOfAnError(document, of: text, isWhole: state.isWhole) {
+            state.noteError(JSONValue(kind: .object, range: document.range), of: text)
+        }
     }
 
     // MARK: Events
@@ -155,13 +164,20 @@ struct ResponsesReplyParser: ReplyParser {
     // MARK: Whole replies
 
     private mutating func readWhole(_ text: Span<UInt8>, with cursor: inout JSONCursor) throws(JSONError) {
+        let start = cursor.offset
         var visit = ResponseReader.Visit()
         visit.disabledLogprobs = disabledLogprobs
         visit.isCaptured = true
         visit.isFinal = true
         visit.readsEntries = true
         try reader.readResponse(with: &cursor, of: text, visit: &visit, reply: &reply, state: &state)
-        if visit.isResponse { reply.begin() }
+        if visit.isResponse {
+            reply.begin()
+        } else if state.error == nil,
+            let object = try JSONObject(scanning: text, at: start, options: .nonFiniteNumbers)
+        {
+            noteError(object, of: text)
+        }
         state.compactEdits = visit.compact
     }
 }

@@ -29,3 +29,17 @@ struct ErrorMarks {
         !hasChoices && (isNamedError || hasDetail || (hasMessage && (isWhole || hasCode)))
     }
 }
+
+extension ErrorMarks {
+    /// Whether a document of a type that its API does not know is an error.
+    ///
+    /// - Parameter isWhole: Whether the document is the body of a reply.
+    static func areOfAnError(_ document: JSONObject, of text: Span<UInt8>, isWhole: Bool) -> Bool {
+        var marks = ErrorMarks()
+        for member in document.members { marks.note(member.key, member.value, of: text) }
+        if marks.areOfAnError(isWhole: isWhole) { return true }
+        // `{"type":"rate_limit_error","message":…}`, `{"type":"BadRequestError","message":…}`
+        let type = document.value("type", in: text)?.string(in: text)
+        return marks.hasMessage && (type?.hasSuffix("rror") ?? false)
+    }
+}
