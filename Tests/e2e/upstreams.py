@@ -85,6 +85,37 @@ def serve(
 
 
 @contextmanager
+def by_number(streams: list[bytes]) -> Iterator[str]:
+    """Yields the URL of an upstream that answers with the stream whose number a request has as its `seed`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            stream = streams[json.loads(self.rfile.read(int(self.headers["Content-Length"])))["seed"]]
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Content-Length", str(len(stream)))
+            self.end_headers()
+            self.wfile.write(stream)
+
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
 def echoing() -> Iterator[str]:
     """Yields the URL of a fast upstream that returns the last message of each request, as a stream if requested."""
 
