@@ -171,6 +171,14 @@ import VerbatimTesting
         #expect(try whole(Self.body(Self.entries(tokens), text: text)).problems == [])
     }
 
+    /// llama.cpp repeats the message that the reply continues.
+    @Test(arguments: [("assistant", true), ("user", false)])
+    func continuedMessageIsNoMismatch(role: String, isComplete: Bool) throws {
+        let fields = #""messages":[{"role":"user","content":"a"},{"role":"\#(role)","content":"Oh"}]"#
+        let body = Self.body(Self.entries(["Hi"]), text: "OhHi")
+        #expect(try whole(body, fields: fields).isComplete == isComplete)
+    }
+
     // MARK: Tokens without a text, ids, values
 
     @Test(arguments: [

@@ -48,7 +48,10 @@ struct ChatCapture {
         capture.checkTokens(
             state, counts: counts,
             omitsEndToken: !state.isWhole && state.engine.streamsOmitEndToken && endsAtEndToken)
-        if restoration.echo == nil { capture.checkTexts(choices.map { $0.visibleText(in: restoration.api) }) }
+        if restoration.echo == nil {
+            let areUnexplained = capture.areTextsUnexplained(choices.map { $0.visibleText(in: restoration.api) })
+            if areUnexplained && !restoration.continuesAMessage { capture.note([ProblemCode.tokenTextMismatch]) }
+        }
         let wantsLogprobs = restoration.asked.logprobs || restoration.asked.logprobsAreOff
         if capture.level == .ids && wantsLogprobs { capture.note([ProblemCode.noLogprobs]) }
         if state.isTerminated && state.replyError == nil {

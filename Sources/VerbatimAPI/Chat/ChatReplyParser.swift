@@ -11,11 +11,15 @@ struct ChatReplyParser: ReplyParser {
     private let restoration: ChatReplyRestoration
     private let choiceReader: ChoiceReader
 
-    /// - Parameter echo: What is known of a prompt that the reply repeats; nil if it does not.
-    init(_ state: ReplyState, asked: AgentRequestedData, echo: EchoedPrompt? = nil) {
+    /// - Parameters:
+    ///   - echo: What is known of a prompt that the reply repeats; nil if it does not.
+    ///   - messages: The messages of the request.
+    init(
+        _ state: ReplyState, asked: AgentRequestedData, echo: EchoedPrompt? = nil, messages: RequestFields.Value? = nil
+    ) {
         self.state = state
         restoration = ChatReplyRestoration(
-            requestKind: state.requestKind, asked: asked, injection: state.injection, echo: echo)
+            requestKind: state.requestKind, asked: asked, injection: state.injection, echo: echo, messages: messages)
         choiceReader = ChoiceReader(restoration: restoration)
         sink = EffectSink(ChatReply(keepsEntries: state.policy.detail == .full, isEcho: echo != nil))
     }

@@ -7,22 +7,32 @@ struct ChatReplyRestoration: Sendable {
     let injection: Injection
     /// What is known of a prompt that the reply repeats; `nil` if it does not.
     let echo: EchoedPrompt?
+    private let messages: RequestFields.Value?
     /// Whether ids of the completion, and of the prompt alone, are there because of the injection.
     private let injectsIDs: Bool
     private let injectsPromptIDs: Bool
 
     init(
-        requestKind: EngineProfile.RequestKind, asked: AgentRequestedData, injection: Injection, echo: EchoedPrompt?
+        requestKind: EngineProfile.RequestKind, asked: AgentRequestedData, injection: Injection, echo: EchoedPrompt?,
+        messages: RequestFields.Value?
     ) {
         self.requestKind = requestKind
         self.asked = asked
         self.injection = injection
         self.echo = echo
+        self.messages = messages
         injectsIDs = injection.ids.contains(.completionIDs)
         injectsPromptIDs = injection.ids.contains(.promptIDs)
     }
 
     var api: API { requestKind.api }
+
+    /// Whether the reply may begin with the text of the last message, which it continues. llama.cpp repeats that text,
+    /// and vLLM does so if it is asked to.
+    var continuesAMessage: Bool {
+        guard let text = messages?.text, let last = JSONList(array: text.span)?.elements.last else { return false }
+        return Array(last).member("role") == Array(#""assistant""#.utf8)
+    }
 
     /// Whether a field's value is there because of the injection.
     func isInjected(_ field: TokenField, engine: EngineProfile) -> Bool {

@@ -25,7 +25,8 @@ struct ChatRequest: APIRequest {
         let state = ReplyState(injection: injection, policy: policy, requestKind: requestKind, profile: profile)
         let request = PreparedRequest(
             fields, asked: asked, injection: injection, in: requestKind, profile: profile)
-        return PreparedExchange(request: request, reply: ChatReplyParser(state, asked: asked))
+        return PreparedExchange(
+            request: request, reply: ChatReplyParser(state, asked: asked, messages: fields.value("messages")))
     }
 
     // MARK: Policy

@@ -52,21 +52,18 @@ extension Capture {
         note([lacksEndToken ? ProblemCode.endTokenMissing : ProblemCode.tokenCountMismatch])
     }
 
-    /// Compares the texts of the tokens with the text of each choice, unless tokens are known to be missing.
+    /// Whether the text of a choice has characters that no token explains. False if tokens are known to be missing.
     ///
     /// - Parameter texts: As JSON texts without quotes.
-    mutating func checkTexts(_ texts: [ByteRope]) {
+    func areTextsUnexplained(_ texts: [ByteRope]) -> Bool {
         let explanations: Set<ProblemCode> = [
             .hiddenTokensMissing, .tokenCountMismatch, .tokenCountUnknown, .idsLogprobsMismatch, .tokenTextMissing,
             .logprobMissing, .duplicateEvent, .unparsedEvent, .invalidUTF8, .echoNotSeparated,
         ]
-        if choices.isEmpty || !explanations.isDisjoint(with: problems) { return }
-        for (choice, text) in zip(choices, texts) {
-            if choice.tokens.isEmpty || choice.finishReason == Array(#""content_filter""#.utf8) { continue }
-            if TokenTexts.contradict(choice.tokens, text) {
-                note([ProblemCode.tokenTextMismatch])
-                return
-            }
+        if choices.isEmpty || !explanations.isDisjoint(with: problems) { return false }
+        return zip(choices, texts).contains { choice, text in
+            !choice.tokens.isEmpty && choice.finishReason != Array(#""content_filter""#.utf8)
+                && TokenTexts.contradict(choice.tokens, text)
         }
     }
 
