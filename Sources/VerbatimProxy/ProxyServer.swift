@@ -4,6 +4,7 @@ import NIOCore
 package import VerbatimHTTP
 package import VerbatimTrace
 import VerbatimAPI
+import VerbatimPlatform
 
 /// The proxy: an HTTP server whose exchanges go to the engine and are recorded.
 package final class ProxyServer: Sendable {
@@ -30,7 +31,7 @@ package final class ProxyServer: Sendable {
         }
         let context = ProxyContext(
             settings: settings, upstream: try upstream(settings), capabilities: capabilities, recorder: recorder,
-            logger: logger)
+            clock: clock, logger: logger)
         let router = Router(context)
         let listener = Listener(
             address: settings.listenAddress, tls: settings.agentTLS, limits: settings.listenerLimits,
@@ -39,7 +40,8 @@ package final class ProxyServer: Sendable {
             ProxyHandler(loop: ProxyLoop(server: loop, context: context), router: router)
         }
         let server = try await HTTPServer.start(
-            [listener], threads: settings.threads ?? System.coreCount, clock: clock, logger: logger)
+            [listener], threads: settings.threads ?? min(System.coreCount, AvailableCores.count()), clock: clock,
+            logger: logger)
         warnIfOpen(server.addresses.first ?? nil, settings: settings, logger: logger)
         return ProxyServer(server: server, recorder: recorder)
     }

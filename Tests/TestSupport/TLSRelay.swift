@@ -25,19 +25,27 @@ package final class TLSRelay: Sendable {
     package let port: Int
     /// The server names in clients' handshakes; `nil` for a handshake without one.
     package let names: Monitor<[String?]>
+    /// What clients showed, in DER form, if they were asked for a certificate.
+    package let clientCertificates: Monitor<[[UInt8]]>
     private let listener: any Channel
 
-    private init(listener: any Channel, names: Monitor<[String?]>) {
+    private init(
+        listener: any Channel, names: Monitor<[String?]>, clientCertificates: Monitor<[[UInt8]]>
+    ) {
         self.listener = listener
+        self.clientCertificates = clientCertificates
         self.names = names
         port = listener.localAddress?.port ?? 0
     }
 
     /// Listens on 127.0.0.1 and forwards to the port `target`.
     ///
-    /// - Parameter endsCleanly: Whether connections end with TLS's close_notify.
+    /// - Parameters:
+    ///   - endsCleanly: Whether connections end with TLS's close_notify.
+    ///   - demandsCertificate: Whether a client must show a certificate, of any issuer.
     package static func start(
-        _ certificate: TestCertificate, to target: Int, newest version: TLSVersion = .tlsv13, endsCleanly: Bool = true
+        _ certificate: TestCertificate, to target: Int, newest version: TLSVersion = .tlsv13, endsCleanly: Bool = true,
+        demandsCertificate: Bool = false
     ) async throws -> TLSRelay {
         let names = Monitor<[String?]>([])
         var configuration = TLSConfiguration.makeServerConfiguration(
@@ -49,21 +57,93 @@ package final class TLSRelay: Sendable {
             names.update { $0.append(values.serverHostname) }
             promise.succeed(.noChanges)
         }
+        let shown = Monitor<[[UInt8]]>([])
+        if demandsCertificate { configuration.certificateVerification = .noHostnameVerification }
         let context = try NIOSSLContext(configuration: configuration)
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    let tls =
+                        if demandsCertificate {
+                            NIOSSLServerHandler(context: context) { chain, promise in
+                                let first = try? chain.first?.toDERBytes()
+                                shown.update { $0.append(first ?? []) }
+                                promise.succeed(first == nil ? .failed : .certificateVerified)
+                            }
+                        } else {
+                            NIOSSLServerHandler(context: context)
+                        }
                     try channel.pipeline.syncOperations.addHandlers([
-                        NIOSSLServerHandler(context: context), RelayHandler(to: target, endsCleanly: endsCleanly),
+                        tls, RelayHandler(to: target, endsCleanly: endsCleanly),
                     ])
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
-        return TLSRelay(listener: listener, names: names)
+        return TLSRelay(listener: listener, names: names, clientCertificates: shown)
     }
 
     package func stop() async { try? await listener.close() }
+}
+
+/// A forward proxy that opens a tunnel to one port, whatever it is asked for.
+package final class ConnectRelay: Sendable {
+    package let port: Int
+    /// The heads of the requests for a tunnel.
+    package let requests: Monitor<[String]>
+    private let listener: any Channel
+
+    private init(listener: any Channel, requests: Monitor<[String]>) {
+        self.listener = listener
+        self.requests = requests
+        port = listener.localAddress?.port ?? 0
+    }
+
+    /// - Parameter status: With any but 200 there is no tunnel.
+    package static func start(to target: Int, status: Int = 200) async throws -> ConnectRelay {
+        let requests = Monitor<[String]>([])
+        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers([
+                        ConnectHandler(status: status, requests: requests), RelayHandler(to: target, endsCleanly: true),
+                    ])
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        return ConnectRelay(listener: listener, requests: requests)
+    }
+
+    package func stop() async { try? await listener.close() }
+}
+
+/// Takes the head of the request for a tunnel out of what is relayed.
+private final class ConnectHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let status: Int
+    private let requests: Monitor<[String]>
+    private var head: String? = ""
+
+    init(status: Int, requests: Monitor<[String]>) {
+        self.status = status
+        self.requests = requests
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard let head else { return context.fireChannelRead(data) }
+        let text = head + String(buffer: unwrapInboundIn(data))
+        self.head = text
+        guard text.hasSuffix("\r\n\r\n") else { return }
+        self.head = nil
+        requests.update { $0.append(text) }
+        let reply = "HTTP/1.1 \(status) Whatever\r\nX: y\r\n\r\n"
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: reply)), promise: nil)
+        if status != 200 { context.close(promise: nil) }
+    }
 }
 
 /// One direction of a relayed connection. The client's direction opens the other.

@@ -43,7 +43,9 @@ struct SettingTests {
         let named = Set(help.matches(of: /^ +--([a-z-]+)/.anchorsMatchLineEndings()).map { String($0.1) })
         #expect(
             named.subtracting(["version", "help"]) == [
-                "upstream-url", "upstream-api-key", "upstream-api-key-file", "upstream-ca", "engine", "top-logprobs",
+                "upstream-url", "upstream-api-key", "upstream-api-key-file", "upstream-ca", "upstream-cert",
+                "upstream-key", "upstream-proxy",
+                "engine", "top-logprobs",
                 "request-timeout", "require-capture", "model", "api", "json",
             ])
         #expect(help.contains("Exit with 1 unless this level is reached."))
@@ -92,6 +94,8 @@ struct ServeCommandTests {
         let environment = [
             "VERBATIM_UPSTREAM_URL": "http://engine:8000/v1", "VERBATIM_UPSTREAM_API_KEY": "k", "VERBATIM_TRACE": "t",
             "VERBATIM_UPSTREAM_API_KEY_FILE": "", "VERBATIM_UPSTREAM_CA": "ca", "VERBATIM_API_KEY": "a, b,c",
+            "VERBATIM_UPSTREAM_CERT": "own", "VERBATIM_UPSTREAM_KEY": "own-key",
+            "VERBATIM_UPSTREAM_PROXY": "http://proxy:3128", "VERBATIM_TRACE_INCOMPLETE": "empty",
             "VERBATIM_API_KEY_FILE": "keys", "VERBATIM_TLS_CERT": "cert", "VERBATIM_TLS_KEY": "key",
             "VERBATIM_HOST": "::1", "VERBATIM_PORT": "0", "VERBATIM_TOP_LOGPROBS": "20",
             "VERBATIM_REQUEST_TIMEOUT": "1.5", "VERBATIM_CONNECT_TIMEOUT": "2", "VERBATIM_IDLE_TIMEOUT": "3",
@@ -111,6 +115,9 @@ struct ServeCommandTests {
         #expect(configuration.upstreamURL == "http://engine:8000/v1")
         #expect(configuration.upstreamAPIKey == "k")
         #expect(configuration.upstreamCA == "ca")
+        #expect(configuration.upstreamCertificate == "own" && configuration.upstreamKey == "own-key")
+        #expect(configuration.upstreamProxy == "http://proxy:3128")
+        #expect(configuration.traceIncomplete == .empty)
         #expect(configuration.apiKeys == [APIKey("a"), APIKey("b"), APIKey("c")])
         #expect(configuration.apiKeyFile == "keys")
         #expect(configuration.tlsCertificate == "cert" && configuration.tlsKey == "key")
@@ -207,6 +214,12 @@ struct ServeCommandTests {
         let engines = ProxyConfiguration.Engine.allCases.map(\.description).joined(separator: ", ")
         #expect(failure([url, "--engine", "gpt"])?.message == #"--engine: expected one of \#(engines), not "gpt""#)
         #expect(failure([url, "--request-timeout", "soon"])?.code == 64)
+        #expect(failure([url, "--port", "70000"])?.message == "--port must be between 0 and 65535, not 70000")
+        #expect(
+            failure([url], environment: ["VERBATIM_TOP_LOGPROBS": "21"])?.message
+                == "VERBATIM_TOP_LOGPROBS must be between 0 and 20, not 21")
+        #expect(failure([url, "--keep-alive", "0"])?.message.hasPrefix("--keep-alive must be a positive") == true)
+        #expect(failure([url, "--keep-alive", "0"])?.code == 64)
         #expect(failure([url, "--max-body-size", "64Q"])?.code == 64)
         #expect(failure([url], environment: ["VERBATIM_QUIET": "maybe"])?.code == 64)
     }

@@ -139,6 +139,88 @@ struct SettingFileTests {
         #expect(try await start { $0.upstreamCA = Self.fixture("authority.pem") }.error == nil)
     }
 
+    @Test(
+        "A certificate that is not valid at this time is used, with a warning",
+        arguments: [("good", 0), ("expired", 1), ("not-yet-valid", 1)])
+    func validity(name: String, warnings: Int) async throws {
+        let (certificate, key) = (
+            Self.fixture("\(name).pem"),
+            try file(
+                try String(contentsOfFile: Self.fixture("\(name).key"), encoding: .utf8))
+        )
+        let own = try await start {
+            $0.tlsCertificate = certificate
+            $0.tlsKey = key
+        }
+        #expect(own.error == nil)
+        #expect(own.log.filter { $0.contains("not valid at this time") }.count == warnings)
+        let shown = try await start {
+            $0.upstreamCertificate = certificate
+            $0.upstreamKey = key
+        }
+        #expect(shown.error == nil)
+        #expect(shown.log.filter { $0.contains("not valid at this time") }.count == warnings)
+    }
+
+    @Test("The certificate for the engine goes with its key")
+    func identity() async throws {
+        let (good, key) = (Self.fixture("good.pem"), Self.fixture("good.key"))
+        #expect(
+            try await start { $0.upstreamCertificate = good }.error?.message
+                == "upstream-cert goes with --upstream-key, its private key")
+        #expect(
+            try await start { $0.upstreamKey = key }.error?.message
+                == "upstream-key goes with --upstream-cert, its certificate")
+        let other = Self.fixture("expired.key")
+        let mismatch = try await start {
+            $0.upstreamCertificate = good
+            $0.upstreamKey = other
+        }
+        #expect(mismatch.error?.message.hasPrefix("upstream-key: '\(other)' is not the key of") == true)
+    }
+
+    @Test("Certificates for an engine that is reached without TLS are warned of")
+    func certificatesWithoutTLS() async throws {
+        for (url, isWarned) in [("http://127.0.0.1:1", true), ("https://127.0.0.1:1", false)] {
+            let result = try await start {
+                $0.upstreamURL = url
+                $0.upstreamCA = Self.fixture("authority.pem")
+            }
+            #expect(result.error == nil)
+            #expect(result.log.contains { $0.contains("have no effect") } == isWarned)
+        }
+    }
+
+    @Test(
+        "A key that was given in place of a file's name is not repeated",
+        arguments: [
+            "sk-live-0123456789abcdef", "AbC/d+f/gh==", "/AbC+dEf0123/x=", "eyJhbGciOi.eyJzdWIi.x-y_z",
+            "-----BEGIN PRIVATE KEY-----\nMIIabc", "/4fG7hJ9kL2mN5pQ8rS1tU3vW6xY0zA", "hf_abcdefgh",
+        ])
+    func keysAreNotRepeated(key: String) async throws {
+        let settings: [WritableKeyPath<ProxyConfiguration, String?>] = [
+            \.apiKeyFile, \.upstreamAPIKeyFile, \.upstreamCA, \.tlsKey, \.upstreamKey,
+        ]
+        for setting in settings {
+            let result = try await start {
+                $0.tlsCertificate = setting == \.tlsKey ? Self.fixture("good.pem") : nil
+                $0.upstreamCertificate = setting == \.upstreamKey ? Self.fixture("good.pem") : nil
+                $0[keyPath: setting] = key
+            }
+            let error = try #require(result.error)
+            #expect(error.code == .fileUnavailable)
+            #expect(!error.message.contains(key), "\(error.message)")
+            #expect(!result.log.contains { $0.contains(key) })
+        }
+    }
+
+    @Test(
+        "The path of a missing file is repeated", arguments: ["/run/secrets/engine-key", "./keys.txt", "/etc/missing"])
+    func pathsAreRepeated(path: String) async throws {
+        let error = try #require(try await start { $0.apiKeyFile = path }.error)
+        #expect(error.message.contains("'\(path)'"))
+    }
+
     @Test("A file that is also the trace is refused and not written to")
     func traceIsNoSettingFile() async throws {
         let keys = try file("sk-a")

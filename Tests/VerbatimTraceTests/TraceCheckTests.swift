@@ -163,6 +163,45 @@ import VerbatimSchema
         #expect(try check(lines.joined()) == findings)
     }
 
+    @Test("A hole that unfinished turns explain is noted, and nothing is wrong")
+    func unfinishedTurns() throws {
+        var records = [1, 4, 5, 6, 8].map { TurnRecord.sample(turn: $0, session: "s") }
+        records[1].unfinishedTurns = [2, 3]
+        records[2].unfinishedTurns = [3]
+        try write(records.flatMap { TurnRecordEncoder.encode($0) }, to: path)
+        let file = try OpenFile(path, for: .reading)
+        var findings: [TraceCheck.Finding] = []
+        var check = TraceCheck()
+        try check.read(file) { findings.append($0) }
+        let summary = check.finish { findings.append($0) }
+        #expect(findings.map(\.isNote) == [true, false])
+        #expect(findings[0].message.hasPrefix("note: turns 2 to 3 of session 's' were unfinished"))
+        #expect(findings[1].message == "missing before this line's turn: turn 7 of session 's'")
+        #expect((summary.findings, summary.unfinishedTurns) == (1, 2))
+    }
+
+    @Test("A record names the earlier turns of its session that have none yet")
+    func recordsNameUnfinishedTurns() throws {
+        let recorder = try TraceRecorder(TraceRecorder.Configuration(path: path)) { _ in }
+        let turns = (0..<4).compactMap { _ in recorder.nextTurn(inSession: "s") }
+        _ = recorder.nextTurn(inSession: "other")
+        #expect(turns == [1, 2, 3, 4])
+        for turn in [3, 1, 4] {
+            let record = SharedRecord(.sample(turn: turn, session: "s"))
+            recorder.record([RecordSubmission(record) { _ in }])
+        }
+        recorder.close()
+        let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+        #expect(lines[0].contains(#""unfinished_turns":[1,2],"dialect""#))
+        #expect(!lines[1].contains("unfinished_turns"))
+        #expect(lines[2].contains(#""unfinished_turns":[2],"dialect""#))
+        let file = try OpenFile(path, for: .reading)
+        var check = TraceCheck()
+        try check.read(file) { _ in }
+        let summary = check.finish { _ in }
+        #expect((summary.findings, summary.unfinishedTurns) == (0, 1))
+    }
+
     @Test("Each session is checked separately") func sessionsAreCheckedSeparately() throws {
         let result = try check(
             Array(

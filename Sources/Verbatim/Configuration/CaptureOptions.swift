@@ -36,6 +36,16 @@ extension ProxyConfiguration {
         public static let compact = TraceDetail(detail: .compact)
     }
 
+    /// What the token lists of a turn hold whose capture is incomplete (`capture.complete` is false).
+    public struct TraceIncomplete: Hashable, Sendable {
+        let lists: IncompleteLists
+
+        /// What is known of the tokens.
+        public static let keep = TraceIncomplete(lists: .keep)
+        /// Nothing: for readers that would train on them, since they do not look at `capture`.
+        public static let empty = TraceIncomplete(lists: .empty)
+    }
+
     /// When a record counts as kept.
     public struct TraceSync: Hashable, Sendable {
         let sync: TraceRecorder.Configuration.Sync
@@ -80,6 +90,19 @@ extension ProxyConfiguration.TraceDetail: CaseIterable, LosslessStringConvertibl
     }
 
     public var description: String { detail.rawValue }
+}
+
+extension ProxyConfiguration.TraceIncomplete: CaseIterable, LosslessStringConvertible {
+    public static var allCases: [Self] {
+        IncompleteLists.allCases.map { Self(lists: $0) }
+    }
+
+    public init?(_ description: String) {
+        guard let lists = IncompleteLists(rawValue: description) else { return nil }
+        self.lists = lists
+    }
+
+    public var description: String { lists.rawValue }
 }
 
 extension ProxyConfiguration.TraceSync: CaseIterable, LosslessStringConvertible {

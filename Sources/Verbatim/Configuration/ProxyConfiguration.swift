@@ -22,6 +22,14 @@ public struct ProxyConfiguration: Sendable {
     public var upstreamAPIKeyFile: String?
     /// File of PEM certificates, one of which must have signed the engine's. Default: none, the system's are trusted.
     public var upstreamCA: String?
+    /// File of PEM certificates to show an engine that asks for one, the proxy's own first. Needs ``upstreamKey``.
+    /// Default: none.
+    public var upstreamCertificate: String?
+    /// File of that certificate's private key, in PEM form without a pass phrase. Default: none.
+    public var upstreamKey: String?
+    /// Forward proxy through which the engine is reached (HTTP `CONNECT`): `http://[user:password@]host:port`. Default:
+    /// none.
+    public var upstreamProxy: String?
     /// Kind of engine. Default: auto.
     public var engine = Engine.auto
 
@@ -36,7 +44,7 @@ public struct ProxyConfiguration: Sendable {
     public var tlsCertificate: String?
     /// File of the certificate's private key, in PEM form without a pass phrase. Default: none.
     public var tlsKey: String?
-    /// Number of event loops, each a thread. Default: one per core.
+    /// Number of event loops, each a thread. Default: one per core that the process may use.
     public var threads: Int?
 
     // MARK: Access
@@ -119,6 +127,8 @@ public struct ProxyConfiguration: Sendable {
     public var trace = "trace.jsonl"
     /// How much of the log-probabilities a record repeats. Default: full.
     public var traceDetail = TraceDetail(detail: Defaults.policy.detail)
+    /// What the token lists of a turn hold whose capture is incomplete. Default: keep.
+    public var traceIncomplete = TraceIncomplete(lists: Defaults.recorder.incompleteLists)
     /// When a record counts as kept. Default: write.
     public var traceSync = TraceSync(sync: Defaults.recorder.sync)
 

@@ -39,7 +39,12 @@ package struct Setting: Sendable {
 
     /// Returns why the field's value is not allowed, or nil if it is.
     func problem(in configuration: ProxyConfiguration) -> String? {
-        violation(configuration).map { "\(flag) must \($0)" }
+        rangeProblem(in: configuration).map { "\(flag) \($0)" }
+    }
+
+    /// As `problem(in:)`, to be put after the name that the value was given by.
+    package func rangeProblem(in configuration: ProxyConfiguration) -> String? {
+        violation(configuration).map { "must \($0)" }
     }
 }
 

@@ -26,6 +26,13 @@ package struct SettingGroup: Sendable {
             .text(
                 "upstream-ca", \.upstreamCA, "file", unset: "none: the system's",
                 "File of PEM certificates, one of which must have signed the engine's."),
+            .text(
+                "upstream-cert", \.upstreamCertificate, "file", unset: "none",
+                "File of PEM certificates to show an engine that asks for one, the proxy's own first."),
+            .text("upstream-key", \.upstreamKey, "file", "File of that certificate's private key, in PEM form."),
+            .text(
+                "upstream-proxy", \.upstreamProxy, "url",
+                "Forward proxy through which the engine is reached (HTTP CONNECT): http://[user:password@]host:port."),
             .choice("engine", \.engine, "name", "Kind of engine; auto recognizes it by its replies."),
         ])
 
@@ -39,7 +46,8 @@ package struct SettingGroup: Sendable {
                 "File of PEM certificates to serve HTTPS with, the proxy's own first."),
             .text("tls-key", \.tlsKey, "file", "File of that certificate's private key, in PEM form."),
             .number(
-                "threads", \.threads, in: 1...1024, unset: "one per core", "Number of event loops; each is a thread."),
+                "threads", \.threads, in: 1...1024, unset: "one per core that the process may use",
+                "Number of event loops; each is a thread."),
         ])
 
     package static let access = SettingGroup(
@@ -133,6 +141,10 @@ package struct SettingGroup: Sendable {
             .choice(
                 "trace-detail", \.traceDetail, "detail",
                 "full, or compact: without the engine's own log-probability entries."),
+            .choice(
+                "trace-incomplete", \.traceIncomplete, "what",
+                "Token lists of a turn whose capture is incomplete: keep, or empty, for readers that do not look at capture."
+            ),
             .choice(
                 "trace-sync", \.traceSync, "when",
                 "When a record counts as kept: write (the kernel has it) or disk (after fdatasync)."),

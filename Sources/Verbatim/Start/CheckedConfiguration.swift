@@ -1,3 +1,4 @@
+import Logging
 import NIOCore
 import VerbatimAPI
 import VerbatimJSON
@@ -49,6 +50,22 @@ struct CheckedConfiguration {
         var settings = ProxySettings(upstream: upstream)
         settings.upstreamAPIKey = keys.upstream
         if let path = configuration.upstreamCA { settings.upstreamCA = try files.read(path, of: "upstream-ca").pem }
+        settings.upstreamIdentity = try files.identity(
+            certificate: (configuration.upstreamCertificate, "upstream-cert"),
+            key: (configuration.upstreamKey, "upstream-key")
+        ).map { UpstreamTLS.Identity(certificates: $0.certificates, key: $0.key) }
+        if !upstream.address.isTLS, settings.upstreamCA != nil || settings.upstreamIdentity != nil {
+            configuration.logger.warning(
+                "certificates for the engine have no effect: its URL begins with http://",
+                metadata: ["settings": "upstream-ca, upstream-cert, upstream-key"])
+        }
+        if let proxy = configuration.upstreamProxy {
+            do {
+                settings.forwardProxy = try ForwardProxyURL.proxy(proxy)
+            } catch {
+                throw ProxyError(.invalidConfiguration, "upstream-proxy: \(error.description)")
+            }
+        }
         settings.engine = configuration.engine.profile
         settings.policy = try policy(of: configuration)
 
@@ -79,15 +96,9 @@ struct CheckedConfiguration {
     private static func agentTLS(
         of configuration: ProxyConfiguration, _ files: SettingFiles
     ) throws(ProxyError) -> ServerTLS? {
-        switch (configuration.tlsCertificate, configuration.tlsKey) {
-        case (let certificate?, let key?):
-            ServerTLS(
-                certificates: try files.read(certificate, of: "tls-cert").pem,
-                key: try files.readSecret(key, of: "tls-key").pem)
-        case (_?, nil): throw ProxyError(.invalidConfiguration, "tls-cert goes with --tls-key, its private key")
-        case (nil, _?): throw ProxyError(.invalidConfiguration, "tls-key goes with --tls-cert, its certificate")
-        case (nil, nil): nil
-        }
+        let found = try files.identity(
+            certificate: (configuration.tlsCertificate, "tls-cert"), key: (configuration.tlsKey, "tls-key"))
+        return found.map { ServerTLS(certificates: $0.certificates, key: $0.key) }
     }
 
     private static func policy(of configuration: ProxyConfiguration) throws(ProxyError) -> RequestPolicy {
@@ -124,6 +135,7 @@ struct CheckedConfiguration {
         if configuration.capture == .off { return nil }
         var recorder = TraceRecorder.Configuration(path: configuration.trace)
         recorder.maximumPendingBytes = configuration.maxPending
+        recorder.incompleteLists = configuration.traceIncomplete.lists
         recorder.sync = configuration.traceSync.sync
         return recorder
     }

@@ -28,10 +28,27 @@ struct SettingFile {
             }
             self.bytes = bytes
         } catch {
-            throw ProxyError(.fileUnavailable, "\(setting): cannot read '\(path)': \(error)", cause: error)
+            let name = Self.mayBeRepeated(path) ? "'\(path)'" : "its file (the name is withheld: it may be a key)"
+            throw ProxyError(.fileUnavailable, "\(setting): cannot read \(name): \(error)", cause: error)
         }
         if bytes.isEmpty { throw invalid("is empty") }
         if bytes.count > Self.limit { throw invalid("is larger than \(Self.limit >> 20) MiB") }
+    }
+
+    /// Whether an error may repeat the name of a file that cannot be read. A key may have been given in its place, so that
+    /// only names are repeated that are paths: in a folder that exists, or from the root or another known place without
+    /// a part that looks like a key.
+    static func mayBeRepeated(_ path: String) -> Bool {
+        if path.isEmpty || path == "/" { return true }
+        guard path.utf8.count < 4096, let slash = path.lastIndex(of: "/") else { return false }
+        let folder = path[..<slash]
+        if !folder.isEmpty, OpenFile.status(at: String(folder))?.kind == .directory { return true }
+        guard ["/", "./", "../", "~/"].contains(where: { path.hasPrefix($0) }) else { return false }
+        let parts = path.split(separator: "/")
+        return path.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "=") }
+            && parts.allSatisfy { part in
+                part.count < 20 || !part.contains(where: \.isNumber) || part.allSatisfy { !$0.isLetter }
+            }
     }
 
     /// Whether users other than its owner may read the file.

@@ -1,4 +1,5 @@
 import Logging
+import VerbatimHTTP
 import VerbatimProxy
 
 /// Reads the files that settings name.
@@ -26,5 +27,29 @@ struct SettingFiles {
                 metadata: ["setting": "\(setting)", "path": "\(path)"])
         }
         return file
+    }
+
+    /// Reads a certificate and its key, which go together; nil if neither is given. If the certificate is not valid at
+    /// this time, a warning is logged: it is those who connect that decide about it.
+    func identity(
+        certificate: (path: String?, setting: String), key: (path: String?, setting: String)
+    ) throws(ProxyError) -> (certificates: PEMText, key: PEMText)? {
+        switch (certificate.path, key.path) {
+        case (let path?, let keyPath?):
+            let file = try read(path, of: certificate.setting)
+            if let problem = file.pem.validityProblem() {
+                logger.warning(
+                    "a certificate is not valid at this time",
+                    metadata: ["setting": "\(certificate.setting)", "path": "\(path)", "reason": "\(problem)"])
+            }
+            return (file.pem, try readSecret(keyPath, of: key.setting).pem)
+        case (_?, nil):
+            throw ProxyError(
+                .invalidConfiguration, "\(certificate.setting) goes with --\(key.setting), its private key")
+        case (nil, _?):
+            throw ProxyError(
+                .invalidConfiguration, "\(key.setting) goes with --\(certificate.setting), its certificate")
+        case (nil, nil): return nil
+        }
     }
 }

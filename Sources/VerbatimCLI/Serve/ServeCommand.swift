@@ -52,6 +52,7 @@ struct ServeCommand: AsyncParsableCommand {
         let given = try GivenSettings(Setting.all, flags: flags, environment: Environment.variables)
         let configuration = try Self.configuration(given, log: log)
         defer { log.flush() }
+        EnvironmentWarnings.log(configuration)
         MemoryTuning.apply()
         let fileLimit = CurrentProcess.raiseFileLimit()
         // Before the ready line: a signal that arrives right after it must already be handled.
@@ -71,6 +72,9 @@ struct ServeCommand: AsyncParsableCommand {
                 metadata: ["limit": "\(fileLimit)", "needed": "\(needed)"])
         }
         ReadyLine.print(proxy)
+        if let url = ReadyLine.networkURL(of: proxy) {
+            configuration.logger.notice("agents on other machines reach the proxy at", metadata: ["url": "\(url)"])
+        }
         await ServiceSignals.run(proxy, until: signals)
     }
 

@@ -46,6 +46,9 @@ struct GivenSettings {
             } catch {
                 throw Self.invalid(value.texts.last ?? "", from: value.source, error.expectation)
             }
+            if let problem = setting.rangeProblem(in: configuration) {
+                throw .usage("\(value.source) \(problem)")
+            }
         }
     }
 

@@ -9,7 +9,7 @@ struct TraceCheckCommand: ParsableCommand {
         abstract: "Check that every line of a trace is a record, that its lists align and that no turn is missing.",
         discussion: """
             Lists what is wrong, by line. Exit codes: 0 if nothing is wrong, 65 if anything is, 66 if a file cannot be \
-            opened.
+            opened. Turns that were unfinished when the proxy was killed are noted, but nothing is wrong with the trace.
 
             If the trace was rotated, name all files, the oldest first. A session whose first turns are in none of them \
             is reported but does not count as wrong: they may be in an older file.

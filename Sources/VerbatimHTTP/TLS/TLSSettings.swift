@@ -1,4 +1,5 @@
 import NIOSSL
+import VerbatimPlatform
 
 /// Certificates or a key in PEM form, and the setting they come from.
 package struct PEMText: Sendable {
@@ -9,6 +10,16 @@ package struct PEMText: Sendable {
     package init(source: String, bytes: [UInt8]) {
         self.source = source
         self.bytes = bytes
+    }
+
+    /// Why the first certificate is not valid at a time; nil if it is, or if there is none.
+    ///
+    /// - Parameter now: In seconds since 1970.
+    package func validityProblem(at now: Int = Int(time(nil))) -> String? {
+        guard let certificate = try? certificates().first else { return nil }
+        if now > Int(certificate.notValidAfter) { return "it has expired" }
+        if now < Int(certificate.notValidBefore) { return "it is not valid yet" }
+        return nil
     }
 
     func certificates() throws(TLSSettingsError) -> [NIOSSLCertificate] {
@@ -58,20 +69,45 @@ package struct ServerTLS: Sendable {
     }
 }
 
-/// How the certificate of an upstream is verified.
+/// How the certificate of an upstream is verified, and which one it is shown.
 package struct UpstreamTLS: Sendable {
     /// Certificates of trusted authorities; `nil` for the system's.
     package var trusted: PEMText?
 
-    package init(trusted: PEMText? = nil) { self.trusted = trusted }
+    /// What to show an upstream that asks for a certificate.
+    package var identity: Identity?
+
+    /// A certificate, those above it, and its key.
+    package struct Identity: Sendable {
+        package var certificates: PEMText
+        package var key: PEMText
+
+        package init(certificates: PEMText, key: PEMText) {
+            self.certificates = certificates
+            self.key = key
+        }
+    }
+
+    package init(trusted: PEMText? = nil, identity: Identity? = nil) {
+        self.trusted = trusted
+        self.identity = identity
+    }
 
     func context() throws(TLSSettingsError) -> NIOSSLContext {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.minimumTLSVersion = .tlsv12
         if let trusted { configuration.trustRoots = .certificates(try trusted.certificates()) }
+        if let identity {
+            configuration.certificateChain = try identity.certificates.certificates().map { .certificate($0) }
+            configuration.privateKey = .privateKey(try identity.key.privateKey())
+        }
         do {
             return try NIOSSLContext(configuration: configuration)
         } catch {
+            if let identity {
+                throw TLSSettingsError(
+                    "\(identity.key.source) is not the key of the first certificate of \(identity.certificates.source)")
+            }
             throw TLSSettingsError("cannot set up TLS to the upstream: \(error)")
         }
     }

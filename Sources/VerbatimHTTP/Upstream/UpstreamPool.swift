@@ -9,6 +9,8 @@ package final class UpstreamPool {
         package var address: UpstreamAddress
         /// `nil` for plain HTTP.
         package var tls: UpstreamTLS?
+        /// The way to the upstream; `nil` for none but the network's.
+        package var proxy: ForwardProxy?
         package var connectTimeout: TimeAmount
         /// How long an unused connection is kept.
         package var keepAlive: TimeAmount
@@ -109,6 +111,8 @@ package final class UpstreamPool {
         let receiveBuffers = receiveBuffers
         let serverName = address == nil ? upstream.host : nil
         let handshake = tls.map { _ in loop.makePromise(of: Void.self) }
+        let proxy = configuration.proxy
+        let tunnel = proxy.map { _ in loop.makePromise(of: Void.self) }
         let limit = configuration.connectTimeout
         let attempt = NIOLoopBound(ConnectAttempt(completion), eventLoop: loop)
         let deadline = clock.schedule(in: limit, on: loop) {
@@ -124,18 +128,28 @@ package final class UpstreamPool {
                     try attempt.value.add(channel)
                     try receiveBuffers.value.serve(channel)
                     try Self.configure(channel, tls: tls, serverName: serverName, handshake: handshake)
+                    if let proxy, let tunnel {
+                        let handler = ProxyTunnel(through: proxy, to: upstream, opened: tunnel)
+                        try channel.pipeline.syncOperations.addHandler(handler, position: .first)
+                    }
                 }
             }
         let connected =
-            address.map { bootstrap.connect(to: $0) } ?? bootstrap.connect(host: upstream.host, port: upstream.port)
+            if let proxy {
+                bootstrap.connect(host: proxy.host, port: proxy.port)
+            } else {
+                address.map { bootstrap.connect(to: $0) } ?? bootstrap.connect(host: upstream.host, port: upstream.port)
+            }
         connected.assumeIsolated().whenComplete { result in
             switch result {
             case .failure(let error):
                 deadline.cancel()
                 handshake?.fail(error)
+                tunnel?.fail(error)
                 attempt.value.fail(.unreachable(error, at: upstream))
             case .success(let channel):
-                let ready = handshake?.futureResult ?? channel.eventLoop.makeSucceededVoidFuture()
+                let secured = handshake?.futureResult ?? channel.eventLoop.makeSucceededVoidFuture()
+                let ready = tunnel?.futureResult.flatMap { secured } ?? secured
                 ready.assumeIsolated().whenComplete { result in
                     deadline.cancel()
                     do {

@@ -1,5 +1,6 @@
 import VerbatimJSON
 import NIOHTTP1
+import VerbatimPlatform
 
 /// Removes secrets from texts of an engine, which may repeat them: `Incorrect API key provided: sk-…`.
 struct Secrets: Sendable {
@@ -21,11 +22,14 @@ struct Secrets: Sendable {
     private func secrets(in text: [UInt8]) -> [[UInt8]] {
         let sent = text.count > Self.limits.text ? [] : KeyCheck.credentialHeaders.flatMap { headers[$0] }
         let texts = configured + sent.map { String(KeyCheck.credential($0)) }.prefix(Self.limits.secrets)
-        // Keys do not contain characters that JSON escapes.
-        return texts.map { Array($0.utf8) }.filter { secret in
-            secret.count >= Self.minimumLength
-                && secret.allSatisfy { $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
-        }
+        return texts.flatMap(Self.spellings).filter { $0.count >= Self.minimumLength }
+    }
+
+    /// The secret as it is written, and, of a query's parameter, as it is meant.
+    private static func spellings(of secret: String) -> [[UInt8]] {
+        let bytes = Array(secret.utf8)
+        let meant = PercentEncoding.decoded(bytes)
+        return meant == bytes ? [bytes] : [bytes, meant]
     }
 
     /// Returns the text with `[redacted]` in place of each secret.
@@ -33,10 +37,11 @@ struct Secrets: Sendable {
         String(decoding: masked(Array(text.utf8), isJSON: false), as: UTF8.self)
     }
 
-    /// Masks secrets; in JSON only within strings, so that it stays valid.
+    /// Masks secrets, in whatever form they are written; in JSON only within strings, so that it stays valid.
     private func masked(_ text: [UInt8], isJSON: Bool) -> [UInt8] {
         let secrets = secrets(in: text)
         if secrets.isEmpty { return text }
+        let spelled = EscapedText(text, isJSON: isJSON)
         var result: [UInt8] = []
         result.reserveCapacity(text.count)
         var isString = !isJSON
@@ -46,17 +51,13 @@ struct Secrets: Sendable {
             var length = 1
             if isJSON && byte == UInt8(ascii: "\"") {
                 isString.toggle()
-            } else if isJSON && isString && byte == UInt8(ascii: "\\") {
-                // An escape is not part of a secret and must stay whole.
-                length = index + 1 < text.count && text[index + 1] == UInt8(ascii: "u") ? 6 : 2
-            } else if isString,
-                let secret = secrets.first(where: {
-                    Self.begins(text[index...], with: $0) || (!isJSON && Self.isCut(text[index...], $0))
-                })
-            {
+            } else if isString, let found = Self.lengthOfSecret(secrets, in: spelled, at: index, mayBeCut: !isJSON) {
                 result += Self.mask
-                index += zip(text[index...], secret).prefix { $0 == $1 }.count
+                index += found
                 continue
+            } else if isJSON && isString && byte == UInt8(ascii: "\\") {
+                // An escape must stay whole.
+                length = index + 1 < text.count && text[index + 1] == UInt8(ascii: "u") ? 6 : 2
             }
             result += text[index..<min(index + length, text.count)]
             index += length
@@ -64,13 +65,17 @@ struct Secrets: Sendable {
         return result
     }
 
-    private static func begins(_ text: ArraySlice<UInt8>, with secret: [UInt8]) -> Bool {
-        text.starts(with: secret.prefix(prefixLength))
-    }
-
-    /// Whether a text that was cut ends within the secret.
-    private static func isCut(_ text: ArraySlice<UInt8>, _ secret: [UInt8]) -> Bool {
-        minimumLength..<prefixLength ~= text.count && secret.starts(with: text)
+    /// The number of bytes that a secret takes which begins at `index`; nil if none does.
+    private static func lengthOfSecret(
+        _ secrets: [[UInt8]], in text: EscapedText, at index: Int, mayBeCut: Bool
+    ) -> Int? {
+        for secret in secrets {
+            let (matched, length) = text.match(secret, at: index)
+            if matched >= min(prefixLength, secret.count) { return length }
+            // A text that was cut may end within the secret.
+            if mayBeCut, matched >= minimumLength, text.isCutEscape(at: index + length) { return length }
+        }
+        return nil
     }
 
     /// Masks a record's `upstream_error`, if there is one. The rest of the reply stays as it is.

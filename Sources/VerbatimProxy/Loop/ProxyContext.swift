@@ -14,19 +14,20 @@ struct ProxyContext: Sendable {
     let bodies: BodyBudget
     let attempts = RetryIndex()
     let health = CaptureHealth()
+    let uncaptured: UncapturedGeneration
     /// Secrets of the settings, which no record may contain.
     let secrets: [String]
 
     init(
         settings: ProxySettings, upstream: UpstreamPool.Shared, capabilities: CapabilityCache,
-        recorder: (any RecordSink)?,
-        logger: Logger
+        recorder: (any RecordSink)?, clock: HTTPClock, logger: Logger
     ) {
         self.settings = settings
         self.upstream = upstream
         self.capabilities = capabilities
         self.recorder = recorder
-        log = TurnLog(logger: logger)
+        log = TurnLog(logger: logger, clock: clock)
+        uncaptured = UncapturedGeneration(logger: logger)
         bodies = BodyBudget(limit: settings.maximumBuffered)
         secrets = settings.secrets
     }

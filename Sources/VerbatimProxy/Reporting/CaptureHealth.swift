@@ -34,19 +34,24 @@ final class CaptureHealth: Sendable {
     /// 200 with `{"status":"ok"}` or `{"status":"degraded","reason":…,"violations":…,"refused":…}`; 503 with
     /// `{"status":"unavailable","reason":…}` while turns are refused because they cannot be recorded.
     ///
-    /// - Parameter namesSessions: Whether the client may see names of sessions, which the reason contains.
+    /// - Parameters:
+    ///   - uncaptured: How many requests generated on routes that are not captured. Stated if there were any.
+    ///   - namesSessions: Whether the client may see names of sessions, which the reason contains.
     func report(
-        _ recorder: (any RecordSink)?, namesSessions: Bool
+        _ recorder: (any RecordSink)?, uncaptured: Int = 0, namesSessions: Bool
     ) -> (status: HTTPResponseStatus, json: String) {
         if let refusal = recorder?.refusal {
             return (.serviceUnavailable, Self.json("unavailable") { $0.member("reason", refusal) })
         }
         let state = state.withLock { $0 }
-        if state.refused + state.violations == 0 { return (.ok, Self.json("ok") { _ in }) }
+        if state.refused + state.violations == 0 {
+            return (.ok, Self.json("ok") { if uncaptured > 0 { $0.member("uncaptured", uncaptured) } })
+        }
         let json = Self.json("degraded") { json in
             json.member("reason", namesSessions ? state.reason : "turns fell below --require-capture")
             json.member("violations", state.violations)
             json.member("refused", state.refused)
+            if uncaptured > 0 { json.member("uncaptured", uncaptured) }
         }
         return (.ok, json)
     }

@@ -1,21 +1,38 @@
 import VerbatimJSON
 import Logging
+import VerbatimHTTP
 import VerbatimTrace
 import VerbatimSchema
 
 /// Logs one line for each turn.
 struct TurnLog: Sendable {
-    let logger: Logger
+    private let logger: Logger
+    private let incomplete = IncompleteTurns()
+    /// One for each reason, so that none hides another.
+    private let refused: [Refusal: RateLimitedLog]
+
+    /// Why a turn is refused before it has a number.
+    enum Refusal: String, CaseIterable {
+        case traceUnavailable = "the trace cannot be written"
+        case tooManySessions = "there are too many sessions"
+    }
+
+    init(logger: Logger, clock: HTTPClock) {
+        self.logger = logger
+        refused = Dictionary(
+            uniqueKeysWithValues: Refusal.allCases.map { ($0, RateLimitedLog(clock: clock, logger: logger)) })
+    }
 
     /// - Parameter isKept: Whether the record was in the trace before the agent's reply ended.
     func turn(_ record: TurnRecord, isKept: Bool) {
-        guard logger.logLevel <= .info || !isKept else { return }
+        let level: Logger.Level = isKept && incomplete.isNews(record) ? .warning : .info
+        guard logger.logLevel <= level || !isKept else { return }
         if !isKept {
             var marked = record
             marked.markWriteFailed()
             return log(marked, at: .error)
         }
-        log(record, at: .info)
+        log(record, at: level)
     }
 
     private func log(_ record: TurnRecord, at level: Logger.Level) {
@@ -38,8 +55,9 @@ struct TurnLog: Sendable {
             ])
     }
 
-    func refusedTurn(_ reason: String) {
-        logger.warning("refused a turn", metadata: ["reason": "\(reason)"])
+    /// Every agent is refused while a disk is full: the line is logged at intervals, with the number of turns.
+    func refusedTurn(_ reason: Refusal) {
+        refused[reason]?.log("refused a turn", metadata: ["reason": "\(reason.rawValue)"])
     }
 
     /// The model named by the engine, else by the request.

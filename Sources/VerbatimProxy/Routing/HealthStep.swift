@@ -4,6 +4,7 @@ import VerbatimTrace
 /// Responds to `GET /healthz`, which needs no key.
 struct HealthStep: RoutingStep {
     let health: CaptureHealth
+    let uncaptured: UncapturedGeneration
     let recorder: (any RecordSink)?
     let keys: KeyCheck
 
@@ -11,7 +12,8 @@ struct HealthStep: RoutingStep {
         guard request.path == "/healthz", request.head.method == .GET || request.head.method == .HEAD else {
             return nil
         }
-        let report = health.report(recorder, namesSessions: keys.maySeeSessions(request.head.headers))
+        let report = health.report(
+            recorder, uncaptured: uncaptured.requests, namesSessions: keys.maySeeSessions(request.head.headers))
         return .answer(report.status, json: Array(report.json.utf8))
     }
 }

@@ -9,13 +9,14 @@ struct Router: Sendable {
         let settings = context.settings
         let keys = KeyCheck(settings.apiKeys, replacesCredentials: settings.upstreamAPIKey != nil)
         steps = [
-            HealthStep(health: context.health, recorder: context.recorder, keys: keys),
+            HealthStep(
+                health: context.health, uncaptured: context.uncaptured, recorder: context.recorder, keys: keys),
             AuthorizationStep(keys: keys),
             SessionNameStep(),
             MaxForwardsStep(),
             RouteStep(
                 routes: RouteTable(upstream: settings.upstream, onlyCaptured: settings.onlyCaptured),
-                isCapturing: context.recorder != nil),
+                isCapturing: context.recorder != nil, uncaptured: context.uncaptured),
         ]
     }
 

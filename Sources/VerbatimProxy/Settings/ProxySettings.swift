@@ -11,6 +11,10 @@ package struct ProxySettings: Sendable {
     package var upstreamAPIKey: String?
     /// Trusted CA certificates for the upstream; nil for the system's.
     package var upstreamCA: PEMText?
+    /// The certificate to show an upstream that asks for one, and its key.
+    package var upstreamIdentity: UpstreamTLS.Identity?
+    /// The forward proxy through which the upstream is reached; nil for none.
+    package var forwardProxy: ForwardProxy?
     /// nil: the engine is recognized by what it sends.
     package var engine: EngineProfile?
 
@@ -19,7 +23,7 @@ package struct ProxySettings: Sendable {
     package var port = 0
     /// nil for plain HTTP.
     package var agentTLS: ServerTLS?
-    /// Number of event loops; nil for one per core.
+    /// Number of event loops; nil for one per core that the process may use.
     package var threads: Int?
 
     /// Every agent must send one of them; without any, every request is authorized.
@@ -59,9 +63,12 @@ extension ProxySettings {
     }
 
     var poolConfiguration: UpstreamPool.Configuration {
-        UpstreamPool.Configuration(
-            address: upstream.address, tls: upstream.address.isTLS ? UpstreamTLS(trusted: upstreamCA) : nil,
+        var pool = UpstreamPool.Configuration(
+            address: upstream.address,
+            tls: upstream.address.isTLS ? UpstreamTLS(trusted: upstreamCA, identity: upstreamIdentity) : nil,
             connectTimeout: limits.connectTimeout, keepAlive: limits.engineKeepAlive)
+        pool.proxy = forwardProxy
+        return pool
     }
 
     var exchangeLimits: ExchangeTimer.Limits { .init(total: limits.requestTimeout, silence: limits.idleTimeout) }

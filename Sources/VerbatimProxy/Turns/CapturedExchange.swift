@@ -73,7 +73,7 @@ final class CapturedExchange: Exchange {
         guard isReceiving else { return }
         if let reason = loop.recorder?.refusal {
             loop.recorder?.noteRefusedTurn()
-            loop.log.refusedTurn("the trace cannot be written")
+            loop.log.refusedTurn(.traceUnavailable)
             return refuse(.traceUnavailable(reason))
         }
         var bytes = body.take()
@@ -107,7 +107,7 @@ final class CapturedExchange: Exchange {
             named: request.namedSession, isBound: request.isBound, headers: headers,
             fields: SessionFields(parsed.document))
         guard let number = loop.recorder?.nextTurn(inSession: identity.session) else {
-            loop.log.refusedTurn("there are too many sessions")
+            loop.log.refusedTurn(.tooManySessions)
             return refuse(.tooManySessions)
         }
         let facts = TurnFacts(

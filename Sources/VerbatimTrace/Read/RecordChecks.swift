@@ -7,6 +7,8 @@ enum RecordChecks {
     struct Identity {
         let session: String
         let turn: Int
+        /// Earlier turns of the session that had no record when this one was written.
+        var unfinishedTurns: [Int] = []
     }
 
     /// The fields that every record with a `schema` has.
@@ -55,7 +57,9 @@ enum RecordChecks {
             return nil
         }
         let session = object.value("session_id", in: line)?.string(in: line) ?? RecordSchema.defaultSession
-        return Identity(session: session, turn: turn)
+        let unfinished = object.value("unfinished_turns", in: line)?.elements(in: line)
+        return Identity(
+            session: session, turn: turn, unfinishedTurns: unfinished?.compactMap { $0.int(in: line) } ?? [])
     }
 
     /// Checks the captured data of each choice. Returns how many tokens they hold in total.

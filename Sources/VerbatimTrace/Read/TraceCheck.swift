@@ -8,6 +8,8 @@ package struct TraceCheck: Sendable {
         /// 1, 2, …
         package let line: Int
         package let message: String
+        /// Whether it is worth knowing, but nothing is wrong.
+        package var isNote = false
     }
 
     package struct Summary: Hashable, Sendable {
@@ -16,6 +18,8 @@ package struct TraceCheck: Sendable {
         package var findings = 0
         /// Sessions whose first turn is in none of the files. It may be in one that was rotated away.
         package var continuedSessions = 0
+        /// Turns that never ended, since the proxy was killed or still runs.
+        package var unfinishedTurns = 0
     }
 
     private var sequence = TurnSequenceCheck()
@@ -45,6 +49,15 @@ package struct TraceCheck: Sendable {
             let turns =
                 missing.count == 1
                 ? "turn \(missing.lowerBound)" : "turns \(missing.lowerBound) to \(missing.upperBound)"
+            if gap.isExplained {
+                summary.unfinishedTurns += missing.count
+                let verb = missing.count == 1 ? "was" : "were"
+                let message =
+                    "note: \(turns) of session '\(gap.session)' \(verb) unfinished when a later turn was written: the "
+                    + "proxy was killed, or still runs"
+                report(Finding(file: gap.place.file, line: gap.place.line, message: message, isNote: true))
+                continue
+            }
             let message = "missing before this line's turn: \(turns) of session '\(gap.session)'"
             summary.findings += 1
             report(Finding(file: gap.place.file, line: gap.place.line, message: message))
@@ -62,7 +75,7 @@ package struct TraceCheck: Sendable {
         guard let identity else { return }
         summary.turns += 1
         let place = TurnSequenceCheck.Place(file: fileCount - 1, line: line.number)
-        if !sequence.visit(identity.turn, of: identity.session, at: place) {
+        if !sequence.visit(identity.turn, of: identity.session, at: place, unfinished: identity.unfinishedTurns) {
             note("turn \(identity.turn) of session '\(identity.session)' is repeated", at: line.number, report)
         }
     }

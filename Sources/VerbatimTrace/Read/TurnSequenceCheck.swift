@@ -8,7 +8,9 @@ struct TurnSequenceCheck: Sendable {
         static func < (a: Place, b: Place) -> Bool { (a.file, a.line) < (b.file, b.line) }
     }
 
-    typealias Gap = (session: String, missing: ClosedRange<Int>, place: Place)
+    /// `isExplained`: the turns were unfinished when a later one was written, so that the proxy was killed before they
+    /// ended, or still runs.
+    typealias Gap = (session: String, missing: ClosedRange<Int>, place: Place, isExplained: Bool)
 
     fileprivate struct Session: Sendable {
         /// A run of turns without a gap, and the place of the first.
@@ -16,6 +18,8 @@ struct TurnSequenceCheck: Sendable {
         var start: Place
         /// Turns outside of that run, with their places.
         var apart: [Int: Place] = [:]
+        /// Turns that a record names as unfinished and that have not been seen.
+        var unfinished: Set<Int> = []
     }
 
     private var sessions: [String: Session] = [:]
@@ -25,9 +29,12 @@ struct TurnSequenceCheck: Sendable {
     /// The number of sessions without turn 1.
     var continuedSessionCount: Int { sessions.values.count { $0.block.lowerBound > 1 && $0.apart[1] == nil } }
 
-    /// Notes a turn. Returns false if it has been seen before.
-    mutating func visit(_ turn: Int, of session: String, at place: Place) -> Bool {
-        sessions[session]?.visit(turn, at: place) ?? begin(session, with: turn, at: place)
+    /// Notes a turn, and earlier ones that were unfinished when it was written. Returns false if it has been seen
+    /// before.
+    mutating func visit(_ turn: Int, of session: String, at place: Place, unfinished: [Int] = []) -> Bool {
+        let isNew = sessions[session]?.visit(turn, at: place) ?? begin(session, with: turn, at: place)
+        if !unfinished.isEmpty { sessions[session]?.unfinished.formUnion(unfinished) }
+        return isNew
     }
 
     private mutating func begin(_ session: String, with turn: Int, at place: Place) -> Bool {
@@ -38,7 +45,7 @@ struct TurnSequenceCheck: Sendable {
 
     /// The missing turns between others, each with the place of the turn that follows it.
     func gaps() -> [Gap] {
-        sessions.flatMap { name, session in session.gaps.map { (name, $0.missing, $0.place) } }
+        sessions.flatMap { name, session in session.gaps.map { (name, $0.missing, $0.place, $0.isExplained) } }
             .sorted { $0.place < $1.place }
     }
 }
@@ -58,7 +65,27 @@ extension TurnSequenceCheck.Session {
         return true
     }
 
-    fileprivate var gaps: [(missing: ClosedRange<Int>, place: TurnSequenceCheck.Place)] {
+    /// Turns that are missing for the same reason, in order.
+    fileprivate var gaps: [(missing: ClosedRange<Int>, place: TurnSequenceCheck.Place, isExplained: Bool)] {
+        holes.flatMap { hole in
+            // Only the turns that a record names are looked at: a hole may be wide.
+            var parts: [(ClosedRange<Int>, TurnSequenceCheck.Place, Bool)] = []
+            var next = hole.missing.lowerBound
+            for turn in unfinished.filter({ hole.missing.contains($0) }).sorted() {
+                if next < turn { parts.append((next...turn - 1, hole.place, false)) }
+                if let last = parts.last, last.2, last.0.upperBound == turn - 1 {
+                    parts[parts.count - 1].0 = last.0.lowerBound...turn
+                } else {
+                    parts.append((turn...turn, hole.place, true))
+                }
+                next = turn + 1
+            }
+            if next <= hole.missing.upperBound { parts.append((next...hole.missing.upperBound, hole.place, false)) }
+            return parts
+        }
+    }
+
+    private var holes: [(missing: ClosedRange<Int>, place: TurnSequenceCheck.Place)] {
         var parts = apart.map { (turns: $0.key..<$0.key + 1, place: $0.value) }
         parts.append((block, start))
         parts.sort { $0.turns.lowerBound < $1.turns.lowerBound }

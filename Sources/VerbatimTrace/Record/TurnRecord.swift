@@ -12,6 +12,9 @@ package struct TurnRecord: Sendable {
     package var parentSessionID: String?
     /// The turn of the first attempt at the same request, if this one repeats it.
     package var retryOf: Int?
+    /// Earlier turns of the session that had no record when this one was written: if their records never follow, the
+    /// proxy was killed.
+    package var unfinishedTurns: [Int] = []
     package var dialect: String
     package var path: String
     package var isStream: Bool

@@ -14,7 +14,16 @@ package enum TurnRecordEncoder {
     }
 
     /// Appends the record's line, with its line break.
-    static func append(_ record: TurnRecord, to lines: inout [UInt8]) {
+    static func append(
+        _ record: TurnRecord, incompleteLists: IncompleteLists = .keep,
+        to lines: inout [UInt8]
+    ) {
+        if incompleteLists == .empty, !record.isComplete {
+            append(record.withoutTokens, to: &lines)
+            return
+        }
+        let start = lines.count
+        var isWhole = true
         JSONWriter.append(to: &lines) { json in
             json.object { json in
                 json.originalFields(of: record)
@@ -22,8 +31,16 @@ package enum TurnRecordEncoder {
                 // Written last, because it states what was lost in the fields before.
                 json.capture(of: record)
             }
+            isWhole = json.losses.isEmpty
         }
         lines.append(UInt8(ascii: "\n"))
+        if incompleteLists == .empty, !isWhole {
+            // What was lost made it incomplete.
+            lines.removeLast(lines.count - start)
+            var incomplete = record
+            incomplete.isComplete = false
+            append(incomplete.withoutTokens, to: &lines)
+        }
     }
 }
 
@@ -46,6 +63,9 @@ extension JSONWriter {
         member("session_id", record.sessionID)
         member("parent_session_id", record.parentSessionID)
         member("retry_of", record.retryOf)
+        if !record.unfinishedTurns.isEmpty {
+            array("unfinished_turns") { json in for turn in record.unfinishedTurns { json.value(turn) } }
+        }
         member("dialect", record.dialect)
         member("path", record.path)
         member("stream", record.isStream)
@@ -119,6 +139,17 @@ extension JSONWriter {
 }
 
 extension TurnRecord {
+    /// The record without what an agent's tokens are known to be. The rest of it still says that they were captured.
+    fileprivate var withoutTokens: TurnRecord {
+        var record = self
+        for index in record.choices.indices {
+            let choice = choices[index]
+            record.choices[index] = ChoiceRecord(
+                index: choice.index, finishReason: choice.finishReason, promptTokenIDs: choice.promptTokenIDs)
+        }
+        return record
+    }
+
     /// The choice whose captured data the flat fields repeat.
     fileprivate var firstChoice: ChoiceRecord {
         choices.first { $0.index == 0 } ?? choices.first ?? ChoiceRecord()

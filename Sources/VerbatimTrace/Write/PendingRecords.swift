@@ -8,10 +8,12 @@ struct PendingRecords: Sendable {
         /// Reports the result of the first attempt; nil once that has failed.
         var onPersisted: Completion?
         let size: Int
+        let unfinishedTurns: [Int]
 
         /// The record to write.
         var record: TurnRecord {
             var record = shared.record
+            record.unfinishedTurns = unfinishedTurns
             if onPersisted == nil { record.markWriteFailed() }
             return record
         }
@@ -53,14 +55,18 @@ struct PendingRecords: Sendable {
 
     // MARK: Adding
 
-    mutating func add(_ submission: RecordSubmission) -> AddAction {
+    /// - Parameter unfinishedTurns: Earlier turns of the session that have no record yet.
+    mutating func add(_ submission: RecordSubmission, unfinishedTurns: [Int] = []) -> AddAction {
         if isClosed {
             statistics.failed += 1
             return .refuse(
                 TraceError(.closed, message: "the trace is closed", reason: "the trace is closed"))
         }
         let size = submission.record.record.estimatedSize
-        added.append(Entry(shared: submission.record, onPersisted: submission.onPersisted, size: size))
+        added.append(
+            Entry(
+                shared: submission.record, onPersisted: submission.onPersisted, size: size,
+                unfinishedTurns: unfinishedTurns))
         statistics.pending += 1
         statistics.pendingBytes += size
         if isWriting { return .none }

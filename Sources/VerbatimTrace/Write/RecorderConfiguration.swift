@@ -10,6 +10,8 @@ extension TraceRecorder {
 
         package var path: String
         package var sync = Sync.write
+        /// What the token lists of a record hold whose capture is incomplete.
+        package var incompleteLists = IncompleteLists.keep
         /// The size of all waiting records, in bytes, above which no turn may start.
         package var maximumPendingBytes = 256 << 20
         /// The number of sessions above which no turn of a new session may start: the last turn of each is in memory.

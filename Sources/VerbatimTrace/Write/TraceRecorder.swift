@@ -43,7 +43,9 @@ package final class TraceRecorder: RecordSink {
     package func record(_ submissions: [RecordSubmission]) {
         var isToStart = false
         for submission in submissions {
-            switch records.update({ $0.add(submission) }) {
+            let record = submission.record.record
+            let unfinished = numbers.finish(record.turn, inSession: record.sessionID)
+            switch records.update({ $0.add(submission, unfinishedTurns: unfinished) }) {
             case .startWriting: isToStart = true
             case .none: break
             case .refuse(let error): submission.onPersisted(.failure(error))

@@ -166,7 +166,10 @@ actor TraceWriter {
     private func write(_ batch: [PendingRecords.Entry]) throws(WriteFailure) {
         var lines: [UInt8] = []
         lines.reserveCapacity(batch.reduce(0) { $0 + $1.size })
-        for entry in batch { TurnRecordEncoder.append(entry.record, to: &lines) }
+        for entry in batch {
+            TurnRecordEncoder.append(
+                entry.record, incompleteLists: configuration.incompleteLists, to: &lines)
+        }
         repeat {
             try followPath()
             do throws(SystemError) {

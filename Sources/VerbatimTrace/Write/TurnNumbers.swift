@@ -8,7 +8,11 @@ package struct TurnNumbers: Sendable {
     private static let maximumTurn = 1 << 53
 
     private var lastTurns: [String: Int] = [:]
+    /// The turns that have a number and no record yet.
+    private var unfinished: [String: Set<Int>] = [:]
     private let maximumSessions: Int
+    /// So many of the earliest are named: enough, since those that never end are soon among them.
+    private static let maximumNamed = 256
 
     /// - Parameter maximumSessions: The number of sessions above which no new one gets a number. Sessions found in a
     ///   file count, and always get one.
@@ -40,7 +44,19 @@ package struct TurnNumbers: Sendable {
         if last == nil, lastTurns.count >= maximumSessions { return nil }
         let turn = (last ?? 0) + 1
         lastTurns[id] = turn
+        unfinished[id, default: []].insert(turn)
         return turn
+    }
+
+    /// Returns the earlier turns of the session that are unfinished, in order.
+    mutating func finish(_ turn: Int, inSession id: String) -> [Int] {
+        guard unfinished[id] != nil else { return [] }
+        unfinished[id]?.remove(turn)
+        guard let others = unfinished[id], !others.isEmpty else {
+            unfinished[id] = nil
+            return []
+        }
+        return Array(others.filter { $0 < turn }.sorted().prefix(Self.maximumNamed))
     }
 
     private static func identity(of line: Span<UInt8>) -> (session: String, turn: Int)? {

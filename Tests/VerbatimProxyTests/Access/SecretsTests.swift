@@ -106,6 +106,47 @@ struct SecretsTests {
         #expect(try masked("null", "sk-long-key") == "null")
     }
 
+    @Test(
+        "A key is found in whatever form it is written",
+        arguments: [
+            #"sk-a\/b+c=d0"#, #"sk-a\u002fb\u002Bc\u003dd0"#, "sk-a%2Fb%2bc%3Dd0", #"sk-a\\/b\\u002bc=d0"#,
+            "sk-a&#x2F;b&#43;c=d0", #"\u0073\u006b-a/b+c=d\u0030"#, "sk-a%252Fb%252Bc=d0", #"sk-a/b\\x2bc=d0"#,
+            "sk-a/b+c=d0",
+        ])
+    func escapedKeys(form: String) throws {
+        #expect(try masked(#""key \#(form), no""#, "sk-a/b+c=d0") == #""key [redacted], no""#)
+        #expect(try masked(#""\#(form)""#, headers: ["x-api-key": "sk-a/b+c=d0"]) == #""[redacted]""#)
+        #expect(try masked(#"{"a":{"b":["\#(form)\n"]}}"#, "sk-a/b+c=d0") == #"{"a":{"b":["[redacted]\n"]}}"#)
+    }
+
+    @Test("A text that is not JSON hides a key no better")
+    func escapedKeysInText() {
+        let secrets = Secrets(configured: ["sk-a/b+c=d0"])
+        #expect(secrets.masked(#"no sk-a\/b\u002bc=d0!"#) == "no [redacted]!")
+        #expect(secrets.masked("no sk-a%2Fb%2Bc%3Dd0!") == "no [redacted]!")
+        #expect(secrets.masked(#"no sk-a\/b\u002bc\u00"#) == #"no [redacted]\u00"#)
+    }
+
+    @Test("A key with quotation marks and backslashes is masked, and the text stays JSON")
+    func keysThatNeedEscapes() throws {
+        #expect(try masked(#""a sk-\"long\\key\" b""#, #"sk-"long\key""#) == #""a [redacted] b""#)
+        #expect(try masked(#""sk-longkey\\""#, #"sk-longkey\"#) == #""[redacted]""#)
+        #expect(try masked(#"["sk-longkey\\","x"]"#, #"sk-longkey\",""#) == #"["sk-longkey\\","x"]"#)
+    }
+
+    @Test("A secret of the engine's URL is also found decoded")
+    func decodedSecrets() throws {
+        #expect(try masked(#""sig abc+def/ghi=""#, "abc%2Bdef%2Fghi%3D") == #""sig [redacted]""#)
+        #expect(try masked(#""sig abc%2Bdef%2Fghi%3D""#, "abc%2Bdef%2Fghi%3D") == #""sig [redacted]""#)
+    }
+
+    @Test("Many backslashes cost no more than other text")
+    func backslashes() {
+        let secrets = Secrets(configured: ["\\\\\\\\key-long-enough"])
+        let text = String(repeating: "\\", count: 1 << 20)
+        #expect(secrets.masked(text) == text)
+    }
+
     @Test("Keys that are too short to tell from words are not masked")
     func shortKeysAreNotMasked() throws {
         #expect(try masked(#""EMPTY message""#, "EMPTY", "message") == #""EMPTY message""#)

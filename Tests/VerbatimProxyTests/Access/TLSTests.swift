@@ -55,6 +55,38 @@ struct EngineTLSTests {
         }
     }
 
+    @Test("An engine that demands a certificate is shown the configured one", arguments: [true, false])
+    func clientCertificate(hasIdentity: Bool) async throws {
+        let engine = try await MockEngine.start(script: Chat.engine.serve)
+        let relay = try await TLSRelay.start(TestCertificate("good"), to: engine.port, demandsCertificate: true)
+        let own = TestCertificate("named")
+        try await withProxy(
+            {
+                $0.upstreamURL = "https://localhost:\(relay.port)/v1"
+                $0.upstreamCA = try pem(TestCertificate.authority.certificatePath)
+                if hasIdentity {
+                    $0.upstreamIdentity = UpstreamTLS.Identity(
+                        certificates: try pem(own.certificatePath), key: try pem(own.keyPath))
+                }
+            }, script: Chat.engine.serve
+        ) { proxy in
+            let status = try await proxy.chat().status
+            #expect(status == (hasIdentity ? 200 : 502))
+        }
+        let shown = try NIOSSLCertificate.fromPEMFile(own.certificatePath)[0].toDERBytes()
+        #expect(relay.clientCertificates.state == (hasIdentity ? [shown] : []))
+        await relay.stop()
+        await engine.stop()
+    }
+
+    @Test(
+        "A certificate says whether it is valid at a time",
+        arguments: [("good", nil), ("expired", "it has expired"), ("not-yet-valid", "it is not valid yet")])
+    func validity(name: String, problem: String?) throws {
+        #expect(try pem(TestCertificate(name).certificatePath).validityProblem() == problem)
+        #expect(PEMText(source: "x", bytes: [1]).validityProblem() == nil)
+    }
+
     @Test("Each event is passed on before the next is sent")
     func eventsComeOneByOne() async throws {
         let isRead = Monitor(0)
