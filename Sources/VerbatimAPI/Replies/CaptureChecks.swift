@@ -52,6 +52,11 @@ extension Capture {
         note([lacksEndToken ? ProblemCode.endTokenMissing : ProblemCode.tokenCountMismatch])
     }
 
+    /// Notes a choice whose text has characters that no token explains.
+    mutating func checkTexts(_ texts: [ByteRope]) {
+        if areTextsUnexplained(texts) { note([ProblemCode.tokenTextMismatch]) }
+    }
+
     /// Whether the text of a choice has characters that no token explains. False if tokens are known to be missing.
     ///
     /// - Parameter texts: As JSON texts without quotes.
