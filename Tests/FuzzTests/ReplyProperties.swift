@@ -154,11 +154,11 @@ private struct Scene {
         let now = NIODeadline.uptimeNanoseconds(0)
         let capabilities = CapabilityCache(fixed: profile, host: "engine", lifetime: .hours(1)) { _, _ in }
         let request = try APIRegistry.request(to: api, body: Array(request.utf8))
-        var plan = CapabilityPlan(request, policy: policy, capabilities: capabilities, at: now)
+        var plan = CapabilityPlan(request, policy: policy, session: "s", capabilities: capabilities, at: now)
         if isCapabilityKnown && !plan.prepared.request.injection.isEmpty {
             capabilities.note(
-                .accepted(plan.prepared.request.injection, limits: InjectionLimits()), for: plan.key, at: now)
-            plan = CapabilityPlan(request, policy: policy, capabilities: capabilities, at: now)
+                .accepted(plan.prepared.request.injection, limits: InjectionLimits()), for: plan.key, in: "s", at: now)
+            plan = CapabilityPlan(request, policy: policy, session: "s", capabilities: capabilities, at: now)
         }
         let facts = TurnFacts(
             turn: 1, identity: SessionIdentity(session: "s"), api: api, path: "/v1" + api.route,
@@ -174,12 +174,15 @@ private struct Scene {
         func perform(_ decision: CapturedTurn.Decision) {
             let segments = turn.takeOutput()
             for part in segments.front + [segments.last] { outcome.sent += part.readableBytesView }
-            for finding in decision.findings { capabilities.note(finding, for: plan.key, at: now) }
+            for finding in decision.findings { capabilities.note(finding, for: plan.key, in: "s", at: now) }
             switch decision.action {
             case .nothing: break
             case .retry: outcome.isRetry = true
             case .record:
-                outcome.record = turn.takeRecord(engine: capabilities.engine).map { TurnRecordEncoder.encode($0) } ?? []
+                outcome.record =
+                    turn.takeRecord(engine: capabilities.engine(of: plan.key.model)).map {
+                        TurnRecordEncoder.encode($0)
+                    } ?? []
                 perform(turn.recordWasKept(nil))
             case .finish: outcome.isAnswered = true
             case .cutOff, .abort: break

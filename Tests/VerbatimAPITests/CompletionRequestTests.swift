@@ -49,6 +49,23 @@ import VerbatimAPI
         #expect(prepared.injection.isEmpty && prepared.clientFields.isEmpty)
     }
 
+    /// vLLM refuses `logprob_token_ids` without `logprobs`, and breaks off a stream of several echoed choices.
+    @Test(arguments: [
+        #"{"prompt":"a","logprob_token_ids":[1]}"#, #"{"prompt":"a","echo":true,"n":2,"stream":true}"#,
+        #"{"prompt":"a","stream":true,"logprobs":null,"n":3,"echo":true}"#,
+    ])
+    func injectsNothing(body: String) throws { #expect(try prepared(body).bodyText == body) }
+
+    @Test(arguments: [
+        (#"{"prompt":"a","echo":true,"n":2}"#, #""logprobs":5"#),
+        (#"{"prompt":"a","echo":true,"stream":true}"#, #""logprobs":5"#),
+        (#"{"prompt":"a","n":2,"stream":true}"#, #""logprobs":5,\#(ids)"#),
+        (#"{"prompt":"a","logprobs":1,"logprob_token_ids":[1]}"#, ids),
+    ])
+    func injectsWithWhatIsSimilar(body: String, added: String) throws {
+        #expect(try prepared(body).bodyText == "\(body.dropLast()),\(added)}")
+    }
+
     /// vLLM omits the echoed prompt from the text if ids are requested.
     @Test(arguments: [
         (#""echo":true"#, false), (#""echo": true ,"prompt":[1,2]"#, false), (#""e\u0063ho":true"#, false),

@@ -122,6 +122,14 @@ import VerbatimTesting
         #expect(try next(status, body) == expected)
     }
 
+    @Test("OpenRouter's 404 rejects the injection, and any other 404 does not")
+    func aRouterFindsNoEngine() throws {
+        let wording = "No endpoints found that can handle the requested parameters. To learn more …"
+        #expect(try next(404, Self.nested(wording)) == .nothing)
+        #expect(try next(404, Self.nested("The model `logprobs` does not exist")) == .giveUp)
+        #expect(try next(404, Self.nested("No endpoints found that support tool use.")) == .giveUp)
+    }
+
     // MARK: Not about the injection
 
     @Test(arguments: [200, 204, 301, 401, 402, 404, 405, 408, 409, 413, 415, 418, 429, 502, 503, 504, 529])

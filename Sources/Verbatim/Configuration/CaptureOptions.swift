@@ -20,8 +20,10 @@ extension ProxyConfiguration {
     public struct Requirement: Hashable, Sendable {
         let requirement: CaptureRequirement
 
-        /// Token ids and log-probabilities.
+        /// Token ids and log-probabilities of every token.
         public static let tokens = Requirement(requirement: .tokens)
+        /// Token ids and log-probabilities, but those of some tokens may be missing.
+        public static let partialTokens = Requirement(requirement: .partialTokens)
         /// Log-probabilities.
         public static let logprobs = Requirement(requirement: .logprobs)
     }

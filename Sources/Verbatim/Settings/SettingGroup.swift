@@ -76,7 +76,8 @@ package struct SettingGroup: Sendable {
             ),
             .choice(
                 "require-capture", \.requireCapture, "level",
-                "Refuse a turn that would be captured below this level; GET /healthz reports violations."),
+                "Refuse a turn that would be captured below this level: tokens (every token), partial-tokens (some may be missing) or logprobs. GET /healthz reports violations."
+            ),
             .number("top-logprobs", \.topLogprobs, in: 0...20, "Number of alternatives per token."),
             .toggle(
                 "retry-server-error", \.retryServerError,

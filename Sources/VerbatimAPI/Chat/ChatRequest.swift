@@ -2,6 +2,8 @@
 struct ChatRequest: APIRequest {
     package let document: RequestDocument
 
+    package var lacksInput: Bool { !(RequestFields(document).value("messages")?.isArray ?? false) }
+
     package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
         -> PreparedExchange
     {
@@ -19,8 +21,11 @@ struct ChatRequest: APIRequest {
             asked.logprobs = false
             asked.logprobsAreOff = true
         }
+        // vLLM gives as many alternatives for each token of an echoed prompt.
+        let echoes = fields.value("echo")?.isTrue ?? false
         let injection = profile.injection(
-            in: requestKind, asked: asked, policy: policy, injectionLimits: injectionLimits)
+            in: requestKind, asked: asked, policy: policy,
+            injectionLimits: echoes ? injectionLimits.capped(at: profile.minimumTopLogprobs) : injectionLimits)
         fields.apply(injection)
         let state = ReplyState(injection: injection, policy: policy, requestKind: requestKind, profile: profile)
         let request = PreparedRequest(
@@ -62,14 +67,17 @@ struct ChatRequest: APIRequest {
         return top.number.map { $0 >= 0 && $0 < Double(profile.minimumTopLogprobs) } ?? false
     }
 
-    /// The engine refuses `top_logprobs` without `logprobs`, and a `logprobs` that is no boolean.
+    /// The engine refuses `top_logprobs` and `logprob_token_ids` without `logprobs`, and a `logprobs` that is no
+    /// boolean.
     private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> AgentRequestedData {
         var asked = AgentRequestedData()
         let logprobs = fields.value("logprobs")
         if logprobs?.isTrue ?? false {
             asked.logprobs = true
         } else if logprobs?.isNull ?? true || logprobs?.isFalse ?? false {
-            asked.isMalformed = !(fields.value("top_logprobs")?.isNull ?? true)
+            asked.isMalformed = ["top_logprobs", "logprob_token_ids"].contains {
+                !(fields.value($0)?.isNull ?? true)
+            }
         } else {
             asked.isMalformed = true
         }

@@ -4,6 +4,12 @@ import VerbatimJSON
 struct CompletionRequest: APIRequest {
     package let document: RequestDocument
 
+    package var lacksInput: Bool {
+        let fields = RequestFields(document)
+        if let prompt = fields.value("prompt"), !prompt.isNull { return prompt.isNumberOrBoolean }
+        return fields.value("prompt_embeds")?.isNull ?? true
+    }
+
     package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
         -> PreparedExchange
     {
@@ -13,8 +19,10 @@ struct CompletionRequest: APIRequest {
         var injection = profile.injection(
             in: requestKind, asked: asked, policy: policy, injectionLimits: injectionLimits)
         let echo = fields.value("echo")?.isTrue ?? false ? Self.echoedPrompt(in: fields) : nil
-        // vLLM omits the echoed prompt from the text if ids are asked for.
+        // vLLM omits the echoed prompt from the text if ids are asked for, and breaks off a stream of several choices
+        // if log-probabilities are.
         if echo != nil { injection.ids = [] }
+        if echo != nil && requestKind.isStream && fields.choiceCount > 1 { injection = Injection() }
         fields.apply(injection)
         let state = ReplyState(injection: injection, policy: policy, requestKind: requestKind, profile: profile)
         let request = PreparedRequest(
@@ -22,11 +30,13 @@ struct CompletionRequest: APIRequest {
         return PreparedExchange(request: request, reply: ChatReplyParser(state, asked: asked, echo: echo))
     }
 
-    /// `logprobs` is a number here. The engine refuses any other value.
+    /// `logprobs` is a number here. The engine refuses any other value, and `logprob_token_ids` without it.
     private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> AgentRequestedData {
         var asked = AgentRequestedData()
         if let logprobs = fields.value("logprobs"), !logprobs.isNull {
             if logprobs.number == nil { asked.isMalformed = true } else { asked.logprobs = true }
+        } else if !(fields.value("logprob_token_ids")?.isNull ?? true) {
+            asked.isMalformed = true
         }
         asked.choices = fields.choiceCount * Self.promptCount(in: fields)
         asked.hasStops = !(fields.value("stop")?.isNull ?? true)

@@ -30,6 +30,10 @@ package struct EngineProfile: Sendable {
         /// vLLM and SGLang refuse log-probabilities there, and vLLM's messages are Harmony's, without ids.
         package var modelsWithoutResponseTokens = ["gpt-oss"]
 
+        /// A streamed response (API `responses`) breaks off, instead of being refused, if it asks for more alternatives
+        /// than the engine was started with.
+        package var breaksResponseStreams = false
+
         // MARK: Replies
 
         /// How `logprobs` of a choice, or of a text of a response, looks when it is off. Default: `null`.

@@ -8,6 +8,8 @@ extension EngineProfile {
             .asks(.completions, ids: [.flag("return_token_ids")]),
             .asks(.responses, ids: [.flag("enable_response_messages")]),
         ]
+        // It may be vLLM.
+        profile.breaksResponseStreams = true
         return profile
     }()
 }

@@ -18,6 +18,7 @@ extension EngineProfile {
         profile.fingerprint.systemFingerprintIsVersion = true
         profile.fingerprint.replyKeys = ["prompt_token_ids", "kv_transfer_params"]
         profile.fingerprint.choiceKeys = ["token_ids", "stop_reason"]
+        profile.breaksResponseStreams = true
         return profile
     }()
 }

@@ -2,9 +2,16 @@
 package protocol APIRequest: Sendable {
     var document: RequestDocument { get }
 
+    /// Whether what the model is to reply to is missing, or no such thing. Engines refuse such a request.
+    var lacksInput: Bool { get }
+
     /// Applies the policy and turns on the token data that the engine accepts. May be called again for a further
     /// attempt.
     func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits) -> PreparedExchange
+}
+
+extension APIRequest {
+    package var lacksInput: Bool { false }
 }
 
 /// Both sides of an attempt: what is sent to the engine, and what reads its reply.

@@ -17,6 +17,8 @@ package struct PreparedRequest: Sendable {
     package var model: String
     /// The reasoning effort that the request asks for; empty if it asks for none.
     package var effort: String
+    /// The agent demands that a router chooses an engine that supports every field (OpenRouter).
+    package var requiresParameters: Bool
     /// The highest capture level that a reply to this request can give.
     package var bestPossibleLevel: CaptureLevel
 
@@ -35,6 +37,7 @@ package struct PreparedRequest: Sendable {
         hasTools = requestKind.hasTools
         model = fields.model
         effort = fields.value("reasoning_effort")?.string ?? fields.value("effort", in: "reasoning")?.string ?? ""
+        requiresParameters = fields.value("require_parameters", in: "provider")?.isTrue ?? false
         bestPossibleLevel = profile.bestPossibleLevel(in: requestKind, asked: asked, injection: injection)
     }
 }

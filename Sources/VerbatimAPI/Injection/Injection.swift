@@ -46,6 +46,14 @@ package struct InjectionLimits: Hashable, Sendable {
         return injectionLimits
     }()
 
+    /// These limits, with at most so many alternatives; nil for no further limit.
+    package func capped(at maximum: Int?) -> InjectionLimits {
+        guard let maximum else { return self }
+        var limits = self
+        limits.maximumTopLogprobs = min(maximum, maximumTopLogprobs ?? maximum)
+        return limits
+    }
+
     /// The problem codes for what could not be injected.
     package var problems: [ProblemCode] {
         if !logprobs { return [ProblemCode.logprobsRefused] }

@@ -5,12 +5,12 @@ import VerbatimPlatform
 package enum InjectionRejection {
     /// Returns what the next attempt may inject, or nil if the error is not about the injection.
     ///
-    /// The status must be 400, 403 or 422, or 500 or 501, which old llama.cpp builds use. The body, JSON or text, must
+    /// The status must be 400, 403, 404 or 422, or 500 or 501, which old llama.cpp builds use. The body, JSON or text, must
     /// name something that was injected.
     package static func injectionLimits(
         afterStatus status: Int, body: Span<UInt8>, injection: Injection, injectionLimits: InjectionLimits
     ) -> InjectionLimits? {
-        guard [400, 403, 422, 500, 501].contains(status), !injection.isEmpty else { return nil }
+        guard [400, 403, 404, 422, 500, 501].contains(status), !injection.isEmpty else { return nil }
         let text = withoutQuotedRequest(String(copying: body, 0..<min(body.count, 64 << 10)).lowercased())
         // A server error may mention log-probabilities for another reason than missing support.
         if status >= 500
@@ -18,6 +18,10 @@ package enum InjectionRejection {
                 where: { text.contains(text: $0) })
         {
             return nil
+        }
+        // OpenRouter finds no provider that supports each field, if the agent demands that (`require_parameters`).
+        if status == 404 {
+            return text.contains(text: "endpoints") && text.contains(text: "requested parameters") ? .nothing : nil
         }
         var next = injectionLimits
         if injection.ids.contains(where: { id in id.names.contains { text.contains(text: $0) } }) {
@@ -30,6 +34,31 @@ package enum InjectionRejection {
             return next
         }
         return .nothing
+    }
+
+    /// Whether an error about the agent's request may show what was injected: by its name, as a part of the request that
+    /// is quoted, or as a number of fields.
+    package static func mayShow(_ injection: Injection, inStatus status: Int, body: Span<UInt8>) -> Bool {
+        guard status == 400 || status == 422, !injection.isEmpty else { return false }
+        let text = String(copying: body, 0..<min(body.count, 64 << 10)).lowercased()
+            .replacing(text: "prompt_logprob", with: "")
+        return (names(of: injection) + quotes).contains { text.contains(text: $0) }
+    }
+
+    /// What stands before a part of the request that an error quotes, or behind the number of its fields.
+    private static let quotes = ["'input'", "\"input\"", "\"input\\\"", "input_value", " items>", " fields>"]
+
+    /// Whether an error may name the injection only because it quotes the agent, whose request has the same words.
+    package static func mayBeQuoted(from request: [UInt8], _ injection: Injection) -> Bool {
+        // A name of the injection is ASCII, so that a request with escaped ASCII letters may spell it.
+        ["4", "5", "6", "7"].contains { request.containsText("\\u00" + $0) }
+            || names(of: injection).contains { request.containsText($0) }
+    }
+
+    /// The names, in lower case, by which errors refer to what was injected.
+    private static func names(of injection: Injection) -> [String] {
+        injection.ids.flatMap(\.names)
+            + (injection.topLogprobs == nil ? [] : ["logprob", "n_probs", "top_n_tokens", "requested parameters"])
     }
 
     /// The message without the parts of the request that FastAPI quotes in it: `'input': {…}`. A field that is quoted
@@ -93,5 +122,23 @@ extension EngineProfile.IDField {
         case .flag(let name): [name]
         case .member(let member, _, let parent): [member, parent]
         }
+    }
+}
+
+extension [UInt8] {
+    /// Whether an ASCII text in lower case occurs, in whatever case.
+    fileprivate func containsText(_ text: String) -> Bool {
+        let text = Array(text.utf8)
+        guard let first = text.first, count >= text.count else { return false }
+        func isSame(_ byte: UInt8, _ wanted: UInt8) -> Bool {
+            byte == wanted || (65...90 ~= byte && byte | 0x20 == wanted)
+        }
+        let bytes = span
+        for start in 0...(bytes.count - text.count) where isSame(bytes[start], first) {
+            var length = 1
+            while length < text.count && isSame(bytes[start + length], text[length]) { length += 1 }
+            if length == text.count { return true }
+        }
+        return false
     }
 }

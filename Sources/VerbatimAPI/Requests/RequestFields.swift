@@ -26,6 +26,7 @@ struct RequestFields {
         var isTrue: Bool { value.kind == .true }
         var isFalse: Bool { value.kind == .false }
         var isArray: Bool { value.kind == .array }
+        var isNumberOrBoolean: Bool { isTrue || isFalse || number != nil }
         var string: String? { value.string(in: bytes.span) }
         var number: Double? { value.double(in: bytes.span) }
         var isNonEmptyArray: Bool { firstElementKind != nil }

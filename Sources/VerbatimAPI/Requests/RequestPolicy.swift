@@ -14,8 +14,10 @@ package enum CaptureGoal: String, CaseIterable, Sendable {
 
 /// The lowest capture level at which a turn is accepted (`--require-capture`).
 package enum CaptureRequirement: String, CaseIterable, Sendable {
-    /// Token ids and log-probabilities.
+    /// Token ids and log-probabilities of every token.
     case tokens
+    /// Token ids and log-probabilities, but some may be missing.
+    case partialTokens = "partial-tokens"
     /// Log-probabilities.
     case logprobs
 }
@@ -42,13 +44,28 @@ package struct RequestPolicy: Sendable {
 
     package init() {}
 
-    /// Whether a turn with this level meets the requirement.
+    /// Whether a turn that may be captured at this level, or was captured so, can meet the requirement.
     package func isSatisfied(by level: CaptureLevel) -> Bool {
         switch requirement {
         case nil: true
-        case .tokens: level == .tokens
+        case .tokens, .partialTokens: level == .tokens
         case .logprobs: level == .tokens || level == .logprobs
         }
+    }
+
+    /// Whether a turn meets the requirement that was captured at this level.
+    ///
+    /// - Parameter isComplete: Whether every token was captured.
+    package func isSatisfied(by level: CaptureLevel, isComplete: Bool) -> Bool {
+        isSatisfied(by: level) && (isComplete || requirement != .tokens)
+    }
+
+    /// The policy for a request that the engine will refuse: it is forwarded, and nothing is asked for.
+    package var withoutTokenData: RequestPolicy {
+        var policy = self
+        if policy.wantsTokenData { policy.goal = .text }
+        policy.requirement = nil
+        return policy
     }
 
     /// Whether log-probabilities or token ids are asked for.

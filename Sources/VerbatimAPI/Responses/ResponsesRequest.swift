@@ -5,6 +5,13 @@ import VerbatimPlatform
 struct ResponsesRequest: APIRequest {
     package let document: RequestDocument
 
+    package var lacksInput: Bool {
+        let fields = RequestFields(document)
+        if let input = fields.value("input"), !input.isNull { return input.isNumberOrBoolean }
+        // These bring an input of their own.
+        return ["prompt", "previous_response_id", "conversation"].allSatisfy { fields.value($0)?.isNull ?? true }
+    }
+
     package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
         -> PreparedExchange
     {

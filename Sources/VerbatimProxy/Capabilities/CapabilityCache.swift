@@ -2,32 +2,40 @@ import NIOCore
 import Synchronization
 import VerbatimAPI
 
-/// What all turns together have found out about the engine: which one it is, and what it accepts. Shared by all event
-/// loops; read once per turn. ``CapabilityNegotiation`` explains the mechanism.
+/// What all turns together have found out about the engines: which one serves which model, and what it accepts. Shared
+/// by all event loops; read once per turn. ``CapabilityNegotiation`` explains the mechanism.
 final class CapabilityCache: Sendable {
     private struct State {
-        var recognized: EngineProfile?
-        var evidence: EngineIdentity.Evidence?
+        var engines: RecognizedEngines
         var capabilities: [CapabilityKey: CachedCapability] = [:]
+        var sessions: SessionVerdicts
+        var alternatives: AlternativeLimits
+        var futile: FutileRepeats
+        var shortfalls: CaptureShortfalls
         /// By model.
         var versions: [String: [UInt8]] = [:]
-        /// Turns in a row that were captured below the required level.
-        var shortfalls: [CapabilityKey: Shortfall] = [:]
+
+        /// What holds for all sessions.
+        mutating func shared(_ key: CapabilityKey, at now: NIODeadline) -> CachedCapability? {
+            guard let capability = capabilities[key] else { return nil }
+            if capability.expiry > now { return capability }
+            capabilities[key] = nil
+            return nil
+        }
+
+        /// Makes what sessions have found hold for all.
+        mutating func share(_ limits: InjectionLimits, for key: CapabilityKey, until expiry: NIODeadline) {
+            store(CachedCapability(limits: limits, accepted: Injection(), expiry: expiry), for: key)
+        }
+
+        mutating func store(_ capability: CachedCapability, for key: CapabilityKey) {
+            capabilities.makeRoom(for: key, capacity: CapabilityCache.capacity, expiry: \.expiry)
+            capabilities[key] = capability
+        }
     }
 
-    private struct Shortfall {
-        var count: Int
-        var expiry: NIODeadline
-    }
-
-    /// So many shortfalls in a row show that the engine ignores the injection.
-    private static let hopelessShortfalls = 2
-
-    /// How long a rejection counts that is not confirmed.
-    private static let tentativeLifetime: TimeAmount = .seconds(30)
-
-    /// Most capabilities, shortfalls and versions that are kept. Beyond it the one that expires first is dropped, which
-    /// costs one more rejected request.
+    /// Most entries of each kind that are kept. Beyond it the one that expires first is dropped, which costs one more
+    /// rejected request.
     static let capacity = 1024
 
     private let fixed: EngineProfile?
@@ -50,73 +58,92 @@ final class CapabilityCache: Sendable {
         self.lifetime = lifetime
         probes = CapabilityProbes(maxWait: maxWait)
         let recognized = EngineRecognition.profile(forHost: host)
-        state = Mutex(State(recognized: recognized, evidence: recognized == nil ? nil : .host))
+        let common = EngineIdentity(profile: recognized ?? .generic, evidence: recognized == nil ? nil : .host)
+        state = Mutex(
+            State(
+                engines: RecognizedEngines(common: common, capacity: Self.capacity),
+                sessions: SessionVerdicts(capacity: Self.capacity, lifetime: lifetime),
+                alternatives: AlternativeLimits(capacity: Self.capacity, lifetime: lifetime),
+                futile: FutileRepeats(capacity: Self.capacity, lifetime: lifetime),
+                shortfalls: CaptureShortfalls(capacity: Self.capacity)))
         self.onRecognition = onRecognition
     }
 
     // MARK: Reading
 
-    /// The engine in force.
-    var engine: EngineIdentity {
+    /// The engine in force for a model.
+    func engine(of model: String) -> EngineIdentity {
         if let fixed { return EngineIdentity(profile: fixed, evidence: .setting) }
-        return state.withLock { EngineIdentity(profile: $0.recognized ?? .generic, evidence: $0.evidence) }
+        return state.withLock { $0.engines.engine(of: CapabilityKey.shortened(model)) }
     }
 
-    /// The engine is not recognized yet, so further evidence is useful.
-    var isUnrecognized: Bool { fixed == nil && state.withLock { $0.recognized == nil } }
+    /// It is not known yet which engine serves models that have not been seen, so further evidence is useful.
+    var isUnrecognized: Bool { fixed == nil && state.withLock { $0.engines.common.evidence == nil } }
 
-    /// What the engine is known to accept; nil if that has to be found out.
-    func capability(for key: CapabilityKey, at now: NIODeadline) -> CachedCapability? {
-        state.withLock { state in
-            guard let capability = state.capabilities[key] else { return nil }
-            if capability.expiry > now { return capability }
-            state.capabilities[key] = nil
-            return nil
+    func knowledge(of key: CapabilityKey, in session: String, at now: NIODeadline) -> CapabilityKnowledge {
+        let own = SessionVerdicts.Key(capability: key, session: session)
+        return state.withLock { state in
+            CapabilityKnowledge(
+                capability: state.sessions.capability(for: own, at: now) ?? state.shared(key, at: now),
+                alternativesLimit: state.alternatives.limit(of: key.model, at: now),
+                provenAlternatives: state.alternatives.proven(of: key.model, at: now),
+                futileStatuses: state.futile.statuses(for: own, at: now))
         }
     }
 
-    /// Turns with this key keep falling short of the required capture level, although the engine rejects nothing.
-    func isHopeless(_ key: CapabilityKey, at now: NIODeadline) -> Bool {
-        state.withLock { state in
-            guard let shortfall = state.shortfalls[key], shortfall.count >= Self.hopelessShortfalls else {
-                return false
-            }
-            if shortfall.expiry > now { return true }
-            state.shortfalls[key] = nil
-            return false
-        }
+    /// Whether a turn is to be refused because turns of its session and kind keep falling short of the required capture
+    /// level. Each turn asks once.
+    func refuses(_ key: CapabilityKey, in session: String, at now: NIODeadline) -> Bool {
+        state.withLock { $0.shortfalls.refuses(SessionVerdicts.Key(capability: key, session: session), at: now) }
     }
 
     // MARK: Findings
 
     /// Takes in what a turn has found out, and resumes the turns that waited for it.
-    func note(_ finding: CapabilityFinding, for key: CapabilityKey, at now: NIODeadline) {
+    func note(_ finding: CapabilityFinding, for key: CapabilityKey, in session: String, at now: NIODeadline) {
+        let own = SessionVerdicts.Key(capability: key, session: session)
         switch finding {
-        case .recognized(let profile, let evidence): recognize(profile, by: evidence)
-        case .accepted(let injection, let limits): accept(injection, limits: limits, for: key, at: now)
-        case .rejected(let limits): reject(leaving: limits, for: key, at: now)
-        case .unconfirmed:
+        case .recognized(let profile, let evidence): recognize(profile, by: evidence, of: key.model)
+        case .accepted(let injection, let limits): accept(injection, limits: limits, for: own, at: now)
+        case .succeeded(let injection):
             state.withLock { state in
-                if state.capabilities[key]?.isTentative ?? false { state.capabilities[key] = nil }
+                state.capabilities[key]?.note(succeeded: injection)
+                state.futile.forget(key)
             }
+        case .rejected(let limits): state.withLock { $0.sessions.reject(leaving: limits, for: own, at: now) }
+        case .unconfirmed: state.withLock { $0.sessions.dropUnconfirmed(for: own, at: now) }
+        case .presumed(let limits, let isLate):
+            state.withLock { state in
+                guard state.sessions.presume(limits, isLate: isLate, for: own, at: now) else { return }
+                state.share(limits, for: key, until: now + lifetime)
+            }
+        case .confirmed:
+            state.withLock { state in
+                guard let limits = state.sessions.confirm(for: own, at: now) else { return }
+                state.share(limits, for: key, until: now + lifetime)
+            }
+        case .futile(let status): state.withLock { $0.futile.note(status: status, for: own, at: now) }
         case .revoked: state.withLock { $0.capabilities[key] = nil }
         case .probeEnded: probes.end(key)
         case .version(let version): note(version: version, ofModel: key.model)
-        case .requirement(let isMet): note(isRequirementMet: isMet, for: key, at: now)
+        case .requirement(let isMet): state.withLock { $0.shortfalls.note(isMet: isMet, for: own, at: now) }
         }
     }
 
-    /// Takes this for the engine from now on, unless the operator has named another.
-    func recognize(_ profile: EngineProfile, by evidence: EngineIdentity.Evidence) {
+    /// Takes this for the engine of a model from now on, unless the operator has named another.
+    ///
+    /// - Parameter model: Nil for all models whose engine is not known otherwise.
+    func recognize(_ profile: EngineProfile, by evidence: EngineIdentity.Evidence, of model: String?) {
         guard fixed == nil else { return }
+        let model = model.map(CapabilityKey.shortened)
         let isNew = state.withLock { state in
-            guard state.recognized != profile else { return false }
-            let last = state.recognized ?? .generic
-            state.recognized = profile
-            state.evidence = evidence
+            guard let model else { return state.engines.noteCommon(profile, by: evidence) }
+            let last = state.engines.engine(of: model).profile
+            guard state.engines.note(profile, by: evidence, of: model) else { return false }
             // A capability holds for the fields of the last profile. It is of no use if this one uses others.
             state.capabilities = state.capabilities.filter { key, _ in
-                last.tokenDataRequest(in: key.requestKind) == profile.tokenDataRequest(in: key.requestKind)
+                key.model != model
+                    || last.tokenDataRequest(in: key.requestKind) == profile.tokenDataRequest(in: key.requestKind)
             }
             return true
         }
@@ -124,29 +151,31 @@ final class CapabilityCache: Sendable {
     }
 
     private func accept(
-        _ injection: Injection, limits: InjectionLimits, for key: CapabilityKey, at now: NIODeadline
+        _ injection: Injection, limits: InjectionLimits, for own: SessionVerdicts.Key, at now: NIODeadline
     ) {
+        let key = own.capability
         state.withLock { state in
+            let known = state.shared(key, at: now)
+            let isUnlimited = limits == InjectionLimits()
+            if let known, known.limits == InjectionLimits(), !known.accepted.isEmpty, !isUnlimited {
+                // Other turns are accepted with more, so the reason is this session's, unless others find the same.
+                if state.sessions.presume(limits, isLate: false, for: own, at: now) {
+                    state.share(limits, for: key, until: now + lifetime)
+                }
+                return
+            }
             var capability = CachedCapability(limits: limits, accepted: injection, expiry: now + lifetime)
-            if let known = state.capabilities[key], known.limits == limits, !known.isTentative {
+            if let known, known.limits == limits {
                 capability = known
                 capability.accepted.formUnion(injection)
                 // A limit must expire, so that what was rejected is tried again. Without limits there is nothing to
                 // try.
-                if limits == InjectionLimits() { capability.expiry = now + lifetime }
+                if isUnlimited { capability.expiry = now + lifetime }
             }
-            state.capabilities.makeRoom(for: key, capacity: Self.capacity, expiry: \.expiry)
-            state.capabilities[key] = capability
-        }
-    }
-
-    private func reject(leaving limits: InjectionLimits, for key: CapabilityKey, at now: NIODeadline) {
-        state.withLock { state in
-            if let known = state.capabilities[key], known.expiry > now { return }
-            state.capabilities.makeRoom(for: key, capacity: Self.capacity, expiry: \.expiry)
-            state.capabilities[key] = CachedCapability(
-                limits: limits, accepted: Injection(), expiry: now + min(lifetime, Self.tentativeLifetime),
-                isTentative: true)
+            state.store(capability, for: key)
+            state.sessions.forget(own)
+            state.alternatives.note(
+                limit: limits.maximumTopLogprobs, accepted: injection.topLogprobs, of: key.model, at: now)
         }
     }
 
@@ -157,30 +186,12 @@ final class CapabilityCache: Sendable {
             if last != nil {
                 // Another version may accept what the last one rejected.
                 state.capabilities = state.capabilities.filter { $0.key.model != model }
-                state.shortfalls = state.shortfalls.filter { $0.key.model != model }
+                state.sessions.forget(model: model)
+                state.alternatives.forget(model: model)
+                state.shortfalls.forget(model: model)
             }
             if state.versions.count >= Self.capacity { state.versions.removeAll() }
             state.versions[model] = version
         }
-    }
-
-    private func note(isRequirementMet: Bool, for key: CapabilityKey, at now: NIODeadline) {
-        state.withLock { state in
-            if isRequirementMet {
-                state.shortfalls[key] = nil
-                return
-            }
-            state.shortfalls.makeRoom(for: key, capacity: Self.capacity, expiry: \.expiry)
-            let count = state.shortfalls[key]?.count ?? 0
-            state.shortfalls[key] = Shortfall(count: count + 1, expiry: now + lifetime)
-        }
-    }
-}
-
-extension Dictionary {
-    /// Removes what expires first, if there is no room for a new key.
-    fileprivate mutating func makeRoom(for key: Key, capacity: Int, expiry: (Value) -> NIODeadline) {
-        guard count >= capacity, self[key] == nil else { return }
-        if let first = self.min(by: { expiry($0.value) < expiry($1.value) }) { self[first.key] = nil }
     }
 }

@@ -11,19 +11,26 @@ struct CapabilityKey: Hashable, Sendable {
     let hasTools: Bool
     /// The reasoning effort, shortened. Some models give log-probabilities only if they do not reason.
     let effort: String
+    /// The agent demands that every field is supported, which routers otherwise drop.
+    let requiresParameters: Bool
 
-    init(api: API, model: String, isStream: Bool, hasTools: Bool, effort: String) {
+    init(
+        api: API, model: String, isStream: Bool, hasTools: Bool, effort: String, requiresParameters: Bool = false
+    ) {
         self.api = api
-        self.model = String(model.prefix(Self.maximumNameLength))
+        self.model = Self.shortened(model)
         self.isStream = isStream
         self.hasTools = hasTools
-        self.effort = String(effort.prefix(Self.maximumNameLength))
+        self.effort = Self.shortened(effort)
+        self.requiresParameters = requiresParameters
     }
+
+    static func shortened(_ name: String) -> String { String(name.prefix(maximumNameLength)) }
 
     init(of prepared: PreparedRequest) {
         self.init(
             api: prepared.engineAPI, model: prepared.model, isStream: prepared.isStream, hasTools: prepared.hasTools,
-            effort: prepared.effort)
+            effort: prepared.effort, requiresParameters: prepared.requiresParameters)
     }
 
     private static let maximumNameLength = 256

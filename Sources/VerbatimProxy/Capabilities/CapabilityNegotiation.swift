@@ -7,15 +7,21 @@ import VerbatimSchema
 /// The proxy therefore *negotiates*:
 ///
 /// 1. A ``CapabilityPlan`` says what to inject, from what the ``CapabilityCache`` holds for the request's
-///    ``CapabilityKey``: the limits found so far, and whether the engine has accepted such an injection before.
+///    ``CapabilityKey`` and session: the limits found so far, and whether the engine has accepted such an injection
+///    before.
 /// 2. If it has not, the engine may reject the injection (``mayBeRejected``). Of the turns that begin meanwhile with
 ///    the same key, one is the *probe* and the others wait for its result (``CapabilityProbes``). No byte of the reply
 ///    reaches the agent until the reply shows whether the engine rejected the injection.
-/// 3. After a rejection the turn tries again with less, at most twice, and the last time with nothing injected. The
-///    agent sees none of this. If less is not enough for the operator (`--require-capture`), the turn is refused
-///    instead.
-/// 4. What the turn finds out leaves it as ``CapabilityFinding`` values. A rejection is *tentative* until the engine
-///    accepts what is left: the error may have had another cause that only mentions an injected field.
+/// 3. After an error that names the injection the turn tries again with less, at most twice, and the last time with
+///    nothing injected. The agent sees none of this. If less is not enough for the operator (`--require-capture`), the
+///    turn is refused instead.
+/// 4. After any other failure, whatever its words, the turn tries once without the injection, provided that no turn of
+///    the kind has ever succeeded with it. If the repeat fails as well, nothing is learned, and the same failure is not
+///    repeated for some time (``FutileRepeats``).
+/// 5. What the turn finds out leaves it as ``CapabilityFinding`` values. What the engine accepts holds for all. A
+///    rejection holds for the turn's session until the engine accepts what is left, and beyond that for all only if the
+///    engine's own words name the injection, or a second session finds the same (``SessionVerdicts``): an agent could
+///    otherwise turn the capture of the others off.
 ///
 /// A value without side effects: the caller sends the attempts and passes the findings on.
 struct CapabilityNegotiation: ~Copyable {
@@ -35,38 +41,55 @@ struct CapabilityNegotiation: ~Copyable {
     private(set) var prepared: PreparedExchange
     /// The profile in force for this turn.
     private(set) var profile: EngineProfile
-    /// What the engine said when it rejected an injection, in order.
-    private(set) var rejections: [String] = []
     let key: CapabilityKey
 
+    /// What the engine said before each retry, in order.
+    private var messages: [String] = []
     private let policy: RequestPolicy
     /// Nil when no retry is possible any more: a request may be large, and a stream long.
     private var request: (any APIRequest)?
     private var limits: InjectionLimits
+    private var alternativesCap: Int?
     private var isProven: Bool
-    private var isTentative: Bool
+    private var hasSucceeded: Bool
+    private var standing: CachedCapability.Standing?
+    private var futileStatuses: [Int]
     private var isHopeless: Bool
     private let isProfileFixed: Bool
     private var retries = 0
     /// What this turn's own rejections have left to try.
     private var rejectedLimits: InjectionLimits?
+    /// The words of a rejection may be the agent's own, which the engine quotes.
+    private var isDoubtful = false
     private var isProbe = false
-    /// The retry after a server error injects nothing, so that its success says nothing about what the engine accepts.
-    private var isInconclusive = false
+    /// Why nothing is injected although no rejection demands it; nil if there is another reason, or something is.
+    private var bareRepeat: BareRepeat?
     /// The engine has accepted the last attempt's injection.
     private var isAccepted = false
+    /// An error has been looked at, so that the turn's end says nothing more.
+    private(set) var hasJudgedError = false
     private var findings: [CapabilityFinding] = []
 
-    init(_ plan: CapabilityPlan, request: any APIRequest, policy: RequestPolicy) {
+    private enum BareRepeat: Equatable {
+        /// Its success shows that the injection was the reason of the failure with this status.
+        case presuming(status: Int)
+        /// Its success says nothing about what the engine accepts.
+        case inconclusive
+    }
+
+    init(_ plan: CapabilityPlan, request: any APIRequest) {
         self.request = request
-        self.policy = policy
+        policy = plan.policy
         key = plan.key
         prepared = plan.prepared
         profile = plan.engine.profile
         isProfileFixed = plan.engine.isFixed
         limits = plan.limits
+        alternativesCap = plan.alternativesCap
         isProven = plan.isProven
-        isTentative = plan.isTentative
+        hasSucceeded = plan.hasSucceeded
+        standing = plan.standing
+        futileStatuses = plan.futileStatuses
         isHopeless = plan.isHopeless
     }
 
@@ -74,6 +97,9 @@ struct CapabilityNegotiation: ~Copyable {
 
     /// The engine has not been seen to accept such an injection.
     var mayBeRejected: Bool { !isProven && !prepared.request.injection.isEmpty }
+
+    /// The reply to this attempt shows whether the engine rejects the injection.
+    var isUndecided: Bool { mayBeRejected || (bareRepeat != nil && !isAccepted) }
 
     /// The turn cannot be captured at the level that the operator requires.
     var isUnattainable: Bool { isHopeless || !policy.isSatisfied(by: prepared.request.bestPossibleLevel) }
@@ -85,9 +111,11 @@ struct CapabilityNegotiation: ~Copyable {
         prepared = plan.prepared
         profile = plan.engine.profile
         limits = plan.limits
+        alternativesCap = plan.alternativesCap
         isProven = plan.isProven
-        isTentative = plan.isTentative
-        isHopeless = plan.isHopeless
+        hasSucceeded = plan.hasSucceeded
+        standing = plan.standing
+        futileStatuses = plan.futileStatuses
     }
 
     /// Other turns wait for what this one finds out.
@@ -108,30 +136,174 @@ struct CapabilityNegotiation: ~Copyable {
         return false
     }
 
-    /// The engine has replied to the attempt without an error.
+    /// The engine generates what the attempt asked for, or has replied to it without an error.
     mutating func engineAccepted() {
-        // A turn that injected less because of an unconfirmed rejection proves nothing.
-        let isOwnFinding = !isTentative || rejectedLimits != nil
-        let limits = rejectedLimits ?? limits
-        let isFinding = !prepared.request.injection.isEmpty || limits != InjectionLimits()
-        if !isProven && !isInconclusive && isOwnFinding && isFinding {
-            findings.append(.accepted(prepared.request.injection, limits: limits))
-        }
-        isProven = true
+        if isAccepted { return }
         isAccepted = true
         endProbe()
+        if isProven { return }
+        isProven = true
+        switch bareRepeat {
+        case .presuming: return findings.append(.presumed(leaving: .nothing, isLate: false))
+        case .inconclusive: return
+        case nil: break
+        }
+        // A turn that injected less because of an unconfirmed rejection proves nothing.
+        if rejectedLimits == nil && standing != nil && standing != .shared { return }
+        let limits = rejectedLimits ?? limits
+        if prepared.request.injection.isEmpty && limits == InjectionLimits() { return }
+        findings.append(
+            isDoubtful
+                ? .presumed(leaving: limits, isLate: false)
+                : .accepted(prepared.request.injection, limits: limits))
     }
 
-    /// The engine has replied with an error before the agent got anything.
+    /// The engine has failed before the agent got anything.
     ///
     /// - Parameter message: The error's message, as a record may hold it.
     mutating func handle(_ error: EngineError, message: String) -> RetryDecision {
-        guard retries < Self.maximumRetries, let request else { return .passOn }
-        guard let remaining = remainingLimits(after: error) else {
-            guard error.status == 500, policy.retriesServerErrors else { return .passOn }
-            return retryWithoutInjection(request, message: message)
+        guard let request else {
+            handleLate(error)
+            return .passOn
         }
-        if let recognized = error.profile { recognize(recognized, by: .refusal) }
+        hasJudgedError = true
+        guard retries < Self.maximumRetries, !prepared.request.injection.isEmpty else { return .passOn }
+        if let remaining = remainingLimits(after: error) {
+            return retry(request, leaving: remaining, after: error, message: message)
+        }
+        if error.status == 500 && policy.retriesServerErrors {
+            return retries == 0 ? retryBare(.inconclusive, request, message: message) : .passOn
+        }
+        if mayPresume(error) { return retryBare(.presuming(status: error.status), request, message: message) }
+        // The agent must get the error of its own request, and not of what was added to it.
+        if InjectionRejection.mayShow(prepared.request.injection, inStatus: error.status, body: error.body.span) {
+            return retryBare(.inconclusive, request, message: message)
+        }
+        return .passOn
+    }
+
+    /// No retry will follow: the reply's head goes to the agent.
+    mutating func endRetries() {
+        if request != nil { request = nil }
+    }
+
+    /// A reply whose head has been sent is an error, or a stream that begins with one. It is too late for this turn, but
+    /// not for the next.
+    mutating func handleLate(_ error: EngineError) {
+        hasJudgedError = true
+        if prepared.request.injection.isEmpty { return }
+        if let remaining = remainingLimits(after: error) {
+            // What was accepted before is rejected now.
+            findings += [.revoked, .presumed(leaving: remaining, isLate: true)]
+        } else if !hasSucceeded && error.mayBeRejection {
+            findings.append(.presumed(leaving: .nothing, isLate: true))
+        }
+    }
+
+    // MARK: The end
+
+    /// How a turn has ended, as far as that shows what the engine accepts.
+    enum End {
+        /// The reply is whole.
+        case success
+        /// The engine failed, or its reply broke off.
+        case failure
+        /// It shows nothing: the agent left, the time was over.
+        case other
+    }
+
+    /// What the engine said when it rejected an injection, in order.
+    var rejections: [String] { bareRepeat == nil || isAccepted ? messages : messages.dropLast() }
+
+    /// What the record says of data that could not be captured.
+    var problems: [ProblemCode] {
+        switch bareRepeat {
+        // The repeat has failed as well: nothing was rejected.
+        case .presuming where !isAccepted: []
+        case .inconclusive: [ProblemCode.repeatedAfterError]
+        default: effectiveLimits.problems
+        }
+    }
+
+    /// The turn is over.
+    ///
+    /// - Parameters:
+    ///   - recognized: The engine that its reply identifies. It also counts against what was recognized before: the
+    ///     engine may have been exchanged.
+    ///   - version: The engine's version as its reply states it.
+    ///   - meetsRequirement: Whether a complete turn was captured as required; nil if that says nothing.
+    mutating func conclude(_ end: End, recognized: EngineProfile?, version: [UInt8]?, meetsRequirement: Bool?) {
+        if let recognized, !isProfileFixed { findings.append(.recognized(recognized, by: .reply)) }
+        switch end {
+        case .success:
+            engineAccepted()
+            if !prepared.request.injection.isEmpty && !hasSucceeded {
+                findings.append(.succeeded(prepared.request.injection))
+            }
+            if standing == .late && retries == 0 { findings.append(.confirmed) }
+        case .failure:
+            noteFailure()
+        case .other: break
+        }
+        if !isAccepted && rejectedLimits != nil { findings.append(.unconfirmed) }
+        endProbe()
+        if let version { findings.append(.version(version)) }
+        if let meetsRequirement { findings.append(.requirement(isMet: meetsRequirement)) }
+    }
+
+    private mutating func noteFailure() {
+        if case .presuming(let status) = bareRepeat, !isAccepted {
+            findings.append(.futile(status: status))
+        }
+        if standing == .late && retries == 0 { findings.append(.unconfirmed) }
+        // The agent has got a part of a reply that broke off, in a kind of turn that has never come to its end.
+        if request == nil && !hasJudgedError && !hasSucceeded && !prepared.request.injection.isEmpty {
+            findings.append(.presumed(leaving: .nothing, isLate: true))
+        }
+    }
+
+    /// What has been found out since the last call, in order.
+    mutating func takeFindings() -> [CapabilityFinding] {
+        if findings.isEmpty { return [] }
+        defer { findings = [] }
+        return findings
+    }
+
+    // MARK: -
+
+    private var effectiveLimits: InjectionLimits { limits.capped(at: alternativesCap) }
+
+    private func prepared(_ request: any APIRequest) -> PreparedExchange {
+        request.prepared(policy: policy, profile: profile, injectionLimits: effectiveLimits)
+    }
+
+    private func remainingLimits(after error: EngineError) -> InjectionLimits? {
+        InjectionRejection.injectionLimits(
+            afterStatus: error.status, body: error.body.span, injection: prepared.request.injection,
+            injectionLimits: limits)
+    }
+
+    /// Whether a failure is worth a repeat without the injection, whatever its words.
+    private func mayPresume(_ error: EngineError) -> Bool {
+        !hasSucceeded && error.mayBeRejection && !futileStatuses.contains(error.status)
+    }
+
+    private mutating func recognize(_ recognized: EngineProfile, by evidence: EngineIdentity.Evidence) {
+        if isProfileFixed { return }
+        profile = recognized
+        findings.append(.recognized(recognized, by: evidence))
+    }
+
+    /// Tries again with less, since the error names what was injected.
+    private mutating func retry(
+        _ request: any APIRequest, leaving remaining: InjectionLimits, after error: EngineError, message: String
+    ) -> RetryDecision {
+        let isQuoted = InjectionRejection.mayBeQuoted(from: request.document.body, prepared.request.injection)
+        if isQuoted {
+            isDoubtful = true
+        } else if let recognized = error.profile {
+            recognize(recognized, by: .refusal)
+        }
         // An engine that has just been recognized may accept the same data under another name.
         var next = prepared(request)
         if next.request.injection == prepared.request.injection {
@@ -146,78 +318,29 @@ struct CapabilityNegotiation: ~Copyable {
         return retry(with: next, message: message)
     }
 
-    /// No retry will follow: the reply's head goes to the agent.
-    mutating func endRetries() {
-        if request != nil { request = nil }
-    }
-
-    /// A stream whose head has been sent contains an error before any output.
-    mutating func handleLate(_ error: EngineError) {
-        // What was accepted before is rejected now. It is too late for this turn, but not for the next.
-        if remainingLimits(after: error) != nil { findings.append(.revoked) }
-    }
-
-    // MARK: The end
-
-    /// What the record says of data that could not be captured.
-    var problems: [ProblemCode] { isInconclusive ? [ProblemCode.repeatedAfterError] : limits.problems }
-
-    /// The turn is over.
-    ///
-    /// - Parameters:
-    ///   - recognized: The engine that its reply identifies. It also counts against what was recognized before: the
-    ///     engine may have been exchanged.
-    ///   - version: The engine's version as its reply states it.
-    ///   - meetsRequirement: Whether a complete turn was captured as required; nil if nothing is required.
-    mutating func conclude(recognized: EngineProfile?, version: [UInt8]?, meetsRequirement: Bool?) {
-        if let recognized, !isProfileFixed { findings.append(.recognized(recognized, by: .reply)) }
-        if !isAccepted && rejectedLimits != nil { findings.append(.unconfirmed) }
-        endProbe()
-        if let version { findings.append(.version(version)) }
-        if let meetsRequirement { findings.append(.requirement(isMet: meetsRequirement)) }
-    }
-
-    /// What has been found out since the last call, in order.
-    mutating func takeFindings() -> [CapabilityFinding] {
-        if findings.isEmpty { return [] }
-        defer { findings = [] }
-        return findings
-    }
-
-    // MARK: -
-
-    private func prepared(_ request: any APIRequest) -> PreparedExchange {
-        request.prepared(policy: policy, profile: profile, injectionLimits: limits)
-    }
-
-    private func remainingLimits(after error: EngineError) -> InjectionLimits? {
-        InjectionRejection.injectionLimits(
-            afterStatus: error.status, body: error.body.span, injection: prepared.request.injection,
-            injectionLimits: limits)
-    }
-
-    private mutating func recognize(_ recognized: EngineProfile, by evidence: EngineIdentity.Evidence) {
-        if isProfileFixed { return }
-        profile = recognized
-        findings.append(.recognized(recognized, by: evidence))
-    }
-
-    /// Tries again after a failure that may or may not be due to the injection: a NaN among the log-probabilities makes
-    /// vLLM fail so.
-    private mutating func retryWithoutInjection(_ request: any APIRequest, message: String) -> RetryDecision {
-        guard retries == 0, !prepared.request.injection.isEmpty else { return .passOn }
+    /// Tries again with nothing injected, which may or may not have been the cause: a NaN among the log-probabilities
+    /// makes vLLM fail with 500.
+    private mutating func retryBare(
+        _ reason: BareRepeat, _ request: any APIRequest, message: String
+    ) -> RetryDecision {
+        let kept = limits
         limits = .nothing
-        isInconclusive = true
         let next = prepared(request)
-        return policy.isSatisfied(by: next.request.bestPossibleLevel) ? retry(with: next, message: message) : .passOn
+        guard policy.isSatisfied(by: next.request.bestPossibleLevel) else {
+            limits = kept
+            return .passOn
+        }
+        bareRepeat = reason
+        return retry(with: next, message: message)
     }
 
     private mutating func retry(with next: PreparedExchange, message: String) -> RetryDecision {
         if next.request.injection == prepared.request.injection { return .passOn }
-        rejections.append(message)
+        messages.append(message)
         if !policy.isSatisfied(by: next.request.bestPossibleLevel) { return .refuse }
         retries += 1
         isProven = false
+        hasJudgedError = false
         prepared = next
         return .retry
     }

@@ -145,7 +145,7 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
     func upstreamDidEnd() {
         if let engine { loop.pool.giveBack(engine) }
         engine = nil
-        if let profile = models?.engine { loop.capabilities.recognize(profile, by: .models) }
+        models?.report(to: loop.capabilities)
         isOver = true
         timer.cancel()
         output.end()
@@ -219,15 +219,26 @@ private struct ModelList {
         if bytes.count + body.readableBytes <= Self.limit { bytes.append(contentsOf: body.readableBytesView) }
     }
 
-    /// The engine named by `data[0].owned_by`.
-    var engine: EngineProfile? {
+    /// Reports the engines that `data[].owned_by` names. A router lists models of several engines.
+    func report(to capabilities: CapabilityCache) {
+        var owners: [(model: String, engine: EngineProfile?)] = []
         let text = bytes.span
         guard let list = try? JSONObject(document: text), let data = list.value("data", in: text), data.kind == .array
-        else { return nil }
+        else { return }
         var cursor = JSONCursor(at: data.range.lowerBound)
-        guard (try? cursor.enterArray(in: text)) != nil, (try? cursor.nextElement(in: text)) == true,
-            let model = try? JSONObject(scanning: text, at: cursor.offset)
-        else { return nil }
-        return model.value("owned_by", in: text)?.string(in: text).flatMap(EngineRecognition.profile(forOwner:))
+        guard (try? cursor.enterArray(in: text)) != nil else { return }
+        while (try? cursor.nextElement(in: text)) == true, owners.count < CapabilityCache.capacity {
+            guard let model = try? JSONObject(with: &cursor, in: text) else { break }
+            let owner = model.value("owned_by", in: text)?.string(in: text)
+            owners.append(
+                (
+                    model.value("id", in: text)?.string(in: text) ?? "",
+                    owner.flatMap(EngineRecognition.profile(forOwner:))
+                ))
+        }
+        if let first = owners.first?.engine, owners.allSatisfy({ $0.engine == first }) {
+            return capabilities.recognize(first, by: .models, of: nil)
+        }
+        for case (let model, let engine?) in owners { capabilities.recognize(engine, by: .models, of: model) }
     }
 }

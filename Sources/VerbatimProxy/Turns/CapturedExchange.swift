@@ -122,10 +122,11 @@ final class CapturedExchange: Exchange {
             policy: loop.settings.policy,
             maximumReplySize: loop.settings.maximumReplySize,
             maximumEventSize: loop.settings.maximumEventSize,
-            secrets: Secrets(configured: loop.context.secrets, headers: headers)
+            secrets: Secrets(configured: loop.context.secrets, headers: headers),
+            boundSession: request.isBound ? request.namedSession : nil
         )
         let plan = CapabilityPlan(
-            parsed, policy: facts.policy, capabilities: loop.capabilities, at: now)
+            parsed, policy: facts.policy, session: facts.origin, capabilities: loop.capabilities, at: now)
         let turn = TurnRunner(
             CapturedTurn(facts: facts, request: parsed, plan: plan, output: output, at: now), loop: loop,
             agent: agent, request: request, body: body, byteOrderMark: byteOrderMark)

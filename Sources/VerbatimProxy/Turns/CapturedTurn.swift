@@ -51,7 +51,7 @@ struct CapturedTurn: ~Copyable {
     init(facts: TurnFacts, request: any APIRequest, plan: CapabilityPlan, output: ResponseWriter, at now: NIODeadline) {
         self.facts = facts
         self.output = output
-        negotiation = CapabilityNegotiation(plan, request: request, policy: facts.policy)
+        negotiation = CapabilityNegotiation(plan, request: request)
         relay = ReplyRelay(
             reply: plan.prepared.reply, isStreamAsked: plan.prepared.request.isStream, facts: facts)
         timings = TurnTimings(start: now)
@@ -63,6 +63,8 @@ struct CapturedTurn: ~Copyable {
     var prepared: PreparedRequest { negotiation.prepared.request }
     /// What the findings are about.
     var capabilityKey: CapabilityKey { negotiation.key }
+    /// Whose findings they are.
+    var origin: String { facts.origin }
     /// The engine has not been seen to accept what the turn injects.
     var needsProbe: Bool { negotiation.mayBeRejected }
 
@@ -151,8 +153,7 @@ struct CapturedTurn: ~Copyable {
         phase = .replying
         if negotiation.recognize(by: head.headers) { relay.use(negotiation.profile) }
         relay.receive(
-            ReplyHead(head, reason: reason), holdsStream: negotiation.mayBeRejected, to: &output)
-        if relay.isStreaming { negotiation.engineAccepted() }
+            ReplyHead(head, reason: reason), holdsStream: negotiation.isUndecided, to: &output)
         return decide(.nothing)
     }
 
@@ -185,6 +186,11 @@ struct CapturedTurn: ~Copyable {
         case .waiting, .replying:
             if output.isHeadWritten {
                 return decide(conclude(relay.hasError ? .upstreamError : .upstreamDisconnected, then: .cutOff))
+            }
+            if failure.kind == .disconnected,
+                negotiation.handle(.hangUp, message: facts.secrets.masked(failure.message)) == .retry
+            {
+                return decide(retry())
             }
             return switch failure.kind {
             case .unreachable: decide(conclude(.upstreamError, then: .error(.badGateway(failure.message))))
@@ -274,6 +280,8 @@ struct CapturedTurn: ~Copyable {
 
     private mutating func conclude(_ outcome: TurnOutcome, then ending: Ending, closesEngine: Bool = false) -> Action {
         let capture = relay.captured()
+        let end = end(outcome, capture)
+        if end == .success { negotiation.engineAccepted() }
         var draft = RecordDraft(outcome: outcome, reply: relay, timings: timings)
         draft.isHeadSent = output.isHeadWritten
         draft.status = output.isHeadWritten || relay.wholeBody != nil ? relay.status : nil
@@ -284,13 +292,38 @@ struct CapturedTurn: ~Copyable {
         draft.refusals = negotiation.rejections
         draft.capabilityProblems = negotiation.problems
         let record = draft.record(facts: facts, prepared: prepared, capture: capture)
-        let isMet = !record.problems.contains(ProblemCode.belowRequirement)
         negotiation.conclude(
-            recognized: capture.engine ?? relay.recognized, version: capture.engineVersion,
-            meetsRequirement: facts.policy.requirement != nil && outcome == .completed ? isMet : nil)
+            end, recognized: capture.engine ?? relay.recognized, version: capture.engineVersion,
+            meetsRequirement: outcome == .completed ? meetsRequirement(record, capture) : nil)
         self.record = record
         phase = .recording(ending)
         return .record(closesEngine: closesEngine)
+    }
+
+    private func end(_ outcome: TurnOutcome, _ capture: Capture) -> CapabilityNegotiation.End {
+        if relay.problem != nil { return .other }
+        switch outcome {
+        case .completed:
+            if negotiation.hasJudgedError { return .failure }
+            if capture.problems.contains(ProblemCode.replyNotJSON) { return .failure }
+            // Some engines never send a terminal event.
+            guard capture.problems.contains(ProblemCode.streamNotTerminated) else { return .success }
+            return relay.hasOutput ? .other : .failure
+        case .upstreamError, .upstreamDisconnected: return .failure
+        default: return .other
+        }
+    }
+
+    /// Whether the engine gave what is required, or ignores what it was asked for; nil if that does not show. A reply
+    /// without output has no tokens, whatever the engine would give.
+    private func meetsRequirement(_ record: TurnRecord, _ capture: Capture) -> Bool? {
+        guard facts.policy.requirement != nil else { return nil }
+        if facts.policy.isSatisfied(by: record.level) && capture.hasKnownValues { return true }
+        let isUnread = relay.problem != nil || record.problems.contains(ProblemCode.replyNotJSON)
+        let hasOutput =
+            relay.hasOutput || relay.wholeBody.map { WholeReplyOutput.isIn(Array($0.readableBytesView)) } ?? false
+        let isFiltered = capture.choices.contains { $0.finishReason == Array(#""content_filter""#.utf8) }
+        return isUnread || (hasOutput && !isFiltered) ? false : nil
     }
 
     // MARK: Decisions
@@ -304,7 +337,10 @@ struct CapturedTurn: ~Copyable {
     private mutating func decide(after step: ReplyRelay.Step, at now: NIODeadline) -> Decision {
         var step = step
         while true {
-            if relay.hasPassedOutput { timings.outputWasSeen(at: now) }
+            if relay.hasPassedOutput {
+                timings.outputWasSeen(at: now)
+                negotiation.engineAccepted()
+            }
             switch step {
             case .goOn: return decide(.nothing)
             case .judge(let error?):
@@ -314,7 +350,8 @@ struct CapturedTurn: ~Copyable {
                 case .retry: return decide(retry())
                 case .refuse: return decide(refuse(message: message))
                 }
-            case .judge(nil): negotiation.engineAccepted()
+            // The first event of a stream may come before the engine looks at what was injected.
+            case .judge(nil): if !relay.isHolding { negotiation.engineAccepted() }
             case .lateError(let error): negotiation.handleLate(error)
             case .ended(let outcome, .terminalEvent):
                 return decide(

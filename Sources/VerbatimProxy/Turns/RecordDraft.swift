@@ -65,8 +65,9 @@ struct RecordDraft {
             // The stream's end came, but was not read.
             capture.problems.removeAll { $0 == ProblemCode.streamNotTerminated || $0 == ProblemCode.replyCutOff }
         }
-        let isSatisfying = facts.policy.isSatisfied(by: capture.level) && capture.hasKnownValues
-        if outcome == .completed && facts.policy.requirement != nil && !isSatisfying {
+        let isSatisfying =
+            facts.policy.isSatisfied(by: capture.level, isComplete: capture.isComplete) && capture.hasKnownValues
+        if outcome == .completed && facts.policy.requirement != nil && !isSatisfying && !hasNothing(capture) {
             capture.note([ProblemCode.belowRequirement])
             capture.isComplete = false
         }
@@ -99,6 +100,13 @@ struct RecordDraft {
             timeToFirstToken: timeToFirstToken,
             includesLogprobs: facts.policy.detail == .full
         )
+    }
+
+    /// The engine says that it has generated nothing.
+    private func hasNothing(_ capture: Capture) -> Bool {
+        guard let usage = capture.usage, let counts = try? JSONObject(document: usage.span) else { return false }
+        let count = counts.value("completion_tokens", in: usage.span) ?? counts.value("output_tokens", in: usage.span)
+        return count?.int(in: usage.span) == 0
     }
 
     /// `{"choices":[],"usage":null,"upstream_status":…,"upstream_error":…}`

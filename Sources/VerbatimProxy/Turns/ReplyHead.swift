@@ -29,6 +29,9 @@ struct ReplyHead {
 
     var isCompressed: Bool { !ContentCoding.isIdentity(headers) }
 
+    /// The engine asks to be left alone for a while.
+    var asksToWait: Bool { headers.contains(name: "retry-after") }
+
     /// The body ends with the connection.
     var isUntilClose: Bool {
         if case .untilClose = framing { true } else { false }

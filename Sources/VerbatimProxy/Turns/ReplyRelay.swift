@@ -90,6 +90,8 @@ struct ReplyRelay: ~Copyable {
     /// Bytes that have come and are not part of an event yet.
     var unreadBytes: Int { reader.unclaimedBytes }
     var hasError: Bool { reader.hasSeenError }
+    /// The reply has brought output of the model.
+    var hasOutput: Bool { reader.hasOutput }
     /// The engine, once the reply identifies it.
     var recognized: EngineProfile? { reader.recognized }
 
@@ -175,9 +177,13 @@ struct ReplyRelay: ~Copyable {
         case .collecting(let head):
             if head.isSuccess {
                 reader.read(body: collected)
-                return .judge(nil)
+                let isReply = !reader.hasSeenError && (!isUndecided || !reader.captured().choices.isEmpty)
+                return .judge(isReply ? nil : EngineError(reply: collected))
             }
-            return .judge(EngineError(status: head.status, body: Array(collected.readableBytesView)))
+            return .judge(
+                EngineError(
+                    status: head.status, body: Array(collected.readableBytesView),
+                    asksToWait: head.asksToWait))
         case .passing:
             let isError = status.map { !(200..<300 ~= $0) } ?? false
             return .ended(isError || reader.hasSeenError ? .upstreamError : .completed, by: .end)
@@ -291,8 +297,9 @@ struct ReplyRelay: ~Copyable {
     private mutating func take(_ event: consuming StreamReader.Unit, to output: inout ResponseWriter) -> Step? {
         let error = reader.error.map(EngineError.init(event:))
         if isHolding {
+            let isEmpty = event.disposition.isTerminal && !reader.hasOutput
             pending = consume event
-            return .judge(error)
+            return .judge(error ?? (isEmpty ? .emptyReply : nil))
         }
         writeHeld(to: &output)
         if !hasPassedOutput, let error {
@@ -321,6 +328,7 @@ struct ReplyRelay: ~Copyable {
                 held.writeImmutableBuffer(last.bytes)
             }
         }
+        if isHolding { return .judge(.emptyReply) }
         startStream(to: &output)
         writeHeld(to: &output)
         if reader.isEmptyOfDocuments { problem = ProblemCode.replyNotJSON }

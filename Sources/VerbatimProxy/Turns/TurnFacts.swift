@@ -15,4 +15,9 @@ struct TurnFacts {
     var maximumEventSize: Int
     /// What no record may contain.
     var secrets = Secrets()
+    /// The session that the agent's key is bound to.
+    var boundSession: String?
+
+    /// Whose findings about the engine the turn shares: an agent must not speak for others through its sub-agents.
+    var origin: String { boundSession ?? identity.parent ?? identity.session }
 }

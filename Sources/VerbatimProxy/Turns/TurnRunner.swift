@@ -81,8 +81,11 @@ final class TurnRunner: UpstreamDelegate {
         isWaitingForProbe = false
         guard !turn.isOver, !turn.isRecording else { return }
         let now = clock.now
+        let origin = turn.origin
         turn.replan {
-            CapabilityPlan($0, policy: loop.settings.policy, capabilities: loop.capabilities, at: now)
+            CapabilityPlan(
+                $0, policy: loop.settings.policy, session: origin, capabilities: loop.capabilities, isFirst: false,
+                at: now)
         }
         if let refusal = turn.refuseIfUnattainable() { return perform(refusal, at: now) }
         enter(at: now)
@@ -210,6 +213,7 @@ final class TurnRunner: UpstreamDelegate {
         case .retry:
             engine?.close()
             engine = nil
+            hasRepeated = false
             sendAttempt()
             if flushes { flush() }
         case .record(let closesEngine):
@@ -232,7 +236,9 @@ final class TurnRunner: UpstreamDelegate {
     }
 
     private func note(_ findings: [CapabilityFinding], at now: NIODeadline) {
-        for finding in findings { loop.capabilities.note(finding, for: turn.capabilityKey, at: now) }
+        for finding in findings {
+            loop.capabilities.note(finding, for: turn.capabilityKey, in: turn.origin, at: now)
+        }
     }
 
     private func flush() {
@@ -249,9 +255,11 @@ final class TurnRunner: UpstreamDelegate {
 
     private func keepRecord() {
         guard loop.recorder != nil,
-            let record = turn.takeRecord(engine: loop.capabilities.engine).map({ SharedRecord($0) })
+            let record = turn.takeRecord(engine: loop.capabilities.engine(of: turn.capabilityKey.model)).map({
+                SharedRecord($0)
+            })
         else { return }
-        loop.context.health.note(record.record)
+        loop.context.health.note(record.record, model: turn.capabilityKey.model)
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
         let submission = RecordSubmission(record) { result in
             bound.eventLoop.execute {

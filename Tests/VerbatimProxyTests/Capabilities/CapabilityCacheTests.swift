@@ -35,52 +35,56 @@ import VerbatimAPI
     func acceptedWithoutLimits() {
         let cache = Self.cache()
         let accepted = CapabilityFinding.accepted(Self.injection, limits: InjectionLimits())
-        cache.note(accepted, for: Self.key(), at: Self.start)
-        cache.note(accepted, for: Self.key(), at: Self.start + .minutes(9))
-        #expect(cache.capability(for: Self.key(), at: Self.start + .minutes(18))?.accepted == Self.injection)
-        #expect(cache.capability(for: Self.key(), at: Self.start + .minutes(19)) == nil)
-        #expect(cache.capability(for: Self.key("other"), at: Self.start) == nil)
+        cache.note(accepted, for: Self.key(), in: "s", at: Self.start)
+        cache.note(accepted, for: Self.key(), in: "s", at: Self.start + .minutes(9))
+        #expect(
+            cache.knowledge(of: Self.key(), in: "s", at: Self.start + .minutes(18)).capability?.accepted
+                == Self.injection)
+        #expect(cache.knowledge(of: Self.key(), in: "s", at: Self.start + .minutes(19)).capability == nil)
+        #expect(cache.knowledge(of: Self.key("other"), in: "s", at: Self.start).capability == nil)
     }
 
     @Test("A limit expires however much it is used, so that it is tested again")
     func limitsExpire() {
         let cache = Self.cache()
         let accepted = CapabilityFinding.accepted(Self.injection, limits: Self.withoutIDs)
-        cache.note(accepted, for: Self.key(), at: Self.start)
-        cache.note(accepted, for: Self.key(), at: Self.start + .minutes(9))
-        #expect(cache.capability(for: Self.key(), at: Self.start + .minutes(9))?.limits == Self.withoutIDs)
-        #expect(cache.capability(for: Self.key(), at: Self.start + .minutes(10)) == nil)
+        cache.note(accepted, for: Self.key(), in: "s", at: Self.start)
+        cache.note(accepted, for: Self.key(), in: "s", at: Self.start + .minutes(9))
+        #expect(
+            cache.knowledge(of: Self.key(), in: "s", at: Self.start + .minutes(9)).capability?.limits == Self.withoutIDs
+        )
+        #expect(cache.knowledge(of: Self.key(), in: "s", at: Self.start + .minutes(10)).capability == nil)
     }
 
     @Test("A rejection is tentative, and expires soon")
     func rejectionsAreTentative() {
         let cache = Self.cache()
-        cache.note(.rejected(leaving: Self.withoutIDs), for: Self.key(), at: Self.start)
-        let capability = cache.capability(for: Self.key(), at: Self.start + .seconds(29))
-        #expect(capability?.isTentative == true && capability?.limits == Self.withoutIDs)
-        #expect(cache.capability(for: Self.key(), at: Self.start + .seconds(30)) == nil)
+        cache.note(.rejected(leaving: Self.withoutIDs), for: Self.key(), in: "s", at: Self.start)
+        let capability = cache.knowledge(of: Self.key(), in: "s", at: Self.start + .seconds(29)).capability
+        #expect(capability?.standing == .tentative && capability?.limits == Self.withoutIDs)
+        #expect(cache.knowledge(of: Self.key(), in: "s", at: Self.start + .seconds(30)).capability == nil)
     }
 
     @Test("A rejection does not replace what is known, and is confirmed by what is accepted")
     func confirmation() {
         let cache = Self.cache()
-        cache.note(.rejected(leaving: Self.withoutIDs), for: Self.key(), at: Self.start)
-        cache.note(.rejected(leaving: .nothing), for: Self.key(), at: Self.start)
-        #expect(cache.capability(for: Self.key(), at: Self.start)?.limits == Self.withoutIDs)
-        cache.note(.accepted(Self.injection, limits: Self.withoutIDs), for: Self.key(), at: Self.start)
-        #expect(cache.capability(for: Self.key(), at: Self.start + .minutes(9))?.isTentative == false)
-        cache.note(.unconfirmed, for: Self.key(), at: Self.start)
-        #expect(cache.capability(for: Self.key(), at: Self.start) != nil)
-        cache.note(.revoked, for: Self.key(), at: Self.start)
-        #expect(cache.capability(for: Self.key(), at: Self.start) == nil)
+        cache.note(.rejected(leaving: Self.withoutIDs), for: Self.key(), in: "s", at: Self.start)
+        cache.note(.rejected(leaving: .nothing), for: Self.key(), in: "s", at: Self.start)
+        #expect(cache.knowledge(of: Self.key(), in: "s", at: Self.start).capability?.limits == Self.withoutIDs)
+        cache.note(.accepted(Self.injection, limits: Self.withoutIDs), for: Self.key(), in: "s", at: Self.start)
+        #expect(cache.knowledge(of: Self.key(), in: "s", at: Self.start + .minutes(9)).capability?.standing == .shared)
+        cache.note(.unconfirmed, for: Self.key(), in: "s", at: Self.start)
+        #expect(cache.knowledge(of: Self.key(), in: "s", at: Self.start).capability != nil)
+        cache.note(.revoked, for: Self.key(), in: "s", at: Self.start)
+        #expect(cache.knowledge(of: Self.key(), in: "s", at: Self.start).capability == nil)
     }
 
     @Test("An unconfirmed rejection is forgotten")
     func unconfirmed() {
         let cache = Self.cache()
-        cache.note(.rejected(leaving: Self.withoutIDs), for: Self.key(), at: Self.start)
-        cache.note(.unconfirmed, for: Self.key(), at: Self.start)
-        #expect(cache.capability(for: Self.key(), at: Self.start) == nil)
+        cache.note(.rejected(leaving: Self.withoutIDs), for: Self.key(), in: "s", at: Self.start)
+        cache.note(.unconfirmed, for: Self.key(), in: "s", at: Self.start)
+        #expect(cache.knowledge(of: Self.key(), in: "s", at: Self.start).capability == nil)
     }
 
     @Test("A new version of the engine invalidates what is known of its model")
@@ -88,25 +92,38 @@ import VerbatimAPI
         let cache = Self.cache()
         let accepted = CapabilityFinding.accepted(Self.injection, limits: Self.withoutIDs)
         for model in ["m", "other"] {
-            cache.note(.version([1]), for: Self.key(model), at: Self.start)
-            cache.note(accepted, for: Self.key(model), at: Self.start)
+            cache.note(.version([1]), for: Self.key(model), in: "s", at: Self.start)
+            cache.note(accepted, for: Self.key(model), in: "s", at: Self.start)
         }
-        cache.note(.version([1]), for: Self.key(), at: Self.start)
-        #expect(cache.capability(for: Self.key(), at: Self.start) != nil)
-        cache.note(.version([2]), for: Self.key(), at: Self.start)
-        #expect(cache.capability(for: Self.key(), at: Self.start) == nil)
-        #expect(cache.capability(for: Self.key("other"), at: Self.start) != nil)
+        cache.note(.version([1]), for: Self.key(), in: "s", at: Self.start)
+        #expect(cache.knowledge(of: Self.key(), in: "s", at: Self.start).capability != nil)
+        cache.note(.version([2]), for: Self.key(), in: "s", at: Self.start)
+        #expect(cache.knowledge(of: Self.key(), in: "s", at: Self.start).capability == nil)
+        #expect(cache.knowledge(of: Self.key("other"), in: "s", at: Self.start).capability != nil)
     }
 
-    @Test("Two shortfalls in a row are hopeless, until they expire")
+    @Test("After two shortfalls in a row a session's turns are refused, but for one now and then")
     func shortfalls() {
         let cache = Self.cache()
-        cache.note(.requirement(isMet: false), for: Self.key(), at: Self.start)
-        #expect(!cache.isHopeless(Self.key(), at: Self.start))
-        cache.note(.requirement(isMet: false), for: Self.key(), at: Self.start)
-        #expect(cache.isHopeless(Self.key(), at: Self.start + .minutes(9)))
-        #expect(!cache.isHopeless(Self.key("other"), at: Self.start))
-        #expect(!cache.isHopeless(Self.key(), at: Self.start + .minutes(10)))
+        let short = CapabilityFinding.requirement(isMet: false)
+        func refuses(_ session: String = "s", _ seconds: Int64 = 0) -> Bool {
+            cache.refuses(Self.key(), in: session, at: Self.start + .seconds(seconds))
+        }
+        cache.note(short, for: Self.key(), in: "s", at: Self.start)
+        #expect(!refuses())
+        cache.note(short, for: Self.key(), in: "s", at: Self.start)
+        #expect(refuses("s", 29) && !refuses("s", 30) && refuses("s", 31))
+        #expect(!refuses("other") && !cache.refuses(Self.key("other"), in: "s", at: Self.start))
+        // However soon they come, every eighth is let through.
+        let trials = (2...17).filter { _ in !refuses("s", 31) }
+        #expect(trials == [8, 16])
+        // One more shortfall, and they are refused again at once; a success, and they are not.
+        cache.note(short, for: Self.key(), in: "s", at: Self.start + .seconds(40))
+        #expect(refuses("s", 41))
+        cache.note(.requirement(isMet: true), for: Self.key(), in: "s", at: Self.start + .seconds(41))
+        #expect(!refuses("s", 41))
+        cache.note(short, for: Self.key(), in: "s", at: Self.start + .seconds(42))
+        #expect(!refuses("s", 42))
     }
 
     @Test("Capabilities and shortfalls are bounded, and those that expire first are dropped") func bounds() {
@@ -114,14 +131,14 @@ import VerbatimAPI
         for index in 0...CapabilityCache.capacity {
             let now = Self.start + .seconds(Int64(index))
             let key = Self.key("m\(index)")
-            cache.note(.accepted(Injection(), limits: Self.withoutIDs), for: key, at: now)
-            for _ in 1...2 { cache.note(.requirement(isMet: false), for: key, at: now) }
+            cache.note(.accepted(Injection(), limits: Self.withoutIDs), for: key, in: "s", at: now)
+            for _ in 1...2 { cache.note(.requirement(isMet: false), for: key, in: "s", at: now) }
         }
-        #expect(cache.capability(for: Self.key("m0"), at: Self.start) == nil)
-        #expect(!cache.isHopeless(Self.key("m0"), at: Self.start))
+        #expect(cache.knowledge(of: Self.key("m0"), in: "s", at: Self.start).capability == nil)
+        #expect(!cache.refuses(Self.key("m0"), in: "s", at: Self.start))
         for index in [1, CapabilityCache.capacity] {
-            #expect(cache.capability(for: Self.key("m\(index)"), at: Self.start) != nil)
-            #expect(cache.isHopeless(Self.key("m\(index)"), at: Self.start))
+            #expect(cache.knowledge(of: Self.key("m\(index)"), in: "s", at: Self.start).capability != nil)
+            #expect(cache.refuses(Self.key("m\(index)"), in: "s", at: Self.start))
         }
     }
 
@@ -137,27 +154,32 @@ import VerbatimAPI
         let cache = CapabilityCache(fixed: nil, host: "api.openai.com", lifetime: .minutes(10)) { profile, evidence in
             recognized.withLock { $0.append("\(profile.name) \(evidence.rawValue)") }
         }
-        #expect(cache.engine == EngineIdentity(profile: .openAI, evidence: .host))
-        cache.note(.recognized(.openAI, by: .header), for: Self.key(), at: Self.start)
-        #expect(cache.engine.evidence == .host)
-        for _ in 1...2 { cache.note(.recognized(.vllm, by: .reply), for: Self.key(), at: Self.start) }
-        #expect(cache.engine == EngineIdentity(profile: .vllm, evidence: .reply))
+        #expect(cache.engine(of: "m") == EngineIdentity(profile: .openAI, evidence: .host))
+        cache.note(.recognized(.openAI, by: .header), for: Self.key(), in: "s", at: Self.start)
+        #expect(cache.engine(of: "m").evidence == .host)
+        for _ in 1...2 { cache.note(.recognized(.vllm, by: .reply), for: Self.key(), in: "s", at: Self.start) }
+        #expect(cache.engine(of: "m") == EngineIdentity(profile: .vllm, evidence: .reply))
+        #expect(cache.engine(of: "other").evidence == .host)
         #expect(recognized.withLock(\.self) == ["vllm reply"])
 
         let unknown = Self.cache()
-        #expect(unknown.engine == EngineIdentity(profile: .generic, evidence: nil) && unknown.isUnrecognized)
+        #expect(unknown.engine(of: "m") == EngineIdentity(profile: .generic, evidence: nil) && unknown.isUnrecognized)
+        unknown.recognize(.llamaCpp, by: .models, of: "l")
+        #expect(unknown.engine(of: "l").profile == .llamaCpp && unknown.engine(of: "m").profile == .generic)
+        unknown.recognize(.vllm, by: .models, of: nil)
+        #expect(unknown.engine(of: "l").profile == .llamaCpp && unknown.engine(of: "m").profile == .vllm)
         let fixed = Self.cache(fixed: .sglang)
-        fixed.recognize(.vllm, by: .models)
-        #expect(fixed.engine == EngineIdentity(profile: .sglang, evidence: .setting) && !fixed.isUnrecognized)
+        fixed.recognize(.vllm, by: .models, of: nil)
+        #expect(fixed.engine(of: "m") == EngineIdentity(profile: .sglang, evidence: .setting) && !fixed.isUnrecognized)
     }
 
     @Test("An engine with other fields invalidates the known capabilities")
     func anotherEngine() {
         let cache = Self.cache()
-        cache.note(.recognized(.vllm, by: .reply), for: Self.key(), at: Self.start)
-        cache.note(.accepted(Self.injection, limits: InjectionLimits()), for: Self.key(), at: Self.start)
-        cache.note(.recognized(.llamaCpp, by: .reply), for: Self.key(), at: Self.start)
-        #expect(cache.capability(for: Self.key(), at: Self.start) == nil)
+        cache.note(.recognized(.vllm, by: .reply), for: Self.key(), in: "s", at: Self.start)
+        cache.note(.accepted(Self.injection, limits: InjectionLimits()), for: Self.key(), in: "s", at: Self.start)
+        cache.note(.recognized(.llamaCpp, by: .reply), for: Self.key(), in: "s", at: Self.start)
+        #expect(cache.knowledge(of: Self.key(), in: "s", at: Self.start).capability == nil)
     }
 
     // MARK: Probes
@@ -190,7 +212,7 @@ import VerbatimAPI
         let resumed = Atomic(0)
         _ = cache.probes.join(Self.key(), at: Self.start) {}
         _ = cache.probes.join(Self.key(), at: Self.start) { resumed.add(1, ordering: .relaxed) }
-        cache.note(.probeEnded, for: Self.key(), at: Self.start)
+        cache.note(.probeEnded, for: Self.key(), in: "s", at: Self.start)
         #expect(resumed.load(ordering: .relaxed) == 1)
     }
 }

@@ -30,7 +30,7 @@ import VerbatimSchema
 
     struct Setup: Sendable {
         var engine: EngineProfile? = .vllm
-        var body = #"{"model":"m"}"#
+        var body = #"{"model":"m","messages":[]}"#
         var requirement: CaptureRequirement?
         var retriesServerErrors = false
         /// What the cache holds before the turn begins.
@@ -44,11 +44,11 @@ import VerbatimSchema
             let request = try APIRegistry.request(to: .chatCompletions, body: Array(body.utf8))
             func plan() -> CapabilityPlan {
                 CapabilityPlan(
-                    request, policy: policy, capabilities: capabilities,
+                    request, policy: policy, session: "s", capabilities: capabilities,
                     at: .uptimeNanoseconds(0))
             }
-            for finding in known { capabilities.note(finding, for: plan().key, at: .uptimeNanoseconds(0)) }
-            return CapabilityNegotiation(plan(), request: request, policy: policy)
+            for finding in known { capabilities.note(finding, for: plan().key, in: "s", at: .uptimeNanoseconds(0)) }
+            return CapabilityNegotiation(plan(), request: request)
         }
     }
 
@@ -123,28 +123,92 @@ import VerbatimSchema
             problems: [ProblemCode.logprobsRefused]),
         Case(
             name: "A rejection is unconfirmed if the retry fails for another reason",
-            steps: [.error(400, rejectsIDs, .retry), .error(400, otherError, .passOn)],
-            attempts: [everything, "logprobs:5"],
-            findings: [.rejected(leaving: limits(ids: false)), .unconfirmed], problems: [ProblemCode.tokenIDsRefused]),
+            steps: [
+                .error(400, rejectsIDs, .retry), .error(400, otherError, .retry), .error(400, otherError, .passOn),
+            ],
+            attempts: [everything, "logprobs:5", ""],
+            findings: [.rejected(leaving: limits(ids: false)), .futile(status: 400), .unconfirmed]),
         Case(
-            name: "An error about something else is the agent's", steps: [.error(400, otherError, .passOn)],
+            name: "An error in other words is repeated with nothing injected, and the agent's if that fails as well",
+            steps: [.error(400, otherError, .retry), .error(400, otherError, .passOn)], attempts: [everything, ""],
+            findings: [.futile(status: 400)]),
+        Case(
+            name: "If the repeat succeeds, the injection is presumed to be the reason",
+            steps: [.error(404, otherError, .retry), .accepted], attempts: [everything, ""],
+            findings: [.presumed(leaving: .nothing, isLate: false)], problems: [ProblemCode.logprobsRefused]),
+        Case(
+            name: "The same failure is not repeated again soon",
+            setup: Setup(known: [.futile(status: 400)]), steps: [.error(400, otherError, .passOn)],
             attempts: [everything], findings: []),
+        Case(
+            name: "Another failure is", setup: Setup(known: [.futile(status: 400)]),
+            steps: [.error(0, "", .retry), .accepted], attempts: [everything, ""],
+            findings: [.presumed(leaving: .nothing, isLate: false)], problems: [ProblemCode.logprobsRefused]),
+        Case(
+            name: "What has succeeded with the injection is not repeated without",
+            setup: Setup(known: [.accepted(injection(5), limits: limits()), .succeeded(injection(5))]),
+            steps: [.error(502, otherError, .passOn)], attempts: [everything], findings: []),
+        Case(
+            name: "What has been accepted but never came to its end is",
+            setup: Setup(known: [.accepted(injection(5), limits: limits())]),
+            steps: [.error(502, otherError, .retry), .accepted], attempts: [everything, ""],
+            findings: [.presumed(leaving: .nothing, isLate: false)], problems: [ProblemCode.logprobsRefused]),
+        Case(
+            name: "An error that quotes the request is repeated, so that the agent gets its own",
+            setup: Setup(known: [.accepted(injection(5), limits: limits()), .succeeded(injection(5))]),
+            steps: [.error(422, #"{"detail":[{"type":"x","input":{}}]}"#, .retry), .error(422, otherError, .passOn)],
+            attempts: [everything, ""], findings: [], problems: [ProblemCode.repeatedAfterError]),
+        Case(
+            name: "What is presumed holds for the session's next turns, and proves nothing",
+            setup: Setup(known: [.presumed(leaving: .nothing, isLate: false)]), steps: [.accepted], attempts: [""],
+            findings: [], problems: [ProblemCode.logprobsRefused]),
+        Case(
+            name: "A rejection in words that the agent has used, too, is only presumed",
+            setup: Setup(body: #"{"model":"m","messages":[{"role":"LogProbs"}]}"#),
+            steps: [.error(400, rejectsLogprobs, .retry), .accepted], attempts: [everything, ""],
+            findings: [.rejected(leaving: .nothing), .presumed(leaving: .nothing, isLate: false)],
+            problems: [ProblemCode.logprobsRefused]),
+        Case(
+            name: "The agent's words may be escaped",
+            setup: Setup(body: #"{"model":"m","messages":[{"role":"\u006cogprobs"}]}"#),
+            steps: [.error(400, rejectsLogprobs, .retry), .accepted], attempts: [everything, ""],
+            findings: [.rejected(leaving: .nothing), .presumed(leaving: .nothing, isLate: false)],
+            problems: [ProblemCode.logprobsRefused]),
+        Case(
+            name: "A router that finds no engine for each field rejects the injection",
+            steps: [
+                .error(
+                    404, #"{"error":{"message":"No endpoints found that can handle the requested parameters."}}"#,
+                    .retry),
+                .accepted,
+            ], attempts: [everything, ""],
+            findings: [
+                .rejected(leaving: .nothing), .accepted(injection(nil, ids: false), limits: .nothing),
+            ],
+            problems: [ProblemCode.logprobsRefused]),
+        Case(
+            name: "Nothing is injected into a request that the engine refuses anyway",
+            setup: Setup(body: #"{"model":"m"}"#, requirement: .tokens), steps: [.error(400, otherError, .passOn)],
+            attempts: [""], findings: []),
         Case(
             name: "A status that rejects nothing is the agent's", steps: [.error(429, rejectsIDs, .passOn)],
             attempts: [everything], findings: []),
         Case(
             name: "An agent that requests the data itself gets the engine's error",
-            setup: Setup(body: #"{"model":"m","logprobs":true,"top_logprobs":5,"return_token_ids":true}"#),
+            setup: Setup(
+                body: #"{"model":"m","messages":[],"logprobs":true,"top_logprobs":5,"return_token_ids":true}"#),
             steps: [.error(400, rejectsIDs, .passOn)], attempts: [""], findings: []),
         Case(
             name: "Nothing is found out from a turn without an injection",
-            setup: Setup(body: #"{"model":"m","logprobs":true,"top_logprobs":5,"return_token_ids":true}"#),
+            setup: Setup(
+                body: #"{"model":"m","messages":[],"logprobs":true,"top_logprobs":5,"return_token_ids":true}"#),
             steps: [.accepted], attempts: [""], findings: []),
 
         // Server errors.
         Case(
-            name: "A server error is the agent's", steps: [.error(500, otherError, .passOn)],
-            attempts: [everything], findings: []),
+            name: "A server error is the agent's if it comes without the injection, too",
+            steps: [.error(500, otherError, .retry), .error(500, otherError, .passOn)],
+            attempts: [everything, ""], findings: [.futile(status: 500)]),
         Case(
             name: "A server error is retried without the injection, which finds out nothing",
             setup: Setup(retriesServerErrors: true), steps: [.error(500, otherError, .retry), .accepted],
@@ -157,8 +221,7 @@ import VerbatimSchema
         Case(
             name: "A server error is not retried below the required level",
             setup: Setup(requirement: .logprobs, retriesServerErrors: true),
-            steps: [.error(500, otherError, .passOn)], attempts: [everything], findings: [],
-            problems: [ProblemCode.repeatedAfterError]),
+            steps: [.error(500, otherError, .passOn)], attempts: [everything], findings: []),
         Case(
             name: "A server error that names the injection as unsupported rejects it",
             steps: [.error(500, rejectsLogprobs, .retry), .accepted], attempts: [everything, ""],
@@ -237,7 +300,8 @@ import VerbatimSchema
             }
             findings += negotiation.takeFindings()
         }
-        negotiation.conclude(recognized: nil, version: nil, meetsRequirement: nil)
+        let hasFailed = if case .error? = example.steps.last { true } else { false }
+        negotiation.conclude(hasFailed ? .failure : .other, recognized: nil, version: nil, meetsRequirement: nil)
         findings += negotiation.takeFindings()
         #expect(attempts == example.attempts)
         #expect(findings.filter { $0 != .probeEnded } == example.findings)
@@ -251,7 +315,7 @@ import VerbatimSchema
         var negotiation = try Setup().negotiation()
         #expect(String(decoding: negotiation.prepared.request.body, as: UTF8.self).contains("return_token_ids"))
         _ = negotiation.handle(EngineError(status: 400, body: Array(Self.rejectsLogprobs.utf8)), message: "no")
-        #expect(String(decoding: negotiation.prepared.request.body, as: UTF8.self) == #"{"model":"m"}"#)
+        #expect(String(decoding: negotiation.prepared.request.body, as: UTF8.self) == #"{"model":"m","messages":[]}"#)
         #expect(negotiation.rejections == ["no"])
     }
 
@@ -284,12 +348,12 @@ import VerbatimSchema
 
     @Test("A newer plan takes the place of the first")
     func replanning() throws {
-        var negotiation = try Setup(body: #"{"model":"m","stream":true}"#).negotiation()
+        var negotiation = try Setup(body: #"{"model":"m","messages":[],"stream":true}"#).negotiation()
         let capabilities = CapabilityCache(fixed: nil, host: "engine", lifetime: .hours(1)) { _, _ in }
-        capabilities.recognize(.llamaCpp, by: .models)
+        capabilities.recognize(.llamaCpp, by: .models, of: nil)
         negotiation.replan {
             CapabilityPlan(
-                $0, policy: RequestPolicy(), capabilities: capabilities,
+                $0, policy: RequestPolicy(), session: "s", capabilities: capabilities,
                 at: .uptimeNanoseconds(0))
         }
         #expect(negotiation.profile == .llamaCpp)
@@ -300,7 +364,7 @@ import VerbatimSchema
 
     @Test("The wording of an error can identify the engine, which may accept the same data under another name")
     func errorWordingIdentifiesTheEngine() throws {
-        let body = #"{"model":"m","stream":true,"tools":[{}]}"#
+        let body = #"{"model":"m","messages":[],"stream":true,"tools":[{}]}"#
         let error = #"{"error":{"code":400,"message":"logprobs is not supported with tools + stream"}}"#
         var negotiation = try Setup(engine: nil, body: body).negotiation()
         #expect(negotiation.handle(EngineError(status: 400, body: Array(error.utf8)), message: "") == .retry)
@@ -321,37 +385,76 @@ import VerbatimSchema
         #expect(negotiation.recognize(by: headers) == (fixed == nil))
         #expect(negotiation.profile == fixed ?? .llamaCpp)
         #expect(negotiation.recognize(by: headers.prefix(1)) == false)
-        negotiation.conclude(recognized: .sglang, version: nil, meetsRequirement: nil)
+        negotiation.conclude(.other, recognized: .sglang, version: nil, meetsRequirement: nil)
         let findings: [CapabilityFinding] = [.recognized(.llamaCpp, by: .header), .recognized(.sglang, by: .reply)]
         #expect(negotiation.takeFindings() == (fixed == nil ? findings : []))
     }
 
     // MARK: The end
 
-    @Test("Once the reply has begun, an error is not retried")
-    func noRetryAfterTheHead() throws {
+    @Test(
+        "Once the reply has begun, an error is not retried, but the next turn injects less", arguments: [true, false])
+    func noRetryAfterTheHead(asStream: Bool) throws {
         var negotiation = try Setup().negotiation()
         negotiation.endRetries()
         let error = EngineError(status: 400, body: Array(Self.rejectsIDs.utf8))
-        #expect(negotiation.handle(error, message: "") == .passOn)
-        #expect(negotiation.takeFindings().isEmpty)
+        if asStream {
+            negotiation.handleLate(error)
+        } else {
+            #expect(negotiation.handle(error, message: "") == .passOn)
+        }
+        #expect(
+            negotiation.takeFindings() == [.revoked, .presumed(leaving: Self.limits(ids: false), isLate: true)])
+        negotiation.conclude(.failure, recognized: nil, version: nil, meetsRequirement: nil)
+        #expect(negotiation.takeFindings() == [])
     }
 
-    @Test("A late error that rejects the injection revokes what was known", arguments: [true, false])
-    func lateErrors(isRejection: Bool) throws {
-        var negotiation = try Setup(known: [.accepted(Self.injection(5), limits: Self.limits())]).negotiation()
-        negotiation.engineAccepted()
+    @Test(
+        "A late error in other words is presumed to be a rejection unless such a turn has succeeded",
+        arguments: [true, false], [400, 429])
+    func lateErrors(hasSucceeded: Bool, status: Int) throws {
+        let succeeded: [CapabilityFinding] = hasSucceeded ? [.succeeded(Self.injection(5))] : []
+        var negotiation = try Setup(
+            known: [.accepted(Self.injection(5), limits: Self.limits())] + succeeded
+        ).negotiation()
         negotiation.endRetries()
-        let body = isRejection ? Self.rejectsLogprobs : Self.otherError
-        negotiation.handleLate(EngineError(status: 400, body: Array(body.utf8)))
-        #expect(negotiation.takeFindings() == (isRejection ? [.revoked] : []))
+        negotiation.handleLate(EngineError(status: status, body: Array(Self.otherError.utf8)))
+        negotiation.conclude(.failure, recognized: nil, version: nil, meetsRequirement: nil)
+        let presumed: [CapabilityFinding] = [.presumed(leaving: .nothing, isLate: true)]
+        #expect(negotiation.takeFindings() == (hasSucceeded || status == 429 ? [] : presumed))
+    }
+
+    @Test("A stream that breaks off is held against the injection unless such a turn has succeeded")
+    func brokenStreams() throws {
+        let accepted = CapabilityFinding.accepted(Self.injection(5), limits: Self.limits())
+        for (known, end, expected) in [
+            ([], .failure, [accepted, .presumed(leaving: .nothing, isLate: true)]),
+            ([accepted], .failure, [.presumed(leaving: .nothing, isLate: true)]),
+            ([accepted, .succeeded(Self.injection(5))], .failure, []),
+            ([], .other, [accepted]), ([], .success, [accepted, .succeeded(Self.injection(5))]),
+        ] as [([CapabilityFinding], CapabilityNegotiation.End, [CapabilityFinding])] {
+            var negotiation = try Setup(known: known).negotiation()
+            negotiation.endRetries()
+            negotiation.engineAccepted()
+            negotiation.conclude(end, recognized: nil, version: nil, meetsRequirement: nil)
+            #expect(negotiation.takeFindings() == expected)
+        }
+    }
+
+    @Test("The turn after a broken stream shows whether the injection was the reason", arguments: [true, false])
+    func afterABrokenStream(succeeds: Bool) throws {
+        var negotiation = try Setup(known: [.presumed(leaving: .nothing, isLate: true)]).negotiation()
+        #expect(negotiation.prepared.request.injection.isEmpty)
+        negotiation.endRetries()
+        negotiation.conclude(succeeds ? .success : .failure, recognized: nil, version: nil, meetsRequirement: nil)
+        #expect(negotiation.takeFindings() == [succeeds ? .confirmed : .unconfirmed])
     }
 
     @Test("The end reports the version and whether the requirement is met", arguments: [nil, true, false])
     func theEnd(isMet: Bool?) throws {
         var negotiation = try Setup(requirement: .tokens).negotiation()
         negotiation.becomeProbe()
-        negotiation.conclude(recognized: nil, version: [1], meetsRequirement: isMet)
+        negotiation.conclude(.other, recognized: nil, version: [1], meetsRequirement: isMet)
         let findings: [CapabilityFinding] = [.probeEnded, .version([1])]
         #expect(negotiation.takeFindings() == findings + (isMet.map { [.requirement(isMet: $0)] } ?? []))
     }
@@ -364,6 +467,7 @@ import VerbatimSchema
         #expect(try Setup(engine: .openAI, requirement: .logprobs).negotiation().isUnattainable == false)
         let rejected: [CapabilityFinding] = [.accepted(Injection(), limits: .nothing)]
         #expect(try Setup(requirement: .logprobs, known: rejected).negotiation().isUnattainable == true)
+        #expect(try Setup(engine: .openAI, requirement: .partialTokens).negotiation().isUnattainable == true)
         let shortfall = CapabilityFinding.requirement(isMet: false)
         #expect(try Setup(requirement: .tokens, known: [shortfall]).negotiation().isUnattainable == false)
         #expect(try Setup(requirement: .tokens, known: [shortfall, shortfall]).negotiation().isUnattainable == true)

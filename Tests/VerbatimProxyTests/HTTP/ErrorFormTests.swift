@@ -64,7 +64,8 @@ struct ErrorFormTests {
             (.disconnect, 502, "api_error"), (.timeout, 504, "timeout_error"), (.shutdown, 503, "overloaded_error"),
         ])
     func capturedTurns(event: CapturedTurnDriver.Event, status: Int, type: String) throws {
-        let driver = try CapturedTurnDriver(agent: ResponseWriter.Request(errorFormat: .anthropic))
+        let driver = try CapturedTurnDriver(
+            isProven: true, agent: ResponseWriter.Request(errorFormat: .anthropic))
         driver.sendAttempt()
         let action = driver.on(event)
         #expect([.record(closesEngine: false), .record(closesEngine: true)].contains(action))

@@ -156,8 +156,8 @@ struct CaptureLevelTests {
         try await CaptureProxy.run(script) {
             $0.engine = .vllm
         } _: { proxy in
-            for _ in 1...2 {
-                let response = try await proxy.ask(CaptureRequest(stream: example.isStream).body)
+            for model in ["m", "n"] {
+                let response = try await proxy.ask(CaptureRequest(model: model, stream: example.isStream).body)
                 let expected = example.restored ?? example.reply
                 #expect(response.bodyText == expected.joined())
                 if example.isStream { #expect(response.chunks.map { String(decoding: $0, as: UTF8.self) } == expected) }

@@ -42,15 +42,18 @@ final class CapturedTurnDriver {
         let start = NIODeadline.uptimeNanoseconds(0)
         let capabilities = CapabilityCache(fixed: .vllm, host: "engine", lifetime: .hours(1)) { _, _ in }
         let request = wrap(
-            try APIRegistry.request(to: .chatCompletions, body: Array(#"{"model":"m","stream":\#(stream)}"#.utf8)))
+            try APIRegistry.request(
+                to: .chatCompletions, body: Array(#"{"model":"m","messages":[],"stream":\#(stream)}"#.utf8)))
         func plan() -> CapabilityPlan {
             CapabilityPlan(
-                request, policy: policy, capabilities: capabilities, at: start)
+                request, policy: policy, session: "default", capabilities: capabilities, at: start)
         }
         if isProven {
             let plan = plan()
             capabilities.note(
-                .accepted(plan.prepared.request.injection, limits: InjectionLimits()), for: plan.key, at: start)
+                .accepted(plan.prepared.request.injection, limits: InjectionLimits()), for: plan.key, in: "default",
+                at: start)
+            capabilities.note(.succeeded(plan.prepared.request.injection), for: plan.key, in: "default", at: start)
         }
         let facts = TurnFacts(
             turn: 1, identity: SessionIdentity(session: "default"), api: .chatCompletions,
@@ -124,11 +127,13 @@ final class CapturedTurnDriver {
         let segments = turn.takeOutput()
         // An agent that is cut off may lose what is sent last.
         for part in decision.action == .abort ? [] : segments.front + [segments.last] { sent += String(buffer: part) }
-        for finding in decision.findings { capabilities.note(finding, for: turn.capabilityKey, at: now) }
+        for finding in decision.findings {
+            capabilities.note(finding, for: turn.capabilityKey, in: turn.origin, at: now)
+        }
         findings += decision.findings
         if case .record = decision.action {
             recordCount += 1
-            turnRecord = turn.takeRecord(engine: capabilities.engine)
+            turnRecord = turn.takeRecord(engine: capabilities.engine(of: turn.capabilityKey.model))
         }
         return decision.action
     }

@@ -291,6 +291,7 @@ import VerbatimTesting
             let driver = try Driver(stream: isStream)
             _ = isStream ? driver.on(.head) : driver.head(200, ["Transfer-Encoding": "chunked"])
             #expect(driver.isHolding)
+            #expect(driver.on(.disconnect) == .retry)
             _ = driver.on(.disconnect)
             driver.stopHolding()
             #expect(driver.takeSent() == "" && !driver.isHolding)

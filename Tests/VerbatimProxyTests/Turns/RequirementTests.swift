@@ -77,7 +77,9 @@ import VerbatimAPI
             #expect(record.capture == "text no_token_data below_requirement")
             #expect(record["outcome"] == #""completed""#)
             let told = try await health(of: proxy)
-            #expect(told.hasSuffix(#"below --require-capture","violations":1,"refused":0}"#))
+            let whose = #"{"session":"default","dialect":"chat.completions","model":"mock/scripted-1","stream":false,"#
+            #expect(told.contains(#""sessions":[\#(whose)"violations":1,"refused":0,"last_turn":1}]"#))
+            #expect(told.hasSuffix(#"],"violations":1,"refused":0}"#))
             #expect(try await proxy.ask(CaptureRequest().body).status == 200)
             #expect(try await proxy.ask(CaptureRequest().body).status == 422)
             #expect(proxy.forwarded.count == 2)
