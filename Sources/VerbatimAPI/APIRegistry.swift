@@ -1,3 +1,5 @@
+package import VerbatimJSON
+
 /// Every captured API: the routes that it is recognized by and the type that reads its requests.
 package enum APIRegistry {
     private struct Entry: Sendable {
@@ -35,8 +37,12 @@ package enum APIRegistry {
     }
 
     /// Reads the body of a request to `api`.
-    package static func request(to api: API, body: [UInt8]) throws(RequestError) -> any APIRequest {
-        let document = try RequestDocument(body: body)
+    ///
+    /// - Parameter names: The fields that will be asked for.
+    package static func request(
+        to api: API, body: [UInt8], names: MemberNames = KnownFields.names
+    ) throws(RequestError) -> any APIRequest {
+        let document = try RequestDocument(body: body, names: names)
         guard let entry = entries.first(where: { $0.api == api }) else {
             throw RequestError(message: "the API \(api.rawValue) is not registered")
         }

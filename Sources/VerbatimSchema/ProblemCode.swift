@@ -84,6 +84,9 @@ public struct ProblemCode: RawRepresentable, Hashable, Sendable {
     /// The reply was larger than `--max-reply-size`; it was forwarded unchanged.
     public static let replyTooLarge = ProblemCode(rawValue: "reply_too_large")
 
+    /// An object of a stream had more than 1024 fields; the record lacks the others.
+    public static let tooManyFields = ProblemCode(rawValue: "too_many_fields")
+
     // MARK: The session and the trace
 
     /// The agent sent an unusable session id; the next source of an id was used.
@@ -101,6 +104,7 @@ public struct ProblemCode: RawRepresentable, Hashable, Sendable {
         .nonFiniteNumber, .invalidUTF8, .streamNotTerminated, .finishReasonMissing, .choicesMissing, .eventMissing,
         .replyCutOff,
         .unparsedEvent, .replyNotJSON, .replyCompressed, .replyTooLarge,
+        .tooManyFields,
         .sessionIDUnusable, .traceWriteFailed,
     ]
 

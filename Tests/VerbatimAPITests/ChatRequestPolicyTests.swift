@@ -18,12 +18,10 @@ import VerbatimAPI
         (#"{"max_tokens":500}"#, #"{"max_tokens":100}"#), (#"{"max_tokens":101}"#, #"{"max_tokens":100}"#),
         (#"{"max_tokens":100}"#, #"{"max_tokens":100}"#), (#"{"max_tokens":1}"#, #"{"max_tokens":1}"#),
         (#"{"max_tokens": 1e3 }"#, #"{"max_tokens": 100 }"#), (#"{"max_tokens":100.5}"#, #"{"max_tokens":100}"#),
-        (#"{"max_tokens":99.5}"#, #"{"max_tokens":99.5}"#), (#"{"max_tokens":1e400}"#, #"{"max_tokens":100}"#),
+        (#"{"max_tokens":1e1}"#, #"{"max_tokens":1e1}"#), (#"{"max_tokens":50.0}"#, #"{"max_tokens":50.0}"#),
         (#"{"max_tokens":99999999999999999999}"#, #"{"max_tokens":100}"#),
-        (#"{"max_tokens":null}"#, #"{"max_tokens":null}"#), (#"{"max_tokens":"500"}"#, #"{"max_tokens":"500"}"#),
-        (#"{"max_tokens":true}"#, #"{"max_tokens":true}"#), (#"{"max_tokens":[500]}"#, #"{"max_tokens":[500]}"#),
-        (#"{"max_tokens":-1}"#, #"{"max_tokens":-1}"#), (#"{}"#, #"{}"#),
         (#"{"max_completion_tokens":500}"#, #"{"max_completion_tokens":100}"#),
+        (#"{"max_completion_tokens":50}"#, #"{"max_completion_tokens":50}"#),
         (
             #"{"max_tokens":500,"max_completion_tokens":400}"#,
             #"{"max_tokens":100,"max_completion_tokens":100}"#
@@ -34,6 +32,107 @@ import VerbatimAPI
     ])
     func tokenLimitsAreCapped(body: String, expected: String) throws {
         #expect(try prepareText(body) { $0.maxTokensCap = 100 }.bodyText == expected)
+    }
+
+    @Test(
+        "What is no natural number limits nothing, or what the engine likes",
+        arguments: [
+            "null", #""500""#, #""5""#, "true", "[500]", "{}", "-1", "-0.5", "99.5", "1e400", "-1e400", "1e-3", "0",
+            "1\(String(repeating: "0", count: 5000))", "0.\(String(repeating: "0", count: 5000))1",
+        ])
+    func otherValuesAreCapped(value: String) throws {
+        for name in ["max_tokens", "max_completion_tokens"] {
+            let prepared = try prepareText(#"{"\#(name)": \#(value) ,"n":2}"#) { $0.maxTokensCap = 100 }
+            let expected =
+                value == "null" && name == "max_completion_tokens"
+                ? #"{"max_completion_tokens": null ,"n":2,"max_tokens":100}"# : #"{"\#(name)": 100 ,"n":2}"#
+            #expect(prepared.bodyText == expected)
+        }
+    }
+
+    @Test(
+        "A request without a limit gets one, by the name that its API and model have",
+        arguments: [
+            (.chatCompletions, #"{}"#, #"{"max_tokens":100}"#),
+            (.chatCompletions, #"{"model":"gpt-4o"}"#, #"{"model":"gpt-4o","max_tokens":100}"#),
+            (.chatCompletions, #"{"model":"gpt-5"}"#, #"{"model":"gpt-5","max_completion_tokens":100}"#),
+            (
+                .chatCompletions, #"{"model":"o1","max_tokens":null}"#,
+                #"{"model":"o1","max_tokens":null,"max_completion_tokens":100}"#
+            ),
+            (.completions, #"{"prompt":"a"}"#, #"{"prompt":"a","max_tokens":100}"#),
+            (.completions, #"{"max_tokens":0}"#, #"{"max_tokens":0}"#),
+            (.responses, #"{"input":"a"}"#, #"{"input":"a","max_output_tokens":100}"#),
+            (.responses, #"{"max_output_tokens":"9"}"#, #"{"max_output_tokens":100}"#),
+            (.messages, #"{"messages":[]}"#, #"{"messages":[],"max_tokens":100}"#),
+            (.messages, #"{"max_tokens":-1}"#, #"{"max_tokens":100}"#),
+            // A name of another API or engine is no limit here.
+            (.responses, #"{"max_tokens":5}"#, #"{"max_tokens":5,"max_output_tokens":100}"#),
+            (.completions, #"{"n_predict":5}"#, #"{"n_predict":5,"max_tokens":100}"#),
+        ] as [(API, String, String)])
+    func aMissingLimitIsSet(api: API, body: String, expected: String) throws {
+        let prepared = try prepare(body, api: api) {
+            $0.goal = .text
+            $0.maxTokensCap = 100
+        }
+        #expect(prepared.bodyText == expected)
+        #expect(try prepare(body, api: api) { $0.goal = .text }.bodyText == body, "without a cap nothing changes")
+    }
+
+    @Test(
+        "Every engine's own names of the limit are capped",
+        arguments: API.allCases, ["n_predict", "num_predict", "max_new_tokens", "max_length", "max_tokens_to_sample"])
+    func otherNamesAreCapped(api: API, name: String) throws {
+        let own = api == .responses ? "max_output_tokens" : "max_tokens"
+        for (value, expected) in [("500", "100"), ("-1", "100"), ("null", "100"), (#""7""#, "100"), ("7", "7")] {
+            let prepared = try prepare(#"{"\#(own)":9,"\#(name)":\#(value)}"#, api: api) {
+                $0.goal = .text
+                $0.maxTokensCap = 100
+            }
+            #expect(prepared.bodyText == #"{"\#(own)":9,"\#(name)":\#(expected)}"#)
+            #expect(prepared.clientFieldTexts == (value == expected ? [] : ["\(name)=\(value)"]))
+        }
+    }
+
+    @Test(
+        "Limits in objects of engines and gateways are capped",
+        arguments: ["sampling_params", "options", "parameters", "generation_config", "extra_body"])
+    func nestedLimitsAreCapped(parent: String) throws {
+        let body =
+            #"{"max_tokens":9,"\#(parent)":{ "x" : {"n_predict":-1}, "n_predict" : -1 ,"max_new_tokens":500,"num_predict":3}}"#
+        let prepared = try prepareText(body) { $0.maxTokensCap = 100 }
+        #expect(
+            prepared.bodyText
+                == #"{"max_tokens":9,"\#(parent)":{ "x" : {"n_predict":-1}, "n_predict" : 100 ,"max_new_tokens":100,"num_predict":3}}"#
+        )
+        #expect(
+            prepared.clientFieldTexts == ["\(parent).n_predict=-1", "\(parent).max_new_tokens=500"],
+            "the record lists each change")
+        // What is no object is left alone.
+        let other = #"{"max_tokens":9,"\#(parent)":[{"n_predict":-1}]}"#
+        #expect(try prepareText(other) { $0.maxTokensCap = 100 }.bodyText == other)
+    }
+
+    @Test("Several members of one object can be changed")
+    func severalChangesInOneObject() throws {
+        let body = #"{"max_tokens":1,"options":{"num_predict":-1,"n_predict":-2},"options":{"num_predict":-3}}"#
+        let prepared = try prepareText(body) { $0.maxTokensCap = 4 }
+        #expect(
+            prepared.bodyText
+                == #"{"max_tokens":1,"options":{"num_predict":-1,"n_predict":-2},"options":{"num_predict":4}}"#)
+        // An object that the operator sets is capped as well, and listed as a whole.
+        let overridden = try prepareText(#"{"max_tokens":1,"options":{"num_predict":2}}"#) {
+            $0.sampling = [("options", Array(#"{"num_predict":-1}"#.utf8))]
+            $0.maxTokensCap = 4
+        }
+        #expect(overridden.bodyText == #"{"max_tokens":1,"options":{"num_predict":4}}"#)
+        #expect(overridden.clientFieldTexts == [#"options={"num_predict":2}"#])
+    }
+
+    @Test("The length of a prompt or the number of choices does not change the cap")
+    func choicesAreNotCapped() throws {
+        let prepared = try prepareText(#"{"max_tokens":500,"n":8,"best_of":9}"#) { $0.maxTokensCap = 100 }
+        #expect(prepared.bodyText == #"{"max_tokens":100,"n":8,"best_of":9}"#)
     }
 
     // MARK: max_tokens or max_completion_tokens

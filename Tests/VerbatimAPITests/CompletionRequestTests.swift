@@ -156,16 +156,17 @@ import VerbatimAPI
         }
         #expect(
             prepared.bodyText
-                == #"{"model":"b/é","max_tokens": 16 ,"temperature":0.7,"max_completion_tokens":100,"top_k":20,"logprobs":5,\#(Self.ids)}"#
+                == #"{"model":"b/é","max_tokens": 16 ,"temperature":0.7,"max_completion_tokens":16,"top_k":20,"logprobs":5,\#(Self.ids)}"#
         )
         #expect(prepared.model == "b/é")
         #expect(
             prepared.clientFieldTexts.sorted() == [
-                "logprobs=-", "max_tokens=100", #"model="a""#, "return_token_ids=-", "temperature=1.0", "top_k=-",
+                "logprobs=-", "max_completion_tokens=100", "max_tokens=100", #"model="a""#, "return_token_ids=-",
+                "temperature=1.0", "top_k=-",
             ])
     }
 
-    @Test(arguments: [("16", "16"), ("15", "15"), ("17", "16"), ("null", "null"), ("1e3", "16"), (#""99""#, #""99""#)])
+    @Test(arguments: [("16", "16"), ("15", "15"), ("17", "16"), ("null", "16"), ("1e3", "16"), (#""99""#, "16")])
     func tokenLimitsAreCapped(sent: String, forwarded: String) throws {
         let prepared = try prepared(#"{"max_tokens":\#(sent)}"#) {
             $0.maxTokensCap = 16

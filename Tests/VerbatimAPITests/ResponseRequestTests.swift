@@ -139,10 +139,13 @@ import VerbatimSchema
         }
         #expect(
             prepared.bodyText
-                == #"{"model":"b","max_output_tokens":512,"max_tokens":4096,"temperature":1.0,"stream":true,"tools":[{}]}"#
+                == #"{"model":"b","max_output_tokens":512,"max_tokens":512,"temperature":1.0,"stream":true,"tools":[{}]}"#
         )
         #expect(prepared.isStream && prepared.hasTools && prepared.model == "b")
-        #expect(prepared.clientFieldTexts == ["temperature=0.2", #"model="a""#, "max_output_tokens=4096"])
+        #expect(
+            prepared.clientFieldTexts == [
+                "temperature=0.2", #"model="a""#, "max_tokens=4096", "max_output_tokens=4096",
+            ])
     }
 
     @Test func policyIsAppliedToBackgroundRequests() throws {

@@ -106,7 +106,7 @@ struct ServeCommandTests {
             "VERBATIM_MAX_REPLY_SIZE": "2 MiB", "VERBATIM_SHUTDOWN_GRACE": "0", "VERBATIM_LOG_LEVEL": "debug",
             "VERBATIM_QUIET": "no", "VERBATIM_REQUIRE_CAPTURE": "logprobs", "VERBATIM_RETRY_SERVER_ERROR": "1",
             "VERBATIM_MAX_BUFFERED": "1G", "VERBATIM_MAX_CONNECTIONS": "5", "VERBATIM_THREADS": "9",
-            "VERBATIM_MAX_HEADER_SIZE": "8K",
+            "VERBATIM_MAX_HEADER_SIZE": "8K", "VERBATIM_MAX_SESSIONS_PER_KEY": "11",
             "VERBATIM_HEAD_TIMEOUT": "6", "VERBATIM_BODY_TIMEOUT": "7", "VERBATIM_KEEP_ALIVE": "8",
             "VERBATIM_ONLY_CAPTURED": "1",
         ]
@@ -145,6 +145,7 @@ struct ServeCommandTests {
         #expect(configuration.maxConnections == 5)
         #expect(configuration.threads == 9)
         #expect(configuration.maxHeaderSize == 8192)
+        #expect(configuration.maxSessionsPerKey == 11)
         #expect(configuration.headTimeout == .seconds(6))
         #expect(configuration.bodyTimeout == .seconds(7))
         #expect(configuration.keepAlive == .seconds(8))

@@ -74,7 +74,8 @@ public struct ProxyConfiguration: Sendable {
 
     // MARK: Requests
 
-    /// Upper bound of `max_tokens`, `max_completion_tokens` and `max_output_tokens`. Default: none.
+    /// Upper bound of the tokens of each choice: of every field that limits them, and set where a request has none.
+    /// Default: none.
     public var maxTokensCap: Int?
     /// Sets `chat_template_kwargs.enable_thinking` to false unless the agent set it. Default: off.
     public var disableThinking = false
@@ -96,6 +97,8 @@ public struct ProxyConfiguration: Sendable {
     public var maxPending = Defaults.recorder.maximumPendingBytes
     /// Number of agents connected at a time; 503 beyond it. Default: 10000.
     public var maxConnections = Defaults.limits.maximumConnections
+    /// Number of sessions that the agent of a key with a session may begin for sub-agents; 403 beyond it. Default: 1000.
+    public var maxSessionsPerKey = Defaults.limits.maximumSessionsPerKey
     /// Largest request line and headers together, in bytes; 431 beyond it. Default: 64 KiB.
     public var maxHeaderSize = Defaults.limits.maximumHeaderSize
 

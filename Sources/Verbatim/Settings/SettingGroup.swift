@@ -90,7 +90,8 @@ package struct SettingGroup: Sendable {
         settings: [
             .number(
                 "max-tokens-cap", \.maxTokensCap, in: 1...Int.max,
-                "Upper bound of max_tokens, max_completion_tokens and max_output_tokens."),
+                "Upper bound of the tokens of each choice: of every field that limits them, and set where a request has none."
+            ),
             .toggle(
                 "disable-thinking", \.disableThinking,
                 "Set chat_template_kwargs.enable_thinking=false unless the agent set it."),
@@ -115,6 +116,9 @@ package struct SettingGroup: Sendable {
             .number(
                 "max-connections", \.maxConnections, in: 1...1_000_000,
                 "Number of agents connected at a time; 503 beyond it. Each takes up to two file descriptors."),
+            .number(
+                "max-sessions-per-key", \.maxSessionsPerKey, in: 1...1_000_000,
+                "Number of sessions that the agent of a key with a session may begin for sub-agents; 403 beyond it."),
             .bytes(
                 "max-header-size", \.maxHeaderSize, in: 1024...1 << 30,
                 "Largest request line and headers together; 431 beyond it, or beyond 256 headers."),

@@ -81,6 +81,7 @@ struct CheckedConfiguration {
         settings.maximumBuffered = configuration.maxBuffered
         settings.maximumConnections = configuration.maxConnections
         settings.maximumHeaderSize = configuration.maxHeaderSize
+        settings.maximumSessionsPerKey = configuration.maxSessionsPerKey
 
         settings.requestTimeout = TimeAmount(configuration.requestTimeout)
         settings.connectTimeout = TimeAmount(configuration.connectTimeout)

@@ -5,6 +5,8 @@ struct ChatReply: EffectTarget {
     private(set) var choices: [ReplyChoice] = []
     /// Whether the index of each choice is its place, as engines usually send them.
     private var areChoicesInOrder = true
+    /// The place of the choice with an index, once it may be another.
+    private var places: [Int: Int] = [:]
     /// The reply's fields beside `choices`.
     private(set) var envelope = DeltaAccumulator()
     /// Token data that an engine sends beside the choices.
@@ -71,14 +73,18 @@ struct ChatReply: EffectTarget {
     /// Returns the place in ``choices`` of the choice with this index, or nil if no choice has it.
     func place(ofChoice index: Int) -> Int? {
         if areChoicesInOrder { return choices.indices.contains(index) ? index : nil }
-        return choices.firstIndex { $0.index == index }
+        return places[index]
     }
 
     // MARK: Changes that cannot be repeated
 
     /// Adds a choice. Returns its place.
     mutating func addChoice(index: Int) -> Int {
-        if index != choices.count { areChoicesInOrder = false }
+        if areChoicesInOrder && index != choices.count {
+            areChoicesInOrder = false
+            for place in choices.indices { places[place] = place }
+        }
+        if !areChoicesInOrder && places[index] == nil { places[index] = choices.count }
         choices.append(ReplyChoice(index: index, keepsEntries: keepsEntries, isEcho: isEcho))
         return choices.count - 1
     }

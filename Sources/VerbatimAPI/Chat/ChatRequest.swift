@@ -11,7 +11,8 @@ struct ChatRequest: APIRequest {
         if policy.goal != .off {
             fields.apply(policy)
             Self.renameMaxTokens(in: &fields)
-            fields.cap(["max_tokens", "max_completion_tokens"], by: policy)
+            // Some engines take 0 for an absent limit in this API.
+            fields.cap(Self.limits(for: fields.model), acceptsZero: false, by: policy)
             if policy.disablesThinking { fields.setNested("enable_thinking", in: "chat_template_kwargs", to: "false") }
         }
         let requestKind = EngineProfile.RequestKind(
@@ -44,6 +45,11 @@ struct ChatRequest: APIRequest {
         if fields.value("max_completion_tokens")?.isNull ?? true {
             fields.set("max_completion_tokens", to: limit.text)
         }
+    }
+
+    /// The names of the limit, the one that the model accepts first.
+    private static func limits(for model: String) -> [String] {
+        refusesMaxTokens(model) ? ["max_completion_tokens", "max_tokens"] : ["max_tokens", "max_completion_tokens"]
     }
 
     /// Decided by the last path component of the model's name.

@@ -3,6 +3,13 @@ import VerbatimJSON
 /// A request to `/completions`.
 struct CompletionRequest: APIRequest {
     package let document: RequestDocument
+    /// The number of elements of `prompt`. It may have millions, so they are counted once for all attempts.
+    private let promptLength: Int?
+
+    init(document: RequestDocument) {
+        self.document = document
+        promptLength = RequestFields(document).value("prompt")?.elementCount
+    }
 
     package var lacksInput: Bool {
         let fields = RequestFields(document)
@@ -15,10 +22,10 @@ struct CompletionRequest: APIRequest {
     {
         var fields = RequestFields(document, policy: policy, limits: ["max_tokens"])
         let requestKind = EngineProfile.RequestKind(.completions, isStream: fields.isStream, hasTools: false)
-        let asked = Self.asked(by: fields, ids: profile.tokenDataRequest(in: requestKind).ids)
+        let asked = asked(by: fields, ids: profile.tokenDataRequest(in: requestKind).ids)
         var injection = profile.injection(
             in: requestKind, asked: asked, policy: policy, injectionLimits: injectionLimits)
-        let echo = fields.value("echo")?.isTrue ?? false ? Self.echoedPrompt(in: fields) : nil
+        let echo = fields.value("echo")?.isTrue ?? false ? echoedPrompt(in: fields) : nil
         // vLLM omits the echoed prompt from the text if ids are asked for, and breaks off a stream of several choices
         // if log-probabilities are.
         if echo != nil { injection.ids = [] }
@@ -31,14 +38,14 @@ struct CompletionRequest: APIRequest {
     }
 
     /// `logprobs` is a number here. The engine refuses any other value, and `logprob_token_ids` without it.
-    private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> AgentRequestedData {
+    private func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> AgentRequestedData {
         var asked = AgentRequestedData()
         if let logprobs = fields.value("logprobs"), !logprobs.isNull {
             if logprobs.number == nil { asked.isMalformed = true } else { asked.logprobs = true }
         } else if !(fields.value("logprob_token_ids")?.isNull ?? true) {
             asked.isMalformed = true
         }
-        asked.choices = fields.choiceCount * Self.promptCount(in: fields)
+        asked.choices = fields.choiceCount * promptCount(in: fields)
         asked.hasStops = !(fields.value("stop")?.isNull ?? true)
         asked.ids = fields.asked(for: ids)
         asked.requestedByAnyEngineField = fields.asked(for: EngineProfile.idFields)
@@ -46,17 +53,17 @@ struct CompletionRequest: APIRequest {
     }
 
     /// Each prompt has its own choices.
-    private static func promptCount(in fields: RequestFields) -> Int {
+    private func promptCount(in fields: RequestFields) -> Int {
         guard let prompt = fields.value("prompt"), let kind = prompt.firstElementKind,
             kind == .string || kind == .array
         else { return 1 }
-        return prompt.elementCount ?? 1
+        return promptLength ?? 1
     }
 
-    private static func echoedPrompt(in fields: RequestFields) -> EchoedPrompt {
+    private func echoedPrompt(in fields: RequestFields) -> EchoedPrompt {
         var prompt = EchoedPrompt()
         prompt.hasOwnLogprobs = !(fields.value("prompt_logprobs")?.isNull ?? true)
-        guard let sent = fields.value("prompt"), let count = sent.elementCount else { return prompt }
+        guard let sent = fields.value("prompt"), let count = promptLength else { return prompt }
         if sent.firstElementKind == .number {
             prompt.tokenCount = count
         } else {

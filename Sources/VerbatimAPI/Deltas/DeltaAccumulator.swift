@@ -7,7 +7,7 @@ import VerbatimJSON
 struct DeltaAccumulator: Sendable {
     private typealias Field = DeltaField
 
-    /// Most fields that can be set. No engine sends a tenth of that.
+    /// Most fields that are kept. No engine sends a tenth of that.
     private static let limit = 1024
     /// Values that are nested more deeply are replaced and not continued.
     private static let depthLimit = 16
@@ -17,6 +17,9 @@ struct DeltaAccumulator: Sendable {
     private var fields: [Field] = []
     /// The `index` of an entry of a list.
     private var index: Int?
+    private var places = KeyPlaces()
+    /// The place that stands for all fields beyond the limit. What it holds is not written.
+    private var overflow: Int?
     private(set) var losses: JSONNormalizer.Losses = []
     /// The number of the instalment that is being read.
     private var instalment: UInt32 = 0
@@ -39,17 +42,35 @@ struct DeltaAccumulator: Sendable {
     func place(of key: JSONString, in text: Span<UInt8>) -> Int? {
         fields.withUnsafeBufferPointer { fields in
             if next < fields.count && fields[next].key.bytes.equals(key.quoted, of: text) { return next }
-            return fields.indices.first { fields[$0].key.bytes.equals(key.quoted, of: text) }
+            if let known = places.place(of: key, in: text) { return known }
+            let first = fields.prefix(KeyPlaces.start)
+            return first.indices.first { fields[$0].key.bytes.equals(key.quoted, of: text) } ?? overflow
         }
     }
 
     /// Adds a field that is null so far. Returns its place.
     @discardableResult
     mutating func add(_ key: JSONString, of text: Span<UInt8>) -> Int {
+        if fields.count >= Self.limit { return noteOverflow() }
         let sent = [UInt8](copying: text, key.quoted)
         var name: [UInt8] = []
         losses.formUnion(JSONNormalizer.append(sent.indices, of: sent.span, to: &name))
-        fields.append(Field(key: Field.Key(bytes: sent, hasEscapes: key.hasEscapes), name: name == sent ? sent : name))
+        append(Field(key: Field.Key(bytes: sent, hasEscapes: key.hasEscapes), name: name == sent ? sent : name))
+        return fields.count - 1
+    }
+
+    private mutating func append(_ field: Field) {
+        places.add(field.key.bytes, at: fields.count)
+        fields.append(field)
+    }
+
+    private mutating func noteOverflow() -> Int {
+        losses.insert(.fieldsBeyondLimit)
+        if let overflow { return overflow }
+        // Its key is found by nobody.
+        let key = Array(#""""#.utf8)
+        fields.append(Field(key: Field.Key(bytes: key, hasEscapes: false), name: key))
+        overflow = fields.count - 1
         return fields.count - 1
     }
 
@@ -60,14 +81,13 @@ struct DeltaAccumulator: Sendable {
     @discardableResult
     mutating func set(_ key: JSONString, _ value: JSONValue, of text: Span<UInt8>, isNormal: Bool = false) -> Bool {
         guard let place = place(of: key, in: text) else {
-            if fields.count >= Self.limit { return false }
             let place = add(key, of: text)
             next = fields.count
             if !value.isNull { set(value, at: place, of: text, isNormal: isNormal) }
             return false
         }
         next = place + 1
-        if value.isNull { return false }
+        if value.isNull || place == overflow { return false }
         if fields[place].kind == .value && fields[place].value.equals(value.range, of: text) {
             return fields[place].changed == instalment
         }
@@ -87,6 +107,7 @@ struct DeltaAccumulator: Sendable {
         let key: [UInt8] = name.withUTF8Buffer { [UInt8(ascii: "\"")] + $0 + [UInt8(ascii: "\"")] }
         let sent = JSONString(quoted: key.indices, hasEscapes: false)
         let place = place(of: sent, in: key.span) ?? add(sent, of: key.span)
+        if place == overflow { return }
         fields[place].kind = .list
         losses.formUnion(fields[place].list.append(element.range, of: text))
     }
@@ -99,7 +120,7 @@ struct DeltaAccumulator: Sendable {
         while let key = try? cursor.nextKey(in: text), let value = try? cursor.skipValue(in: text) {
             if let place = place(of: key, in: text) {
                 growMember(at: place, value, of: text, depth: depth)
-            } else if fields.count < Self.limit {
+            } else {
                 grow(value, at: add(key, of: text), of: text, depth: depth)
             }
         }
@@ -124,13 +145,13 @@ struct DeltaAccumulator: Sendable {
     /// Continues the object with the fields of a further instalment, whose values are as sent. An `id` is replaced.
     mutating func merge(_ other: DeltaAccumulator) {
         losses.formUnion(other.losses)
-        for field in other.fields {
+        for (source, field) in other.fields.enumerated() where source != other.overflow {
             let key = JSONString(quoted: field.key.bytes.indices, hasEscapes: field.key.hasEscapes)
             guard let place = place(of: key, in: field.key.bytes.span) else {
-                fields.append(field)
+                if fields.count < Self.limit { append(field) } else { _ = noteOverflow() }
                 continue
             }
-            if field.kind == .null || field.value.equals(#""""#) { continue }
+            if place == overflow || field.kind == .null || field.value.equals(#""""#) { continue }
             var cursor = JSONCursor(options: .nonFiniteNumbers)
             if !field.key.isNamed("id"), let value = try? cursor.skipValue(in: field.value.span) {
                 growMember(at: place, value, of: field.value.span, depth: 1)
@@ -144,6 +165,7 @@ struct DeltaAccumulator: Sendable {
 
     /// Sets the field at `place`.
     mutating func set(_ value: JSONValue, at place: Int, of text: Span<UInt8>, isNormal: Bool = false) {
+        if place == overflow { return }
         fields[place].kind = .value
         if isNormal && value.range.count == fields[place].value.count {
             // For example a time, which some engines change with every event.
@@ -163,6 +185,7 @@ struct DeltaAccumulator: Sendable {
     /// - Returns: Whether a text or a list has become longer.
     @discardableResult
     mutating func grow(_ value: JSONValue, at place: Int, of text: Span<UInt8>, depth: Int = 0) -> Bool {
+        if place == overflow { return false }
         switch (value.kind, fields[place].kind) {
         case (.null, _): return false
         case (.string, .null), (.string, .text):
@@ -309,7 +332,7 @@ struct DeltaAccumulator: Sendable {
         external: (Int, inout ByteRope) -> Void = { $1.append("null") }
     ) {
         var isFirst = isFirst
-        for place in fields.indices {
+        for place in fields.indices where place != overflow {
             let field = fields[place]
             if excluded.contains(where: { field.key.isNamed($0) }) { continue }
             if !isFirst { object.append(",") }

@@ -1,3 +1,4 @@
+package import VerbatimJSON
 package import VerbatimSchema
 
 /// A request as it is sent to the engine.
@@ -6,8 +7,8 @@ package struct PreparedRequest: Sendable {
     package var engineAPI: API
     /// The route below the engine's base path: `/chat/completions`.
     package var route: String
-    /// The body to forward.
-    package var body: [UInt8]
+    /// The body to forward, which is made when it is sent.
+    package var content: EditedText
     package var injection: Injection
     /// For every field that differs from what the agent sent: its name and the agent's value, `nil` if absent.
     package var clientFields: [(name: String, value: [UInt8]?)]
@@ -22,6 +23,12 @@ package struct PreparedRequest: Sendable {
     /// The highest capture level that a reply to this request can give.
     package var bestPossibleLevel: CaptureLevel
 
+    /// The body to forward.
+    package var body: [UInt8] {
+        get { content.bytes }
+        set { content = EditedText(newValue) }
+    }
+
     /// - Parameter fields: With everything injected.
     init(
         _ fields: RequestFields, asked: AgentRequestedData, injection: Injection,
@@ -30,7 +37,7 @@ package struct PreparedRequest: Sendable {
     ) {
         engineAPI = requestKind.api
         route = requestKind.api.route
-        body = fields.edited()
+        content = fields.edited()
         self.injection = injection
         clientFields = fields.clientFields
         isStream = requestKind.isStream

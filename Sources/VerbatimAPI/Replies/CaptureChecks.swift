@@ -9,6 +9,7 @@ extension Capture {
     mutating func note(_ losses: JSONNormalizer.Losses) {
         if losses.contains(.nonFiniteNumber) { note([ProblemCode.nonFiniteNumber]) }
         if losses.contains(.invalidUTF8) { note([ProblemCode.invalidUTF8]) }
+        if losses.contains(.fieldsBeyondLimit) { note([ProblemCode.tooManyFields]) }
     }
 
     /// Determines the capture level and makes every check that is possible on the tokens.

@@ -17,7 +17,7 @@ extension RequestFields {
 
     /// The fields of a request with the policy applied.
     ///
-    /// - Parameter limits: The names that token limits have in the API.
+    /// - Parameter limits: The names of the token limit in the API; the first is set if none of them is there.
     init(_ document: RequestDocument, policy: RequestPolicy, limits: [String]) {
         self.init(document)
         if policy.goal == .off { return }
@@ -32,14 +32,6 @@ extension RequestFields {
             var text: [UInt8] = []
             text.appendJSONString(model)
             set("model", to: text)
-        }
-    }
-
-    /// Lowers token limits to the policy's.
-    mutating func cap(_ names: [String], by policy: RequestPolicy) {
-        guard let cap = policy.maxTokensCap else { return }
-        for name in names {
-            if let limit = value(name)?.number, limit > Double(cap) { set(name, to: cap) }
         }
     }
 

@@ -2,106 +2,65 @@ import VerbatimJSON
 
 /// A request's top-level fields, and changes to them that become splices in the end.
 struct RequestFields {
-    /// A JSON value in a request. Nothing is copied until ``text`` is asked for.
-    struct Value {
-        private let bytes: [UInt8]
-        private let value: JSONValue
+    /// A change to a field, or to a member of the object in a field.
+    private struct Change {
+        /// The names of the field and of the member.
+        let path: [String]
+        /// Nil removes the field.
+        var value: [UInt8]?
+        /// The members for which an object was created in place of a field that was absent or null.
+        var created: [String] = []
 
-        /// - Parameter bytes: The text that `value` is in.
-        fileprivate init(_ value: JSONValue, of bytes: [UInt8]) {
-            self.value = value
-            self.bytes = bytes
-        }
-
-        /// - Parameter text: A JSON text.
-        init(text: [UInt8]) {
-            var cursor = JSONCursor()
-            bytes = text
-            value = (try? cursor.skipValue(in: text.span)) ?? JSONValue(kind: .null, range: 0..<0)
-        }
-
-        /// The JSON text of the value.
-        var text: [UInt8] { value.bytes(in: bytes.span) }
-        var isNull: Bool { value.isNull }
-        var isTrue: Bool { value.kind == .true }
-        var isFalse: Bool { value.kind == .false }
-        var isArray: Bool { value.kind == .array }
-        var isNumberOrBoolean: Bool { isTrue || isFalse || number != nil }
-        var string: String? { value.string(in: bytes.span) }
-        var number: Double? { value.double(in: bytes.span) }
-        var isNonEmptyArray: Bool { firstElementKind != nil }
-
-        /// The kind of an array's first element; nil if it is empty or the value is no array.
-        var firstElementKind: JSONKind? {
-            guard var cursor = enteredArray else { return nil }
-            guard (try? cursor.nextElement(in: bytes.span)) ?? false else { return nil }
-            return try? cursor.peekKind(in: bytes.span)
-        }
-
-        /// The number of an array's elements; nil for any other value.
-        var elementCount: Int? {
-            guard var cursor = enteredArray else { return nil }
-            var count = 0
-            while (try? cursor.nextElement(in: bytes.span)) ?? false {
-                guard (try? cursor.skipValue(in: bytes.span)) != nil else { return nil }
-                count += 1
-            }
-            return count
-        }
-
-        /// Whether the value is an array that holds the string `member`.
-        func holds(_ member: String) -> Bool {
-            guard var cursor = enteredArray else { return false }
-            while (try? cursor.nextElement(in: bytes.span)) ?? false {
-                guard let element = try? cursor.skipValue(in: bytes.span) else { return false }
-                if element.string(in: bytes.span) == member { return true }
-            }
-            return false
-        }
-
-        /// A member of an object.
-        func member(_ name: String) -> Value? {
-            guard value.kind == .object,
-                let object = try? JSONObject(scanning: bytes.span, at: value.range.lowerBound)
-            else { return nil }
-            return object.member(named: name, in: bytes.span).map { Value($0.value, of: bytes) }
-        }
-
-        fileprivate func equals(_ text: [UInt8]) -> Bool { text.equals(value.range, of: bytes.span) }
-
-        /// A cursor after the `[` of an array.
-        private var enteredArray: JSONCursor? {
-            guard value.kind == .array else { return nil }
-            var cursor = JSONCursor(at: value.range.lowerBound)
-            return (try? cursor.enterArray(in: bytes.span)) == nil ? nil : cursor
-        }
+        func isOf(_ name: String) -> Bool { path.count == 1 && path[0] == name }
     }
 
-    private let object: JSONObject
-    private let body: [UInt8]
-    /// In the order in which they were made. A nil value removes the field.
-    private var changes: [(name: String, value: [UInt8]?)] = []
-    /// For a changed object: the one member that has changed, which is listed in its place in `client_fields`.
-    private var nested: [String: (path: String, value: [UInt8]?)] = [:]
+    private let document: RequestDocument
+    /// In the order in which they were made.
+    private var changes: [Change] = []
 
-    init(_ document: RequestDocument) {
-        object = document.object
-        body = document.body
-    }
+    init(_ document: RequestDocument) { self.document = document }
+
+    // MARK: Reading
 
     func value(_ name: String) -> Value? {
-        if let place = changes.firstIndex(where: { $0.name == name }) {
-            return changes[place].value.map(Value.init(text:))
-        }
+        if let change = changes.first(where: { $0.isOf(name) }) { return change.value.map(Value.init(text:)) }
         return original(name)
     }
 
     /// A member of the object in field `parent`.
-    func value(_ name: String, in parent: String) -> Value? { value(parent)?.member(name) }
+    func value(_ name: String, in parent: String) -> Value? {
+        if let change = changes.first(where: { $0.isOf(parent) }) {
+            return change.value.flatMap { Value(text: $0).member(name) }
+        }
+        if let change = changes.first(where: { $0.path == [parent, name] }) {
+            return change.value.map(Value.init(text:))
+        }
+        return original(name, in: parent)
+    }
+
+    /// A field, or a member of the object in a field.
+    func value(at path: [String]) -> Value? { path.count == 1 ? value(path[0]) : value(path[1], in: path[0]) }
+
+    /// A field as the agent sent it.
+    private func original(_ name: String) -> Value? {
+        document.object.value(name, in: document.body.span).map { Value($0, of: document.body) }
+    }
+
+    private func original(_ name: String, in parent: String) -> Value? {
+        document.object.object(parent, in: document.body.span)?.value(name, in: document.body.span)
+            .map { Value($0, of: document.body) }
+    }
+
+    // MARK: Changing
 
     mutating func set(_ name: String, to value: [UInt8]) { change(name, to: value) }
 
     mutating func remove(_ name: String) { change(name, to: nil) }
+
+    /// Sets a field, or a member of the object in a field.
+    mutating func set(_ value: [UInt8], at path: [String]) {
+        if path.count == 1 { set(path[0], to: value) } else { setMember(path[1], of: path[0], to: value) }
+    }
 
     /// Adds the member `name` to the object in field `parent`, unless it is there. An absent or null parent becomes an
     /// object. Any other parent stays as it is, and the engine refuses it.
@@ -124,65 +83,92 @@ struct RequestFields {
         var text: [UInt8] = []
         text.appendJSONString(member)
         guard let list, !list.isNull else { return Array("[".utf8) + text + Array("]".utf8) }
-        guard list.isArray, !list.holds(member) else { return nil }
+        guard list.isArray, !list.isTooLarge, !list.holds(member) else { return nil }
         return Array(list.text.dropLast()) + Array((list.isNonEmptyArray ? "," : "").utf8) + text + Array("]".utf8)
     }
 
     private mutating func setMember(_ name: String, of parent: String, to value: [UInt8]) {
-        let isFirstChange = !changes.contains { $0.name == parent }
-        let previous = self.value(name, in: parent)?.text
-        if let current = self.value(parent), !current.isNull {
-            guard let object = try? JSONObject(document: current.text.span) else { return }
-            var edits = JSONEdits()
-            edits.update(object, of: current.text.span, setting: [(name, value)])
-            change(parent, to: edits.applied(to: current.text.span))
-        } else {
+        if let index = changes.firstIndex(where: { $0.isOf(parent) }), let text = changes[index].value {
+            // A parent that was set before is listed as a whole.
+            guard let changed = Value(text: text).setting(name, to: value) else { return }
+            changes[index].value = changed
+            if !changes[index].created.isEmpty { changes[index].created.append(name) }
+            return
+        }
+        guard let current = self.value(parent), !current.isNull else {
             var text = Array("{".utf8)
             text.appendJSONString(name)
-            change(parent, to: text + Array(":".utf8) + value + Array("}".utf8))
+            change(parent, to: text + Array(":".utf8) + value + Array("}".utf8), creating: name)
+            return
         }
-        // A parent that has been replaced before is listed as a whole.
-        if isFirstChange { nested[parent] = ("\(parent).\(name)", previous) }
+        guard current.isObject else { return }
+        if let index = changes.firstIndex(where: { $0.path == [parent, name] }) {
+            changes[index].value = value
+        } else {
+            changes.append(Change(path: [parent, name], value: value))
+        }
     }
 
+    private mutating func change(_ name: String, to value: [UInt8]?, creating member: String? = nil) {
+        // What was changed within the field is gone with it.
+        changes.removeAll { $0.path.count == 2 && $0.path[0] == name }
+        let created = member.map { [$0] } ?? []
+        if let index = changes.firstIndex(where: { $0.isOf(name) }) {
+            changes[index].value = value
+            changes[index].created = created
+        } else {
+            changes.append(Change(path: [name], value: value, created: created))
+        }
+    }
+
+    // MARK: The result
+
     /// The body with the changes made. Without changes, it is the body that the agent sent.
-    func edited() -> [UInt8] {
+    func edited() -> EditedText {
         let real = realChanges
-        if real.isEmpty { return body }
+        if real.isEmpty { return EditedText(document.body) }
+        let removed = real.filter { $0.value == nil }.map { $0.path[0] }
+        let base = removed.isEmpty ? document : Self.removing(removed, from: document)
         var edits = JSONEdits()
-        edits.update(
-            object, of: body.span,
-            setting: real.compactMap { change in change.value.map { (change.name, $0) } },
-            removing: real.filter { $0.value == nil }.map(\.name))
-        return edits.applied(to: body.span)
+        func update(_ object: SelectedMembers, _ changes: [Change]) {
+            edits.update(
+                object, of: base.body.span,
+                setting: changes.compactMap { change in change.value.map { (change.path[change.path.count - 1], $0) } })
+        }
+        update(base.object, real.filter { $0.path.count == 1 })
+        var inner = real.filter { $0.path.count == 2 }
+        while let parent = inner.first?.path[0] {
+            if let object = base.object.object(parent, in: base.body.span) {
+                update(object, inner.filter { $0.path[0] == parent })
+            }
+            inner.removeAll { $0.path[0] == parent }
+        }
+        return EditedText(base.body, edits: edits)
+    }
+
+    private static func removing(_ names: [String], from document: RequestDocument) -> RequestDocument {
+        let body = MemberRemover.removing(MemberNames(names), from: document.body.span)
+        return (try? RequestDocument(body: body, names: document.names)) ?? document
     }
 
     /// What the agent had sent in place of each change.
     var clientFields: [(name: String, value: [UInt8]?)] {
-        realChanges.map { change in
-            let field = nested[change.name]
-            return (field?.path ?? change.name, field == nil ? original(change.name)?.text : field?.value)
+        realChanges.flatMap { change -> [(name: String, value: [UInt8]?)] in
+            if !change.created.isEmpty { return change.created.map { ("\(change.path[0]).\($0)", nil) } }
+            return [(change.path.joined(separator: "."), original(at: change.path)?.text)]
         }
     }
 
-    private var realChanges: [(name: String, value: [UInt8]?)] {
+    private var realChanges: [Change] {
         changes.filter { change in
-            let original = original(change.name)
-            guard let original, let value = change.value else { return (original == nil) != (change.value == nil) }
+            guard let original = original(at: change.path), let value = change.value else {
+                return (original(at: change.path) == nil) != (change.value == nil)
+            }
             return !original.equals(value)
         }
     }
 
-    /// A field as the agent sent it.
-    private func original(_ name: String) -> Value? {
-        object.member(named: name, in: body.span).map { Value($0.value, of: body) }
-    }
-
-    private mutating func change(_ name: String, to value: [UInt8]?) {
-        if let index = changes.firstIndex(where: { $0.name == name }) {
-            changes[index].value = value
-        } else {
-            changes.append((name, value))
-        }
+    private func original(at path: [String]) -> Value? {
+        path.count == 1 ? original(path[0]) : original(path[1], in: path[0])
     }
 }

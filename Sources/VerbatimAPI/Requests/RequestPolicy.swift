@@ -28,7 +28,7 @@ package struct RequestPolicy: Sendable {
     package var detail: TraceDetail = .full
     /// Alternatives per token, 0…20.
     package var topLogprobs = 5
-    /// Upper bound of `max_tokens` and `max_completion_tokens`.
+    /// Upper bound of the tokens of each choice, whatever field limits them.
     package var maxTokensCap: Int?
     /// Sets `chat_template_kwargs.enable_thinking` to false unless the agent set it.
     package var disablesThinking = false

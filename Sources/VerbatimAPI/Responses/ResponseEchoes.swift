@@ -5,12 +5,14 @@ struct ResponseEchoes: Hashable, Sendable {
     /// The member of `include` that asks for log-probabilities.
     static let includedLogprobs = "message.output_text.logprobs"
 
-    /// JSON texts; nil if absent or null.
+    /// JSON texts; nil if absent or null, or if so long that nothing is injected.
     let topLogprobs: [UInt8]?
     let include: [UInt8]?
 
     init(_ fields: RequestFields) {
-        func text(_ name: String) -> [UInt8]? { fields.value(name).flatMap { $0.isNull ? nil : $0.text } }
+        func text(_ name: String) -> [UInt8]? {
+            fields.value(name).flatMap { $0.isNull || $0.isTooLarge ? nil : $0.text }
+        }
         topLogprobs = text("top_logprobs")
         include = text("include")
     }

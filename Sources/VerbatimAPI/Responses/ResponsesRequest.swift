@@ -38,12 +38,12 @@ struct ResponsesRequest: APIRequest {
     /// does not restore, so nothing may be injected.
     private static func isBackground(_ fields: RequestFields) -> Bool { fields.value("background")?.isTrue ?? false }
 
-    /// The engine refuses an `include` that is no list.
+    /// The engine refuses an `include` that is no list, or that is absurdly long.
     private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> AgentRequestedData {
         var asked = AgentRequestedData()
         if let include = fields.value("include"), !include.isNull {
             asked.logprobs = include.holds(ResponseEchoes.includedLogprobs)
-            asked.isMalformed = !include.isArray
+            asked.isMalformed = !include.isArray || include.isTooLarge
         }
         asked.ids = fields.asked(for: ids)
         return asked

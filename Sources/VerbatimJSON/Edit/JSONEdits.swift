@@ -62,12 +62,31 @@ package struct JSONEdits: Sendable {
             }
         }
         if !removedKeys.isEmpty { remove(from: object) { removedKeys.contains($0.key) } }
-        append(added, to: object, followsMember: removedKeys.count < object.members.count)
+        append(
+            added, at: object.members.last?.value.range.upperBound ?? object.range.lowerBound + 1,
+            followsMember: removedKeys.count < object.members.count)
+    }
+
+    /// Sets members of `object` to their JSON text, in place or after the last member. It must be called at most once
+    /// for an object.
+    package mutating func update(
+        _ object: SelectedMembers, of text: Span<UInt8>, setting values: [(name: String, value: [UInt8])]
+    ) {
+        var added: [(name: String, value: [UInt8])] = []
+        for (name, value) in values {
+            if let known = object.value(name, in: text) {
+                replace(known.range, with: .bytes(value))
+            } else {
+                added.append((name, value))
+            }
+        }
+        append(
+            added, at: object.endOfMembers ?? object.range.lowerBound + 1, followsMember: object.endOfMembers != nil)
     }
 
     private mutating func append(
         _ members: [(name: String, value: [UInt8])],
-        to object: JSONObject,
+        at offset: Int,
         followsMember: Bool
     ) {
         var bytes: [UInt8] = []
@@ -78,7 +97,7 @@ package struct JSONEdits: Sendable {
             bytes.append(contentsOf: member.value)
         }
         if bytes.isEmpty { return }
-        insert(bytes, at: object.members.last?.value.range.upperBound ?? object.range.lowerBound + 1)
+        insert(bytes, at: offset)
     }
 
     /// Removes the members of `object` for which `isRemoved` returns true, and their commas. `isRemoved` is called in

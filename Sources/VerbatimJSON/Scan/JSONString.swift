@@ -1,5 +1,3 @@
-import VerbatimPlatform
-
 /// A string in a text: the range of its bytes. Nothing is decoded.
 package struct JSONString: Hashable, Sendable {
     /// The bytes of the string, quotes included.
@@ -37,14 +35,39 @@ package struct JSONString: Hashable, Sendable {
 
     /// Returns whether the string's value is `expected`, given as UTF-8.
     package func equals(_ expected: [UInt8], in text: Span<UInt8>) -> Bool {
-        if expected.withUnsafeBufferPointer({ equals($0, in: text) }) { return true }
-        // Invalid UTF-8 decodes to U+FFFD, which begins with EF.
-        return expected.contains(0xEF) && decoded(in: text).utf8.elementsEqual(expected)
+        expected.withUnsafeBufferPointer { expected in
+            if equals(expected, in: text) { return true }
+            // Invalid UTF-8 decodes to U+FFFD, which begins with EF.
+            return !hasEscapes && expected.contains(0xEF) && equalsUnescaped(expected, in: text)
+        }
     }
 
     func equals(_ expected: UnsafeBufferPointer<UInt8>, in text: Span<UInt8>) -> Bool {
-        if hasEscapes && containsEscape(in: text) { return decoded(in: text).utf8.elementsEqual(expected) }
-        return text.equals(expected, at: content)
+        if !hasEscapes { return text.equals(expected, at: content) }
+        // Most strings have no escapes even if they may.
+        if text.equals(expected, at: content) && !expected.contains(UInt8(ascii: "\\")) { return true }
+        return equalsUnescaped(expected, in: text)
+    }
+
+    /// Compares byte by byte and stops at the first difference.
+    private func equalsUnescaped(_ expected: UnsafeBufferPointer<UInt8>, in text: Span<UInt8>) -> Bool {
+        // No byte of a value takes more than six in a text.
+        guard content.count <= 6 * expected.count else { return false }
+        var bytes = UnescapedBytes(content)
+        for byte in expected where bytes.next(in: text) != byte { return false }
+        return bytes.next(in: text) == nil
+    }
+
+    /// Returns the value. Escapes are resolved; lone surrogates and invalid UTF-8 become U+FFFD.
+    package func decoded(in text: Span<UInt8>) -> String {
+        guard hasEscapes, containsEscape(in: text) else { return String(copying: text, content) }
+        return String(decoding: unescaped(in: text, limit: .max), as: UTF8.self)
+    }
+
+    /// Returns the value, or its beginning if that is longer than `limit` bytes of UTF-8.
+    package func decoded(in text: Span<UInt8>, limit: Int) -> String {
+        content.count <= limit
+            ? decoded(in: text) : String(decoding: unescaped(in: text, limit: limit), as: UTF8.self)
     }
 
     private func containsEscape(in text: Span<UInt8>) -> Bool {
@@ -52,58 +75,11 @@ package struct JSONString: Hashable, Sendable {
         return false
     }
 
-    /// Returns the value. Escapes are resolved; lone surrogates and invalid UTF-8 become U+FFFD.
-    package func decoded(in text: Span<UInt8>) -> String {
-        guard hasEscapes, containsEscape(in: text) else { return String(copying: text, content) }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(content.count)
-        var index = content.lowerBound
-        while index < content.upperBound {
-            let byte = text[index]
-            guard byte == UInt8(ascii: "\\"), index + 1 < content.upperBound else {
-                bytes.append(byte)
-                index += 1
-                continue
-            }
-            switch text[index + 1] {
-            case UInt8(ascii: "n"): bytes.append(0x0A)
-            case UInt8(ascii: "t"): bytes.append(0x09)
-            case UInt8(ascii: "r"): bytes.append(0x0D)
-            case UInt8(ascii: "b"): bytes.append(0x08)
-            case UInt8(ascii: "f"): bytes.append(0x0C)
-            case UInt8(ascii: "u"):
-                index = appendScalar(to: &bytes, escapeAt: index, in: text)
-                continue
-            case let other: bytes.append(other)
-            }
-            index += 2
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
-    /// Resolves `\uXXXX`, or two of them that form a surrogate pair, and returns the offset after it.
-    private func appendScalar(to bytes: inout [UInt8], escapeAt index: Int, in text: Span<UInt8>) -> Int {
-        let first = hexUnit(at: index + 2, in: text)
-        var end = index + 6
-        var scalar = Unicode.Scalar(first)
-        if (0xD800..<0xDC00).contains(first), end + 6 <= content.upperBound,
-            text[end] == UInt8(ascii: "\\"), text[end + 1] == UInt8(ascii: "u")
-        {
-            let second = hexUnit(at: end + 2, in: text)
-            if (0xDC00..<0xE000).contains(second) {
-                scalar = Unicode.Scalar(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00))
-                end += 6
-            }
-        }
-        bytes.append(contentsOf: String(Character(scalar ?? "\u{FFFD}")).utf8)
-        return end
-    }
-
-    private func hexUnit(at index: Int, in text: Span<UInt8>) -> UInt32 {
-        var unit: UInt32 = 0
-        for offset in index..<min(index + 4, content.upperBound) {
-            unit = unit << 4 | UInt32(hexDigitValue(text[offset]) ?? 0)
-        }
-        return unit
+    private func unescaped(in text: Span<UInt8>, limit: Int) -> [UInt8] {
+        var result: [UInt8] = []
+        result.reserveCapacity(min(content.count, limit))
+        var bytes = UnescapedBytes(content)
+        while result.count < limit, let byte = bytes.next(in: text) { result.append(byte) }
+        return result
     }
 }

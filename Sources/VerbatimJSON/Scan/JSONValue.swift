@@ -10,6 +10,9 @@ package struct JSONValue: Hashable, Sendable {
 
     package var isNull: Bool { kind == .null }
 
+    /// In bytes. The time that the system takes for a number grows faster than its length.
+    private static let longestNumber = 2048
+
     /// The value as an integer; nil for other kinds, for fractions and exponents, and for numbers that do not fit.
     package func int(in text: Span<UInt8>) -> Int? {
         guard kind == .number else { return nil }
@@ -31,9 +34,9 @@ package struct JSONValue: Hashable, Sendable {
         return result == .min ? nil : -result
     }
 
-    /// The value as a floating-point number; nil for other kinds.
+    /// The value as a floating-point number; nil for other kinds, and for a text that is longer than any number needs.
     package func double(in text: Span<UInt8>) -> Double? {
-        guard kind == .number else { return nil }
+        guard kind == .number, range.count <= Self.longestNumber else { return nil }
         return Double(String(copying: text, range))
     }
 

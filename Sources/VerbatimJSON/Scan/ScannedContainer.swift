@@ -26,5 +26,5 @@ extension JSONValue {
 
 extension JSONCursor.Options {
     /// Accepts whatever an earlier scan may have accepted.
-    fileprivate static let scannedBefore: JSONCursor.Options = [.nonFiniteNumbers, .recordDepth, .validUTF8]
+    static let scannedBefore: JSONCursor.Options = [.nonFiniteNumbers, .recordDepth]
 }

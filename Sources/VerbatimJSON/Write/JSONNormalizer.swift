@@ -23,6 +23,8 @@ package enum JSONNormalizer {
         package static let nonFiniteNumber = Losses(rawValue: 1)
         /// Bytes that were not UTF-8 became U+FFFD.
         package static let invalidUTF8 = Losses(rawValue: 2)
+        /// An object that came in pieces had more fields than are kept.
+        package static let fieldsBeyondLimit = Losses(rawValue: 4)
     }
 
     /// Appends the value in `range`, which a ``JSONCursor`` has skipped before.

@@ -32,6 +32,11 @@ extension ErrorResponse {
         message: "this turn would begin a new session, and the proxy already numbers the turns of as many as it can: "
             + "name an existing session, or restart the proxy on a new trace")
 
+    package static let tooManySessionsOfKey = ErrorResponse(
+        status: .forbidden, side: .client, code: "too_many_sessions_of_key",
+        message: "this turn would begin a new session, and the agents of this key have begun as many as they may "
+            + "(--max-sessions-per-key): name an existing session")
+
     /// 422, because client libraries do not retry that status.
     ///
     /// - Parameter words: The engine's error message; `nil` if no request was sent to it.

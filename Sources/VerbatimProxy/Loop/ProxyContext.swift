@@ -1,6 +1,7 @@
 import Logging
 import VerbatimAPI
 import VerbatimHTTP
+import VerbatimJSON
 import VerbatimTrace
 
 /// What all event loops of a proxy share.
@@ -15,6 +16,9 @@ struct ProxyContext: Sendable {
     let attempts = RetryIndex()
     let health = CaptureHealth()
     let uncaptured: UncapturedGeneration
+    let sessionQuota: SessionQuota
+    /// The fields of requests that are read.
+    let fieldNames: MemberNames
     /// Secrets of the settings, which no record may contain.
     let secrets: [String]
 
@@ -30,5 +34,11 @@ struct ProxyContext: Sendable {
         uncaptured = UncapturedGeneration(logger: logger)
         bodies = BodyBudget(limit: settings.maximumBuffered)
         secrets = settings.secrets
+        let hasBoundKeys = settings.apiKeys.contains { $0.session != nil }
+        sessionQuota = SessionQuota(
+            limitPerKey: settings.maximumSessionsPerKey,
+            limitOfUnbound: hasBoundKeys ? SessionQuota.usualLimitOfUnbound : nil)
+        fieldNames = KnownFields.names(
+            adding: SessionFields.names + settings.policy.sampling.map(\.name), nested: SessionFields.nestedNames)
     }
 }

@@ -74,16 +74,23 @@ final class CaptureHealth: Sendable {
     ///
     /// - Parameters:
     ///   - uncaptured: How many requests generated on routes that are not captured. Stated if there were any.
+    ///   - quota: Adds whose sessions there are most of, if turns were refused because there are too many.
     ///   - namesSessions: Whether the client may see names of sessions. Without, there are no `sessions`.
     func report(
-        _ recorder: (any RecordSink)?, uncaptured: Int = 0, namesSessions: Bool
+        _ recorder: (any RecordSink)?, uncaptured: Int = 0, quota: SessionQuota, namesSessions: Bool
     ) -> (status: HTTPResponseStatus, json: String) {
         if let refusal = recorder?.refusal {
             return (.serviceUnavailable, Self.json("unavailable") { $0.member("reason", refusal) })
         }
         let state = state.withLock { $0 }
         if state.total.refused + state.total.violations == 0 {
-            return (.ok, Self.json("ok") { if uncaptured > 0 { $0.member("uncaptured", uncaptured) } })
+            return (
+                .ok,
+                Self.json("ok") { json in
+                    if uncaptured > 0 { json.member("uncaptured", uncaptured) }
+                    quota.write(to: &json, namesSessions: namesSessions)
+                }
+            )
         }
         let json = Self.json("degraded") { json in
             json.member("reason", namesSessions ? state.reason : "turns fell below --require-capture")
@@ -96,6 +103,7 @@ final class CaptureHealth: Sendable {
             json.member("violations", state.total.violations)
             json.member("refused", state.total.refused)
             if uncaptured > 0 { json.member("uncaptured", uncaptured) }
+            quota.write(to: &json, namesSessions: namesSessions)
         }
         return (.ok, json)
     }

@@ -15,6 +15,7 @@ struct TurnLog: Sendable {
     enum Refusal: String, CaseIterable {
         case traceUnavailable = "the trace cannot be written"
         case tooManySessions = "there are too many sessions"
+        case tooManySessionsOfKey = "its key has begun too many sessions"
     }
 
     init(logger: Logger, clock: HTTPClock) {
@@ -63,9 +64,7 @@ struct TurnLog: Sendable {
     /// The model named by the engine, else by the request.
     private static func model(of record: TurnRecord) -> String {
         if let model = record.model.flatMap({ string($0) }) { return model }
-        let request = record.request.span
-        let object = try? JSONObject(document: request)
-        return object?.value("model", in: request)?.string(in: request) ?? "-"
+        return record.requestedModel.isEmpty ? "-" : record.requestedModel
     }
 
     private static func string(_ json: [UInt8]) -> String? {

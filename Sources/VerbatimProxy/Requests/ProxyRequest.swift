@@ -35,6 +35,14 @@ package struct ProxyRequest {
         return route.elementsEqual("/messages".utf8) || route.starts(with: "/messages/".utf8)
     }
 
+    /// Whose quota a session counts against that the request begins. Only after the request has been authorized.
+    var sessionOwner: SessionQuota.Owner {
+        if isBound, let namedSession { .key(boundTo: namedSession) } else { .unbound }
+    }
+
+    /// The session that the key restricts the request to.
+    var boundSession: String? { isBound ? namedSession : nil }
+
     /// What the request says about its response.
     package var responseRequest: ResponseWriter.Request {
         ResponseWriter.Request(head, errorFormat: isAnthropic ? .anthropic : .openAI)

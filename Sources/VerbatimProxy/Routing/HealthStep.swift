@@ -6,6 +6,7 @@ struct HealthStep: RoutingStep {
     let health: CaptureHealth
     let uncaptured: UncapturedGeneration
     let recorder: (any RecordSink)?
+    let quota: SessionQuota
     let keys: KeyCheck
 
     func decide(_ request: inout ProxyRequest) -> RoutingDecision? {
@@ -13,7 +14,8 @@ struct HealthStep: RoutingStep {
             return nil
         }
         let report = health.report(
-            recorder, uncaptured: uncaptured.requests, namesSessions: keys.maySeeSessions(request.head.headers))
+            recorder, uncaptured: uncaptured.requests, quota: quota,
+            namesSessions: keys.maySeeSessions(request.head.headers))
         return .answer(report.status, json: Array(report.json.utf8))
     }
 }

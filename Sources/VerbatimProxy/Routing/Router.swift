@@ -10,7 +10,8 @@ struct Router: Sendable {
         let keys = KeyCheck(settings.apiKeys, replacesCredentials: settings.upstreamAPIKey != nil)
         steps = [
             HealthStep(
-                health: context.health, uncaptured: context.uncaptured, recorder: context.recorder, keys: keys),
+                health: context.health, uncaptured: context.uncaptured, recorder: context.recorder,
+                quota: context.sessionQuota, keys: keys),
             AuthorizationStep(keys: keys),
             SessionNameStep(),
             MaxForwardsStep(),

@@ -14,11 +14,11 @@ struct SessionFields: Hashable, Sendable {
     init(_ request: RequestDocument) {
         let object = request.object
         let body = request.body.span
-        let metadata = object.value("metadata", in: body)?.object(in: body)
+        let metadata = object.object("metadata", in: body)
         sessions = [
             Self.claim(object.value("prompt_cache_key", in: body), in: body),
             Self.claim(object.value("session_id", in: body), in: body),
-            metadata?.value("user_id", in: body)?.string(in: body).flatMap(Self.session(ofUser:)),
+            Self.text(metadata?.value("user_id", in: body), in: body).flatMap(Self.session(ofUser:)),
             Self.claim(metadata?.value("session_id", in: body), in: body),
         ].compactMap(\.self)
         parent = Self.claim(metadata?.value("parent_session_id", in: body), in: body)
@@ -26,8 +26,21 @@ struct SessionFields: Hashable, Sendable {
 
     private static func claim(_ value: JSONValue?, in text: Span<UInt8>) -> String? {
         guard let value, !value.isNull else { return nil }
-        return value.string(in: text) ?? ""
+        return self.text(value, in: text) ?? ""
     }
+
+    /// Most bytes of a value that are read. No id is longer, and neither is a text that holds one.
+    private static let longest = 4 << 10
+
+    /// A string, or its beginning.
+    private static func text(_ value: JSONValue?, in text: Span<UInt8>) -> String? {
+        guard let value, value.kind == .string else { return nil }
+        return JSONString(quoted: value.range, hasEscapes: true).decoded(in: text, limit: longest)
+    }
+
+    /// The names of these fields, to be looked for in a request.
+    static let names = ["prompt_cache_key", "session_id"]
+    static let nestedNames = [(parent: "metadata", names: ["user_id", "session_id", "parent_session_id"])]
 
     /// The session in Claude Code's user id: `{"device_id":"…","session_id":"…"}` as a text, or the older
     /// `user_…_session_<uuid>`. `nil` for any other user id, which names a person.

@@ -35,6 +35,12 @@ struct SessionIdentity: Hashable, Sendable {
         root.map { session == $0 || session.hasPrefix("\($0):") } ?? false
     }
 
+    /// The session whose findings about the engine a turn shares: an agent must not speak for others through its
+    /// sub-agents.
+    ///
+    /// - Parameter bound: The session that the agent's key is bound to.
+    func origin(boundTo bound: String?) -> String { bound ?? parent ?? session }
+
     /// Problem codes for the record.
     var problems: [ProblemCode] { hasUnusableID ? [ProblemCode.sessionIDUnusable] : [] }
 }

@@ -36,6 +36,11 @@ package struct ProxyLimits: Sendable {
     /// Largest single event of a stream, in bytes; beyond it the rest of the stream passes through unrestored.
     package var maximumEventSize = 16 << 20
 
+    // MARK: Sessions
+
+    /// Sessions below its own that the agent of a bound key may begin; 403 beyond it.
+    package var maximumSessionsPerKey = 1000
+
     // MARK: The engine
 
     /// Longest time to connect to the engine.

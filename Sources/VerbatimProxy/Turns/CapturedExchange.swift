@@ -10,6 +10,8 @@ final class CapturedExchange: Exchange {
     private enum Stage {
         /// The request is still coming.
         case request
+        /// The whole request is there, and read on another thread.
+        case reading
         case turn(TurnRunner)
         /// The exchange ended without a turn.
         case over
@@ -25,6 +27,7 @@ final class CapturedExchange: Exchange {
     private var stage = Stage.request
     /// Comes before the JSON text of the request; mostly empty.
     private var byteOrderMark = ByteBuffer()
+    private var isClientHalfClosed = false
 
     init(loop: ProxyLoop, agent: ServerConnection, request: ProxyRequest, api: API) {
         self.loop = loop
@@ -39,6 +42,10 @@ final class CapturedExchange: Exchange {
 
     private var isReceiving: Bool {
         if case .request = stage { true } else { false }
+    }
+
+    private var isReading: Bool {
+        if case .reading = stage { true } else { false }
     }
 
     private var turn: TurnRunner? {
@@ -83,10 +90,30 @@ final class CapturedExchange: Exchange {
             byteOrderMark = ByteBuffer(bytes: mark)
             bytes.removeFirst(mark.count)
         }
+        let now = loop.clock.now
+        if bytes.count > RequestReading.longestOnLoop { return read(bytes, at: now) }
         do {
-            begin(try APIRegistry.request(to: api, body: bytes))
+            begin(try RequestReading(of: request, to: api, body: bytes, context: loop.context, at: now), at: now)
         } catch {
             refuse(.badRequest(error.message))
+        }
+    }
+
+    private func read(_ bytes: [UInt8], at now: NIODeadline) {
+        stage = .reading
+        // The loop must stay alive until the result comes, even if the agent is gone.
+        loop.server.beginWork()
+        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        RequestReading.start(of: request, to: api, body: bytes, context: loop.context, at: now) { result in
+            bound.eventLoop.execute {
+                let exchange = bound.value
+                exchange.loop.server.endWork()
+                guard exchange.isReading else { return }
+                switch result {
+                case .success(let reading): exchange.begin(reading, at: now)
+                case .failure(let error): exchange.refuse(.badRequest(error.message))
+                }
+            }
         }
     }
 
@@ -94,19 +121,23 @@ final class CapturedExchange: Exchange {
 
     /// Replies without asking the engine. Such a request takes no turn number.
     private func refuse(_ reply: ErrorResponse, closes: Bool = false) {
-        guard isReceiving else { return }
+        guard isReceiving || isReading else { return }
         stage = .over
         output.respond(with: reply, closes: closes)
         agent.finish(output.take(), closes: output.mustClose)
     }
 
-    private func begin(_ parsed: any APIRequest) {
-        let now = loop.clock.now
+    /// - Parameter now: When the request was complete.
+    private func begin(_ reading: RequestReading, at now: NIODeadline) {
         let headers = request.head.headers
-        let identity = SessionIdentity(
-            named: request.namedSession, isBound: request.isBound, headers: headers,
-            fields: SessionFields(parsed.document))
+        let identity = reading.identity
+        let quota = loop.context.sessionQuota
+        guard quota.admit(identity.session, of: request.sessionOwner) else {
+            loop.log.refusedTurn(.tooManySessionsOfKey)
+            return refuse(.tooManySessionsOfKey)
+        }
         guard let number = loop.recorder?.nextTurn(inSession: identity.session) else {
+            quota.withdraw(identity.session, of: request.sessionOwner)
             loop.log.refusedTurn(.tooManySessions)
             return refuse(.tooManySessions)
         }
@@ -114,7 +145,7 @@ final class CapturedExchange: Exchange {
             turn: number,
             identity: identity,
             retryOf: loop.context.attempts.firstAttempt(
-                ofTurn: number, inSession: identity.session, body: RetryIndex.BodyDigest(parsed.document.body),
+                ofTurn: number, inSession: identity.session, body: reading.digest,
                 headers: headers),
             api: api,
             path: request.receivedPath,
@@ -123,15 +154,15 @@ final class CapturedExchange: Exchange {
             maximumReplySize: loop.settings.maximumReplySize,
             maximumEventSize: loop.settings.maximumEventSize,
             secrets: Secrets(configured: loop.context.secrets, headers: headers),
-            boundSession: request.isBound ? request.namedSession : nil
+            boundSession: request.boundSession
         )
-        let plan = CapabilityPlan(
-            parsed, policy: facts.policy, session: facts.origin, capabilities: loop.capabilities, at: now)
         let turn = TurnRunner(
-            CapturedTurn(facts: facts, request: parsed, plan: plan, output: output, at: now), loop: loop,
-            agent: agent, request: request, body: body, byteOrderMark: byteOrderMark)
+            CapturedTurn(facts: facts, request: reading.request, plan: reading.plan, output: output, at: now),
+            loop: loop, agent: agent, request: request, body: body,
+            byteOrderMark: byteOrderMark)
         stage = .turn(turn)
         turn.start(at: now)
+        if isClientHalfClosed { turn.clientDidHalfClose() }
     }
 
     // MARK: The agent
@@ -140,7 +171,10 @@ final class CapturedExchange: Exchange {
         if let turn { turn.clientDidClose() } else { stage = .over }
     }
 
-    func clientDidHalfClose() { turn?.clientDidHalfClose() }
+    func clientDidHalfClose() {
+        isClientHalfClosed = true
+        turn?.clientDidHalfClose()
+    }
 
     func clientWritabilityChanged() { turn?.clientWritabilityChanged() }
 

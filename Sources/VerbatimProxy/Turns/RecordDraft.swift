@@ -72,7 +72,7 @@ struct RecordDraft {
             capture.isComplete = false
         }
         if outcome != .completed { capture.response = facts.secrets.masked(response: capture.response) }
-        return TurnRecord(
+        var record = TurnRecord(
             turn: facts.turn,
             sessionID: facts.identity.session,
             parentSessionID: facts.identity.parent,
@@ -100,6 +100,8 @@ struct RecordDraft {
             timeToFirstToken: timeToFirstToken,
             includesLogprobs: facts.policy.detail == .full
         )
+        record.requestedModel = prepared.model
+        return record
     }
 
     /// The engine says that it has generated nothing.

@@ -6,7 +6,7 @@ import VerbatimHTTP
 /// It takes its share of the budget until it is released, so that the share lasts as long as any form of the body is
 /// held.
 final class RequestBody {
-    private var bytes = ByteBuffer()
+    private var bytes: [UInt8] = []
     private var share: BodyBudget.Share
     private let maximumSize: Int
 
@@ -18,13 +18,13 @@ final class RequestBody {
     /// - Returns: Why the body cannot be taken; nil if it can.
     func append(_ part: ByteBuffer) -> ErrorResponse? {
         guard share.take(part.readableBytes) else { return .overloaded }
-        if bytes.readableBytes == 0 { bytes = part } else { bytes.writeImmutableBuffer(part) }
-        return bytes.readableBytes > maximumSize ? .bodyTooLarge(limit: maximumSize) : nil
+        part.withUnsafeReadableBytes { bytes.append(contentsOf: $0) }
+        return bytes.count > maximumSize ? .bodyTooLarge(limit: maximumSize) : nil
     }
 
     /// The body, which is not held here any longer.
     func take() -> [UInt8] {
-        defer { bytes = ByteBuffer() }
-        return Array(bytes.readableBytesView)
+        defer { bytes = [] }
+        return bytes
     }
 }

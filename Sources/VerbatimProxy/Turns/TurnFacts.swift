@@ -18,6 +18,6 @@ struct TurnFacts {
     /// The session that the agent's key is bound to.
     var boundSession: String?
 
-    /// Whose findings about the engine the turn shares: an agent must not speak for others through its sub-agents.
-    var origin: String { boundSession ?? identity.parent ?? identity.session }
+    /// Whose findings about the engine the turn shares.
+    var origin: String { identity.origin(boundTo: boundSession) }
 }

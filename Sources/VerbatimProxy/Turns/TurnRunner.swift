@@ -18,6 +18,10 @@ final class TurnRunner: UpstreamDelegate {
     private let clock: HTTPClock
     private let timer: ExchangeTimer
     private var engine: UpstreamConnection?
+    /// What the engine has not taken yet of the request's body.
+    private var unsent: UnsentBody?
+    /// The attempt whose body is being written right now.
+    private var sendingAttempt: Int?
     /// Counts attempts, so that a connection or a timer of an earlier one is not taken for the current one's.
     private var attempt = 0
     /// When the turn stops waiting for probes, however many follow each other.
@@ -111,6 +115,7 @@ final class TurnRunner: UpstreamDelegate {
 
     private func send(on connection: UpstreamConnection) {
         let prepared = turn.prepared
+        let body = UnsentBody(prepared.content)
         engine = connection
         turn.attemptWasSent(at: clock.now)
         let upstream = loop.settings.upstream
@@ -120,12 +125,35 @@ final class TurnRunner: UpstreamDelegate {
             uri: upstream.target(path: "/v1" + prepared.route, query: request.query),
             headers: EngineHeaders.make(
                 for: request, authority: upstream.address.authority, apiKey: loop.settings.upstreamAPIKey,
-                acceptsIdentityOnly: true, bodyLength: byteOrderMark.readableBytes + prepared.body.count)
+                acceptsIdentityOnly: true, bodyLength: byteOrderMark.readableBytes + body.length)
         )
         connection.start(head, for: self)
         connection.send(body: byteOrderMark)
-        connection.send(body: ByteBuffer(bytes: prepared.body))
-        connection.endRequest()
+        unsent = body
+        sendBody()
+    }
+
+    /// Sends as much of the body as the engine takes, but no more at a time than others can wait for.
+    private func sendBody() {
+        let current = attempt
+        // A write may call back.
+        guard let engine, sendingAttempt != current else { return }
+        sendingAttempt = current
+        defer { if attempt == current { sendingAttempt = nil } }
+        for _ in 0..<UnsentBody.partsAtATime {
+            guard let part = unsent?.next() else { return }
+            engine.send(body: part)
+            if unsent?.isEmpty ?? true {
+                unsent = nil
+                return engine.endRequest()
+            }
+            engine.flush()
+            if !engine.isWritable || attempt != current { return }
+        }
+        loop.eventLoop.assumeIsolated().execute { [weak self] in
+            guard let self, attempt == current else { return }
+            sendBody()
+        }
     }
 
     var takesMore: Bool { !turn.isOver && agent.isWritable && turn.takesMore }
@@ -176,7 +204,9 @@ final class TurnRunner: UpstreamDelegate {
         flush()
     }
 
-    func upstreamWritabilityChanged() {}
+    func upstreamWritabilityChanged() {
+        if engine?.isWritable ?? false { sendBody() }
+    }
 
     // MARK: The agent
 

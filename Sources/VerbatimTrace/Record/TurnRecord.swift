@@ -34,6 +34,8 @@ package struct TurnRecord: Sendable {
 
     /// The request body as forwarded to the engine.
     package var request: [UInt8]
+    /// The model that the request names, for the log; empty if it names none.
+    package var requestedModel = ""
     /// The engine's reply, assembled from its events if it was streamed.
     package var response: JSONText
     package var choices: [ChoiceRecord]

@@ -46,8 +46,8 @@ struct CaptureRequestTests {
             name: "below the cap", policy: { $0.maxTokensCap = 64 }, body: #"{"max_tokens": 64}"#,
             forwarded: #"{"max_tokens": 64}"#),
         Case(
-            name: "no limit, no cap", policy: { $0.maxTokensCap = 64 }, body: #"{"max_tokens": null}"#,
-            forwarded: #"{"max_tokens": null}"#),
+            name: "the cap where there is no limit", policy: { $0.maxTokensCap = 64 }, body: #"{"max_tokens": null}"#,
+            forwarded: #"{"max_tokens": 64}"#, fields: #"{"max_tokens":{"value":null}}"#),
         Case(
             name: "translation", policy: { _ in }, body: #"{"model": "openai/gpt-5-mini", "max_tokens": 7}"#,
             forwarded: #"{"model": "openai/gpt-5-mini","max_completion_tokens":7}"#,
