@@ -1,5 +1,6 @@
 import Dispatch
 import NIOCore
+import NIOHTTP1
 import VerbatimAPI
 
 /// What a request says, and how it is to be forwarded: all that takes time with its length.
