@@ -62,7 +62,8 @@ let package = Package(
             name: "VerbatimTrace", dependencies: ["VerbatimJSON", "VerbatimSchema", "VerbatimPlatform"],
             swiftSettings: settings),
         .target(
-            name: "VerbatimRows", dependencies: ["VerbatimJSON", "VerbatimPlatform", "VerbatimSchema", "VerbatimTrace"],
+            name: "VerbatimRows",
+            dependencies: ["VerbatimJSON", "VerbatimPlatform", "VerbatimSchema", "VerbatimTrace"],
             swiftSettings: settings),
         .target(
             name: "VerbatimHTTP",

@@ -6,7 +6,8 @@ package enum KnownFields {
     private static let fields =
         [
             "model", "stream", "n", "stop", "tools", "logprobs", "top_logprobs", "n_probs", "prompt_logprobs",
-            "include", "echo", "prompt", "prompt_embeds", "messages", "input", "background", "reasoning_effort", "logprob_token_ids",
+            "include", "echo", "prompt", "prompt_embeds", "messages", "input", "background", "reasoning_effort",
+            "logprob_token_ids",
         ] + TokenLimits.names
 
     private static let nested: [(parent: String, names: [String])] =
