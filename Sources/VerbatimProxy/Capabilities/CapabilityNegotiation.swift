@@ -221,7 +221,11 @@ struct CapabilityNegotiation: ~Copyable {
         // The repeat has failed as well: nothing was rejected.
         case .presuming where !isAccepted: []
         case .inconclusive: [ProblemCode.repeatedAfterError]
-        default: effectiveLimits.problems
+        // A request for no alternatives cannot get fewer.
+        default:
+            effectiveLimits.problems.filter {
+                $0 != .topLogprobsLowered || prepared.request.injection.topLogprobs != nil
+            }
         }
     }
 

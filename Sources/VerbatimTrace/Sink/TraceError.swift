@@ -38,7 +38,7 @@ package struct TraceError: Error, Sendable {
         self.message = message
         self.cause = cause
         let systemError: SystemError? = if case .system(let error) = cause { error } else { nil }
-        self.reason = reason ?? systemError?.description ?? code.rawValue.replacing("_", with: " ")
+        self.reason = reason ?? systemError?.description ?? code.rawValue.replacing(text: "_", with: " ")
     }
 
     /// The operating system's error, if that is the cause.
