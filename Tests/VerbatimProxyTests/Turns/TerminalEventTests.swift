@@ -3,7 +3,8 @@ import Testing
 import VerbatimTesting
 import VerbatimProxy
 
-@Suite("The terminal event reaches the agent", .onOwnThreads, .timeLimit(.minutes(10)))
+/// Serialized, since each case blocks a thread of the system's pool until its gate opens.
+@Suite("The terminal event reaches the agent", .onOwnThreads, .serialized, .timeLimit(.minutes(10)))
 struct TerminalEventTests {
     /// The last events of a stream, in each API.
     static let ends: [(path: String, terminal: String)] = [
