@@ -5,7 +5,7 @@ import Verbatim
 
 @Suite("What the environment says in vain") struct EnvironmentWarningTests {
     @Test(
-        "A variable that looks like a setting's and is none is named, with the nearest",
+        "A variable that resembles a setting's is reported, with the nearest setting",
         arguments: [
             ("VERBATIM_TOP_LOGPROB", "VERBATIM_TOP_LOGPROBS"), ("VERBATIM_APIKEY", "VERBATIM_API_KEY"),
             ("VERBATIM_UPSTREAM_UR", "VERBATIM_UPSTREAM_URL"), ("VERBATIM_REQUIRE_CAPTRUE", "VERBATIM_REQUIRE_CAPTURE"),

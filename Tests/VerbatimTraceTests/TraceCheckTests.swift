@@ -180,7 +180,7 @@ import VerbatimSchema
         #expect((summary.findings, summary.unfinishedTurns) == (1, 2))
     }
 
-    @Test("A record names the earlier turns of its session that have none yet")
+    @Test("A record names the earlier turns of its session that have no record yet")
     func recordsNameUnfinishedTurns() throws {
         let recorder = try TraceRecorder(TraceRecorder.Configuration(path: path)) { _ in }
         let turns = (0..<4).compactMap { _ in recorder.nextTurn(inSession: "s") }

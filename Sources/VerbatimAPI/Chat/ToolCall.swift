@@ -38,7 +38,7 @@ struct ToolCall: Sendable {
 
     // MARK: Joining fragments
 
-    /// The id, as JSON text; nil if there is none yet.
+    /// The id, as JSON text; nil before it has arrived.
     var id: [UInt8]? { fields.value("id").flatMap { $0 == Array(#""""#.utf8) ? nil : $0 } }
 
     /// Whether the call is named, or the tool that it calls.

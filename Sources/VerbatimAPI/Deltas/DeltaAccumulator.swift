@@ -67,7 +67,7 @@ struct DeltaAccumulator: Sendable {
     private mutating func noteOverflow() -> Int {
         losses.insert(.fieldsBeyondLimit)
         if let overflow { return overflow }
-        // Its key is found by nobody.
+        // No reply can have this key, so that no lookup finds the field.
         let key = Array(#""""#.utf8)
         fields.append(Field(key: Field.Key(bytes: key, hasEscapes: false), name: key))
         overflow = fields.count - 1

@@ -3,7 +3,7 @@ import VerbatimJSON
 /// The fields that limit how many tokens a turn generates, in the spellings of all APIs and engines.
 ///
 /// An engine reads more than its API says: llama.cpp takes `n_predict` before `max_tokens`, SGLang and gateways take
-/// their own names in objects of their own. A cap that leaves one of them alone is none.
+/// their own names in objects of their own. A cap must cover all of them to bind.
 enum TokenLimits {
     static let names = [
         "max_tokens", "max_completion_tokens", "max_output_tokens",

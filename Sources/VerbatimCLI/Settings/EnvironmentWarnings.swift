@@ -4,7 +4,7 @@ import VerbatimPlatform
 
 /// What an environment seems to say that the proxy does not listen to.
 struct EnvironmentWarnings {
-    /// A variable that looks like a setting's and is none, and the setting's that it resembles.
+    /// A variable that resembles a setting's variable, and the variable that it resembles.
     struct Misspelling: Hashable {
         let variable: String
         let nearest: String?
@@ -23,7 +23,7 @@ struct EnvironmentWarnings {
 
     private static let prefix = "VERBATIM_"
 
-    /// Whether somebody wrote it for the proxy: Kubernetes adds variables of its own for a service of that name.
+    /// Whether the operator set it for the proxy: Kubernetes adds variables of its own for a service of that name.
     private static func isMeant(_ name: String) -> Bool {
         name.hasPrefix(prefix) && !name.hasPrefix("VERBATIM_SERVICE_") && !name.hasPrefix("VERBATIM_PORT_")
     }

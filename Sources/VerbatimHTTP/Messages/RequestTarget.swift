@@ -26,7 +26,7 @@ package struct RequestTarget: Equatable, Sendable {
 }
 
 extension HTTPHeaders {
-    /// The value of `Content-Length`; nil if there is none, or if it is no number below 2⁶³.
+    /// The value of `Content-Length`; nil if the field is absent or not a number below 2⁶³.
     package var contentLength: Int? {
         guard let value = first(name: "content-length") else { return nil }
         // The parser leaves white space around a value.

@@ -12,7 +12,7 @@ package struct PEMText: Sendable {
         self.bytes = bytes
     }
 
-    /// Why the first certificate is not valid at a time; nil if it is, or if there is none.
+    /// Why the first certificate is not valid at a time; nil if it is valid, or if the file has no certificate.
     ///
     /// - Parameter now: In seconds since 1970.
     package func validityProblem(at now: Int = Int(time(nil))) -> String? {

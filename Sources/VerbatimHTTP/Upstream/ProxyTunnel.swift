@@ -37,7 +37,7 @@ final class ProxyTunnel: ChannelInboundHandler, RemovableChannelHandler {
 
     private let proxy: ForwardProxy
     private let target: String
-    /// Completed with the tunnel, or with why there is none.
+    /// Succeeds when the tunnel is open; fails with the reason if it cannot be opened.
     private let opened: EventLoopPromise<Void>
     private var head = ByteBuffer()
     private var isOver = false

@@ -21,6 +21,6 @@ enum ResponseRules {
         return nil
     }
 
-    /// The value of `Content-Length`; nil if there is none, or no number below 2⁶³.
+    /// The value of `Content-Length`; nil if the field is absent or not a number below 2⁶³.
     static func contentLength(of head: HTTPResponseHead) -> Int? { head.headers.contentLength }
 }

@@ -36,7 +36,7 @@ package struct MemberNames: Sendable {
 
     private var longest: Int { placesByLength.count - 1 }
 
-    /// The place of a name among all; nil if it is none of them.
+    /// The place of a name in the list; nil if the list does not contain it.
     package func place(of name: String) -> Int? {
         var name = name
         return name.withUTF8 { place(of: $0.span, at: 0..<$0.count) }

@@ -4,7 +4,7 @@
 package struct SelectedMembers: Sendable {
     /// The bytes of the object, braces included.
     package let range: Range<Int>
-    /// The offset after the last member; nil if there is none.
+    /// The offset after the last member; nil for an object without members.
     package let endOfMembers: Int?
     private let names: MemberNames
     /// By the places of the names.

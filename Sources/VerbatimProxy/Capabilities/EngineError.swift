@@ -35,7 +35,7 @@ struct EngineError {
         body = event
     }
 
-    /// A reply with a good status that is none: it is empty, no JSON object, or an error in whatever shape. Nil for any
+    /// A reply whose status is good, but which is not a reply of the API: it is empty, no JSON object, or an error in whatever shape. Nil for any
     /// other.
     init?(reply: ByteBuffer) {
         let bytes = Array(reply.readableBytesView)

@@ -11,9 +11,9 @@ struct Node: Sendable {
     let completionLength: Int
     /// The log-probability of each sampled token; nil where it is not known. Empty if none is.
     let logprobs: [Double?]
-    /// How many of the sampled tokens are reasoning, its end mark included; 0 if there is none.
+    /// How many of the sampled tokens are reasoning, including its end mark; 0 without reasoning.
     let reasoningLength: Int
-    /// The first sampled token of a tool call; nil if there is none.
+    /// The position of the first token of a tool call; nil without a tool call.
     let callStart: Int?
 
     /// The same node, of a turn at another place.

@@ -1,4 +1,4 @@
-/// Something about a rollout that whoever trains on it should know.
+/// A remark about a rollout for those who train on it.
 package struct Finding: Hashable, Sendable {
     package enum Level: String, Sendable { case info, warning, error }
 

@@ -132,7 +132,7 @@ import VerbatimHTTP
     func probesReportTheirEnd(phase: Phase, findings: [Event: [CapabilityFinding]]) throws {
         var actions = Self.actions.first { $0.0 == phase }?.1 ?? [:]
         if [.waiting, .collecting].contains(phase) { actions[.disconnect] = .retry }
-        // A reply without a byte is none.
+        // An empty reply is treated as a failure.
         if phase == .collecting { actions[.end] = .retry }
         for event in Event.allCases {
             let driver = try phase.reach(isProbe: true)

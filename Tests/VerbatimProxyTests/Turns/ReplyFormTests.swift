@@ -182,7 +182,8 @@ import VerbatimTesting
     }
 
     @Test(
-        "What stands for no coding is none", arguments: ["utf-8", "UTF8", "none", "identity", "", "identity, utf-8"])
+        "Values that mean no coding are accepted",
+        arguments: ["utf-8", "UTF8", "none", "identity", "", "identity, utf-8"])
     func contentCodings(coding: String) throws {
         for (body, expected) in [
             (Driver.unaryBody, Driver.restoredBody), (Self.event + Driver.done, Self.restoredEvent + Driver.done),
@@ -397,7 +398,7 @@ struct ReplyFormSocketTests {
         }
     }
 
-    @Test("A compressed request is refused, and one whose coding is none is taken")
+    @Test("A compressed request is refused, and one without a coding is accepted")
     func codedRequests() async throws {
         try await withProxy(script: Chat.engine.serve) { proxy in
             for coding in ["gzip", "br", "zstd", "gzip, identity", "x"] {
