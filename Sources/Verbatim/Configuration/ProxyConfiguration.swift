@@ -97,7 +97,8 @@ public struct ProxyConfiguration: Sendable {
     public var maxPending = Defaults.recorder.maximumPendingBytes
     /// Number of agents connected at a time; 503 beyond it. Default: 10000.
     public var maxConnections = Defaults.limits.maximumConnections
-    /// Number of sessions that the agent of a key with a session may begin for sub-agents; 403 beyond it. Default: 1000.
+    /// Number of sessions that the agent of a key with a session may begin for sub-agents; 403 beyond it. Default:
+    /// 1000.
     public var maxSessionsPerKey = Defaults.limits.maximumSessionsPerKey
     /// Largest request line and headers together, in bytes; 431 beyond it. Default: 64 KiB.
     public var maxHeaderSize = Defaults.limits.maximumHeaderSize

@@ -35,9 +35,9 @@ struct SettingFile {
         if bytes.count > Self.limit { throw invalid("is larger than \(Self.limit >> 20) MiB") }
     }
 
-    /// Whether an error may repeat the name of a file that cannot be read. A key may have been given in its place, so that
-    /// only names are repeated that are paths: in a folder that exists, or from the root or another known place without
-    /// a part that looks like a key.
+    /// Whether an error may repeat the name of a file that cannot be read. A key may have been given in its place, so
+    /// that only names are repeated that are paths: in a folder that exists, or from the root or another known place
+    /// without a part that looks like a key.
     static func mayBeRepeated(_ path: String) -> Bool {
         if path.isEmpty || path == "/" { return true }
         guard path.utf8.count < 4096, let slash = path.lastIndex(of: "/") else { return false }

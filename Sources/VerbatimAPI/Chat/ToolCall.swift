@@ -1,7 +1,7 @@
 import VerbatimJSON
 
-/// A tool call or a fragment of one. Fragments add to the arguments, to the name unless they repeat it, and to the texts
-/// and objects in other fields.
+/// A tool call or a fragment of one. Fragments add to the arguments, to the name unless they repeat it, and to the
+/// texts and objects in other fields.
 struct ToolCall: Sendable {
     /// The index among the message's calls; nil until it is known.
     private(set) var index: Int?

@@ -5,8 +5,8 @@ import VerbatimPlatform
 package enum InjectionRejection {
     /// Returns what the next attempt may inject, or nil if the error is not about the injection.
     ///
-    /// The status must be 400, 403, 404 or 422, or 500 or 501, which old llama.cpp builds use. The body, JSON or text, must
-    /// name something that was injected.
+    /// The status must be 400, 403, 404 or 422, or 500 or 501, which old llama.cpp builds use. The body, JSON or text,
+    /// must name something that was injected.
     package static func injectionLimits(
         afterStatus status: Int, body: Span<UInt8>, injection: Injection, injectionLimits: InjectionLimits
     ) -> InjectionLimits? {
@@ -36,8 +36,8 @@ package enum InjectionRejection {
         return .nothing
     }
 
-    /// Whether an error about the agent's request may show what was injected: by its name, as a part of the request that
-    /// is quoted, or as a number of fields.
+    /// Whether an error about the agent's request may show what was injected: by its name, as a part of the request
+    /// that is quoted, or as a number of fields.
     package static func mayShow(_ injection: Injection, inStatus status: Int, body: Span<UInt8>) -> Bool {
         guard status == 400 || status == 422, !injection.isEmpty else { return false }
         let text = String(copying: body, 0..<min(body.count, 64 << 10)).lowercased()

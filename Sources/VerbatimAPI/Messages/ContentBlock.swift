@@ -4,8 +4,8 @@ import VerbatimJSON
 ///
 /// The names of a delta's members decide what they change, not the delta's `type`, so that unknown deltas are kept as
 /// well: `partial_json` (of `input_json_delta`) continues `input`, and `citation` (of `citations_delta`) is appended to
-/// `citations`. A `signature` takes the place of the one before, as in Anthropic's SDKs. Any other member, such as `text`
-/// or `thinking`, continues the block's field with its name.
+/// `citations`. A `signature` takes the place of the one before, as in Anthropic's SDKs. Any other member, such as
+/// `text` or `thinking`, continues the block's field with its name.
 struct ContentBlock: Sendable {
     let index: Int
     /// Whether its `content_block_start` has come.

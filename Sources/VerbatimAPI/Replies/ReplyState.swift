@@ -64,8 +64,8 @@ struct ReplyState: Sendable {
         replyError = message
     }
 
-    /// The members by which an assembled reply names the error that ended it. The status is the error's `code`, a number
-    /// or its digits.
+    /// The members by which an assembled reply names the error that ended it. The status is the error's `code`, a
+    /// number or its digits.
     var errorMembers: [(name: StaticString, value: [UInt8])] {
         guard let replyError else { return [] }
         let code = replyError.integer("code") ?? replyError.member("code").flatMap(Self.number(spelledOut:))

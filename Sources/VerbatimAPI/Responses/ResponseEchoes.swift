@@ -24,8 +24,8 @@ struct ResponseEchoes: Hashable, Sendable {
         guard let injected = injection.topLogprobs, injection.logprobs == .included else { return nil }
         let own = topLogprobs.map { RequestFields.Value(text: $0).number }
         guard let echoed = value.double(in: text) else { return nil }
-        // Another number than the agent's own is no echo. Without one, 0 may be the engine's way to say that nothing was
-        // asked for; an engine that states any other number has changed the injected one.
+        // Another number than the agent's own is no echo. Without one, 0 may be the engine's way to say that nothing
+        // was asked for; an engine that states any other number has changed the injected one.
         if own.map({ echoed != $0 }) ?? (echoed == 0 && injected != 0) { return nil }
         if own != nil && engine.echoesUnusedTopLogprobs { return nil }
         let unset = Array(engine.unsetTopLogprobs.utf8)

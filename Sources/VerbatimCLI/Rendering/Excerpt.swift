@@ -43,8 +43,8 @@ struct RequestExcerpt: Sendable {
         return type.map { $0.hasSuffix("_output") } ?? true
     }
 
-    /// The text of a content's parts without those that are an agent's own reminders; nil if nothing else is left, or if
-    /// there are none.
+    /// The text of a content's parts without those that are an agent's own reminders; nil if nothing else is left, or
+    /// if there are none.
     private static func withoutReminders(_ content: JSONValue, in text: Span<UInt8>) -> String? {
         guard let parts = content.elements(in: text)?.map({ $0.readableText(in: text) }) else { return nil }
         let others = parts.filter { !$0.hasPrefix("<system-reminder>") }

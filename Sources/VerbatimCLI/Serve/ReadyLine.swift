@@ -17,8 +17,8 @@ enum ReadyLine {
         StandardOutput.print(line)
     }
 
-    /// The base URL for agents on other machines, if the proxy listens on every address: `0.0.0.0` is not an address that they
-    /// could connect to. Nil if it listens on one address, or the machine has no other than its own.
+    /// The base URL for agents on other machines, if the proxy listens on every address: `0.0.0.0` is not an address
+    /// that they could connect to. Nil if it listens on one address, or the machine has no other than its own.
     static func networkURL(of proxy: InterceptionProxy) -> String? {
         let addresses = (try? System.enumerateDevices().compactMap(\.address)) ?? []
         let texts = addresses.filter { !$0.isLoopback }.compactMap(\.ipAddress)

@@ -27,8 +27,8 @@ final class UpstreamResponseReader: ChannelInboundHandler {
     var reasonPhrase: String? { head.reasonPhrase }
     var mayHaveChunks: Bool { head.mayHaveChunks }
 
-    /// Whether nothing has arrived behind a response with this `Content-Length`, or behind its last chunk. False also if
-    /// that is not known.
+    /// Whether nothing has arrived behind a response with this `Content-Length`, or behind its last chunk. False also
+    /// if that is not known.
     func endsExactly(contentLength: Int?) -> Bool { tail.endsExactly(contentLength: contentLength) }
 
     /// Must be called when a request is sent.

@@ -1,7 +1,7 @@
 import VerbatimPlatform
 
-/// Finds a text in another that may spell its characters in other ways: engines repeat a key within JSON (`\/`, `\u002b`),
-/// within JSON that is a string of other JSON (`\\/`), in a URL (`%2B`) or in HTML (`&#43;`).
+/// Finds a text in another that may spell its characters in other ways: engines repeat a key within JSON (`\/`,
+/// `\u002b`), within JSON that is a string of other JSON (`\\/`), in a URL (`%2B`) or in HTML (`&#43;`).
 struct EscapedText {
     private let text: [UInt8]
     /// Whether the text is JSON, of which a match must not take half an escape.

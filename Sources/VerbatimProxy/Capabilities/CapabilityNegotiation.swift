@@ -187,8 +187,8 @@ struct CapabilityNegotiation: ~Copyable {
         if request != nil { request = nil }
     }
 
-    /// A reply whose head has been sent is an error, or a stream that begins with one. It is too late for this turn, but
-    /// not for the next.
+    /// A reply whose head has been sent is an error, or a stream that begins with one. It is too late for this turn,
+    /// but not for the next.
     mutating func handleLate(_ error: EngineError) {
         hasJudgedError = true
         if prepared.request.injection.isEmpty { return }

@@ -35,8 +35,8 @@ struct EngineError {
         body = event
     }
 
-    /// A reply whose status is good, but which is not a reply of the API: it is empty, no JSON object, or an error in whatever shape. Nil for any
-    /// other.
+    /// A reply whose status is good, but which is not a reply of the API: it is empty, no JSON object, or an error in
+    /// whatever shape. Nil for any other.
     init?(reply: ByteBuffer) {
         let bytes = Array(reply.readableBytesView)
         let text = bytes.span
@@ -61,8 +61,8 @@ struct EngineError {
     /// Whether failures with this status are the engine's, and not those of a single request.
     static func isOfEngine(_ status: Int) -> Bool { status >= 500 || status == hangUpStatus }
 
-    /// Whether the injection may be the cause, whatever the words. It is not if the engine wants to be paid, to know the
-    /// agent, or to get fewer requests.
+    /// Whether the injection may be the cause, whatever the words. It is not if the engine wants to be paid, to know
+    /// the agent, or to get fewer requests.
     var mayBeRejection: Bool {
         if asksToWait { return false }
         if status == Self.hangUpStatus { return true }

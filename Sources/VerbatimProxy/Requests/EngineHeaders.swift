@@ -3,7 +3,8 @@ import VerbatimHTTP
 
 /// The headers of a request to the engine.
 enum EngineHeaders {
-    /// Names, in lower case, that are not forwarded: `Expect` has been met, and the session's name is for the proxy only.
+    /// Names, in lower case, that are not forwarded: `Expect` has been met, and the session's name is for the proxy
+    /// only.
     private static let dropped = ["expect", AgentHeaders.named.lowercased()]
 
     /// The agent's headers in their order and case, with `Host`, credentials, encoding and framing replaced in place.

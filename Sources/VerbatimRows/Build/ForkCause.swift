@@ -35,8 +35,8 @@ struct ForkCause {
         if later.conversation.tools != earlier.conversation.tools { return .toolsChanged }
         guard let place = zip(old, new).enumerated().first(where: { $0.element.0 != $0.element.1 })?.offset else {
             if new.count < old.count { return .historyTrimmed }
-            // The messages are the same, so that the template changed an earlier one: some drop reasoning as soon as the
-            // user speaks again.
+            // The messages are the same, so that the template changed an earlier one: some drop reasoning as soon as
+            // the user speaks again.
             return new.last?.role == .user ? .reasoningDropped : nil
         }
         if old[place].role == .system && new[place].role == .system {

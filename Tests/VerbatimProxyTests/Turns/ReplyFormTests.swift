@@ -45,7 +45,8 @@ import VerbatimTesting
     ) throws {
         for type in types {
             for (isStream, isProven) in [(true, true), (true, false), (false, true), (false, false)] {
-                // Every place of a short beginning and end, and a sample of those between: each has many forms and types.
+                // Every place of a short beginning and end, and a sample of those between: each has many forms and
+                // types.
                 let length = body.utf8.count
                 for cut in 0...length where cut < 16 || cut > length - 16 || cut % 5 == 0 {
                     let reply = try reply(body, type: type, isStream: isStream, isProven: isProven, cutAt: cut)
