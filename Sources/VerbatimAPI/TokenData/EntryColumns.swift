@@ -92,14 +92,9 @@ struct EntryColumns: Sendable {
 
     /// Appends the tokens of a completion's lists.
     mutating func append(
-        _ tokenList: JSONValue, _ valueList: JSONValue?, ids idList: JSONValue?, of text: Span<UInt8>, isNormal: Bool
+        _ tokenList: JSONValue, _ valueList: JSONValue?, of text: Span<UInt8>, isNormal: Bool
     ) throws(JSONError) {
         beginInstalment()
-        var idCursor: JSONCursor?
-        if let idList {
-            idCursor = JSONCursor(at: idList.range.lowerBound, options: .nonFiniteNumbers)
-            try idCursor?.enterArray(in: text)
-        }
         var cursor = JSONCursor(at: tokenList.range.lowerBound, options: .nonFiniteNumbers)
         try cursor.enterArray(in: text)
         var valueCursor: JSONCursor?
@@ -115,14 +110,6 @@ struct EntryColumns: Sendable {
                 let token = try cursor.skipValue(in: text)
                 // Old builds of mlx-lm have the ids here.
                 if token.kind == .number { entry.id = token }
-            }
-            if var ahead = idCursor {
-                if try ahead.nextElement(in: text) {
-                    entry.id = try ahead.skipValue(in: text)
-                    idCursor = ahead
-                } else {
-                    idCursor = nil
-                }
             }
             if var ahead = valueCursor {
                 if try ahead.nextElement(in: text) {

@@ -36,7 +36,8 @@ enum LogprobsReader {
             } else if key.equals("token_logprobs", in: text) {
                 lists.values = value
             } else if key.equals("token_ids", in: text) {
-                lists.ids = value
+                // Together's.
+                emit(.appendIDs(value))
             } else if key.equals("text_offset", in: text) {
                 lists.textOffsets = value
             } else if key.equals("top_logprobs", in: text) {

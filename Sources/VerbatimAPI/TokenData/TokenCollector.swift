@@ -77,10 +77,10 @@ struct TokenCollector: Sendable {
     private mutating func append(_ lists: TokenLists, of text: Span<UInt8>, isNormal: Bool) {
         // The lists have been passed before, so that reading them again cannot fail.
         try? sent.append(lists, of: text)
-        guard let tokens = lists.tokens ?? lists.ids else { return }
+        guard let tokens = lists.tokens else { return }
         hasLists = true
         let known = columns.count
-        try? columns.append(tokens, lists.values, ids: lists.ids, of: text, isNormal: isNormal)
+        try? columns.append(tokens, lists.values, of: text, isNormal: isNormal)
         if columns.count > known { hasEntries = true }
     }
 

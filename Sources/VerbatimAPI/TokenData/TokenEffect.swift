@@ -17,14 +17,12 @@ enum TokenPart: Sendable { case content, refusal, reasoning }
 struct TokenLists: Sendable {
     var tokens: JSONValue?
     var values: JSONValue?
-    /// Together's.
-    var ids: JSONValue?
     var textOffsets: JSONValue?
     var alternatives: JSONValue?
 
-    var hasAny: Bool { tokens != nil || ids != nil || textOffsets != nil || alternatives != nil }
+    var hasAny: Bool { tokens != nil || textOffsets != nil || alternatives != nil }
 
-    fileprivate var all: [JSONValue] { [tokens, values, ids, textOffsets, alternatives].compactMap(\.self) }
+    fileprivate var all: [JSONValue] { [tokens, values, textOffsets, alternatives].compactMap(\.self) }
 }
 
 /// One change to the collected tokens of a choice.
@@ -83,8 +81,8 @@ enum TokenEffect: ReplayableEffect {
             func next(_ list: JSONValue?) -> JSONValue? { list.map { sources.next($0.kind) } }
             return .appendLists(
                 TokenLists(
-                    tokens: next(lists.tokens), values: next(lists.values), ids: next(lists.ids),
-                    textOffsets: next(lists.textOffsets), alternatives: next(lists.alternatives)))
+                    tokens: next(lists.tokens), values: next(lists.values), textOffsets: next(lists.textOffsets),
+                    alternatives: next(lists.alternatives)))
         case .appendIDs(let list): return .appendIDs(sources.next(list.kind))
         }
     }
