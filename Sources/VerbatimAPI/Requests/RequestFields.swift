@@ -23,7 +23,9 @@ struct RequestFields {
     // MARK: Reading
 
     func value(_ name: String) -> Value? {
-        if let change = changes.first(where: { $0.isOf(name) }) { return change.value.map(Value.init(text:)) }
+        if let place = changes.firstIndex(where: { $0.isOf(name) }) {
+            return changes[place].value.map(Value.init(text:))
+        }
         return original(name)
     }
 

@@ -16,7 +16,7 @@ enum TokenTexts {
         let texts = tokens.rope.bytes
         return texts.withUnsafeBufferPointer { tokens in
             text.bytes.withUnsafeBufferPointer { text in
-                !isExplained(Characters(text[...]), by: Characters(tokens[...], areStrings: true))
+                !isExplained(Characters(text), by: Characters(tokens, areStrings: true))
             }
         }
     }
@@ -38,12 +38,13 @@ enum TokenTexts {
 
     /// The characters of a JSON text, without white space. Bytes of other characters than ASCII are passed as they are.
     private struct Characters {
-        private var bytes: Slice<UnsafeBufferPointer<UInt8>>
+        private let bytes: UnsafeBufferPointer<UInt8>
+        private var index = 0
         /// The text is a list of strings.
         private let areStrings: Bool
         private var isInString: Bool
 
-        init(_ bytes: Slice<UnsafeBufferPointer<UInt8>>, areStrings: Bool = false) {
+        init(_ bytes: UnsafeBufferPointer<UInt8>, areStrings: Bool = false) {
             self.bytes = bytes
             self.areStrings = areStrings
             isInString = !areStrings
@@ -54,17 +55,22 @@ enum TokenTexts {
 
         /// Some gateways write a mark in front that the prompt ended with.
         mutating func skipThinkMark() {
-            if bytes.starts(with: "<think>".utf8) { bytes.removeFirst(7) }
+            if bytes.starts(with: "<think>".utf8) { index = 7 }
         }
 
+        @inline(__always)
         mutating func next() -> UInt32? {
-            while let byte = bytes.popFirst() {
-                switch byte {
-                case UInt8(ascii: "\"") where areStrings: isInString.toggle()
-                case _ where !isInString, 0...0x20: continue
-                case UInt8(ascii: "\\"):
-                    if let character = escaped() { return character }
-                default: return UInt32(byte)
+            while index < bytes.count {
+                let byte = bytes[index]
+                index &+= 1
+                if byte == UInt8(ascii: "\"") && areStrings {
+                    isInString.toggle()
+                } else if !isInString || byte <= 0x20 {
+                    continue
+                } else if byte != UInt8(ascii: "\\") {
+                    return UInt32(byte)
+                } else if let character = escaped() {
+                    return character
                 }
             }
             return nil
@@ -72,13 +78,15 @@ enum TokenTexts {
 
         /// The character of an escape; nil for white space.
         private mutating func escaped() -> UInt32? {
-            guard let letter = bytes.popFirst() else { return nil }
+            guard index < bytes.count else { return nil }
+            let letter = bytes[index]
+            index += 1
             switch letter {
             case UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"), UInt8(ascii: "f"), UInt8(ascii: "b"):
                 return nil
             case UInt8(ascii: "u"):
-                let digits = bytes.prefix(4)
-                bytes.removeFirst(digits.count)
+                let digits = bytes[index..<min(index + 4, bytes.count)]
+                index = digits.endIndex
                 let value = UInt32(String(decoding: digits, as: UTF8.self), radix: 16) ?? 0xFFFD
                 return value > 0x20 ? value : nil
             default: return UInt32(letter)

@@ -2,11 +2,20 @@
 ///
 /// A key is compared with the names of its own length only, and never built as a string.
 package struct MemberNames: Sendable {
-    private var names: [[UInt8]] = []
+    private struct Name: Sendable {
+        /// Where its bytes are in ``MemberNames/bytes``.
+        let range: Range<Int>
+        /// The place of another name of the same length; nil for the last one.
+        let next: Int?
+    }
+
+    /// All names, one behind the other: an array of arrays would be retained at each comparison.
+    private var bytes: [UInt8] = []
+    private var names: [Name] = []
+    /// The place of a name of each length.
+    private var firstByLength: [Int?] = [nil]
     /// What is to be found in the objects that are the values of some names.
     private var inner: [MemberNames?] = []
-    /// The places of the names of each length.
-    private var placesByLength: [[Int]] = [[]]
 
     /// - Parameter nested: Names to be found in objects that are members themselves, by the names of these.
     package init(_ names: some Sequence<String>, nested: [(parent: String, names: [String])] = []) {
@@ -22,10 +31,11 @@ package struct MemberNames: Sendable {
     /// - Returns: The name's place.
     private mutating func add(_ name: String) -> Int {
         if let place = place(of: name) { return place }
-        let name = Array(name.utf8)
-        while placesByLength.count <= name.count { placesByLength.append([]) }
-        placesByLength[name.count].append(names.count)
-        names.append(name)
+        let length = name.utf8.count
+        while firstByLength.count <= length { firstByLength.append(nil) }
+        names.append(Name(range: bytes.count..<bytes.count + length, next: firstByLength[length]))
+        firstByLength[length] = names.count - 1
+        bytes.append(contentsOf: name.utf8)
         inner.append(nil)
         return names.count - 1
     }
@@ -34,7 +44,7 @@ package struct MemberNames: Sendable {
 
     func inner(at place: Int) -> MemberNames? { inner[place] }
 
-    private var longest: Int { placesByLength.count - 1 }
+    private var longest: Int { firstByLength.count - 1 }
 
     /// The place of a name in the list; nil if the list does not contain it.
     package func place(of name: String) -> Int? {
@@ -62,7 +72,20 @@ package struct MemberNames: Sendable {
 
     private func place(of text: Span<UInt8>, at range: Range<Int>) -> Int? {
         guard range.count <= longest else { return nil }
-        for place in placesByLength[range.count] where names[place].equals(range, of: text) { return place }
+        var place = firstByLength[range.count]
+        while let candidate = place {
+            if equals(names[candidate].range, range, of: text) { return candidate }
+            place = names[candidate].next
+        }
         return nil
+    }
+
+    private func equals(_ name: Range<Int>, _ range: Range<Int>, of text: Span<UInt8>) -> Bool {
+        var offset = 0
+        while offset < name.count {
+            if bytes[name.lowerBound &+ offset] != text[range.lowerBound &+ offset] { return false }
+            offset &+= 1
+        }
+        return true
     }
 }
