@@ -31,7 +31,7 @@ struct Turn {
             outcome: .completed,
             status: 200,
             isHeadSent: true,
-            request: prepared.body,
+            request: prepared.content,
             response: capture.response,
             choices: capture.choices.map { choice in
                 ChoiceRecord(

@@ -37,7 +37,7 @@ extension TurnRecord {
             outcome: .completed,
             status: 200,
             isHeadSent: true,
-            request: Array(request.utf8),
+            request: EditedText(Array(request.utf8)),
             response: JSONText(Array(#"{"choices":[{"message":{"content":"Hello"}}]}"#.utf8)),
             choices: [
                 ChoiceRecord(

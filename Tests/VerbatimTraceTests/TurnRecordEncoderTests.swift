@@ -56,7 +56,7 @@ import TestSupport
             outcome: .timeout,
             status: nil,
             isHeadSent: false,
-            request: Array("{}".utf8),
+            request: EditedText(Array("{}".utf8)),
             response: JSONText(Array("{}".utf8)),
             level: .none,
             isComplete: false,
@@ -111,8 +111,8 @@ import TestSupport
         record.engine = breaks
         record.problems = [ProblemCode(rawValue: breaks)]
         record.clientFields = [ClientField(name: breaks, value: Array("[1,\r\n2]".utf8))]
-        record.request = Array("{\r\n \"a\" : \"\u{85}\u{2028}\u{2029}\", \n\t\"\u{2028}\":\u{20}[ 1 ,\n 2.50 ] }".utf8)
-        record.response = JSONText(record.request)
+        record.request = EditedText(Array("{\r\n \"a\" : \"\u{85}\u{2028}\u{2029}\", \n\t\"\u{2028}\":\u{20}[ 1 ,\n 2.50 ] }".utf8))
+        record.response = JSONText(record.request.bytes)
         record.usage = Array("{\n}".utf8)
         record.promptTokenIDs = Array("[1,\n2]".utf8)
         let line = text(record)
@@ -132,7 +132,7 @@ import TestSupport
     @Test("Texts of the engine are kept") func textIsNotTouched() {
         var record = TurnRecord.sample()
         let body = #"{"b":1.0,"a":-8.283243179321289,"a":12345678901234567890,"e":1e-5,"s":"\u00e9\/\ud83d\ude00é😀"}"#
-        record.request = Array(body.utf8)
+        record.request = EditedText(Array(body.utf8))
         #expect(text(record).contains(#""request":"# + body + ","))
     }
 
@@ -161,7 +161,7 @@ import TestSupport
 
     @Test("Empty texts become null") func emptyTextsAreNull() throws {
         var record = TurnRecord.sample()
-        record.request = []
+        record.request = EditedText([])
         record.response = JSONText()
         #expect(try decoded(record)["request"] is NSNull)
     }

@@ -34,7 +34,8 @@ final class CapturedExchange: Exchange {
         self.agent = agent
         self.request = request
         self.api = api
-        body = RequestBody(budget: loop.context.bodies, maximumSize: loop.settings.maximumBodySize)
+        body = RequestBody(
+            budget: loop.context.bodies, maximumSize: loop.settings.maximumBodySize, announced: request.head.bodyLength)
         output = ResponseWriter(request: request.responseRequest, spare: loop.server.spareBuffer)
     }
 

@@ -84,7 +84,7 @@ struct RecordDraft {
             outcome: outcome,
             status: status,
             isHeadSent: isHeadSent,
-            request: prepared.body,
+            request: prepared.content,
             response: capture.response,
             choices: capture.choices.map(ChoiceRecord.init),
             promptTokenIDs: capture.promptTokenIDs,

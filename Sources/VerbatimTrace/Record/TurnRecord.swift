@@ -32,8 +32,9 @@ package struct TurnRecord: Sendable {
     /// gets a 503.
     package var isHeadSent: Bool
 
-    /// The request body as forwarded to the engine.
-    package var request: [UInt8]
+    /// The request body as forwarded to the engine. It may be large, so that the encoder puts it together, which does
+    /// not run on an event loop.
+    package var request: EditedText
     /// The model that the request names, for the log; empty if it names none.
     package var requestedModel = ""
     /// The engine's reply, assembled from its events if it was streamed.
@@ -74,7 +75,7 @@ package struct TurnRecord: Sendable {
         outcome: TurnOutcome,
         status: Int?,
         isHeadSent: Bool,
-        request: [UInt8],
+        request: EditedText,
         response: JSONText,
         choices: [ChoiceRecord] = [],
         promptTokenIDs: [UInt8]? = nil,

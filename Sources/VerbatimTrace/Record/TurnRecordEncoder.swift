@@ -50,7 +50,7 @@ extension JSONWriter {
     /// The fields of the first version of the format, which its readers expect.
     fileprivate mutating func originalFields(of record: TurnRecord) {
         member("turn", record.turn)
-        member("request", normalizing: record.request)
+        member("request", normalizing: record.request.bytes)
         key("response")
         if record.response.count == 0 { null() } else { normalized(record.response.append) }
         captures(of: record.firstChoice, includesLogprobs: record.includesLogprobs)

@@ -48,7 +48,7 @@ struct ReportingTests {
     private func record(_ session: String, _ problems: [ProblemCode], complete: Bool = false) -> TurnRecord {
         TurnRecord(
             turn: 1, sessionID: session, dialect: "chat.completions", path: "/", isStream: false, outcome: .completed,
-            status: 200, isHeadSent: true, request: Array("{}".utf8), response: JSONText(Array("{}".utf8)),
+            status: 200, isHeadSent: true, request: EditedText(Array("{}".utf8)), response: JSONText(Array("{}".utf8)),
             level: .tokens, isComplete: complete, problems: problems, timestamp: 0, latency: 0)
     }
 
