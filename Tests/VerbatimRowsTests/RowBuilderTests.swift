@@ -117,4 +117,26 @@ import Testing
         #expect(try rows(turns) == ["1: 2 3", "2: 2 3 4"])
         #expect(try rollouts(turns).first?.findings.map(\.code) == [.noPromptIDs, .noPromptIDs])
     }
+
+    @Test("A conversation that begins with a summary names the turn that wrote it") func compaction() throws {
+        let summary = #"The files were listed and two of them changed.\nThe tests pass except for the slow ones."#
+        func request(_ message: String) -> String {
+            #"{"model":"m","tools":[{}],"messages":[{"role":"user","content":"\#(message)"}]}"#
+        }
+        let turns = [
+            SampleTurn(turn: 1, prompt: [1], completion: [2], request: request("List the files, please.")),
+            SampleTurn(
+                turn: 2, prompt: [1, 2, 3], completion: [4], request: request("Summarize what was done so far."),
+                response: #"{"choices":[{"index":0,"message":{"role":"assistant","content":"\#(summary)"}}]}"#),
+            SampleTurn(
+                turn: 3, prompt: [9], completion: [8],
+                request: request(#"This continues an earlier conversation.\n\#(summary)\nGo on."#)),
+        ]
+        let rollout = try #require(try rollouts(turns).first)
+        #expect(try rows(turns) == ["1-2: 2 4", "3: 8"])
+        #expect(rollout.rows.map(\.role) == [.agent, .agent])
+        #expect(rollout.rows.first?.spans.map(\.role) == [.agent, .compaction])
+        #expect(rollout.rows.map { $0.parent?.turn } == [nil, 2])
+        #expect(rollout.rows.last?.parent?.relation == .compaction)
+    }
 }

@@ -2,7 +2,8 @@
 struct Roles {
     private let roles: [(role: Role, reason: RoleReason)]
 
-    init(of turns: [RecordedTurn]) {
+    /// - Parameter summaries: The turns whose replies begin a later conversation.
+    init(of turns: [RecordedTurn], summaries: Set<Int>) {
         var sessions: [String: [Int]] = [:]
         for (place, turn) in turns.enumerated() { sessions[turn.key.session, default: []].append(place) }
         var roles = turns.map { turn -> (role: Role, reason: RoleReason) in
@@ -22,6 +23,7 @@ struct Roles {
                 }
             }
         }
+        for place in summaries { roles[place] = (.compaction, .openingOfLater) }
         self.roles = roles
     }
 

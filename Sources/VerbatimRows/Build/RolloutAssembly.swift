@@ -12,6 +12,7 @@ struct RolloutAssembly {
     private let attempts: Attempts
     private let roles: Roles
     private let forks: Forks
+    private let compactions: Compactions
     /// The row that trains each completion.
     private var trainer: [Int: Int] = [:]
 
@@ -23,7 +24,8 @@ struct RolloutAssembly {
         self.detached = detached
         lineage = Lineage(of: nodes, turns: turns, tree: tree)
         attempts = Attempts(of: nodes, turns: turns, lineage: lineage)
-        roles = Roles(of: turns)
+        compactions = Compactions(of: nodes, turns: turns, lineage: lineage)
+        roles = Roles(of: turns, summaries: compactions.turns)
         forks = Forks(of: nodes, turns: turns, lineage: lineage, tree: tree)
     }
 
@@ -94,19 +96,33 @@ struct RolloutAssembly {
             spans.append(
                 Row.Span(
                     key: turn.key, choice: node.choice, context: end..<completion.lowerBound, completion: completion,
-                    isTrained: isTrained, finishReason: node.finishReason, outcome: turn.outcome))
+                    isTrained: isTrained, role: attempts.unused[place]?.role ?? roles[node.turn].role,
+                    finishReason: node.finishReason, outcome: turn.outcome))
             end = completionEnd
         }
         let last = turns[nodes[leaf].turn]
+        let named = roles[nodes[path.first { trainer[$0] == index } ?? leaf].turn]
         let keys = Set(spans.map(\.key))
         return Row(
-            rolloutID: id, sessionID: last.key.session, index: index, role: roles[nodes[leaf].turn].role,
-            roleReason: roles[nodes[leaf].turn].reason, spans: spans, inputIDs: inputIDs,
+            rolloutID: id, sessionID: last.key.session, index: index, role: named.role,
+            roleReason: named.reason, spans: spans, inputIDs: inputIDs,
             promptLength: spans.first?.completion.lowerBound ?? 0, lossMask: mask, logprobs: logprobs,
             model: last.model, engine: last.engine, sampling: last.request.sampling, status: status(of: leaf),
             isTerminal: isTerminal(leaf),
-            fork: path.lazy.filter { trainer[$0] == index }.compactMap { forks[$0] }.first,
+            parent: parent(of: path), fork: path.lazy.filter { trainer[$0] == index }.compactMap { forks[$0] }.first,
             findings: tokenFindings.filter { keys.contains($0.key) })
+    }
+
+    private func parent(of path: [Int]) -> Row.Parent? {
+        guard let root = path.first else { return nil }
+        let turn = turns[nodes[root].turn]
+        if let summary = compactions.summaries[root] {
+            return Row.Parent(key: turns[summary].key, relation: .compaction)
+        }
+        guard let session = turn.parentSession else { return nil }
+        // The agent started the sub-agent with what it said last.
+        let starter = turns.last { $0.key.session == session && $0.isDelivered && $0.end <= turn.start }
+        return Row.Parent(session: session, turn: starter?.key.turn, relation: .subagent)
     }
 
     /// Whether the role and the content of a turn allow training its tokens.

@@ -21,6 +21,7 @@ package enum RowEncoder {
                 json.member("role_reason", row.roleReason.rawValue)
                 json.member("trainable", row.isTrainable)
                 json.array("turns") { json in for span in row.spans { json.span(span) } }
+                json.parent(row.parent)
                 json.fork(row.fork)
                 json.key("input_ids")
                 json.raw { $0.appendList(row.inputIDs) { $0.appendDecimal(Int($1)) } }
@@ -58,6 +59,7 @@ extension JSONWriter {
             json.range("context", span.context)
             json.range("completion", span.completion)
             json.member("trained", span.isTrained)
+            json.member("role", span.role.rawValue)
             json.member("finish_reason", span.finishReason)
             json.member("outcome", span.outcome.rawValue)
         }
@@ -67,6 +69,18 @@ extension JSONWriter {
         array(name) { json in
             json.value(range.lowerBound)
             json.value(range.upperBound)
+        }
+    }
+
+    fileprivate mutating func parent(_ parent: Row.Parent?) {
+        guard let parent else {
+            key("parent")
+            return null()
+        }
+        object("parent") { json in
+            json.member("session_id", parent.session)
+            json.member("turn", parent.turn)
+            json.member("relation", parent.relation.rawValue)
         }
     }
 

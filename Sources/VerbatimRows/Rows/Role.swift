@@ -4,6 +4,8 @@ package enum Role: String, CaseIterable, Sendable {
     case subagent
     /// A call beside the conversation: a title, a topic, a probe of a quota.
     case auxiliary
+    /// The agent had the model write a summary, and began a new conversation with it.
+    case compaction
     /// An attempt at a request that was repeated. It is not trained.
     case retry
     /// A sample that the agent did not use. It is not trained.
@@ -12,7 +14,7 @@ package enum Role: String, CaseIterable, Sendable {
     /// Whether tokens with this role may be trained.
     package var isTrained: Bool {
         switch self {
-        case .agent, .subagent, .auxiliary: true
+        case .agent, .subagent, .auxiliary, .compaction: true
         case .retry, .discarded: false
         }
     }
@@ -30,6 +32,8 @@ package enum RoleReason: String, Sendable {
     case oneToken = "one_token"
     /// The request asks for another model than most of the session's.
     case otherModel = "other_model"
+    /// A later conversation of the session begins with what was said.
+    case openingOfLater = "opening_of_later"
     /// Another attempt at the same request was continued or delivered.
     case otherAttempt = "other_attempt"
     /// Another sample of the same prompt was continued.

@@ -14,8 +14,24 @@ package struct Row: Sendable {
         package let completion: Range<Int>
         /// Whether the completion is trained by this row. Each one is trained by one row at most.
         package let isTrained: Bool
+        package let role: Role
         package let finishReason: String?
         package let outcome: TurnOutcome
+    }
+
+    /// The turn that a row comes from, although its tokens do not continue it.
+    package struct Parent: Hashable, Sendable {
+        package enum Relation: String, Sendable {
+            /// A sub-agent that the turn started.
+            case subagent
+            /// A conversation that begins with the turn's summary.
+            case compaction
+        }
+
+        package let session: String
+        /// Nil if it is not known which turn of the session it was.
+        package let turn: Int?
+        package let relation: Relation
     }
 
     package enum Status: String, Sendable {
@@ -30,6 +46,7 @@ package struct Row: Sendable {
     package let sessionID: String
     /// The place among the rows of the rollout, from 0.
     package let index: Int
+    /// Of the first turn that the row trains.
     package let role: Role
     package let roleReason: RoleReason
     package let spans: [Span]
@@ -46,6 +63,7 @@ package struct Row: Sendable {
     package let status: Status
     /// Whether the row ends with the last turn of its session that has tokens.
     package let isTerminal: Bool
+    package let parent: Parent?
     /// Where the row left an earlier turn of its session; nil if it continues none.
     package let fork: Fork?
     package let findings: [Finding]
@@ -57,4 +75,8 @@ package struct Row: Sendable {
         guard let last = spans.last else { return rolloutID }
         return "\(last.key.session)/\(last.key.turn)/\(last.choice)"
     }
+}
+
+extension Row.Parent {
+    init(key: TurnKey, relation: Relation) { self.init(session: key.session, turn: key.turn, relation: relation) }
 }

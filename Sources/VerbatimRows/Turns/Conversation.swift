@@ -26,6 +26,13 @@ struct Conversation: Sendable {
     private(set) var lastSaid: (place: Int, said: Said)?
     /// By the choice's index.
     private(set) var replies: [Int: Said] = [:]
+    /// The text of the first reply.
+    private(set) var replyLines = SharedLines(of: "")
+    /// The first messages that the model did not write, where an agent puts the summary of an earlier conversation.
+    private(set) var openingLines = SharedLines(of: "")
+
+    /// The number of messages that an opening has at most.
+    private static let openingLength = 4
     /// The tools of the request.
     private(set) var tools: UInt64 = 0
     /// Whether the system prompt has a line that differs from call to call, as Claude Code's billing header does.
@@ -35,6 +42,7 @@ struct Conversation: Sendable {
         let text = request.span
         if let object = try? JSONObject(document: text, options: .nonFiniteNumbers) {
             var last: (place: Int, message: JSONObject)?
+            var opening = ""
             for value in object.value("messages", in: text)?.elements(in: text) ?? [] {
                 guard let message = value.object(in: text) else { continue }
                 let role = Self.role(message.value("role", in: text), in: text)
@@ -43,10 +51,16 @@ struct Conversation: Sendable {
                     let content = Self.content(message.value("content", in: text), in: text)
                     hasVolatileLine = content.contains(text: "x-anthropic-billing-header")
                 }
-                messages.append(Message(role: role, digest: Self.digest(text.extracting(value.range))))
+                if role != .assistant && messages.count < Self.openingLength {
+                    opening += Self.content(message.value("content", in: text), in: text) + "\n"
+                }
+                messages.append(Message(role: role, digest: TextDigest.digest(of: text.extracting(value.range))))
             }
+            openingLines = SharedLines(of: opening)
             lastSaid = last.map { ($0.place, Self.said($0.message, in: text)) }
-            if let value = object.value("tools", in: text) { tools = Self.digest(text.extracting(value.range)) }
+            if let value = object.value("tools", in: text) {
+                tools = TextDigest.digest(of: text.extracting(value.range))
+            }
         }
         readReplies(response.span)
     }
@@ -57,6 +71,9 @@ struct Conversation: Sendable {
             guard let choice = value.object(in: text),
                 let message = choice.value("message", in: text)?.object(in: text)
             else { continue }
+            if replies.isEmpty {
+                replyLines = SharedLines(of: Self.content(message.value("content", in: text), in: text))
+            }
             replies[choice.value("index", in: text)?.int(in: text) ?? place] = Self.said(message, in: text)
         }
     }
@@ -86,8 +103,10 @@ struct Conversation: Sendable {
         }
         let calls = message.value("tool_calls", in: text)?.elements(in: text) ?? []
         return Said(
-            text: digest(trimmed(content)), reasoning: reasoning.isEmpty ? nil : digest(trimmed(reasoning)),
-            calls: calls.isEmpty ? nil : digest(calls.map { Self.call($0, in: text) }.joined(separator: "\u{0}")))
+            text: TextDigest.digest(of: trimmed(content)),
+            reasoning: reasoning.isEmpty ? nil : TextDigest.digest(of: trimmed(reasoning)),
+            calls: calls.isEmpty
+                ? nil : TextDigest.digest(of: calls.map { Self.call($0, in: text) }.joined(separator: "\u{0}")))
     }
 
     private static func call(_ value: JSONValue, in text: Span<UInt8>) -> String {
@@ -143,14 +162,5 @@ struct Conversation: Sendable {
     private static func trimmed(_ text: String) -> Substring {
         let start = text.drop { $0.isWhitespace }
         return start.lastIndex { !$0.isWhitespace }.map { start[...$0] } ?? ""
-    }
-
-    private static func digest(_ text: some StringProtocol) -> UInt64 { digest(Array(text.utf8).span) }
-
-    /// FNV-1a: the same in each process, unlike `Hasher`.
-    private static func digest(_ bytes: Span<UInt8>) -> UInt64 {
-        var digest: UInt64 = 0xCBF2_9CE4_8422_2325
-        for index in bytes.indices { digest = (digest ^ UInt64(bytes[index])) &* 0x0000_0100_0000_01B3 }
-        return digest
     }
 }
