@@ -109,7 +109,8 @@ import TestSupport
                 let record = TurnRecord(
                     turn: 1, sessionID: "é\u{85}", dialect: "d", path: "/", isStream: false, outcome: outcome,
                     status: nil,
-                    isHeadSent: false, request: EditedText(Array("{}".utf8)), response: JSONText(Array("{}".utf8)), level: level,
+                    isHeadSent: false, request: EditedText(Array("{}".utf8)), response: JSONText(Array("{}".utf8)),
+                    level: level,
                     isComplete: false, timestamp: 1, latency: 2)
                 let turn = try Turn(json: TurnRecordEncoder.encode(record).dropLast())
                 #expect(turn.outcome == outcome)

@@ -111,7 +111,8 @@ import TestSupport
         record.engine = breaks
         record.problems = [ProblemCode(rawValue: breaks)]
         record.clientFields = [ClientField(name: breaks, value: Array("[1,\r\n2]".utf8))]
-        record.request = EditedText(Array("{\r\n \"a\" : \"\u{85}\u{2028}\u{2029}\", \n\t\"\u{2028}\":\u{20}[ 1 ,\n 2.50 ] }".utf8))
+        record.request = EditedText(
+            Array("{\r\n \"a\" : \"\u{85}\u{2028}\u{2029}\", \n\t\"\u{2028}\":\u{20}[ 1 ,\n 2.50 ] }".utf8))
         record.response = JSONText(record.request.bytes)
         record.usage = Array("{\n}".utf8)
         record.promptTokenIDs = Array("[1,\n2]".utf8)

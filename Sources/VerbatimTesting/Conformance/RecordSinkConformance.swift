@@ -165,7 +165,8 @@ extension TurnRecord {
     fileprivate static func conformanceSample(turn: Int, session: String) -> TurnRecord {
         TurnRecord(
             turn: turn, sessionID: session, dialect: "chat.completions", path: "/v1/chat/completions", isStream: false,
-            outcome: .completed, status: 200, isHeadSent: false, request: EditedText(Array("{}".utf8)), response: JSONText(),
+            outcome: .completed, status: 200, isHeadSent: false, request: EditedText(Array("{}".utf8)),
+            response: JSONText(),
             level: .text, isComplete: true, timestamp: 0, latency: 0)
     }
 }
