@@ -9,7 +9,6 @@ package struct ResponseWriter {
     /// What the request says about the response to it.
     package private(set) var request: Request
     package private(set) var isHeadWritten = false
-    private var isHeadTaken = false
     package private(set) var isEnded = false
     private var framing = ResponseFraming.none
     private var front: [ByteBuffer] = []
@@ -150,18 +149,8 @@ package struct ResponseWriter {
 
     /// Takes what is to be written now.
     package mutating func take() -> Segments {
-        isHeadTaken = isHeadWritten
         defer { discard() }
         return Segments(front: front, last: buffer)
-    }
-
-    /// Drops a response whose head has not been taken, so that another can be written; `false` if it has been taken.
-    package mutating func withdraw() -> Bool {
-        if isHeadTaken { return false }
-        if isHeadWritten { discard() }
-        isHeadWritten = false
-        framing = .none
-        return true
     }
 
     /// Drops what has not been taken.

@@ -167,21 +167,19 @@ final class ForwardedExchange: Exchange, UpstreamDelegate {
         if !isOver { agent.write(output.take()) }
     }
 
-    /// Responds with an error, or cuts the connection if a reply has begun.
+    /// Responds with an error. A reply that has begun is sent as far as it came, and cut off there.
     private func fail(with reply: ErrorResponse, closes: Bool = false) {
         if isOver { return }
         end()
-        guard output.withdraw() else {
-            if output.showsTruncation {
-                agent.finish(output.take(), closes: true)
-            } else {
-                agent.write(output.take())
-                agent.abort(resets: true)
-            }
-            return
+        if !output.isHeadWritten {
+            output.respond(with: reply, closes: closes)
+            agent.finish(output.take(), closes: output.mustClose)
+        } else if output.showsTruncation {
+            agent.finish(output.take(), closes: true)
+        } else {
+            agent.write(output.take())
+            agent.abort(resets: true)
         }
-        output.respond(with: reply, closes: closes)
-        agent.finish(output.take(), closes: output.mustClose)
     }
 
     private func end() {

@@ -99,7 +99,12 @@ struct FaultUnreachableTests {
 
     @Test("An upload that cannot be forwarded gets an error")
     func uploadThatCannotBeForwardedGetsAnError() async throws {
-        try await withProxy({ $0.upstreamURL = "http://127.0.0.1:1" }, script: Chat.engine.serve) { proxy in
+        try await withProxy(
+            {
+                $0.upstreamURL = "http://127.0.0.1:1"
+                $0.limits.lingerSilence = .minutes(10)
+            }, script: Chat.engine.serve
+        ) { proxy in
             let agent = try await proxy.connect()
             try await agent.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: \(4 << 20)\r\n\r\n")
             for _ in 0..<4 { try await agent.send(String(repeating: "x", times: 1 << 20)) }

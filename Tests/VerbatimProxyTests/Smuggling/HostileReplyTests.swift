@@ -162,9 +162,11 @@ import VerbatimTesting
         try await withProxy(script: { try await $0.send(Self.chunkedHead + body + Self.second) }) { proxy in
             let agent = try await proxy.connect()
             try await agent.send(requestBytes("POST", path: path, body: Array(Chat.unary.utf8)))
-            // It arrived together with its head, so that nothing was sent to the agent.
+            // A reply that is captured waits for its end, so that an error can take its place.
+            let isCaptured = path == Chat.path
             let response = try await agent.readResponse()
-            #expect(response.status == 502 && response.complete)
+            #expect(response.status == (isCaptured ? 502 : 200) && response.complete == isCaptured)
+            #expect(isCaptured || "{".hasPrefix(response.bodyText))
         }
     }
 }

@@ -7,7 +7,7 @@ import VerbatimTesting
 import VerbatimTrace
 
 @Suite(
-    "The record is in the trace before the agent can know that its reply is over", .onOwnThreads, .serialized,
+    "The record is in the trace before the agent can know that its reply is over", .onOwnThreads,
     .timeLimit(.minutes(10)))
 struct RecordFirstTests {
     /// How a reply ends, and which part of it an agent may receive before its record is written.

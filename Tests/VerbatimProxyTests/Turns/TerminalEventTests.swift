@@ -3,8 +3,7 @@ import Testing
 import VerbatimTesting
 import VerbatimProxy
 
-/// Serialized, since each case blocks a thread of the system's pool until its gate opens.
-@Suite("The terminal event reaches the agent", .onOwnThreads, .serialized, .timeLimit(.minutes(10)))
+@Suite("The terminal event reaches the agent", .onOwnThreads, .timeLimit(.minutes(10)))
 struct TerminalEventTests {
     /// The last events of a stream, in each API.
     static let ends: [(path: String, terminal: String)] = [
@@ -45,8 +44,10 @@ struct TerminalEventTests {
         }
     }
 
-    @Test("An agent of HTTP/1.0 gets it, and the end of its connection")
-    func anOldAgent() async throws {
+    /// The engine closes its connection behind `[DONE]` while the record is being written. Checks what the agent gets.
+    private func closeBehindDone(
+        _ connect: (ProxyHarness) async throws -> RawAgent, check: (_ rest: (text: String, end: CloseKind)) -> Void
+    ) async throws {
         let files = GatedFileSystem(.shut)
         try await withProxy(
             fileSystem: files.system, { $0.threads = 1 },
@@ -56,55 +57,53 @@ struct TerminalEventTests {
                 await exchange.close()
             }
         ) { proxy in
-            let agent = try await proxy.connect()
-            try await agent.send(
-                "POST \(Chat.path) HTTP/1.0\r\nContent-Length: \(Chat.stream.utf8.count)\r\n\r\n\(Chat.stream)")
+            let agent = try await connect(proxy)
             await files.begun.wait { $0 > 0 }
             await proxy.engine.waitForOpenConnections(atMost: 0)
             try await proxy.catchUp()
             files.set(.open)
-            let rest = try await agent.readToEnd()
+            check(try await agent.readToEnd())
+        }
+    }
+
+    @Test("An agent of HTTP/1.0 gets it, and the end of its connection")
+    func anOldAgent() async throws {
+        try await closeBehindDone { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send(
+                "POST \(Chat.path) HTTP/1.0\r\nContent-Length: \(Chat.stream.utf8.count)\r\n\r\n\(Chat.stream)")
+            return agent
+        } check: { rest in
             #expect(rest.text.hasSuffix("data: [DONE]\n\n") && rest.end == .eof)
         }
     }
 
     @Test("An agent that has closed its sending half gets it")
     func aHalfClosedAgent() async throws {
-        let files = GatedFileSystem(.shut)
-        try await withProxy(
-            fileSystem: files.system, { $0.threads = 1 },
-            script: { exchange in
-                try await exchange.startEventStream()
-                try await exchange.sendEvent("[DONE]")
-                await exchange.close()
-            }
-        ) { proxy in
+        try await closeBehindDone { proxy in
             let agent = try await proxy.startChat(Chat.stream)
             try await agent.halfClose()
-            await files.begun.wait { $0 > 0 }
-            await proxy.engine.waitForOpenConnections(atMost: 0)
-            try await proxy.catchUp()
-            files.set(.open)
-            let rest = try await agent.readToEnd()
+            return agent
+        } check: { rest in
             #expect(rest.text.hasSuffix("data: [DONE]\n\n\r\n"), "\(rest.text)")
         }
     }
 
-    @Test("So does what an engine sends in the same moment in which it breaks off", arguments: [Chat.path, "/v1/x"])
-    func theLastBytesBeforeABreak(path: String) async throws {
+    @Test(
+        "So does what an engine sends in the same moment in which it breaks off", arguments: [Chat.path, "/v1/x"],
+        [(isHeadApart: true, isMalformed: false), (true, true), (false, false), (false, true)])
+    func theLastBytesBeforeABreak(path: String, how: (isHeadApart: Bool, isMalformed: Bool)) async throws {
         let event = "data: {\"choices\":[]}\n\n"
-        for how in ["close", "reset chunk"] {
-            try await withProxy(script: { exchange in
-                try await exchange.startEventStream()
-                let broken = how == "close" ? "" : "xyz\r\n"
-                try await exchange.send("\(String(event.utf8.count, radix: 16))\r\n\(event)\r\n\(broken)")
-                await exchange.close()
-            }) { proxy in
-                let agent = try await proxy.connect()
-                try await agent.send(requestBytes("POST", path: path, body: Array(Chat.stream.utf8)))
-                let rest = try await agent.readToEnd()
-                #expect(rest.text.hasSuffix(event + "\r\n") && rest.end == .eof, "\(rest.text)")
-            }
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        try await withProxy(script: { exchange in
+            let rest = "\(String(event.utf8.count, radix: 16))\r\n\(event)\r\n\(how.isMalformed ? "xyz\r\n" : "")"
+            for part in how.isHeadApart ? [head, rest] : [head + rest] { try await exchange.send(part) }
+            await exchange.close()
+        }) { proxy in
+            let agent = try await proxy.connect()
+            try await agent.send(requestBytes("POST", path: path, body: Array(Chat.stream.utf8)))
+            let rest = try await agent.readToEnd()
+            #expect(rest.text.hasSuffix(event + "\r\n") && rest.end == .eof, "\(rest.text)")
         }
     }
 }
