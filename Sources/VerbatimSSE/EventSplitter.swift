@@ -1,3 +1,5 @@
+import VerbatimPlatform
+
 /// Finds the ends of server-sent events in bytes that arrive in pieces of any size.
 ///
 /// The caller keeps the bytes that belong to no unit yet and passes them to ``nextUnit(in:)`` again, followed by the
@@ -19,6 +21,14 @@ package struct EventSplitter: Sendable {
         package let kind: Kind
         /// The length in bytes.
         package let length: Int
+        /// The number of an event's lines, without the blank one; 0 for other units.
+        package let lines: Int
+
+        init(kind: Kind, length: Int, lines: Int = 0) {
+            self.kind = kind
+            self.length = length
+            self.lines = lines
+        }
     }
 
     /// True until the start of the stream has been checked for a byte order mark.
@@ -27,20 +37,17 @@ package struct EventSplitter: Sendable {
     private var scanned = 0
     /// The offset of the current line.
     private var lineStart = 0
-    /// True if the current unit already has a line of an event.
-    private var isInEvent = false
+    /// The number of complete lines of the event at the front.
+    package private(set) var lines = 0
     /// True if the last unit ended with `\r`, so that a `\n` would belong to it.
     private var mayFollowLineFeed = false
 
     package init() {}
 
-    /// Whether the unit at the front, which is incomplete, has a complete line.
-    package var hasLines: Bool { lineStart > 0 }
-
     /// Returns the next complete unit at the front of `bytes`, or nil if more bytes are needed.
     package mutating func nextUnit(in bytes: Span<UInt8>) -> Unit? {
         if isAtStart {
-            let length = lengthOfByteOrderMark(in: bytes)
+            let length = bytes.matchLength(of: "\u{FEFF}")
             if length == bytes.count && length < 3 { return nil }
             isAtStart = false
             if length == 3 { return Unit(kind: .filler, length: 3) }
@@ -58,29 +65,21 @@ package struct EventSplitter: Sendable {
             if endsWithReturn && next < bytes.count && bytes[next] == UInt8(ascii: "\n") { next += 1 }
             let isBlank = end == lineStart
             let isComment = !isBlank && bytes[lineStart] == UInt8(ascii: ":")
-            if isBlank || (isComment && !isInEvent) {
-                let kind: Unit.Kind = isBlank && isInEvent ? .event : .filler
+            if isBlank || (isComment && lines == 0) {
+                let unit = Unit(kind: isBlank && lines > 0 ? .event : .filler, length: next, lines: lines)
                 scanned = 0
                 lineStart = 0
-                isInEvent = false
+                lines = 0
                 mayFollowLineFeed = endsWithReturn && next == end + 1
-                return Unit(kind: kind, length: next)
+                return unit
             }
             if endsWithReturn && next == bytes.count && next == end + 1 {
                 // A "\n" may follow. Decide when the next byte has arrived.
                 return nil
             }
-            isInEvent = true
+            lines += 1
             scanned = next
             lineStart = next
         }
-    }
-
-    /// Returns how many of the bytes EF BB BF are at the front.
-    private func lengthOfByteOrderMark(in bytes: Span<UInt8>) -> Int {
-        let mark: StaticString = "\u{FEFF}"
-        var length = 0
-        while length < min(mark.utf8CodeUnitCount, bytes.count), bytes[length] == mark.utf8Start[length] { length += 1 }
-        return length
     }
 }

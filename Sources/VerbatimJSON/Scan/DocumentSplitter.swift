@@ -1,3 +1,5 @@
+import VerbatimPlatform
+
 /// Finds the JSON objects in bytes of any form that arrive in pieces of any size: one object a line, an array of them,
 /// or an object with other text before or behind it.
 ///
@@ -37,7 +39,7 @@ package struct DocumentSplitter: Sendable {
             var end = 0
             while end < bytes.count, bytes[end] != UInt8(ascii: "{") {
                 if bytes[end] == UInt8(ascii: "[") {
-                    let length = Self.lengthOfDone(in: bytes, at: end)
+                    let length = bytes.matchLength(of: Self.done, at: end)
                     let isWhole = length == Self.done.utf8CodeUnitCount
                     if isWhole || length == bytes.count - end {
                         if end > 0 { break }
@@ -60,17 +62,6 @@ package struct DocumentSplitter: Sendable {
     }
 
     private static let done: StaticString = "[DONE]"
-
-    /// Returns how many bytes of `[DONE]` are there.
-    private static func lengthOfDone(in bytes: Span<UInt8>, at start: Int) -> Int {
-        var length = 0
-        while length < done.utf8CodeUnitCount, start + length < bytes.count,
-            bytes[start + length] == done.utf8Start[length]
-        {
-            length += 1
-        }
-        return length
-    }
 
     /// Reads bytes whose units are of no interest, to count the documents.
     package mutating func count(in bytes: Span<UInt8>) {

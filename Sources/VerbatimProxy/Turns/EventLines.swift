@@ -1,40 +1,41 @@
 import VerbatimJSON
+import VerbatimPlatform
 
-/// The lines of an event that has no end yet.
+/// The lines of an event, which may have no end yet.
 enum EventLines {
-    /// The lines that are looked at, so that the work stays small however many there are.
+    /// How much of an event is looked at, so that the work stays small however much there is.
     private static let maximumCount = 6
+    private static let maximumSize = 128 << 10
 
-    /// Whether one of the first lines is `data:` with a whole JSON object, and a later one begins with `data:` too.
-    /// Joined, as one event has them, such lines would be no JSON.
-    static func holdSeveralDocuments(_ event: Span<UInt8>) -> Bool {
+    /// Whether one of the first lines is `data:` with a whole JSON object, and a later one begins an object too: the
+    /// blank line between two events is missing. Joined, as one event has them, such lines are never JSON.
+    ///
+    /// - Parameter lines: The number of lines that are complete.
+    static func holdSeveralDocuments(_ event: Span<UInt8>, lines: Int) -> Bool {
+        // Most events have one line, or one of data behind the event's name.
+        guard lines > 1 || (lines == 1 && event.matchLength(of: "data:") == 5) else { return false }
+        let count = min(event.count, maximumSize)
         var start = 0
         var hasDocument = false
-        for _ in 0..<maximumCount where start < event.count {
+        for _ in 0..<maximumCount where start < count {
+            let content = startOfObject(event, inLineAt: start)
+            if hasDocument && content != nil { return true }
             var end = start
-            while end < event.count, event[end] != 0x0A, event[end] != 0x0D { end += 1 }
-            if isData(event, at: start) {
-                if hasDocument { return true }
-                if end == event.count { return false }
-                hasDocument = isDocument(event.extracting(start + 5..<end))
+            while end < count, event[end] != 0x0A, event[end] != 0x0D { end += 1 }
+            if end == count { return false }
+            if let content {
+                var splitter = DocumentSplitter()
+                hasDocument = splitter.nextUnit(in: event.extracting(content..<end)) != nil
             }
             start = end + 1
         }
         return false
     }
 
-    private static func isData(_ event: Span<UInt8>, at start: Int) -> Bool {
-        let name: StaticString = "data:"
-        guard start + name.utf8CodeUnitCount <= event.count else { return false }
-        for index in 0..<name.utf8CodeUnitCount where event[start + index] != name.utf8Start[index] { return false }
-        return true
-    }
-
-    private static func isDocument(_ value: Span<UInt8>) -> Bool {
-        var start = 0
-        while start < value.count, value[start] == 0x20 { start += 1 }
-        guard start < value.count, value[start] == UInt8(ascii: "{") else { return false }
-        var splitter = DocumentSplitter()
-        return splitter.nextUnit(in: value.extracting(start..<value.count)) != nil
+    private static func startOfObject(_ event: Span<UInt8>, inLineAt start: Int) -> Int? {
+        guard event.matchLength(of: "data:", at: start) == 5 else { return nil }
+        var content = start + 5
+        while content < event.count, event[content] == 0x20 { content += 1 }
+        return content < event.count && event[content] == UInt8(ascii: "{") ? content : nil
     }
 }

@@ -1,4 +1,5 @@
 import NIOCore
+import VerbatimPlatform
 
 /// What a reply consists of. Engines and gateways label replies wrongly, so that the first bytes count for more than
 /// the `Content-Type`.
@@ -60,8 +61,7 @@ struct ReplyFormSensor {
     private mutating func read(_ bytes: Span<UInt8>) -> Finding {
         var start = 0
         if isAtStart {
-            let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
-            while start < min(3, bytes.count), bytes[start] == mark[start] { start += 1 }
+            start = bytes.matchLength(of: "\u{FEFF}")
             if start == bytes.count && start < 3 { return Finding(blank: 0, form: nil) }
             if start < 3 { start = 0 }
         }
@@ -78,10 +78,7 @@ struct ReplyFormSensor {
         default: break
         }
         for name in ["data", "event", "id", "retry"] as [StaticString] {
-            var length = 0
-            while length < min(name.utf8CodeUnitCount, content.count), content[length] == name.utf8Start[length] {
-                length += 1
-            }
+            let length = content.matchLength(of: name)
             if length == content.count { return nil }
             guard length == name.utf8CodeUnitCount else { continue }
             // A field without a value ends with its line.

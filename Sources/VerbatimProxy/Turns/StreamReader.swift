@@ -107,9 +107,11 @@ struct StreamReader: ~Copyable {
         let text = front.readableBytesUInt8Span
         // A document without a field's name, behind comments for instance.
         if !text.isEmpty, text[0] == UInt8(ascii: "{") { return nextDocumentOnly() }
-        guard let unit = splitter.nextUnit(in: text),
-            let bytes = unclaimed.readSlice(length: unit.length)
-        else { return nil }
+        guard let unit = splitter.nextUnit(in: text) else { return nil }
+        if unit.kind == .event, EventLines.holdSeveralDocuments(text.extracting(..<unit.length), lines: unit.lines) {
+            return nextDocumentOnly()
+        }
+        guard let bytes = unclaimed.readSlice(length: unit.length) else { return nil }
         // Without a second reference, the receive buffer can be used again.
         if unclaimed.readableBytes == 0 { unclaimed = ByteBuffer() }
         switch unit.kind {
@@ -127,17 +129,11 @@ struct StreamReader: ~Copyable {
     /// From now on the stream is taken for JSON objects, with anything between them.
     mutating func expectDocuments() { documents = DocumentSplitter() }
 
-    /// Whether an event that has no end yet holds a whole object on one line of data, and another line of data behind
-    /// it: some servers leave out the blank lines, and many clients do not need them.
+    /// Whether an event that has no end yet holds several documents: some servers leave out the blank lines, and many
+    /// clients do not need them.
     var lacksBlankLines: Bool {
-        guard documents == nil, splitter.hasLines, unclaimed.readableBytes <= Self.maximumCheckedSize else {
-            return false
-        }
-        return EventLines.holdSeveralDocuments(unclaimed.readableBytesUInt8Span)
+        documents == nil && EventLines.holdSeveralDocuments(unclaimed.readableBytesUInt8Span, lines: splitter.lines)
     }
-
-    /// An event may come in many reads, and is looked at after each.
-    private static let maximumCheckedSize = 128 << 10
 
     private mutating func nextDocumentOnly() -> Unit? {
         expectDocuments()

@@ -43,12 +43,11 @@ import VerbatimTesting
         _ body: String, expected: String, tokens: String? = "[1]", types: [String] = types,
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
-        for type in types {
+        for (number, type) in types.enumerated() {
             for (isStream, isProven) in [(true, true), (true, false), (false, true), (false, false)] {
-                // Every place of a short beginning and end, and a sample of those between: each has many forms and
-                // types.
+                // Every place of a short beginning and end, and a sample of those between, another one for each type.
                 let length = body.utf8.count
-                for cut in 0...length where cut < 16 || cut > length - 16 || cut % 5 == 0 {
+                for cut in 0...length where cut < 10 || cut > length - 10 || cut % 13 == number {
                     let reply = try reply(body, type: type, isStream: isStream, isProven: isProven, cutAt: cut)
                     let way: Comment = "\(type), \(isStream), \(isProven), \(cut)"
                     #expect(Array(reply.body.utf8) == Array(expected.utf8), way, sourceLocation: sourceLocation)
@@ -128,6 +127,14 @@ import VerbatimTesting
                 start + Self.document + separator + start + second + end,
                 expected: start + Self.restoredDocument + separator + start + Self.restoredDocument + end,
                 tokens: "[1,2]")
+        }
+        // Only one of them is missing.
+        for start in ["", "event: x\n", "id: 1\nretry: 2\n"] {
+            let events = start + "data: " + Self.document + "\n" + start + "data: " + second + "\n\n"
+            try everyWay(
+                events + Driver.done,
+                expected: events.replacing(Self.document, with: Self.restoredDocument)
+                    .replacing(second, with: Self.restoredDocument) + Driver.done, tokens: "[1,2]")
         }
         // JSON on several lines of data is one event.
         let lines = Self.event.replacing(",", with: ",\ndata: ")
