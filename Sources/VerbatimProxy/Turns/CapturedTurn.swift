@@ -320,10 +320,8 @@ struct CapturedTurn: ~Copyable {
         guard facts.policy.requirement != nil else { return nil }
         if facts.policy.isSatisfied(by: record.level) && capture.hasKnownValues { return true }
         let isUnread = relay.problem != nil || record.problems.contains(ProblemCode.replyNotJSON)
-        let hasOutput =
-            relay.hasOutput || relay.wholeBody.map { WholeReplyOutput.isIn(Array($0.readableBytesView)) } ?? false
         let isFiltered = capture.choices.contains { $0.finishReason == Array(#""content_filter""#.utf8) }
-        return isUnread || (hasOutput && !isFiltered) ? false : nil
+        return isUnread || (relay.hasOutput && !isFiltered) ? false : nil
     }
 
     // MARK: Decisions
