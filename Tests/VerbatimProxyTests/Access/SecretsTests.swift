@@ -143,7 +143,7 @@ struct SecretsTests {
     @Test("Many backslashes cost no more than other text")
     func backslashes() {
         let secrets = Secrets(configured: ["\\\\\\\\key-long-enough"])
-        let text = String(repeating: "\\", count: 1 << 20)
+        let text = String(repeating: "\\", count: 1 << 17)
         #expect(secrets.masked(text) == text)
     }
 
