@@ -20,20 +20,26 @@ package struct ErrorResponse: Error, Equatable, Sendable {
     package let message: String
     /// Seconds after which another try may succeed.
     package var retryAfter: Int?
+    /// Another try fails as well, although the status suggests otherwise. The official clients of OpenAI and Anthropic
+    /// repeat a request after 408, 409, 429 and 5xx unless `x-should-retry: false` tells them not to.
+    package var isFinal = false
 
     package init(
-        status: HTTPResponseStatus, side: Side, code: String, message: String, retryAfter: Int? = nil
+        status: HTTPResponseStatus, side: Side, code: String, message: String, retryAfter: Int? = nil,
+        isFinal: Bool = false
     ) {
         self.status = status
         self.side = side
         self.code = code
         self.message = message
         self.retryAfter = retryAfter
+        self.isFinal = isFinal
     }
 
     /// The headers beside those that describe the body.
     package var headers: HTTPHeaders {
         if status == .unauthorized { return ["WWW-Authenticate": "Bearer"] }
+        if isFinal { return ["x-should-retry": "false"] }
         return retryAfter.map { ["Retry-After": String($0)] } ?? [:]
     }
 }

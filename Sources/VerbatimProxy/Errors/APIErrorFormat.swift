@@ -41,7 +41,9 @@ extension ErrorResponse {
     }
 
     private var openAIType: String {
-        switch side {
+        // OpenAI's type for an account whose quota is used up, after which agents give up.
+        if status == .tooManyRequests && isFinal { return "insufficient_quota" }
+        return switch side {
         case .client: "invalid_request_error"
         case .server: "server_error"
         case .upstream: "upstream_error"
@@ -54,6 +56,7 @@ extension ErrorResponse {
         case .unauthorized: "authentication_error"
         case .forbidden: "permission_error"
         case .payloadTooLarge, .requestHeaderFieldsTooLarge: "request_too_large"
+        case .tooManyRequests: "rate_limit_error"
         case .gatewayTimeout, .requestTimeout: "timeout_error"
         case .serviceUnavailable: "overloaded_error"
         case .badGateway: "api_error"

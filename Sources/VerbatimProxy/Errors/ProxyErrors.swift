@@ -37,6 +37,15 @@ extension ErrorResponse {
         message: "this turn would begin a new session, and the agents of this key have begun as many as they may "
             + "(--max-sessions-per-key): name an existing session")
 
+    /// Without a header that names a time for another try, since there is none.
+    ///
+    /// - Parameter what: What is used up, for people: `calls`, `completion tokens`.
+    package static func budgetExhausted(_ what: String) -> ErrorResponse {
+        ErrorResponse(
+            status: .tooManyRequests, side: .client, code: "budget_exhausted",
+            message: "the budget of this session is used up (\(what)): no further model calls are made", isFinal: true)
+    }
+
     /// 422, because client libraries do not retry that status.
     ///
     /// - Parameter words: The engine's error message; `nil` if no request was sent to it.

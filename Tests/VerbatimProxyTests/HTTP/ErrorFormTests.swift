@@ -19,7 +19,7 @@ struct ErrorFormTests {
         (.tooManyConnections, 503, "overloaded_error"), (.overloaded, 503, "overloaded_error"),
         (.headTooLarge(limit: 7, count: 9), 431, "request_too_large"), (.requestTimeout("slow"), 408, "timeout_error"),
         (.routeNotAllowed, 403, "permission_error"), (.notImplemented("TRACE"), 501, "invalid_request_error"),
-        (.expectationFailed, 417, "invalid_request_error"),
+        (.expectationFailed, 417, "invalid_request_error"), (.budgetExhausted("calls"), 429, "rate_limit_error"),
     ]
 
     @Test("Each error has OpenAI's form and Anthropic's")
@@ -35,6 +35,41 @@ struct ErrorFormTests {
         #expect(
             String(decoding: ErrorFormat.anthropic.body(.badGateway("\"x\"")), as: UTF8.self)
                 == #"{"type":"error","error":{"type":"api_error","message":"\"x\""}}"#)
+    }
+
+    @Test("A used-up budget is final: 429 with a code, and no header that asks for another try")
+    func aUsedUpBudgetIsFinal() {
+        let error = ErrorResponse.budgetExhausted("calls")
+        #expect(error.headers == ["x-should-retry": "false"])
+        let message = "the budget of this session is used up (calls): no further model calls are made"
+        #expect(
+            String(decoding: ErrorFormat.openAI.body(error), as: UTF8.self)
+                == #"{"error":{"message":"\#(message)","type":"insufficient_quota","param":null,"code":"budget_exhausted"}}"#
+        )
+        #expect(
+            String(decoding: ErrorFormat.anthropic.body(error), as: UTF8.self)
+                == #"{"type":"error","error":{"type":"rate_limit_error","message":"\#(message)"}}"#)
+        #expect(ErrorResponse.shuttingDown.headers.isEmpty)
+    }
+
+    /// The official clients read these (`Tests/e2e/test_endings.py`).
+    @Test("The fixtures of a used-up budget hold what the agent gets")
+    func fixtures() throws {
+        let error = ErrorResponse.budgetExhausted("calls")
+        let inputs: [(path: String, input: String)] = [
+            ("/v1/chat/completions", #""messages":[{"role":"user","content":"Hi"}]"#),
+            ("/v1/completions", #""prompt":"Hi""#), ("/v1/responses", #""input":"Hi""#),
+            ("/v1/messages", #""max_tokens":9,"messages":[{"role":"user","content":"Hi"}]"#),
+        ]
+        let replies = inputs.map { path, input in
+            var headers = ["Content-Type": "application/json"]
+            for header in error.headers { headers[header.name] = header.value }
+            let format = path == "/v1/messages" ? ErrorFormat.anthropic : .openAI
+            return EndingFixture(
+                name: path, path: path, request: #"{"model":"m",\#(input)}"#, status: Int(error.status.code),
+                headers: headers, body: String(decoding: format.body(error), as: UTF8.self))
+        }
+        #expect(try EndingFixture.stored(in: "errors.jsonl", after: replies) == replies)
     }
 
     @Test(
