@@ -4,6 +4,11 @@ struct ChatRequest: APIRequest {
 
     package var lacksInput: Bool { !(RequestFields(document).value("messages")?.isArray ?? false) }
 
+    package var expectation: ExpectedReply {
+        let fields = RequestFields(document)
+        return ExpectedReply(fields, of: .chatCompletions, choices: fields.choiceCount, formats: [["response_format"]])
+    }
+
     package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
         -> PreparedExchange
     {

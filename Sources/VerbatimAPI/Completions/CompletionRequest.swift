@@ -17,6 +17,12 @@ struct CompletionRequest: APIRequest {
         return fields.value("prompt_embeds")?.isNull ?? true
     }
 
+    package var expectation: ExpectedReply {
+        let fields = RequestFields(document)
+        return ExpectedReply(
+            fields, of: .completions, choices: choiceCount(in: fields), formats: [["response_format"]])
+    }
+
     package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
         -> PreparedExchange
     {
@@ -45,7 +51,7 @@ struct CompletionRequest: APIRequest {
         } else if !(fields.value("logprob_token_ids")?.isNull ?? true) {
             asked.isMalformed = true
         }
-        asked.choices = fields.choiceCount * promptCount(in: fields)
+        asked.choices = choiceCount(in: fields)
         asked.hasStops = !(fields.value("stop")?.isNull ?? true)
         asked.ids = fields.asked(for: ids)
         asked.requestedByAnyEngineField = fields.asked(for: EngineProfile.idFields)
@@ -53,6 +59,8 @@ struct CompletionRequest: APIRequest {
     }
 
     /// Each prompt has its own choices.
+    private func choiceCount(in fields: RequestFields) -> Int { fields.choiceCount * promptCount(in: fields) }
+
     private func promptCount(in fields: RequestFields) -> Int {
         guard let prompt = fields.value("prompt"), let kind = prompt.firstElementKind,
             kind == .string || kind == .array

@@ -5,6 +5,10 @@ package protocol APIRequest: Sendable {
     /// Whether what the model is to reply to is missing, or no such thing. Engines refuse such a request.
     var lacksInput: Bool { get }
 
+    /// What the agent expects of the reply, for replies that are written without an engine. It is read when it is
+    /// asked for.
+    var expectation: ExpectedReply { get }
+
     /// Applies the policy and turns on the token data that the engine accepts. May be called again for a further
     /// attempt.
     func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits) -> PreparedExchange

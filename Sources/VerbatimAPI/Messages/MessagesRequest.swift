@@ -5,6 +5,11 @@
 struct MessagesRequest: APIRequest {
     package let document: RequestDocument
 
+    package var expectation: ExpectedReply {
+        ExpectedReply(
+            RequestFields(document), of: .messages, formats: [["output_config", "format"], ["output_format"]])
+    }
+
     package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
         -> PreparedExchange
     {

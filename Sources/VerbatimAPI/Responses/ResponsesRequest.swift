@@ -12,6 +12,10 @@ struct ResponsesRequest: APIRequest {
         return ["prompt", "previous_response_id", "conversation"].allSatisfy { fields.value($0)?.isNull ?? true }
     }
 
+    package var expectation: ExpectedReply {
+        ExpectedReply(RequestFields(document), of: .responses, formats: [["text", "format"]])
+    }
+
     package func prepared(policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits)
         -> PreparedExchange
     {

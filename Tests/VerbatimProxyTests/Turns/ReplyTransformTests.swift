@@ -48,6 +48,7 @@ private struct TripledRequest: APIRequest {
     let request: any APIRequest
 
     var document: RequestDocument { request.document }
+    var expectation: ExpectedReply { request.expectation }
 
     func prepared(
         policy: RequestPolicy, profile: EngineProfile, injectionLimits: InjectionLimits
