@@ -54,6 +54,9 @@ private struct Faulty: ReplyTransform {
     mutating func use(_ profile: EngineProfile) { parser.use(profile) }
     func isTerminal(event: Span<UInt8>) -> Bool { fault != .missesTheEnd && parser.isTerminal(event: event) }
     func captured() -> Capture { parser.captured() }
+    func ending(for expected: ExpectedReply, usage: EndingUsage) -> StreamEnding {
+        parser.ending(for: expected, usage: usage)
+    }
     mutating func read(event: Span<UInt8>) -> EventDisposition { parser.read(event: event) }
     mutating func read(body: Span<UInt8>) -> BodyDisposition { parser.read(body: body) }
 }

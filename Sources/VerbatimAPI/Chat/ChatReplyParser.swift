@@ -31,6 +31,10 @@ struct ChatReplyParser: ReplyParser {
 
     package func captured() -> Capture { ChatCapture(sink.target, state: state, restoration: restoration).capture }
 
+    func engineEnding(for expected: ExpectedReply, usage: EndingUsage) -> StreamEnding {
+        ChatEnding(of: sink.target, api: restoration.api, expected: expected, usage: usage).ending
+    }
+
     // MARK: Events and bodies
 
     /// What has been seen of an event or a body.

@@ -25,6 +25,9 @@ struct ReplyChoice: Sendable {
     /// Whether any generated output has arrived.
     var hasOutput: Bool { !text.isEmpty || tokens.count > 0 || message.hasOutput }
 
+    /// Whether a finish reason has come.
+    var isFinished: Bool { (fields.value("finish_reason")?.count ?? 0) > 2 }
+
     var losses: JSONNormalizer.Losses {
         tokens.losses.union(message.losses).union(fields.losses).union(textLosses)
     }

@@ -10,6 +10,8 @@ struct ContentBlock: Sendable {
     let index: Int
     /// Whether its `content_block_start` has come.
     private(set) var hasStarted = false
+    /// Whether its `content_block_stop` has come.
+    private(set) var hasStopped = false
     /// Whether generated output has come: a text, or the name of a tool.
     private(set) var hasOutput = false
 
@@ -44,6 +46,8 @@ struct ContentBlock: Sendable {
             }
         }
     }
+
+    mutating func stop() { hasStopped = true }
 
     /// The block as a reply that is not streamed has it. Without pieces, `input` is the one of the block's start.
     var json: [UInt8] {

@@ -105,6 +105,13 @@ struct MessagesReply: Sendable {
         if blocks[place].hasOutput { hasOutput = true }
     }
 
+    /// A stop without an index ends the last block.
+    mutating func readBlockStop(_ event: JSONObject, of text: Span<UInt8>) {
+        let index = event.value("index", in: text)?.int(in: text)
+        let place = if let index { places[index] } else { blocks.indices.last }
+        if let place { blocks[place].stop() }
+    }
+
     private mutating func start(_ place: Int, with block: JSONObject, of text: Span<UInt8>) throws(JSONError) {
         try blocks[place].start(with: block, of: text)
         if blocks[place].hasOutput { hasOutput = true }

@@ -27,6 +27,10 @@ struct MessagesReplyParser: ReplyParser {
 
     package var hasOutput: Bool { reply.hasOutput }
 
+    func engineEnding(for expected: ExpectedReply, usage: EndingUsage) -> StreamEnding {
+        MessagesEnding(of: reply, usage: usage).ending
+    }
+
     func isTerminal(document text: Span<UInt8>) -> Bool {
         guard let event = try? JSONObject(document: text, options: .nonFiniteNumbers) else { return false }
         return event.value("type", in: text)?.equals("message_stop", in: text) ?? false
@@ -45,6 +49,7 @@ struct MessagesReplyParser: ReplyParser {
         }
         switch kind {
         case .blockDelta: try reply.readBlockDelta(event, of: text)
+        case .blockStop: reply.readBlockStop(event, of: text)
         case .blockStart: try reply.readBlockStart(event, of: text)
         case .messageStart: try reply.readStart(event, of: text)
         case .messageDelta: try reply.readDelta(event, of: text)

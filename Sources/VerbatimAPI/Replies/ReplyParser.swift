@@ -18,6 +18,8 @@ protocol ReplyParser: ReplyTransform {
     /// A change to what has been captured must go through ``sink`` if the parser has a target, and the edits must be
     /// the same for each event of a template, but for their place.
     mutating func read(document: Span<UInt8>, with cursor: JSONCursor) throws(JSONError) -> EventDisposition
+    /// What ends the stream after what has been read, as an engine would write it.
+    func engineEnding(for expected: ExpectedReply, usage: EndingUsage) -> StreamEnding
     /// Whether an event with this document ends a stream. For streams that are no longer read.
     func isTerminal(document: Span<UInt8>) -> Bool
 }

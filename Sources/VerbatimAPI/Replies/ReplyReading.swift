@@ -128,6 +128,18 @@ extension ReplyParser {
         }
     }
 
+    package func ending(for expected: ExpectedReply, usage: EndingUsage) -> StreamEnding {
+        if state.isTerminated || state.isWhole || state.replyError != nil { return .none }
+        guard case .events(let events) = engineEnding(for: expected, usage: usage) else { return .notBegun }
+        // The events may repeat what the reply said because of the injection. They are restored like the engine's own.
+        var reader = self
+        let restored = events.compactMap { event -> [UInt8]? in
+            guard reader.read(event: event.span).keepsEvent else { return nil }
+            return reader.state.edits.applied(to: event.span)
+        }
+        return .events(restored)
+    }
+
     // MARK: Whole replies
 
     package mutating func read(body: Span<UInt8>) -> BodyDisposition {

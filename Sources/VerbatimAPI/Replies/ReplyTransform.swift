@@ -61,6 +61,13 @@ package protocol ReplyTransform: Sendable {
     mutating func read(event: Span<UInt8>) -> EventDisposition
     /// Whether an event ends the stream. For streams whose events are forwarded but no longer read.
     func isTerminal(event: Span<UInt8>) -> Bool
+    /// What ends a stream that is stopped after the event that was read last, for the agent. What the reply so far has
+    /// shown decides, so that nothing has to be kept for it.
+    ///
+    /// - Parameters:
+    ///   - expected: What the agent expects.
+    ///   - usage: What is said to have been used, where the agent is told.
+    func ending(for expected: ExpectedReply, usage: EndingUsage) -> StreamEnding
     /// Reads a reply that is not streamed.
     mutating func read(body: Span<UInt8>) -> BodyDisposition
     /// What has been captured so far.

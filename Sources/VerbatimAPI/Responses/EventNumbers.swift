@@ -6,6 +6,12 @@ struct EventNumbers: Sendable {
     private var isReliable = true
     /// Whether numbers between the lowest and the highest never came.
     var hasGap: Bool { isReliable && seen.count > 1 }
+    /// The number of the event after the last; nil if the events have none.
+    var next: Int? {
+        guard let last else { return nil }
+        // A server that does not count its events gives all the same.
+        return isReliable ? max(last.number, seen.last?.upperBound ?? 0) + 1 : last.number
+    }
     /// Highest number of ranges.
     private static let limit = 256
 

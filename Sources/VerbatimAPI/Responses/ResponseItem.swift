@@ -6,10 +6,12 @@ import VerbatimJSON
 /// texts that came since.
 struct ResponseItem: Sendable {
     /// A part in one of the lists, as `response.content_part.…` or `response.reasoning_summary_part.…` had it.
-    private struct Part: Sendable {
+    struct Part: Sendable {
         let member: StaticString
         let index: Int
         var json: [UInt8]
+        /// Whether the event at its end has come.
+        var isDone = false
     }
 
     let index: Int?
@@ -24,8 +26,8 @@ struct ResponseItem: Sendable {
     private(set) var isDone = false
     /// Whether its texts came twice and differ.
     private(set) var isContradicted = false
-    private var pieces: [ResponsePiece] = []
-    private var parts: [Part] = []
+    private(set) var pieces: [ResponsePiece] = []
+    private(set) var parts: [Part] = []
     /// Per part of the content, the annotations that came one by one.
     private var annotations: [Int: JSONList] = [:]
     /// The place of the piece that was continued last.
@@ -76,8 +78,9 @@ struct ResponseItem: Sendable {
         if isPartDone { takeTexts(of: part, in: member, index: index) }
         if let known = parts.lastIndex(where: { $0.index == index && $0.member.description == member.description }) {
             parts[known].json = part
+            if isPartDone { parts[known].isDone = true }
         } else if parts.count < Self.limit {
-            parts.append(Part(member: member, index: index, json: part))
+            parts.append(Part(member: member, index: index, json: part, isDone: isPartDone))
         }
     }
 

@@ -11,7 +11,7 @@ struct ResponsesReply: Sendable {
     /// The member `response` of the last event that had one.
     private(set) var lastResponse: [UInt8]?
     /// The output received so far, until the response has ended.
-    private var items = ResponseItems()
+    private(set) var items = ResponseItems()
     /// Whether ``lastResponse`` is the terminal event's, completed by what came before.
     private(set) var hasEnded = false
     /// The status that the type of the terminal event states.

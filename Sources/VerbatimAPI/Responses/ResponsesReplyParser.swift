@@ -21,6 +21,10 @@ struct ResponsesReplyParser: ReplyParser {
 
     package func captured() -> Capture { ResponsesCapture(reply, state: state, lacksEvents: numbers.hasGap).capture }
 
+    func engineEnding(for expected: ExpectedReply, usage: EndingUsage) -> StreamEnding {
+        ResponsesEnding(of: reply, number: numbers.next, usage: usage).ending
+    }
+
     mutating func read(
         document text: Span<UInt8>, with start: JSONCursor
     ) throws(JSONError) -> EventDisposition {

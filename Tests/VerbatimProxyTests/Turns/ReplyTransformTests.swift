@@ -22,6 +22,9 @@ private struct Tripling: ReplyTransform {
     mutating func use(_ profile: EngineProfile) { parser.use(profile) }
     func isTerminal(event: Span<UInt8>) -> Bool { parser.isTerminal(event: event) }
     func captured() -> Capture { parser.captured() }
+    func ending(for expected: ExpectedReply, usage: EndingUsage) -> StreamEnding {
+        parser.ending(for: expected, usage: usage)
+    }
 
     mutating func read(event: Span<UInt8>) -> EventDisposition {
         let disposition = parser.read(event: event)
