@@ -99,6 +99,51 @@ import VerbatimTesting
         }
     }
 
+    // MARK: Fixtures
+
+    /// The official clients read these (`Tests/e2e/test_endings.py`): streams that are stopped after the first event
+    /// of each kind.
+    @Test func fixtures() throws {
+        let names: [(set: String, name: String)] = [
+            ("vllm", "chat_stream_include_usage"), ("vllm", "chat_stream_tools_required"),
+            ("vllm-reasoning", "chat_stream_plain"), ("vllm", "chat_stream_n2_logprobs_tokenids"),
+            ("llamacpp", "chat_stream_plain"), ("vllm", "completions_stream_include_usage"),
+            ("vllm", "completions_stream_n2_promptids"), ("vllm", "responses_stream_logprobs"),
+            ("vllm", "responses_stream_tools_required"), ("vllm-reasoning", "responses_stream_plain"),
+            ("vllm", "messages_stream_plain"), ("vllm", "messages_stream_tools"),
+            ("llamacpp-tools", "messages_stream_tools"), ("vllm-reasoning", "messages_stream_plain"),
+        ]
+        let replies = try names.flatMap { set, name in try Self.fixtures(try #require(WireSample.named(name, in: set)))
+        }
+        #expect(try EndingFixture.stored(in: "endings.jsonl", after: replies) == replies)
+    }
+
+    private static func fixtures(_ sample: WireSample) throws -> [EndingFixture] {
+        let request = sample.api == .responses ? sample.requestText : sample.plainRequest
+        let expected = try APIRegistry.request(to: sample.api, body: Array(request.utf8)).expectation
+        let reply: any ReplyTransform =
+            switch sample.api {
+            case .chatCompletions, .completions: try sample.injectedReply()
+            case .responses: try sample.injectedResponse()
+            case .messages: try sample.messageReply()
+            }
+        var fixtures: [EndingFixture] = []
+        var kinds: Set<String> = []
+        func add(_ count: Int, _ kind: String, _ ending: [[UInt8]], _ driver: StreamDriver) {
+            guard kinds.insert(kind).inserted else { return }
+            fixtures.append(
+                EndingFixture(
+                    name: "\(sample) after \(count)", path: sample.request.path, request: request,
+                    headers: ["Content-Type": "text/event-stream"],
+                    body: driver.outputText + String(decoding: ending.joined(), as: UTF8.self)))
+        }
+        let events = AgentEvent.all(in: sample.bodyText)
+        try stopped(sample.bodyText, reply, as: AnyView.self, expected: expected) { count, _, ending, driver in
+            add(count, events[count - 1].kind, ending, driver)
+        }
+        return fixtures
+    }
+
     // MARK: Single cases
 
     private func ending(_ exchange: Exchange, after events: [String]) throws -> String {
@@ -263,5 +308,23 @@ import VerbatimTesting
             let expected = ExpectedReply(api: sample.api, model: "m")
             #expect(reply.ending(for: expected, usage: Self.usage) == .none)
         }
+    }
+}
+
+/// Takes any event.
+private struct AnyView: AgentView {
+    init(of expected: ExpectedReply) {}
+    mutating func read(_ event: AgentEvent) throws {}
+    var isWhole: Bool { true }
+    var texts: [Int: String] { [:] }
+}
+
+extension AgentEvent {
+    /// Its name, or what of a choice it has.
+    fileprivate var kind: String {
+        if let name, name != "content_block_delta" && name != "content_block_start" { return name }
+        let values = data.matches(
+            of: /"(?:role|content|tool_calls|reasoning|reasoning_content|finish_reason|index|type)":[^,]/)
+        return (name ?? "") + values.map { String($0.0) }.joined()
     }
 }

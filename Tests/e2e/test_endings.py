@@ -12,6 +12,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from openai.lib.streaming.chat import ChatCompletionStreamState
 
 from harness import SECONDS
 from upstreams import Answer, serve
@@ -121,6 +122,71 @@ def test_final_message_is_a_reply(case: dict[str, Any]) -> None:
             check_text(case, reply.content[0].text)
 
 
+def check_ended_chat(events: Iterator[Any], request: dict[str, Any]) -> None:
+    state = ChatCompletionStreamState()
+    texts: dict[int, str] = {}
+    for chunk in events:
+        state.handle_chunk(chunk)
+        for choice in chunk.choices:
+            texts[choice.index] = texts.get(choice.index, "") + (choice.delta.content or "")
+    # The client's final completion is an error for each reply that a limit has ended.
+    reply = state.current_completion_snapshot
+    assert len(reply.choices) == len(texts) == request.get("n", 1)
+    for choice in reply.choices:
+        assert choice.finish_reason in ("length", "stop", "tool_calls")
+        assert (choice.message.content or "") == texts[choice.index]
+    if request.get("stream_options"):
+        assert reply.usage.completion_tokens > 0
+
+
+def check_ended_completions(events: Iterator[Any], request: dict[str, Any]) -> None:
+    reasons = {choice.index: choice.finish_reason for chunk in events for choice in chunk.choices}
+    assert len(reasons) == request.get("n", 1) and set(reasons.values()) <= {"length", "stop"}
+
+
+def check_ended_response(events: list[Any]) -> None:
+    texts: dict[int, str] = {}
+    for event in events:
+        if event.type.endswith(".delta"):
+            texts[event.output_index] = texts.get(event.output_index, "") + event.delta
+    assert events[-1].type == "response.incomplete"
+    reply = events[-1].response
+    assert (reply.status, reply.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+    assert reply.usage.output_tokens > 0
+    added = [event.item.id for event in events if event.type == "response.output_item.added"]
+    done = [event.item.id for event in events if event.type == "response.output_item.done"]
+    assert [item.id for item in reply.output] == added == done
+    for index, item in enumerate(reply.output):
+        parts = [*(getattr(item, "content", None) or []), *(getattr(item, "summary", None) or [])]
+        text = getattr(item, "arguments", None) or "".join(part.text for part in parts)
+        assert text == texts.get(index, "")
+
+
+@parameters("endings.jsonl")
+def test_ended_stream_is_a_reply(case: dict[str, Any]) -> None:
+    request = json.loads(case["request"])
+    messages = [{"role": "user", "content": "Hi"}]
+    with clients(case, max_retries=2) as (one, other, requests):
+        match case["path"]:
+            case "/v1/chat/completions":
+                check_ended_chat(one.chat.completions.create(model="m", messages=messages, stream=True), request)
+            case "/v1/completions":
+                check_ended_completions(one.completions.create(model="m", prompt="Hi", stream=True), request)
+            case "/v1/responses":
+                with one.responses.stream(model="m", input="Hi") as stream:
+                    check_ended_response(list(stream))
+            case _:
+                with other.messages.stream(model="m", max_tokens=9, messages=messages) as stream:
+                    events = list(stream)
+                    reply = stream.get_final_message()
+                assert events[-1].type == "message_stop"
+                assert reply.stop_reason in ("max_tokens", "end_turn", "tool_use")
+                assert "".join(event.text for event in events if event.type == "text") == "".join(
+                    block.text for block in reply.content if block.type == "text"
+                )
+    assert len(requests) == 1
+
+
 @parameters("errors.jsonl")
 @pytest.mark.parametrize("is_stream", [False, True], ids=["whole", "streamed"])
 def test_error_is_not_retried(case: dict[str, Any], is_stream: bool) -> None:
@@ -140,7 +206,9 @@ def test_without_the_header_the_clients_retry() -> None:
     """Shows that the header is what keeps them from it."""
     for case in fixtures("errors.jsonl"):
         case = {**case, "headers": {"Content-Type": "application/json", "retry-after-ms": "1"}}
-        with clients(case, max_retries=1) as (one, other, requests):
-            with pytest.raises((openai.RateLimitError, anthropic.RateLimitError)):
-                assembled(case, one, other)
+        with (
+            clients(case, max_retries=1) as (one, other, requests),
+            pytest.raises((openai.RateLimitError, anthropic.RateLimitError)),
+        ):
+            assembled(case, one, other)
         assert len(requests) == 2

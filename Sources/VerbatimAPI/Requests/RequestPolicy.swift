@@ -68,6 +68,15 @@ package struct RequestPolicy: Sendable {
         return policy
     }
 
+    /// The policy for a turn that may generate this many tokens, which its choices share, and no more than the cap. A
+    /// choice has at least one token, since engines refuse a limit of 0 or take it for none.
+    package func limited(toTokens tokens: Int, choices: Int) -> RequestPolicy {
+        var policy = self
+        let share = max(1, tokens / max(1, choices))
+        policy.maxTokensCap = min(share, maxTokensCap ?? share)
+        return policy
+    }
+
     /// Whether log-probabilities or token ids are asked for.
     package var wantsTokenData: Bool { goal == .tokens || goal == .logprobs }
 }

@@ -151,7 +151,7 @@ final class CapturedExchange: Exchange {
             api: api,
             path: request.receivedPath,
             timestamp: WallClock.now(),
-            policy: loop.settings.policy,
+            policy: reading.policy,
             maximumReplySize: loop.settings.maximumReplySize,
             maximumEventSize: loop.settings.maximumEventSize,
             secrets: Secrets(configured: loop.context.secrets, headers: headers),

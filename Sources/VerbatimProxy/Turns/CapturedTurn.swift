@@ -63,6 +63,8 @@ struct CapturedTurn: ~Copyable {
     var prepared: PreparedRequest { negotiation.prepared.request }
     /// What the findings are about.
     var capabilityKey: CapabilityKey { negotiation.key }
+    /// What is done to its request.
+    var policy: RequestPolicy { facts.policy }
     /// Whose findings they are.
     var origin: String { facts.origin }
     /// The engine has not been seen to accept what the turn injects.

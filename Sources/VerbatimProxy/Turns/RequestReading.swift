@@ -8,6 +8,8 @@ struct RequestReading: Sendable {
     let request: any APIRequest
     let identity: SessionIdentity
     let digest: RetryIndex.BodyDigest
+    /// The one of this request.
+    let policy: RequestPolicy
     let plan: CapabilityPlan
 
     /// Up to this length, in bytes, a body is read on its event loop. A longer one would keep others waiting.
@@ -24,8 +26,9 @@ struct RequestReading: Sendable {
             named: received.namedSession, isBound: received.isBound, headers: received.head.headers,
             fields: SessionFields(request.document))
         digest = RetryIndex.BodyDigest(body)
+        policy = context.settings.policy
         plan = CapabilityPlan(
-            request, policy: context.settings.policy, session: identity.origin(boundTo: received.boundSession),
+            request, policy: policy, session: identity.origin(boundTo: received.boundSession),
             capabilities: context.capabilities, at: now)
     }
 

@@ -86,9 +86,10 @@ final class TurnRunner: UpstreamDelegate {
         guard !turn.isOver, !turn.isRecording else { return }
         let now = clock.now
         let origin = turn.origin
+        let policy = turn.policy
         turn.replan {
             CapabilityPlan(
-                $0, policy: loop.settings.policy, session: origin, capabilities: loop.capabilities, isFirst: false,
+                $0, policy: policy, session: origin, capabilities: loop.capabilities, isFirst: false,
                 at: now)
         }
         if let refusal = turn.refuseIfUnattainable() { return perform(refusal, at: now) }
