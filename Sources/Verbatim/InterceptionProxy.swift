@@ -70,7 +70,9 @@ public final class InterceptionProxy: Sendable {
 
     private func startServer() async throws(ProxyError) -> ProxyServer {
         let checked = try CheckedConfiguration(configuration)
-        let recorder = try checked.recorder.map { configuration throws(ProxyError) in try openTrace(configuration) }
+        let recorder = try checked.recorder.map { configuration throws(ProxyError) in
+            try openTrace(configuration, isFolder: checked.keepsFolder)
+        }
         do {
             return try await ProxyServer.start(checked.settings, recorder: recorder, logger: configuration.logger)
         } catch {
@@ -82,20 +84,24 @@ public final class InterceptionProxy: Sendable {
         }
     }
 
-    private func openTrace(_ recorder: TraceRecorder.Configuration) throws(ProxyError) -> TraceRecorder {
+    private func openTrace(
+        _ recorder: TraceRecorder.Configuration, isFolder: Bool
+    ) throws(ProxyError) -> any RecordSink {
         let logger = configuration.logger
-        do {
-            return try TraceRecorder(recorder) { event in
-                let level: Logger.Level
-                switch event.level {
-                case .info: level = .info
-                case .warning: level = .warning
-                case .error: level = .error
-                }
-                var metadata: Logger.Metadata = [:]
-                for (key, value) in event.metadata { metadata[key] = "\(value)" }
-                logger.log(level: level, "\(event.message)", metadata: metadata)
+        let log: @Sendable (TraceEvent) -> Void = { event in
+            let level: Logger.Level
+            switch event.level {
+            case .info: level = .info
+            case .warning: level = .warning
+            case .error: level = .error
             }
+            var metadata: Logger.Metadata = [:]
+            for (key, value) in event.metadata { metadata[key] = "\(value)" }
+            logger.log(level: level, "\(event.message)", metadata: metadata)
+        }
+        do {
+            if isFolder { return try TraceFolder(TraceFolder.Configuration(recorder), log: log) }
+            return try TraceRecorder(recorder, log: log)
         } catch {
             throw ProxyError(.traceUnavailable, side: .trace, error.message, cause: error)
         }

@@ -21,6 +21,25 @@ import VerbatimTesting
         #expect(await conformance.violations() == [])
     }
 
+    @Test("The folder of traces conforms", arguments: [TraceRecorder.Configuration.Sync.write, .disk])
+    func traceFolder(sync: TraceRecorder.Configuration.Sync) async throws {
+        let folder = try TemporaryFolder()
+        let counter = Counter()
+        let conformance = RecordSinkConformance {
+            counter.increment()
+            let path = folder.path("traces-\(counter.count)")
+            let traces = try TraceFolder(path: path, fileSystem: FaultyFileSystem().system) {
+                $0.recorder.sync = sync
+                $0.maximumOpenFiles = 3
+            }
+            return .init(sink: traces) {
+                try traces.rollouts(limit: 100).flatMap { try records(traces.path(of: $0)) }
+                    .map { ($0["session_id"] as? String ?? "", $0["turn"] as? Int ?? 0) }
+            }
+        }
+        #expect(await conformance.violations() == [])
+    }
+
     @Test("The in-memory sink conforms")
     func inMemorySink() async {
         let conformance = RecordSinkConformance {

@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import VerbatimAPI
 import VerbatimJSON
+import VerbatimPlatform
 import VerbatimHTTP
 import VerbatimProxy
 import VerbatimTrace
@@ -12,6 +13,8 @@ struct CheckedConfiguration {
     let settings: ProxySettings
     /// nil if no trace is kept.
     let recorder: TraceRecorder.Configuration?
+    /// Whether the trace is a folder with a file for each rollout.
+    let keepsFolder: Bool
 
     init(_ configuration: ProxyConfiguration) throws(ProxyError) {
         for setting in Setting.all {
@@ -20,6 +23,8 @@ struct CheckedConfiguration {
         try Self.checkCombinations(of: configuration)
         settings = try Self.settings(of: configuration)
         recorder = Self.recorder(of: configuration)
+        keepsFolder =
+            configuration.trace.hasSuffix("/") || OpenFile.status(at: configuration.trace)?.kind == .directory
     }
 
     /// Checks combinations of settings.

@@ -28,3 +28,11 @@ extension CommandFailure {
         message = error.message
     }
 }
+
+extension CommandFailure {
+    /// Prints all but the last of several failures, and throws that.
+    static func throwLast(of failures: [CommandFailure]) throws(CommandFailure) {
+        for failure in failures.dropLast() { StandardError.print("error: \(failure.message)") }
+        if let failure = failures.last { throw failure }
+    }
+}

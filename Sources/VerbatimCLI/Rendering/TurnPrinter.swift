@@ -24,30 +24,36 @@ struct TurnPrinter: Sendable {
 
     /// Prints all turns of the trace at `path`.
     func printAll(of path: String) throws(CommandFailure) {
-        try print(path, turn: nil, session: nil)
+        try print(TraceArgument(argument: path), turn: nil, session: nil)
     }
 
-    /// Prints the turns of the trace at `path`, of this number and this session if given.
-    func print(_ path: String, turn number: Int?, session: String?) throws(CommandFailure) {
+    /// Prints the turns of a trace, of this number and this session if given.
+    func print(_ argument: TraceArgument, turn number: Int?, session: String?) throws(CommandFailure) {
         var printed = 0
         var sessions: Set<String> = []
-        var invalid = InvalidLines()
-        let tornTail: TraceContents.TornTail?
-        do throws(TraceReaderError) {
-            tornTail = try TraceReader(path: path).forEachTurn { turn in
-                if session != nil { sessions.insert(turn.sessionID) }
-                if let number, turn.number != number { return }
-                if let session, turn.sessionID != session { return }
-                StandardOutput.print(printed == 0 ? text(of: turn) : "\n" + text(of: turn))
-                printed += 1
-            } onInvalidLine: { line in
-                invalid.note(line)
+        var failures: [CommandFailure] = []
+        for trace in try argument.traces() {
+            var invalid = InvalidLines()
+            do throws(TraceReaderError) {
+                let tornTail = try trace.forEachTurn { turn in
+                    if session != nil { sessions.insert(turn.sessionID) }
+                    if let number, turn.number != number { return }
+                    if let session, turn.sessionID != session { return }
+                    StandardOutput.print(printed == 0 ? text(of: turn) : "\n" + text(of: turn))
+                    printed += 1
+                } onInvalidLine: { line in
+                    invalid.note(line)
+                }
+                if let tornTail {
+                    let place = argument.isFolder ? " of '\(trace.path)'" : ""
+                    StandardError.print("the last \(tornTail.byteCount) bytes\(place) are an unfinished line")
+                }
+            } catch {
+                throw CommandFailure(error)
             }
-        } catch {
-            throw CommandFailure(error)
+            if let failure = invalid.failure(of: trace.path) { failures.append(failure) }
         }
-        if let tornTail { StandardError.print("the last \(tornTail.byteCount) bytes are an unfinished line") }
-        if let failure = invalid.failure(of: path) { throw failure }
+        try CommandFailure.throwLast(of: failures)
         if printed > 0 { return }
         if number == nil && session == nil { return }
         let missing =
@@ -56,7 +62,7 @@ struct TurnPrinter: Sendable {
             } else {
                 "there is no turn \(number ?? 0)" + (session.map { " in session '\($0.printable)'" } ?? "")
             }
-        throw CommandFailure(code: EX_DATAERR, message: "the trace '\(path)' has no such turn: \(missing)")
+        throw CommandFailure(code: EX_DATAERR, message: "the trace '\(argument.path)' has no such turn: \(missing)")
     }
 
     /// `; it has 'a', 'b' and 3 others`

@@ -10,12 +10,13 @@ struct RowsCommand: ParsableCommand {
         abstract: "Turn traces into training rows: exact token sequences, each sampled token in at most one of them.",
         discussion: """
             Prints one row per line as JSON, and on standard error what was found and what was left out. Exit codes: 0, \
-            65 if nothing is trainable or a line is not a record, 66 if a file cannot be opened.
+            65 if nothing is trainable or a line is not a record, 66 if a file cannot be opened. The files that are \
+            named are one trace together; in a folder, each file is a trace with a rollout of its own.
             """
     )
 
-    @Argument(help: "The traces.")
-    var file: [String]
+    @Argument(help: "The traces: files, or folders with a file for each rollout.")
+    var file: [TraceArgument]
 
     @Option(help: ArgumentHelp("Only the rollout of this root session.", valueName: "id"))
     var rollout: String?
@@ -27,12 +28,32 @@ struct RowsCommand: ParsableCommand {
     var requireComplete = false
 
     func run() throws {
-        var builder = RowBuilder()
+        var summary = RowsSummary()
         var invalid: [CommandFailure] = []
-        for path in file {
+        let files = file.filter { !$0.isFolder }.map { TraceReader(path: $0.path) }
+        if !files.isEmpty { try write(files, summary: &summary, invalid: &invalid) }
+        for folder in file where folder.isFolder {
+            for trace in try folder.traces() {
+                if let rollout, !trace.path.hasSuffix("/\(rollout).jsonl") { continue }
+                try write([trace], summary: &summary, invalid: &invalid)
+            }
+        }
+        for line in summary.lines { StandardError.print(line) }
+        try CommandFailure.throwLast(of: invalid)
+        if summary.trainableRows == 0 {
+            throw CommandFailure(code: EX_DATAERR, message: "nothing is trainable")
+        }
+    }
+
+    /// Writes the rows of the traces together.
+    private func write(
+        _ traces: [TraceReader], summary: inout RowsSummary, invalid: inout [CommandFailure]
+    ) throws(CommandFailure) {
+        var builder = RowBuilder()
+        for trace in traces {
             var lines = InvalidLines()
             do throws(TraceReaderError) {
-                _ = try TraceReader(path: path).forEachTurn {
+                _ = try trace.forEachTurn {
                     builder.add($0)
                 } onInvalidLine: { line in
                     lines.note(line)
@@ -40,10 +61,9 @@ struct RowsCommand: ParsableCommand {
             } catch {
                 throw CommandFailure(error)
             }
-            if let failure = lines.failure(of: path) { invalid.append(failure) }
+            if let failure = lines.failure(of: trace.path) { invalid.append(failure) }
         }
         let rollouts = builder.rollouts().filter { rollout == nil || $0.id == rollout }
-        var summary = RowsSummary()
         for rollout in rollouts {
             let rows = rollout.rows.filter(isWanted)
             for row in rows {
@@ -52,12 +72,6 @@ struct RowsCommand: ParsableCommand {
                 StandardOutput.write(String(decoding: line, as: UTF8.self))
             }
             summary.add(rollout, rows: rows)
-        }
-        for line in summary.lines { StandardError.print(line) }
-        for failure in invalid.dropLast() { StandardError.print("error: \(failure.message)") }
-        if let failure = invalid.last { throw failure }
-        if summary.trainableRows == 0 {
-            throw CommandFailure(code: EX_DATAERR, message: "nothing is trainable")
         }
     }
 

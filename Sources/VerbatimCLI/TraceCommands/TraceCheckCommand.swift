@@ -13,14 +13,23 @@ struct TraceCheckCommand: ParsableCommand {
 
             If the trace was rotated, name all files, the oldest first. A session whose first turns are in none of them \
             is reported but does not count as wrong: they may be in an older file.
+
+            Of a folder, each file is a trace of its own. Those with something wrong are named.
             """
     )
 
-    @Argument(help: "The trace: one file, or several in order.")
-    var file: [String]
+    @Argument(help: "The trace: one file, several in order, or a folder with a file for each rollout.")
+    var file: [TraceArgument]
+
+    func validate() throws {
+        if file.count > 1, let folder = file.first(where: \.isFolder) {
+            throw ValidationError("'\(folder.path)' is a folder: check it alone")
+        }
+    }
 
     func run() throws {
-        let files = file
+        if file.count == 1, file[0].isFolder { return try checkFolder(file[0]) }
+        let files = file.map(\.path)
         var check = TraceCheck()
         func report(_ finding: TraceCheck.Finding) {
             let place = "line \(finding.line): \(finding.message)"
@@ -45,5 +54,31 @@ struct TraceCheckCommand: ParsableCommand {
                     + "check them together with the older files")
         }
         if summary.findings > 0 { throw ExitCode(EX_DATAERR) }
+    }
+
+    private func checkFolder(_ folder: TraceArgument) throws {
+        let traces = try folder.traces()
+        var total = TraceCheck.Summary()
+        for trace in traces {
+            do throws(TraceReaderError) {
+                let summary = try trace.check { finding in
+                    StandardOutput.print("\(trace.path), line \(finding.line): \(finding.message)")
+                }
+                total.turns += summary.turns
+                total.sessions += summary.sessions
+                total.findings += summary.findings
+                total.continuedSessions += summary.continuedSessions
+            } catch {
+                throw CommandFailure(error)
+            }
+        }
+        let findings = total.findings == 0 ? "nothing wrong" : counted(total.findings, "finding")
+        StandardOutput.print(
+            "\(folder.path): \(counted(traces.count, "rollout")), \(counted(total.turns, "turn")), "
+                + "\(counted(total.sessions, "session")), \(findings)")
+        if total.continuedSessions > 0 {
+            StandardOutput.print("\(counted(total.continuedSessions, "session")) without turn 1")
+        }
+        if total.findings > 0 { throw ExitCode(EX_DATAERR) }
     }
 }

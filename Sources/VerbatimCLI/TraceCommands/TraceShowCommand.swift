@@ -10,8 +10,8 @@ struct TraceShowCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: "The trace.")
-    var file: String
+    @Argument(help: "The trace: a file, or a folder with a file for each rollout.")
+    var file: TraceArgument
 
     @Option(help: ArgumentHelp("Show only this turn of each session.", valueName: "n"))
     var turn: Int?

@@ -7,24 +7,29 @@ struct TraceStatsCommand: ParsableCommand {
         abstract: "Count the turns and tokens of a trace, and measure how long they took."
     )
 
-    @Argument(help: "The trace.")
-    var file: String
+    @Argument(help: "The trace: a file, or a folder with a file for each rollout.")
+    var file: TraceArgument
 
     func run() throws {
         var summary = TraceSummary()
-        var invalid = InvalidLines()
-        let tornTail: TraceContents.TornTail?
-        do throws(TraceReaderError) {
-            tornTail = try TraceReader(path: file).forEachTurn {
-                summary.add($0)
-            } onInvalidLine: { line in
-                invalid.note(line)
+        var failures: [CommandFailure] = []
+        var unfinished = 0
+        for trace in try file.traces() {
+            var invalid = InvalidLines()
+            do throws(TraceReaderError) {
+                let tornTail = try trace.forEachTurn {
+                    summary.add($0)
+                } onInvalidLine: { line in
+                    invalid.note(line)
+                }
+                unfinished += tornTail?.byteCount ?? 0
+            } catch {
+                throw CommandFailure(error)
             }
-        } catch {
-            throw CommandFailure(error)
+            if let failure = invalid.failure(of: trace.path) { failures.append(failure) }
         }
         StandardOutput.print(summary.table)
-        if let tornTail { StandardError.print("not counted: \(tornTail.byteCount) bytes of an unfinished line") }
-        if let failure = invalid.failure(of: file) { throw failure }
+        if unfinished > 0 { StandardError.print("not counted: \(unfinished) bytes of an unfinished line") }
+        try CommandFailure.throwLast(of: failures)
     }
 }

@@ -30,3 +30,13 @@ package struct SystemError: Error, Hashable, Sendable {
 extension SystemError: CustomStringConvertible {
     package var description: String { String(cString: strerror(code)) }
 }
+
+extension SystemError {
+    /// Whether the error is one of a single file's: others in its folder can probably be written.
+    package var concernsOneFile: Bool {
+        switch code {
+        case EISDIR, ENOTDIR, EACCES, EPERM, ELOOP, EEXIST, EFBIG, ETXTBSY, ENAMETOOLONG, ENXIO, ENODEV, ENOENT: true
+        default: false
+        }
+    }
+}

@@ -24,3 +24,26 @@ package enum FilePath {
         unlink(path)
     }
 }
+
+extension FilePath {
+    /// Removes a file, if there is one.
+    package static func remove(_ path: String) throws(SystemError) {
+        if unlink(path) != 0, case let error = SystemError.last, error != .doesNotExist { throw error }
+    }
+
+    /// Calls `body` with the name of each entry of a folder, in no order, without `.` and `..`.
+    package static func forEachName(
+        inFolder path: String, _ body: (String) -> Void
+    ) throws(SystemError) {
+        guard let folder = opendir(path) else { throw .last }
+        defer { closedir(folder) }
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { name in
+                name.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: name.pointee)) {
+                    String(cString: $0)
+                }
+            }
+            if name != "." && name != ".." { body(name) }
+        }
+    }
+}

@@ -1,5 +1,6 @@
 import NIOHTTP1
 import VerbatimSchema
+import VerbatimTrace
 
 /// The session of a request, and its parent session.
 ///
@@ -40,6 +41,11 @@ struct SessionIdentity: Hashable, Sendable {
     ///
     /// - Parameter bound: The session that the agent's key is bound to.
     func origin(boundTo bound: String?) -> String { bound ?? parent ?? session }
+
+    /// What the sink tells the rollout from.
+    ///
+    /// - Parameter named: The id by key, path or header, if there is one: that of the root session.
+    func place(in named: String?) -> SessionPlace { SessionPlace(session: session, parent: parent, root: named) }
 
     /// Problem codes for the record.
     var problems: [ProblemCode] { hasUnusableID ? [ProblemCode.sessionIDUnusable] : [] }

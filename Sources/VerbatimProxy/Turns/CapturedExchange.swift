@@ -10,7 +10,7 @@ final class CapturedExchange: Exchange {
     private enum Stage {
         /// The request is still coming.
         case request
-        /// The whole request is there, and read on another thread.
+        /// The whole request is there, and read on another thread, or its rollout is prepared.
         case reading
         case turn(TurnRunner)
         /// The exchange ended without a turn.
@@ -79,11 +79,7 @@ final class CapturedExchange: Exchange {
 
     func receiveEnd() {
         guard isReceiving else { return }
-        if let reason = loop.recorder?.refusal {
-            loop.recorder?.noteRefusedTurn()
-            loop.log.refusedTurn(.traceUnavailable)
-            return refuse(.traceUnavailable(reason))
-        }
+        if let reason = loop.recorder?.refusal { return refuse(unrecordable: reason) }
         var bytes = body.take()
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         if bytes.starts(with: mark) {
@@ -128,16 +124,49 @@ final class CapturedExchange: Exchange {
         agent.finish(output.take(), closes: output.mustClose)
     }
 
+    private func refuse(unrecordable reason: String) {
+        loop.recorder?.noteRefusedTurn()
+        loop.log.refusedTurn(.traceUnavailable)
+        refuse(.traceUnavailable(reason))
+    }
+
+    /// Waits until the sink has found the rollout and its turn numbers, then begins again.
+    private func prepare(_ reading: RequestReading, in recorder: any RecordSink, at now: NIODeadline) {
+        stage = .reading
+        loop.server.beginWork()
+        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        recorder.prepare(reading.identity.place(in: request.namedSession)) { result in
+            bound.eventLoop.execute {
+                let exchange = bound.value
+                exchange.loop.server.endWork()
+                guard exchange.isReading else { return }
+                switch result {
+                case .success: exchange.begin(reading, at: now)
+                case .failure(let error): exchange.refuse(unrecordable: error.reason)
+                }
+            }
+        }
+    }
+
     /// - Parameter now: When the request was complete.
     private func begin(_ reading: RequestReading, at now: NIODeadline) {
         let headers = request.head.headers
         let identity = reading.identity
+        let place = identity.place(in: request.namedSession)
         let quota = loop.context.sessionQuota
         guard quota.admit(identity.session, of: request.sessionOwner) else {
             loop.log.refusedTurn(.tooManySessionsOfKey)
             return refuse(.tooManySessionsOfKey)
         }
-        guard let number = loop.recorder?.nextTurn(inSession: identity.session) else {
+        guard let recorder = loop.recorder, let rollout = recorder.rollout(of: place) else {
+            return loop.recorder.map { prepare(reading, in: $0, at: now) } ?? refuse(.tooManySessions)
+        }
+        if let reason = recorder.refusal(of: rollout) { return refuse(unrecordable: reason) }
+        let number: Int
+        switch recorder.nextTurn(inSession: identity.session, of: rollout) {
+        case .turn(let turn): number = turn
+        case .unprepared: return prepare(reading, in: recorder, at: now)
+        case .tooManySessions:
             quota.withdraw(identity.session, of: request.sessionOwner)
             loop.log.refusedTurn(.tooManySessions)
             return refuse(.tooManySessions)
@@ -145,6 +174,7 @@ final class CapturedExchange: Exchange {
         let facts = TurnFacts(
             turn: number,
             identity: identity,
+            rolloutID: rollout,
             retryOf: loop.context.attempts.firstAttempt(
                 ofTurn: number, inSession: identity.session, body: reading.digest,
                 headers: headers),

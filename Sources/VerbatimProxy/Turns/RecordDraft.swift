@@ -76,6 +76,7 @@ struct RecordDraft {
             turn: facts.turn,
             sessionID: facts.identity.session,
             parentSessionID: facts.identity.parent,
+            rolloutID: facts.rolloutID,
             retryOf: facts.retryOf,
             dialect: facts.api.rawValue,
             path: facts.path,

@@ -4,6 +4,8 @@ import VerbatimAPI
 struct TurnFacts {
     var turn: Int
     var identity: SessionIdentity
+    /// The root session; nil stands for the session itself.
+    var rolloutID: String?
     /// The turn that this one repeats.
     var retryOf: Int?
     var api: API

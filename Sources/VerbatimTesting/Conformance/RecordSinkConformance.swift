@@ -22,6 +22,24 @@ package struct RecordSinkConformance: Sendable {
             self.sink = sink
             self.persisted = persisted
         }
+
+        /// The number of the next turn of a session in the rollout `a`, as the proxy asks for it.
+        func nextTurn(inSession session: String) async -> Int? {
+            let place = SessionPlace(session: session, root: "a")
+            while true {
+                if let rollout = sink.rollout(of: place) {
+                    switch sink.nextTurn(inSession: session, of: rollout) {
+                    case .turn(let number): return number
+                    case .tooManySessions: return nil
+                    case .unprepared: break
+                    }
+                }
+                let result = await withCheckedContinuation { continuation in
+                    sink.prepare(place) { continuation.resume(returning: $0) }
+                }
+                if case .failure = result { return nil }
+            }
+        }
     }
 
     private let makeSubject: @Sendable () throws -> Subject
@@ -58,18 +76,33 @@ package struct RecordSinkConformance: Sendable {
 
     private static let rules: [Rule] = [
         Rule(name: "the turns of each session are numbered 1, 2, …") { subject in
-            let numbers = ["a", "a", "b", "a", "b"].map { subject.sink.nextTurn(inSession: $0) }
+            var numbers: [Int?] = []
+            for session in ["a", "a", "b", "a", "b"] { numbers.append(await subject.nextTurn(inSession: session)) }
             return numbers == [1, 2, 1, 3, 2] ? nil : "\(numbers)"
         },
         Rule(name: "no number is given twice, even to concurrent callers") { subject in
             let numbers = await withTaskGroup(of: Int?.self) { group in
-                for _ in 0..<200 { group.addTask { subject.sink.nextTurn(inSession: "a") } }
+                for _ in 0..<200 { group.addTask { await subject.nextTurn(inSession: "a") } }
                 return await group.reduce(into: []) { $0.append($1) }
             }
             return Set(numbers) == Set(1...200) ? nil : "\(numbers.compactMap(\.self).sorted())"
         },
         Rule(name: "an open sink does not refuse turns") { subject in
             subject.sink.refusal.map { "refusal: \($0)" }
+        },
+        Rule(name: "a session belongs to the rollout that is named, else to that of its parent") { subject in
+            for (place, expected) in [
+                (SessionPlace(session: "r:sub", parent: "r", root: "r"), "r"), (SessionPlace(session: "main"), "main"),
+                (SessionPlace(session: "sub", parent: "main"), "main"),
+            ] {
+                let result = await withCheckedContinuation { continuation in
+                    subject.sink.prepare(place) { continuation.resume(returning: $0) }
+                }
+                guard case .success(expected) = result else { return "\(place.session): \(result)" }
+                if subject.sink.rollout(of: place) != expected { return "\(place.session) is forgotten" }
+                if let reason = subject.sink.refusal(of: expected) { return "refusal: \(reason)" }
+            }
+            return nil
         },
         Rule(name: "records are persisted and reported once, in the order of submission") { subject in
             let reports = Reports()

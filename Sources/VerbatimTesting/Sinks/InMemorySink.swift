@@ -22,10 +22,11 @@ package final class InMemorySink: RecordSink {
 
     package var isClosed: Bool { state.withLock { $0.isClosed } }
 
-    package func nextTurn(inSession id: String) -> Int? {
+    package func nextTurn(inSession id: String, of rollout: String) -> TurnNumber {
         state.withLock { state in
-            state.lastTurns[id, default: 0] += 1
-            return state.lastTurns[id]
+            let turn = state.lastTurns[id, default: 0] + 1
+            state.lastTurns[id] = turn
+            return .turn(turn)
         }
     }
 

@@ -14,6 +14,22 @@ public struct TraceReader: Sendable {
         self.path = path
     }
 
+    /// The traces in a folder, one for each rollout, in the order of their names.
+    ///
+    ///     for trace in try TraceReader.traces(inFolder: "traces") { print(try trace.turns().turns.count) }
+    ///
+    /// - Throws: ``TraceReaderError`` with the code `cannot_open` if the path is not a folder that can be read.
+    public static func traces(inFolder path: String) throws(TraceReaderError) -> [TraceReader] {
+        var names: [String] = []
+        do throws(SystemError) {
+            try FilePath.forEachName(inFolder: path) { if $0.hasSuffix(".jsonl") { names.append($0) } }
+        } catch {
+            throw TraceReaderError(.cannotOpen, "cannot open the folder '\(path)': \(error)", cause: error)
+        }
+        let folder = path.hasSuffix("/") ? path : path + "/"
+        return names.sorted().map { TraceReader(path: folder + $0) }
+    }
+
     /// Reads the whole file. A missing file has no turns.
     ///
     /// - Throws: ``TraceReaderError`` with the code `cannot_open` or `cannot_read`. Invalid lines are returned, not

@@ -10,6 +10,8 @@ package struct TurnRecord: Sendable {
     package var turn: Int
     package var sessionID: String
     package var parentSessionID: String?
+    /// The root session. Not written: a sink that keeps rollouts apart needs it.
+    package var rolloutID: String
     /// The turn of the first attempt at the same request, if this one repeats it.
     package var retryOf: Int?
     /// Earlier turns of the session that had no record when this one was written: if their records never follow, the
@@ -65,6 +67,7 @@ package struct TurnRecord: Sendable {
         turn: Int,
         sessionID: String,
         parentSessionID: String? = nil,
+        rolloutID: String? = nil,
         retryOf: Int? = nil,
         dialect: String,
         path: String,
@@ -94,6 +97,7 @@ package struct TurnRecord: Sendable {
         self.turn = turn
         self.sessionID = sessionID
         self.parentSessionID = parentSessionID
+        self.rolloutID = rolloutID ?? sessionID
         self.retryOf = retryOf
         self.dialect = dialect
         self.path = path
@@ -172,7 +176,7 @@ package struct ClientField: Sendable {
 extension TurnRecord {
     /// The memory that the record uses, in bytes: exact for the parts that can be large, estimated for the rest.
     var estimatedSize: Int {
-        var size = 1024 + request.count + response.count + path.utf8.count + sessionID.utf8.count
+        var size = 1024 + request.count + response.count + path.utf8.count + sessionID.utf8.count + rolloutID.utf8.count
         size += (parentSessionID?.utf8.count ?? 0) + (engine?.utf8.count ?? 0)
         for text in [promptTokenIDs, usage, model, responseID] { size += text?.count ?? 0 }
         for text in refusals { size += text.utf8.count + 32 }

@@ -13,6 +13,8 @@ package struct TraceError: Error, Sendable {
         package static let cannotOpen = Code(rawValue: "cannot_open")
         /// Records cannot be written.
         package static let cannotWrite = Code(rawValue: "cannot_write")
+        /// The rollout has been deleted.
+        package static let removed = Code(rawValue: "removed")
         /// The sink has been closed.
         package static let closed = Code(rawValue: "closed")
     }

@@ -51,6 +51,9 @@ struct PendingRecords: Sendable {
         return nil
     }
 
+    /// What others sum up.
+    var state: TraceTotals.Part { TraceTotals.Part(statistics: statistics, failure: failure) }
+
     mutating func countRefusal() { statistics.refused += 1 }
 
     // MARK: Adding

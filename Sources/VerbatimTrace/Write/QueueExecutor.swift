@@ -1,7 +1,7 @@
 internal import Dispatch
 
 /// Runs an actor on a dispatch queue, so that code on that queue can enter the actor without waiting
-/// (`assumeIsolated`). The compiler then confines the actor's state to the queue.
+/// (`assumeIsolated`). Several actors may share it. The compiler then confines the actor's state to the queue.
 final class QueueExecutor: SerialExecutor {
     let queue: DispatchQueue
 

@@ -5,9 +5,12 @@ final class RecordQueue: Sendable {
     private let pending: Mutex<PendingRecords>
     /// Whether `pending` has a refusal. Each turn reads this without the lock, since there rarely is one.
     private let hasRefusal = Atomic(false)
+    /// The sums over this queue and others.
+    private let totals: TraceTotals?
 
-    init(maximumBytes: Int) {
+    init(maximumBytes: Int, totals: TraceTotals? = nil) {
         pending = Mutex(PendingRecords(maximumBytes: maximumBytes))
+        self.totals = totals
     }
 
     var refusal: String? {
@@ -23,8 +26,10 @@ final class RecordQueue: Sendable {
     @discardableResult
     func update<Result: Sendable>(_ body: (inout PendingRecords) -> Result) -> Result {
         pending.withLock { pending in
+            let earlier = totals.map { _ in pending.state }
             let result = body(&pending)
             hasRefusal.store(pending.refusal != nil, ordering: .relaxed)
+            if let totals, let earlier { totals.note(pending.state, after: earlier) }
             return result
         }
     }

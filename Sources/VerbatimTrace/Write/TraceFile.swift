@@ -33,6 +33,11 @@ struct TraceFile: ~Copyable, Sendable {
 
     var kind: OpenFile.Status.Kind { status.kind }
 
+    /// What the file is now; nil if that cannot be told.
+    var currentStatus: OpenFile.Status? { try? file.status() }
+
+    borrowing func isUnchanged(since earlier: OpenFile.Status) -> Bool { currentStatus == earlier }
+
     /// Whether this regular file was renamed, deleted or replaced, so that it is no longer at its path.
     borrowing func hasMoved() -> Bool {
         guard kind == .regular else { return false }

@@ -22,10 +22,18 @@ struct TraceFileOpening: Sendable {
     ///
     /// Missing parent folders are created. An unfinished last line of a regular file is repaired. Other files (a
     /// device, a FIFO) are neither locked nor read: they hold nothing to protect or to continue from.
-    func open(continuing numbers: inout TurnNumbers) throws(TraceError) -> TraceFile {
+    ///
+    /// - Parameter rest: What the file was when this process closed it. If it is that still, it is not read again.
+    func open(
+        continuing numbers: inout TurnNumbers, unlessUnchangedSince rest: OpenFile.Status? = nil
+    ) throws(TraceError) -> TraceFile {
         var file = try openOrCreate()
         guard file.kind == .regular else { return file }
         try lock(file)
+        if let rest, file.isUnchanged(since: rest) {
+            file.end = rest.size
+            return file
+        }
         do throws(SystemError) {
             try file.repairTail(log: log)
         } catch {

@@ -11,17 +11,27 @@ actor TraceWriter {
     private let opening: TraceFileOpening
     private let records: RecordQueue
     private let numbers: TurnCounter
-    private let executor = QueueExecutor(label: "verbatim.trace")
-    /// nil once the recorder is closed.
+    private let executor: QueueExecutor
+    /// Limits how many files are open, if there are several.
+    private let openFiles: OpenFiles?
+    /// nil while the file rests, and once the recorder is closed.
     private var file: TraceFile?
+    private var isClosed = false
+    /// What the file was when it was closed to rest. nil if it must be read when it is opened again.
+    private(set) var rest: OpenFile.Status?
 
     private var configuration: TraceRecorder.Configuration { opening.configuration }
 
-    init(_ file: consuming TraceFile, opening: TraceFileOpening, records: RecordQueue, numbers: TurnCounter) {
+    init(
+        _ file: consuming TraceFile, opening: TraceFileOpening, records: RecordQueue, numbers: TurnCounter,
+        executor: QueueExecutor, openFiles: OpenFiles? = nil
+    ) {
         self.file = consume file
         self.opening = opening
         self.records = records
         self.numbers = numbers
+        self.executor = executor
+        self.openFiles = openFiles
     }
 
     // MARK: The queue
@@ -57,7 +67,7 @@ actor TraceWriter {
     /// Checks the path at intervals, so that there is a file at it even if no turn ends.
     func watch() {
         onQueue(after: configuration.watchInterval) { writer in
-            guard writer.file != nil else { return }
+            guard !writer.isClosed else { return }
             if writer.hasMoved { writer.checkPath() }
             writer.watch()
         }
@@ -78,8 +88,27 @@ actor TraceWriter {
         } while records.statistics.pending > 0 && records.statistics.recorded > recorded
         let lost = records.update { $0.abandon() }
         if lost > 0 { opening.log(.recordsLost(count: lost)) }
+        isClosed = true
+        closeFile()
+    }
+
+    /// Closes the file until there is a record to write, unless one waits already.
+    func restFile() {
+        guard file != nil, records.statistics.pending == 0, records.failure == nil else { return }
+        rest = file?.currentStatus
+        closeFile()
+    }
+
+    private func closeFile() {
         file?.cleanUp()
         file = nil
+        openFiles?.noteClosed(self)
+    }
+
+    /// Returns why not everything that was submitted before is persisted, or nil.
+    func flush() -> TraceError? {
+        writePending()
+        return records.failure.map { error($0) }
     }
 
     // MARK: The path
@@ -87,7 +116,8 @@ actor TraceWriter {
     private var hasMoved: Bool { file?.hasMoved() ?? false }
 
     private func checkPath() {
-        if file == nil { return }
+        // A file that rests is looked for when there is a record to write.
+        if isClosed || file == nil && records.failure == nil { return }
         do throws(WriteFailure) {
             try followPath()
         } catch {
@@ -97,19 +127,24 @@ actor TraceWriter {
         if records.failure != nil, records.update({ $0.startWriting() }) { writePending() }
     }
 
-    /// If the file was renamed, deleted or replaced: opens the file at the path, or creates one, and continues there.
+    /// If the file rests, or was renamed, deleted or replaced: opens the file at the path, or creates one, and continues
+    /// there.
     private func followPath() throws(WriteFailure) {
-        guard hasMoved else { return }
+        let wasResting = file == nil
+        guard wasResting || hasMoved else { return }
+        openFiles?.noteUse(of: self)
         // The numbers are not locked while the file is read: turns start meanwhile.
         var found = TurnNumbers(maximumSessions: .max)
         do throws(TraceError) {
-            let opened = try opening.open(continuing: &found)
+            let opened = try opening.open(continuing: &found, unlessUnchangedSince: wasResting ? rest : nil)
             numbers.merge(found)
             file?.cleanUp()
             file = consume opened
+            rest = nil
         } catch {
-            throw WriteFailure(reopening: error)
+            throw wasResting ? WriteFailure(opening: error) : WriteFailure(reopening: error)
         }
+        if wasResting { return }
         opening.log(.reopened(path: configuration.path))
     }
 
@@ -118,7 +153,7 @@ actor TraceWriter {
     /// Writes until nothing is left or an attempt fails. After a failure the records are tried one by one, so that
     /// those that still fit are written.
     func writePending() {
-        if file == nil { return }
+        if isClosed { return }
         var isCautious = records.failure != nil
         if isCautious {
             // Even if no record is waiting, it must be found out whether writing works.
@@ -170,6 +205,7 @@ actor TraceWriter {
             TurnRecordEncoder.append(
                 entry.record, incompleteLists: configuration.incompleteLists, to: &lines)
         }
+        openFiles?.noteUse(of: self)
         repeat {
             try followPath()
             do throws(SystemError) {
@@ -188,6 +224,9 @@ actor TraceWriter {
         return TraceError(.cannotWrite, message: message, reason: failure.reason, cause: failure.cause)
     }
 
+    /// Reports the end of a failure that nothing depends on any more.
+    nonisolated func noteResumed() { opening.log(.writeResumed(recorded: 0)) }
+
     private func fail(_ failure: WriteFailure, _ entries: [PendingRecords.Entry]) {
         let action = records.update { $0.noteFailure(failure, of: entries) }
         let error = error(failure)
@@ -201,7 +240,7 @@ actor TraceWriter {
 }
 
 extension Duration {
-    fileprivate var dispatchInterval: DispatchTimeInterval {
+    var dispatchInterval: DispatchTimeInterval {
         let longest: Int64 = 86_400
         return .nanoseconds(
             Int(min(components.seconds, longest) * 1_000_000_000 + components.attoseconds / 1_000_000_000)

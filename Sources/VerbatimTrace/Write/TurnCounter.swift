@@ -17,6 +17,15 @@ final class TurnCounter: Sendable {
         numbers.withLock { $0.finish(turn, inSession: id) }
     }
 
+    /// Whether each turn that has a number has its record, too.
+    var isIdle: Bool { numbers.withLock { $0.isIdle } }
+
+    /// The turns that have a number and no record yet, by session.
+    var unfinishedTurns: [String: Set<Int>] { numbers.withLock { $0.unfinished } }
+
+    /// The sessions that have turns.
+    var sessions: [String] { numbers.withLock { $0.sessions } }
+
     func merge(_ found: TurnNumbers) {
         numbers.withLock { $0.merge(found) }
     }

@@ -9,7 +9,7 @@ package struct TurnNumbers: Sendable {
 
     private var lastTurns: [String: Int] = [:]
     /// The turns that have a number and no record yet.
-    private var unfinished: [String: Set<Int>] = [:]
+    private(set) var unfinished: [String: Set<Int>] = [:]
     private let maximumSessions: Int
     /// So many of the earliest are named: enough, since those that never end are soon among them.
     private static let maximumNamed = 256
@@ -58,6 +58,12 @@ package struct TurnNumbers: Sendable {
         }
         return Array(others.filter { $0 < turn }.sorted().prefix(Self.maximumNamed))
     }
+
+    /// Whether each turn that has a number has its record, too.
+    var isIdle: Bool { unfinished.isEmpty }
+
+    /// The sessions that have turns.
+    var sessions: [String] { Array(lastTurns.keys) }
 
     private static func identity(of line: Span<UInt8>) -> (session: String, turn: Int)? {
         // A number in the file was given out, even if the rest of its line is damaged.

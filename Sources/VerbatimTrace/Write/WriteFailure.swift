@@ -11,6 +11,13 @@ struct WriteFailure: Error, Sendable {
         cause = .system(error)
     }
 
+    /// Whether other files in the same folder can probably not be written either: the disk is full or fails. If not, it
+    /// is this file that is in the way.
+    var concernsFolder: Bool {
+        guard case .system(let error) = cause else { return false }
+        return !error.concernsOneFile
+    }
+
     /// The file was renamed or deleted, and its path cannot be opened.
     init(reopening error: TraceError) {
         let detail =
@@ -20,6 +27,12 @@ struct WriteFailure: Error, Sendable {
             case nil: "unknown"
             }
         reason = "its file was renamed or deleted and cannot be opened again: \(detail)"
+        cause = error.cause
+    }
+
+    /// The file had been closed to rest.
+    init(opening error: TraceError) {
+        reason = error.reason
         cause = error.cause
     }
 }
