@@ -127,7 +127,8 @@ public struct ProxyConfiguration: Sendable {
 
     // MARK: Trace
 
-    /// File that turns are appended to; missing folders are created. Default: trace.jsonl.
+    /// File that turns are appended to, or a folder with a file for each rollout: a path that ends in `/`, or an
+    /// existing folder. Missing folders are created. Default: trace.jsonl.
     public var trace = "trace.jsonl"
     /// How much of the log-probabilities a record repeats. Default: full.
     public var traceDetail = TraceDetail(detail: Defaults.policy.detail)

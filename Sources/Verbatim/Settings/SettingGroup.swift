@@ -142,7 +142,9 @@ package struct SettingGroup: Sendable {
     package static let trace = SettingGroup(
         title: "Trace",
         settings: [
-            .text("trace", \.trace, "path", "File that turns are appended to; missing folders are created."),
+            .text(
+                "trace", \.trace, "path",
+                "File that turns are appended to, or a folder with a file for each rollout: DIR/ or an existing one."),
             .choice(
                 "trace-detail", \.traceDetail, "detail",
                 "full, or compact: without the engine's own log-probability entries."),

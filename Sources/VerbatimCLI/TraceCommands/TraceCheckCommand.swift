@@ -58,27 +58,28 @@ struct TraceCheckCommand: ParsableCommand {
 
     private func checkFolder(_ folder: TraceArgument) throws {
         let traces = try folder.traces()
-        var total = TraceCheck.Summary()
+        var turns = 0
+        var sessions = 0
+        var findings = 0
+        var continuedSessions = 0
         for trace in traces {
             do throws(TraceReaderError) {
                 let summary = try trace.check { finding in
                     StandardOutput.print("\(trace.path), line \(finding.line): \(finding.message)")
                 }
-                total.turns += summary.turns
-                total.sessions += summary.sessions
-                total.findings += summary.findings
-                total.continuedSessions += summary.continuedSessions
+                turns += summary.turns
+                sessions += summary.sessions
+                findings += summary.findings
+                continuedSessions += summary.continuedSessions
             } catch {
                 throw CommandFailure(error)
             }
         }
-        let findings = total.findings == 0 ? "nothing wrong" : counted(total.findings, "finding")
         StandardOutput.print(
-            "\(folder.path): \(counted(traces.count, "rollout")), \(counted(total.turns, "turn")), "
-                + "\(counted(total.sessions, "session")), \(findings)")
-        if total.continuedSessions > 0 {
-            StandardOutput.print("\(counted(total.continuedSessions, "session")) without turn 1")
-        }
-        if total.findings > 0 { throw ExitCode(EX_DATAERR) }
+            "\(folder.path): \(counted(traces.count, "rollout")), \(counted(turns, "turn")), "
+                + "\(counted(sessions, "session")), "
+                + (findings == 0 ? "nothing wrong" : counted(findings, "finding")))
+        if continuedSessions > 0 { StandardOutput.print("\(counted(continuedSessions, "session")) without turn 1") }
+        if findings > 0 { throw ExitCode(EX_DATAERR) }
     }
 }
