@@ -327,15 +327,20 @@ import VerbatimPlatform
         #expect(try await traces.turn(in: place) == 2)
         try FileManager.default.removeItem(atPath: path + "/a.jsonl")
         #expect(try await traces.turn(in: place) == 3)
+        // A rollout that has ended does not get a new file.
+        try FileManager.default.removeItem(atPath: path + "/a.jsonl")
+        #expect(await traces.reopened() == nil)
+        #expect(traces.openFiles.count == 0 && OpenFile.status(at: path + "/a.jsonl") == nil)
+        #expect(try await traces.turn(in: place) == 4)
         // Even the whole folder.
         try FileManager.default.moveItem(atPath: path, toPath: folder.path("moved"))
-        #expect(try await traces.turn(in: place) == 4)
+        #expect(try await traces.turn(in: place) == 5)
         traces.tick()
         #expect(traces.refusal == nil)
         #expect(throws: TraceError.self) { try open() }
         traces.close()
-        #expect(try turns("a") == ["a 4"])
-        #expect(try records(folder.path("moved/a.jsonl")).map { $0["turn"] as? Int } == [3])
+        #expect(try turns("a") == ["a 5"])
+        #expect(try records(folder.path("moved/a.jsonl")).map { $0["turn"] as? Int } == [4])
         #expect(try records(folder.path("moved/a.jsonl.old")).map { $0["turn"] as? Int } == [1])
     }
 

@@ -260,7 +260,7 @@ package final class TraceFolder: RecordSink {
             let first = FirstError()
             for recorder in table.withLock({ $0.recorders }) {
                 group.enter()
-                recorder.reopen { error in
+                recorder.leaveMovedFile { error in
                     if let error { first.note(error) }
                     group.leave()
                 }

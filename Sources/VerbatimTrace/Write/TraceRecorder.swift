@@ -108,6 +108,11 @@ package final class TraceRecorder: RecordSink {
     /// What the file was when it was closed to rest. Must be called on the writer's queue.
     var restOnQueue: OpenFile.Status? { writer.assumeIsolated { $0.rest } }
 
+    /// As ``reopen(whenDone:)``, but no new file is created before there is a record to write.
+    func leaveMovedFile(whenDone: @escaping @Sendable (TraceError?) -> Void) {
+        writer.onQueueLater { whenDone($0.leaveMovedFile()) }
+    }
+
     /// Persists what was submitted before. Calls `whenDone` once: with nil, or with the reason why not all is persisted.
     func flush(whenDone: @escaping @Sendable (TraceError?) -> Void) {
         writer.onQueueLater { whenDone($0.flush()) }

@@ -79,6 +79,16 @@ actor TraceWriter {
         return records.failure.map { error($0) }
     }
 
+    /// As ``reopen()``, but no new file is created before there is a record to write.
+    func leaveMovedFile() -> TraceError? {
+        if hasMoved, records.statistics.pending == 0, records.failure == nil {
+            rest = nil
+            closeFile()
+            return nil
+        }
+        return reopen()
+    }
+
     /// Writes the waiting records as far as possible, and closes the file.
     func close() {
         var recorded: Int
