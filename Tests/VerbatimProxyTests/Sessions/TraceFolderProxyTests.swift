@@ -64,6 +64,8 @@ import VerbatimTrace
                 let bound = ("x-api-key", "k")
                 try await succeeds(port, [bound])
                 try await succeeds(port, [bound, ("x-claude-code-agent-id", "s")])
+                // Whatever parent it names.
+                try await succeeds(port, [bound, ("X-Session-Id", "x"), ("x-parent-session-id", "named")])
                 try await succeeds(port, [free, ("X-Verbatim-Session", "named")], body: Chat.stream)
                 try await succeeds(
                     port, [free, ("x-claude-code-agent-id", "s")], path: "/sessions/named/v1/chat/completions")
@@ -73,7 +75,7 @@ import VerbatimTrace
                 try await succeeds(port, [free])
             }
         }
-        #expect(try turns("bound") == ["bound 1", "bound:s 1", "bound 2", "bound:s 2"])
+        #expect(try turns("bound") == ["bound 1", "bound:s 1", "bound:x 1", "bound 2", "bound:s 2", "bound:x 2"])
         #expect(try turns("named") == ["named 1", "named:s 1", "named 2", "named:s 2"])
         #expect(try turns("own") == ["own 1", "own:s 1", "t2 1", "own 2", "own:s 2", "t2 2"])
         #expect(try turns("default") == ["default 1", "default 2"])
