@@ -21,10 +21,12 @@ public struct TurnOutcome: RawRepresentable, Hashable, Sendable {
     public static let shutdown = TurnOutcome(rawValue: "shutdown")
     /// The proxy refused the turn, because it could not have captured what `--require-capture` demands.
     public static let refused = TurnOutcome(rawValue: "refused")
+    /// The proxy ended the turn, because the budget of its session was used up.
+    public static let budget = TurnOutcome(rawValue: "budget")
 
     /// All outcomes that this version writes.
     public static let all: [TurnOutcome] = [
-        .completed, .upstreamError, .upstreamDisconnected, .clientDisconnected, .timeout, .shutdown, .refused,
+        .completed, .upstreamError, .upstreamDisconnected, .clientDisconnected, .timeout, .shutdown, .refused, .budget,
     ]
 
     /// Whether this version writes the outcome.

@@ -66,6 +66,9 @@ package struct ResponseWriter {
     /// Whether the client can tell from the framing that a response was cut off.
     package var showsTruncation: Bool { framing == .chunked || framing == .contentLength }
 
+    /// Whether a response that has begun may end anywhere.
+    package var takesAnyLength: Bool { framing == .chunked || framing == .untilClose }
+
     /// Whether the connection must close after the response.
     package var mustClose: Bool { !request.keepsAlive || framing == .untilClose }
 

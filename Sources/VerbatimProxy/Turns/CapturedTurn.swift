@@ -30,6 +30,10 @@ struct CapturedTurn: ~Copyable {
         /// The terminal event is sent, followed by what the engine still sends.
         case terminalEvent(engineIsDone: Bool, engineFailed: Bool)
         case error(ErrorResponse)
+        /// The agent has received nothing, and gets this.
+        case message(FinalMessage)
+        /// These end the reply, of which the agent has received a part.
+        case rest([[UInt8]])
         /// The engine stopped in the middle of the reply.
         case cutOff
         case abort
@@ -224,6 +228,28 @@ struct CapturedTurn: ~Copyable {
         cut(.shutdown, reply: .shuttingDown, at: now)
     }
 
+    /// Ends the turn because the budget of its session is used up: the agent gets a reply that is whole, or a stream that
+    /// ends as if its token limit had been reached.
+    mutating func stop(_ stop: TurnStop, at now: NIODeadline) -> Decision {
+        if relay.status == nil { timings.engineWasHeard(at: now) }
+        switch phase {
+        case .waiting, .replying:
+            guard output.isHeadWritten else {
+                return decide(conclude(.budget, then: .message(stop.message), closesEngine: true))
+            }
+            let action = conclude(.budget, then: .abort, closesEngine: true)
+            let use = record?.tokenUse
+            let usage = EndingUsage(
+                promptTokens: use?.prompt.tokens ?? 0, completionTokens: use?.completion.tokens ?? 0)
+            if output.takesAnyLength, let rest = relay.rest(after: stop, usage: usage) {
+                phase = .recording(.rest(rest))
+            }
+            return decide(action)
+        // The reply is whole, or about to be cut off.
+        case .recording, .trailing, .over: return decide(.nothing)
+        }
+    }
+
     private mutating func cut(_ outcome: TurnOutcome, reply: ErrorResponse, at now: NIODeadline) -> Decision {
         if relay.status == nil { timings.engineWasHeard(at: now) }
         switch phase {
@@ -274,6 +300,13 @@ struct CapturedTurn: ~Copyable {
             phase = .trailing
             return decide(.nothing)
         case .error(let error): return decide(reply(with: error))
+        case .message(let message):
+            phase = .over
+            output.respond(with: message)
+            return decide(.finish)
+        case .rest(let parts):
+            for part in parts { output.body(ByteBuffer(bytes: part)) }
+            return decide(finish())
         // Without framing that shows it, only a reset tells the agent that the reply is not whole.
         case .cutOff: return decide(output.showsTruncation ? cutOff() : abort())
         case .abort, .gone: return decide(abort())
@@ -287,6 +320,7 @@ struct CapturedTurn: ~Copyable {
         var draft = RecordDraft(outcome: outcome, reply: relay, timings: timings)
         draft.isHeadSent = output.isHeadWritten
         draft.status = output.isHeadWritten || relay.wholeBody != nil ? relay.status : nil
+        if case .message = ending { draft.status = 200 }
         if case .error(let error) = ending {
             draft.status = Int(error.status.code)
             draft.proxyError = error.openAIObject

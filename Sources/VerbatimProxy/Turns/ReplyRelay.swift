@@ -216,6 +216,20 @@ struct ReplyRelay: ~Copyable {
         output.body(reader.takeUnclaimed())
     }
 
+    /// The rest of a reply whose head has been sent, for an agent whose turn is stopped; nil if it must be cut off.
+    func rest(after stop: TurnStop, usage: EndingUsage) -> [[UInt8]]? {
+        switch mode {
+        case .streaming:
+            switch reader.ending(for: stop.expected, usage: usage) {
+            case .events(let events): return events
+            case .notBegun: return stop.message.isStream ? stop.message.parts : nil
+            case .none: return nil
+            }
+        case .collecting: return isHeadSent && !stop.message.isStream ? stop.message.parts : nil
+        case .waiting, .holding, .collected, .passing: return nil
+        }
+    }
+
     // MARK: The form
 
     /// Finds out the reply's form before anything is done with its content.

@@ -93,6 +93,12 @@ struct StreamReader: ~Copyable {
 
     func captured() -> Capture { reply.captured() }
 
+    /// What ends the stream after the last event.
+    func ending(for expected: ExpectedReply, usage: EndingUsage) -> StreamEnding {
+        // What is not read cannot be ended, and what are no events have no end.
+        hasStopped || documents != nil ? .none : reply.ending(for: expected, usage: usage)
+    }
+
     // MARK: Streams
 
     mutating func receive(_ bytes: ByteBuffer) {

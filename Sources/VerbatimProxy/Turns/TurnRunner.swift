@@ -224,6 +224,9 @@ final class TurnRunner: UpstreamDelegate {
 
     func closeAfterReply() { turn.closeAfterReply() }
 
+    /// Ends the turn because the budget of its session is used up.
+    func stop(_ stop: TurnStop) { perform { $0.stop(stop, at: $1) } }
+
     func cutOff() { perform { $0.shutDown(at: $1) } }
 
     // MARK: Decisions

@@ -21,6 +21,7 @@ final class CapturedTurnDriver {
     /// All that the turn has found out about the engine.
     private(set) var findings: [CapabilityFinding] = []
     private var turnRecord: TurnRecord?
+    private let budgetStop: TurnStop
 
     static let chunked: HTTPHeaders = ["Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"]
     static let unaryBody =
@@ -32,7 +33,8 @@ final class CapturedTurnDriver {
     ///   - isProven: Whether the engine is known to accept the injection.
     ///   - isProbe: Whether other turns wait for this one.
     init(
-        stream: Bool = true, goal: CaptureGoal = .tokens, isProven: Bool = false, isProbe: Bool = false,
+        stream: Bool = true, fields: String = "", goal: CaptureGoal = .tokens, isProven: Bool = false,
+        isProbe: Bool = false,
         maximumReplySize: Int = 4096, maximumEventSize: Int = 512,
         agent: ResponseWriter.Request = ResponseWriter.Request(errorFormat: .openAI),
         wrapping wrap: (any APIRequest) -> any APIRequest = { $0 }
@@ -43,7 +45,8 @@ final class CapturedTurnDriver {
         let capabilities = CapabilityCache(fixed: .vllm, host: "engine", lifetime: .hours(1)) { _, _ in }
         let request = wrap(
             try APIRegistry.request(
-                to: .chatCompletions, body: Array(#"{"model":"m","messages":[],"stream":\#(stream)}"#.utf8)))
+                to: .chatCompletions, body: Array(#"{"model":"m","messages":[],"stream":\#(stream)\#(fields)}"#.utf8)))
+        budgetStop = TurnStop(request, text: "Done.", id: "1", time: 2)
         func plan() -> CapabilityPlan {
             CapabilityPlan(
                 request, policy: policy, session: "default", capabilities: capabilities, at: start)
@@ -110,6 +113,12 @@ final class CapturedTurnDriver {
 
     func body(_ bytes: [UInt8]) -> CapturedTurn.Action {
         perform { $0.engineSent(body: ByteBuffer(bytes: bytes), at: $1) }
+    }
+
+    /// The budget of the session is used up.
+    func stop() -> CapturedTurn.Action {
+        time += 1
+        return perform { [budgetStop] in $0.stop(budgetStop, at: $1) }
     }
 
     func stopHolding() { _ = perform { turn, _ in turn.stopHolding() } }
