@@ -45,6 +45,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -66,6 +67,13 @@ let package = Package(
             dependencies: ["VerbatimJSON", "VerbatimPlatform", "VerbatimSchema", "VerbatimTrace"],
             swiftSettings: settings),
         .target(
+            name: "VerbatimSessions",
+            dependencies: [
+                "VerbatimJSON", "VerbatimPlatform", "VerbatimSchema", "VerbatimTrace",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "VerbatimHTTP",
             dependencies: nio + [
                 "VerbatimPlatform",
@@ -75,6 +83,14 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .target(
+            name: "VerbatimAdmin",
+            dependencies: [
+                "VerbatimHTTP", "VerbatimJSON", "VerbatimPlatform", "VerbatimSessions", "VerbatimTrace",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
         .target(
             name: "VerbatimProxy",
             dependencies: nio + [
@@ -161,6 +177,10 @@ let package = Package(
         .testTarget(
             name: "VerbatimRowsTests",
             dependencies: ["VerbatimRows", "VerbatimTrace", "VerbatimSchema", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "VerbatimSessionsTests",
+            dependencies: ["VerbatimSessions", "VerbatimPlatform", "VerbatimTesting", "TestSupport"],
             swiftSettings: settings),
         .testTarget(
             name: "VerbatimHTTPTests",

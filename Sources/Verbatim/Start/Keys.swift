@@ -1,3 +1,4 @@
+import VerbatimSchema
 import VerbatimHTTP
 import VerbatimProxy
 

@@ -26,6 +26,28 @@ package enum FilePath {
 }
 
 extension FilePath {
+    /// Replaces the file at `path` by one that holds `bytes`, all or nothing. Its mode is 0600.
+    ///
+    /// - Parameter sync: Whether it is on the disk when this returns.
+    package static func replaceFile(at path: String, with bytes: [UInt8], sync: Bool) throws(SystemError) {
+        let draft = path + ".new"
+        unlink(draft)
+        do throws(SystemError) {
+            let file = try OpenFile(draft, for: .creating)
+            try file.append(bytes)
+            if sync, fsync(file.descriptor) != 0 { throw .last }
+        } catch {
+            unlink(draft)
+            throw error
+        }
+        if rename(draft, path) != 0 {
+            let error = SystemError.last
+            unlink(draft)
+            throw error
+        }
+        if sync { syncFolder(of: path) }
+    }
+
     /// Removes a file, if there is one.
     package static func remove(_ path: String) throws(SystemError) {
         if unlink(path) != 0, case let error = SystemError.last, error != .doesNotExist { throw error }
@@ -44,6 +66,24 @@ extension FilePath {
                 }
             }
             if name != "." && name != ".." { body(name) }
+        }
+    }
+}
+
+extension OpenFile {
+    /// Writes all of `bytes` at the end.
+    package func append(_ bytes: [UInt8]) throws(SystemError) {
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes { buffer in
+                CLibrary.write(descriptor, buffer.baseAddress?.advanced(by: written), bytes.count - written)
+            }
+            if count < 0 {
+                let error = SystemError.last
+                if error == .wasInterrupted { continue }
+                throw error
+            }
+            written += count
         }
     }
 }

@@ -1,3 +1,4 @@
+import VerbatimSchema
 import NIOHTTP1
 import VerbatimHTTP
 

@@ -1,3 +1,4 @@
+import VerbatimSchema
 import Testing
 
 @testable import VerbatimProxy
