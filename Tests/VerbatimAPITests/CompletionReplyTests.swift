@@ -49,7 +49,7 @@ import VerbatimTesting
     @Test(arguments: [
         // More tokens than values, and the other way round.
         (#""a","b""#, "-1", #""a","b""#, "-1,null", ["logprob_missing"]),
-        (#""a""#, "-1,-2", #""a""#, "-1", []),
+        (#""a""#, "-1,-2", #""a""#, "-1", ["ids_logprobs_mismatch"]),
         (#""a",null"#, "-1,-2", "\"a\",\"\u{FFFD}\"", "-1,-2", ["token_text_missing"]),
         ("", "", "", "", ["no_token_data"]), (#""a""#, #""-1""#, #""a""#, "null", ["logprob_missing"]),
         (#""a""#, "NaN", #""a""#, "null", ["logprob_missing", "non_finite_number"]),

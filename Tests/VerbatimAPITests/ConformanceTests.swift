@@ -101,7 +101,7 @@ extension ReplyParserConformance {
         func token(_ number: Int, finish: String = "null") -> Pair {
             let delta = #"{"content":" w\#(number)\u00e9"}"#
             let id = isVLLM ? "" : #""id":\#(number),"#
-            let logprobs = #"{"content":[\#(entry(" w\(number)", "-0.\(number)125", id))]}"#
+            let logprobs = #"{"content":[\#(entry(#" w\#(number)\u00e9"#, "-0.\(number)125", id))]}"#
             return (
                 chunk(delta, logprobs, isVLLM ? "[\(number)]" : nil, finish: finish),
                 chunk(delta, isVLLM ? "null" : nil, isVLLM ? "null" : nil, finish: finish)

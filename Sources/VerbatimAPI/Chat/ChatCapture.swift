@@ -46,7 +46,7 @@ struct ChatCapture {
         }
         capture.response = state.wholeReply ?? assembled(choices)
         capture.checkTokens(
-            state, counts: counts,
+            state, counts: counts, hasOutput: restoration.echo == nil && choices.contains(where: \.hasOutput),
             omitsEndToken: !state.isWhole && state.engine.streamsOmitEndToken && endsAtEndToken)
         if restoration.echo == nil {
             let areUnexplained = capture.areTextsUnexplained(choices.map { $0.visibleText(in: restoration.api) })
@@ -54,6 +54,7 @@ struct ChatCapture {
         }
         let wantsLogprobs = restoration.asked.logprobs || restoration.asked.logprobsAreOff
         if capture.level == .ids && wantsLogprobs { capture.note([ProblemCode.noLogprobs]) }
+        if state.replyError == nil && choices.contains(where: \.hasFailed) { capture.note([ProblemCode.replyCutOff]) }
         if state.isTerminated && state.replyError == nil {
             capture.checkChoices(state, wanted: restoration.asked.choices, counts: counts)
         }
@@ -103,7 +104,9 @@ struct ChatCapture {
     /// Whether the engine sent tokens of the visible text only, although more was generated: tool calls or reasoning.
     private func hidesTokens(_ choice: ReplyChoice) -> Bool {
         guard restoration.api == .chatCompletions, choice.tokens.hasEntries else { return false }
-        return choice.message.hasHiddenParts && choice.tokens.textLength <= choice.message.visibleLength
+        let visibleLength = state.isWhole ? choice.text.count : choice.message.visibleLength
+        let hasHiddenParts = choice.hasHiddenParts || choice.message.hasHiddenParts
+        return hasHiddenParts && choice.tokens.textLength <= visibleLength
     }
 
     /// How many tokens the engine says it generated.

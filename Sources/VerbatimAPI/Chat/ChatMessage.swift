@@ -72,7 +72,7 @@ struct ChatMessage: Sendable {
     var hasHiddenParts: Bool {
         toolCalls.contains { fields.isExternal(at: $0.key) && !$0.value.isEmpty }
             || functionCalls.contains { fields.isExternal(at: $0.key) }
-            || fields.hasText(in: "reasoning", "reasoning_content")
+            || fields.hasText(in: "reasoning", "reasoning_content", "thinking")
     }
 
     /// The visible text, as JSON text without quotes.

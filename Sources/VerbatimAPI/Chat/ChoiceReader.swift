@@ -47,6 +47,11 @@ struct ChoiceReader: Sendable {
                     if !isRemoved { state.edits.replace(value, with: .null) }
                 }
             } else {
+                // Routers report the failure of a provider in the choice.
+                if key.equals("error", in: text) {
+                    var ahead = cursor
+                    state.noteError(try ahead.skipValue(in: text), of: text)
+                }
                 try readMember(key, with: &cursor, of: text, visit: &visit, sink: &sink, engine: state.engine)
             }
             restorer.endValue(at: cursor.offset)

@@ -16,6 +16,8 @@ struct ReplyChoice: Sendable {
     /// `finish_reason`, `stop_reason` and all other fields of the choice.
     var fields = DeltaAccumulator()
     private var textLosses: JSONNormalizer.Losses = []
+    /// Whether a message that was not streamed has reasoning or tool calls.
+    private(set) var hasHiddenParts = false
 
     init(index: Int, keepsEntries: Bool, isEcho: Bool) {
         self.index = index
@@ -24,6 +26,11 @@ struct ReplyChoice: Sendable {
 
     /// Whether any generated output has arrived.
     var hasOutput: Bool { !text.isEmpty || tokens.count > 0 || message.hasOutput }
+
+    /// Whether the engine says that the choice broke off: vLLM's `abort`, and `error` of routers.
+    var hasFailed: Bool {
+        ["\"error\"", "\"abort\""].contains { fields.value("finish_reason") == Array($0.utf8) }
+    }
 
     /// Whether a finish reason has come.
     var isFinished: Bool { (fields.value("finish_reason")?.count ?? 0) > 2 }
@@ -42,6 +49,11 @@ struct ReplyChoice: Sendable {
         api == .completions || !text.isEmpty ? text : message.visibleText
     }
 
+    /// What a message has of generated parts beside its visible text.
+    private static let hiddenFields: [StaticString] = [
+        "tool_calls", "function_call", "reasoning", "reasoning_content", "reasoning_details", "thinking",
+    ]
+
     /// Reads the visible text of a message that was not streamed.
     mutating func readMessage(with cursor: inout JSONCursor, of document: Span<UInt8>) throws(JSONError) {
         guard try cursor.peekKind(in: document) == .object else {
@@ -53,6 +65,10 @@ struct ReplyChoice: Sendable {
             let value = try cursor.skipValue(in: document)
             if value.kind == .string && (key.equals("content", in: document) || key.equals("refusal", in: document)) {
                 append(text: value, of: document)
+            } else if !value.isNull, value.range.count > 2,
+                Self.hiddenFields.contains(where: { key.equals($0, in: document) })
+            {
+                hasHiddenParts = true
             }
         }
     }

@@ -10,7 +10,9 @@ extension [UInt8] {
     /// A member that is an integer.
     func integer(_ name: StaticString) -> Int? {
         guard let object = try? JSONObject(document: span) else { return nil }
-        return object.value(name, in: span)?.int(in: span)
+        guard let value = object.value(name, in: span) else { return nil }
+        // Some gateways write counts as `7.0`.
+        return value.int(in: span) ?? value.double(in: span).flatMap { Int(exactly: $0) }
     }
 
     /// Goes on with an object that is being written.

@@ -26,7 +26,7 @@ struct MessagesCapture {
         capture.note(reply.envelope.losses.union(reply.usage.losses))
         for block in reply.blocks { capture.note(block.losses) }
         // There are no tokens that could be compared with the count in `usage`.
-        capture.checkTokens(state, counts: .unknown, omitsEndToken: false)
+        capture.checkTokens(state, counts: .unknown, hasOutput: true, omitsEndToken: false)
         check(&capture)
         capture.checkEnd(state)
         return capture

@@ -14,10 +14,13 @@ extension Capture {
 
     /// Determines the capture level and makes every check that is possible on the tokens.
     ///
-    /// - Parameter omitsEndToken: Whether the engine counts the token that ends a turn without sending it.
-    mutating func checkTokens(_ state: ReplyState, counts: Counts, omitsEndToken: Bool) {
+    /// - Parameters:
+    ///   - hasOutput: Whether the reply has text or anything else that was generated.
+    ///   - omitsEndToken: Whether the engine counts the token that ends a turn without sending it.
+    mutating func checkTokens(_ state: ReplyState, counts: Counts, hasOutput: Bool, omitsEndToken: Bool) {
         var isCountedEmpty = false
-        if case .total(0) = counts { isCountedEmpty = true }
+        // A count of 0 is not true of a reply that has output.
+        if case .total(0) = counts { isCountedEmpty = !hasOutput }
         // A choice for which nothing was generated does not lower the level of the others.
         let generated = choices.contains { !$0.isEmpty } ? choices.filter { !$0.isEmpty } : choices
         let withIDs = generated.allSatisfy { !$0.tokenIDs.isEmpty }
@@ -44,8 +47,9 @@ extension Capture {
 
     private mutating func compare(_ choices: ArraySlice<Choice>, with count: Int, omitsEndToken: Bool) {
         let captured = choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) }
-        guard captured != count else { return }
+        if captured == count && !omitsEndToken { return }
         noteRepetitions(among: choices)
+        if captured == count { return }
         let endsByItself = choices.allSatisfy { choice in
             choice.finishReason == Array(#""stop""#.utf8) || choice.finishReason == Array(#""tool_calls""#.utf8)
         }

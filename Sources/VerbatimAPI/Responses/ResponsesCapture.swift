@@ -32,7 +32,9 @@ struct ResponsesCapture {
         capture.model = reply.fields.value("model")
         capture.responseID = reply.fields.value("id")
         capture.response = state.wholeReply ?? JSONText(assembled, isNormal: true)
-        capture.checkTokens(state, counts: countByEngine.map { .total($0) } ?? .unknown, omitsEndToken: false)
+        capture.checkTokens(
+            state, counts: countByEngine.map { .total($0) } ?? .unknown, hasOutput: reply.hasContent,
+            omitsEndToken: false)
         // A response that consists of tool calls has no field for them.
         if capture.level == .ids && state.injection.topLogprobs != nil && !capture.choices.contains(where: \.isUnpaired)
         {

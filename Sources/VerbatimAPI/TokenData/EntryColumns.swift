@@ -16,6 +16,8 @@ struct EntryColumns: Sendable {
     private(set) var losses: JSONNormalizer.Losses = []
     /// Whether the first token has no log-probability, which shows that a prompt is echoed.
     private(set) var beginsWithPrompt = false
+    /// Whether a completion's lists had more log-probabilities than tokens.
+    private(set) var hasValuesWithoutToken = false
 
     /// In the place of a text that is not known: readers expect a string.
     static let unknownText = Array("\"\u{FFFD}\"".utf8)
@@ -69,8 +71,9 @@ struct EntryColumns: Sendable {
         } else if let id = entry.id, !id.isNull {
             invalidIDs += 1
             appendID(nil)
-        } else if let token = entry.token, let id = Self.idSpelledOut(in: token, of: text) {
-            appendID(id)
+        } else if let token = entry.token, let spelled = Self.idSpelledOut(in: token, of: text) {
+            if spelled.id == nil { invalidIDs += 1 }
+            appendID(spelled.id)
         } else {
             appendID(nil)
         }
@@ -122,6 +125,7 @@ struct EntryColumns: Sendable {
             if tokens.isEmpty, entry.value?.isNull ?? false { beginsWithPrompt = true }
             append(entry, of: text, isNormal: isNormal)
         }
+        if var ahead = valueCursor, try ahead.nextElement(in: text) { hasValuesWithoutToken = true }
         endInstalment()
     }
 
@@ -162,10 +166,14 @@ struct EntryColumns: Sendable {
         }
     }
 
-    /// The id in a token text of the form `token_id:123`, which vLLM writes with `--return-tokens-as-token-ids`.
-    private static func idSpelledOut(in token: JSONString, of text: Span<UInt8>) -> Int? {
+    /// The id in a token text of the form `token_id:123`, which vLLM writes with `--return-tokens-as-token-ids`; nil for
+    /// any other text, and no id in one that names no natural number.
+    private static func idSpelledOut(in token: JSONString, of text: Span<UInt8>) -> (id: Int?, Void)? {
         guard token.content.count > 9, text[token.content.lowerBound] == UInt8(ascii: "t") else { return nil }
         let spelled = String(copying: text, token.content)
-        return spelled.hasPrefix("token_id:") ? Int(spelled.dropFirst(9)) : nil
+        guard spelled.hasPrefix("token_id:") else { return nil }
+        let number = spelled.dropFirst(9)
+        guard let id = Int(number) else { return nil }
+        return (number.utf8.allSatisfy { 0x30...0x39 ~= $0 } ? id : nil, ())
     }
 }

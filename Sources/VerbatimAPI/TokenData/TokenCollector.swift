@@ -160,11 +160,17 @@ struct TokenCollector: Sendable {
             if hasEntries && (hasFillers || (promptGap > 0 && promptGap != promptLength)) {
                 problems.append(ProblemCode.idsLogprobsMismatch)
             }
+            // Entries that name other ids belong to other tokens.
+            let isContradicted = columns.idCount == columns.count && columns.ids.rope.bytes != listed.ids.rope.bytes
+            if columns.idCount > 0 && !hasFillers && promptGap == 0 && isContradicted {
+                problems.append(ProblemCode.idsLogprobsMismatch)
+            }
             problems += listed.problems
         } else if columns.idCount > 0 {
             choice.tokenIDs = columns.ids
             if columns.idCount < columns.ids.count { problems.append(ProblemCode.tokenIDsIncomplete) }
         }
+        if columns.hasValuesWithoutToken { problems.append(ProblemCode.idsLogprobsMismatch) }
         if columns.invalidIDs > 0 { problems.append(ProblemCode.tokenIDInvalid) }
         if columns.textlessCount > 0 {
             if columns.textlessCount == columns.count { choice.tokens = JSONList() }

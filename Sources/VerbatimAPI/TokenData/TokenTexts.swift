@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimPlatform
 
 /// Compares the texts of tokens with the text that was made of them.
 ///
@@ -26,9 +27,13 @@ enum TokenTexts {
         var text = text
         var tokens = tokens
         text.skipThinkMark()
+        var comparesAll: Bool?
         while let wanted = text.next() {
-            // Not all engines spell parts of characters in the same way.
-            if wanted >= 0x80 { continue }
+            if wanted >= 0x80 {
+                let isCompared = comparesAll ?? tokens.spellCharacters
+                comparesAll = isCompared
+                if !isCompared { continue }
+            }
             var next = tokens.next()
             while let found = next, found != wanted { next = tokens.next() }
             if next == nil { return false }
@@ -36,10 +41,12 @@ enum TokenTexts {
         return true
     }
 
-    /// The characters of a JSON text, without white space. Bytes of other characters than ASCII are passed as they are.
+    /// The characters of a JSON text as UTF-16 has them, without white space: an engine may divide a surrogate pair.
     private struct Characters {
         private let bytes: UnsafeBufferPointer<UInt8>
         private var index = 0
+        /// The second half of a surrogate pair.
+        private var pending: UInt32?
         /// The text is a list of strings.
         private let areStrings: Bool
         private var isInString: Bool
@@ -53,6 +60,20 @@ enum TokenTexts {
         /// Whether the first string names an id: `"token_id:…"`.
         var nameIDs: Bool { bytes.starts(with: "\"token_id:".utf8) }
 
+        /// Whether every character is spelled as in the text. Engines spell tokens that are parts of characters in many
+        /// ways: as U+FFFD, `\\xe4`, `<0xE4>` or nothing, or all tokens as pieces of a byte-level vocabulary, which have
+        /// no character beyond Latin.
+        var spellCharacters: Bool {
+            let partMarks = ["\u{FFFD}", "\\ufffd", "\\uFFFD", "\\\\x", "<0x", "\"\""]
+            let text = UnsafeRawBufferPointer(bytes)
+            for mark in partMarks {
+                let isThere = Array(mark.utf8).withUnsafeBytes { text.firstOffset(of: $0) != nil }
+                if isThere { return false }
+            }
+            let hasLatin = bytes.contains { 0xC2...0xC5 ~= $0 }
+            return !hasLatin || bytes.contains { $0 > 0xC5 }
+        }
+
         /// Some gateways write a mark in front that the prompt ended with.
         mutating func skipThinkMark() {
             if bytes.starts(with: "<think>".utf8) { index = 7 }
@@ -60,6 +81,7 @@ enum TokenTexts {
 
         @inline(__always)
         mutating func next() -> UInt32? {
+            if let half = pending.take() { return half }
             while index < bytes.count {
                 let byte = bytes[index]
                 index &+= 1
@@ -67,6 +89,8 @@ enum TokenTexts {
                     isInString.toggle()
                 } else if !isInString || byte <= 0x20 {
                     continue
+                } else if byte >= 0x80 {
+                    return decoded(from: byte)
                 } else if byte != UInt8(ascii: "\\") {
                     return UInt32(byte)
                 } else if let character = escaped() {
@@ -74,6 +98,18 @@ enum TokenTexts {
                 }
             }
             return nil
+        }
+
+        /// The character whose UTF-8 begins with `lead`.
+        private mutating func decoded(from lead: UInt8) -> UInt32 {
+            let length = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3
+            guard lead >= 0xC2, index + length <= bytes.count else { return 0xFFFD }
+            var value = UInt32(lead) & (length == 1 ? 0x1F : length == 2 ? 0x0F : 0x07)
+            for place in index..<index + length { value = value << 6 | UInt32(bytes[place]) & 0x3F }
+            index += length
+            if value < 0x10000 { return value }
+            pending = 0xDC00 + (value & 0x3FF)
+            return 0xD800 + ((value - 0x10000) >> 10)
         }
 
         /// The character of an escape; nil for white space.
