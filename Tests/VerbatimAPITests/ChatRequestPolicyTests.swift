@@ -35,6 +35,24 @@ import VerbatimAPI
     }
 
     @Test(
+        "A limit in other letters goes: an engine that ignores case would take it",
+        arguments: [
+            (#"{"max_tokens":5,"MAX_TOKENS":9}"#, #"{"max_tokens":5}"#),
+            (#"{"Max_Tokens":9}"#, #"{"max_tokens":100}"#),
+            ("{\"max_tokens\":5,\"max_to\u{212A}ens\":9,\"a\":1}", #"{"max_tokens":5,"a":1}"#),
+            ("{\"max_token\u{17F}\":9,\"maxtokens\":7}", #"{"max_tokens":100}"#),
+        ])
+    func otherSpellings(body: String, expected: String) throws {
+        #expect(try prepareText(body) { $0.maxTokensCap = 100 }.bodyText == expected)
+        #expect(try prepareText(body) { _ in }.bodyText == body)
+    }
+
+    @Test("So does another model") func otherModels() throws {
+        let prepared = try prepareText(#"{"model":"a","Model":"b","MODEL":"c"}"#) { $0.modelOverride = "d" }
+        #expect(prepared.bodyText == #"{"model":"d"}"#)
+    }
+
+    @Test(
         "What is no natural number limits nothing, or what the engine likes",
         arguments: [
             "null", #""500""#, #""5""#, "true", "[500]", "{}", "-1", "-0.5", "99.5", "1e400", "-1e400", "1e-3", "0",

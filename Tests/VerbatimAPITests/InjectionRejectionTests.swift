@@ -233,6 +233,31 @@ import VerbatimTesting
         #expect(try next(400, body) == .giveUp)
     }
 
+    /// Each quote ends at the next location, however many there are. The largest error that is read takes no time.
+    @Test func manyQuotesAreLeftOut() throws {
+        for count in [1, 2, 3, 4600] {
+            let quotes = String(repeating: "'input':'logprobs','loc':", count: count)
+            #expect(try next(422, "{\"detail\":\"\(quotes)\"}") == .giveUp)
+            #expect(try next(422, "{\"detail\":\"\(quotes.prefix(60_000)) logprobs\"}") == .nothing)
+        }
+        #expect(try next(422, "'loc':'loc':logprobs 'input':input_value=\"input\":x") == .nothing)
+    }
+
+    @Test func anErrorAboutTheRequestMayShowTheInjection() throws {
+        var injection = Injection()
+        injection.topLogprobs = 5
+        let shown = Array(#"{"error":{"message":"bad: {'top_logprobs': 5}"}}"#.utf8)
+        let other = Array(#"{"error":{"message":"prompt_logprobs failed"}}"#.utf8)
+        func mayShow(_ injection: Injection, _ status: Int, _ body: [UInt8]) -> Bool {
+            InjectionRejection.mayShow(injection, inStatus: status, body: body.span)
+        }
+        for status in [400, 404, 409, 413, 422, 424] {
+            #expect(mayShow(injection, status, shown))
+            #expect(!mayShow(injection, status, other) && !mayShow(Injection(), status, shown))
+        }
+        #expect(!mayShow(injection, 200, shown) && !mayShow(injection, 500, shown))
+    }
+
     @Test func textAfterAQuoteCounts() throws {
         let body =
             #"[{'loc': ('body', 'x'), 'msg': 'm', 'input': {'a': 1}}, {'type': 'extra_forbidden', 'loc': ('body', 'return_token_ids'), 'input': True}]"#

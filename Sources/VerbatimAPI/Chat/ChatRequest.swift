@@ -78,7 +78,7 @@ struct ChatRequest: APIRequest {
         return top.number.map { $0 >= 0 && $0 < Double(profile.minimumTopLogprobs) } ?? false
     }
 
-    /// The engine refuses `top_logprobs` and `logprob_token_ids` without `logprobs`, and a `logprobs` that is no
+    /// Engines refuse `top_logprobs` and `logprob_token_ids` without `logprobs`, and a `logprobs` that is no
     /// boolean.
     private static func asked(by fields: RequestFields, ids: [EngineProfile.IDField]) -> AgentRequestedData {
         var asked = AgentRequestedData()

@@ -28,8 +28,8 @@ extension EngineProfile {
     func bestPossibleLevel(in requestKind: RequestKind, asked: AgentRequestedData, injection: Injection)
         -> CaptureLevel
     {
-        // The engine refuses such a request, so its level must not make the proxy refuse it.
-        if asked.isMalformed { return .tokens }
+        // Most engines refuse such a request. One that does not gives nothing.
+        if asked.isMalformed { return .text }
         let canLogprobs = tokenDataRequest(in: requestKind).logprobs != .never
         let hasLogprobs = canLogprobs && (asked.logprobs || injection.topLogprobs != nil)
         let hasIDs =

@@ -39,7 +39,8 @@ package enum InjectionRejection {
     /// Whether an error about the agent's request may show what was injected: by its name, as a part of the request
     /// that is quoted, or as a number of fields.
     package static func mayShow(_ injection: Injection, inStatus status: Int, body: Span<UInt8>) -> Bool {
-        guard status == 400 || status == 422, !injection.isEmpty else { return false }
+        // A repeat of what failed in the engine would cost another generation.
+        guard 400..<500 ~= status, !injection.isEmpty else { return false }
         let text = String(copying: body, 0..<min(body.count, 64 << 10)).lowercased()
             .replacing(text: "prompt_logprob", with: "")
         return (names(of: injection) + quotes).contains { text.contains(text: $0) }
@@ -48,10 +49,14 @@ package enum InjectionRejection {
     /// What stands before a part of the request that an error quotes, or behind the number of its fields.
     private static let quotes = ["'input'", "\"input\"", "\"input\\\"", "input_value", " items>", " fields>"]
 
+    /// Larger requests are not searched, which takes time that other agents would wait.
+    private static let maximumSearchedSize = 1 << 20
+
     /// Whether an error may name the injection only because it quotes the agent, whose request has the same words.
     package static func mayBeQuoted(from request: [UInt8], _ injection: Injection) -> Bool {
+        if request.count > maximumSearchedSize { return true }
         // A name of the injection is ASCII, so that a request with escaped ASCII letters may spell it.
-        ["4", "5", "6", "7"].contains { request.containsText("\\u00" + $0) }
+        return ["4", "5", "6", "7"].contains { request.containsText("\\u00" + $0) }
             || names(of: injection).contains { request.containsText($0) }
     }
 
@@ -64,20 +69,40 @@ package enum InjectionRejection {
     /// The message without the parts of the request that FastAPI quotes in it: `'input': {…}`. A field that is quoted
     /// there is not the one that was refused.
     private static func withoutQuotedRequest(_ text: String) -> String {
-        var kept = Substring()
-        var rest = text[...]
-        while let quote = ["'input':", "\"input\":", "input_value="].compactMap({ rest.firstRange(ofText: $0) }).min(
-            by: {
-                $0.lowerBound < $1.lowerBound
-            })
-        {
-            kept += rest[..<quote.lowerBound]
-            rest = rest[quote.upperBound...]
-            // The next of several errors begins with its location.
-            let next = ["'loc':", "\"loc\":"].compactMap { rest.firstRange(ofText: $0) }.map(\.lowerBound).min()
-            rest = rest[(next ?? rest.endIndex)...]
+        let bytes = Array(text.utf8)
+        var quotes = Marks(["'input':", "\"input\":", "input_value="], in: bytes)
+        // The next of several errors begins with its location.
+        var locations = Marks(["'loc':", "\"loc\":"], in: bytes)
+        var kept: [UInt8] = []
+        var place = 0
+        while let quote = quotes.next(from: place) {
+            kept += bytes[place..<quote]
+            place = locations.next(from: quote) ?? bytes.count
         }
-        return String(kept + rest)
+        return String(decoding: kept + bytes[place...], as: UTF8.self)
+    }
+
+    /// Where some words occur. Each part of the text is searched once for each word.
+    private struct Marks {
+        private let text: [UInt8]
+        private var words: [(bytes: [UInt8], next: Int?)]
+
+        init(_ words: [String], in text: [UInt8]) {
+            self.text = text
+            self.words = words.map { word in
+                let bytes = Array(word.utf8)
+                return (bytes, text.firstOffset(of: bytes))
+            }
+        }
+
+        /// The first occurrence of any word at or behind `place`, which never decreases.
+        mutating func next(from place: Int) -> Int? {
+            for index in words.indices {
+                guard let next = words[index].next, next < place else { continue }
+                words[index].next = text.firstOffset(of: words[index].bytes, from: place)
+            }
+            return words.compactMap(\.next).min()
+        }
     }
 
     /// Whether a message names a field by which log-probabilities were asked for. `prompt_logprobs` are never injected.

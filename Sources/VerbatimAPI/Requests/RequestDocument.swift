@@ -25,4 +25,15 @@ package struct RequestDocument: Sendable {
         self.object = object
         self.names = names
     }
+
+    /// The names of top-level members that a parser which ignores case would take for one of `names`, and which are
+    /// none of them. Go's does so, and by its folding (Unicode's simple one) `ſ` is an `s`.
+    func otherSpellings(of names: [String]) -> [String] {
+        let folded = Set(names.map(Self.folded))
+        let members = (try? JSONObject(document: body.span))?.members ?? []
+        return members.map { $0.key.decoded(in: body.span) }
+            .filter { folded.contains(Self.folded($0)) && !names.contains($0) }
+    }
+
+    private static func folded(_ name: String) -> String { name.uppercased().lowercased() }
 }

@@ -29,6 +29,7 @@ extension RequestFields {
     mutating func apply(_ policy: RequestPolicy) {
         for (name, value) in policy.sampling { set(name, to: value) }
         if let model = policy.modelOverride {
+            removeOtherSpellings(of: ["model"])
             var text: [UInt8] = []
             text.appendJSONString(model)
             set("model", to: text)

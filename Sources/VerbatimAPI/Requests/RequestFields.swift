@@ -59,6 +59,11 @@ struct RequestFields {
 
     mutating func remove(_ name: String) { change(name, to: nil) }
 
+    /// Removes what an engine that ignores the case of names could take for one of these fields.
+    mutating func removeOtherSpellings(of names: [String]) {
+        for name in document.otherSpellings(of: names) { remove(name) }
+    }
+
     /// Sets a field, or a member of the object in a field.
     mutating func set(_ value: [UInt8], at path: [String]) {
         if path.count == 1 { set(path[0], to: value) } else { setMember(path[1], of: path[0], to: value) }

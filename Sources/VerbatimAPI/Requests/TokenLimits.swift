@@ -29,6 +29,7 @@ extension RequestFields {
     ///   - acceptsZero: Whether 0 is a limit there.
     mutating func cap(_ own: [String], acceptsZero: Bool = true, by policy: RequestPolicy) {
         guard let cap = policy.maxTokensCap else { return }
+        removeOtherSpellings(of: TokenLimits.names)
         for name in TokenLimits.names {
             let isOwn = own.contains(name)
             // Null is no limit, but another name may have one.

@@ -176,7 +176,9 @@ struct CapabilityNegotiation: ~Copyable {
         }
         if mayPresume(error) { return retryBare(.presuming(status: error.status), request, message: message) }
         // The agent must get the error of its own request, and not of what was added to it.
-        if InjectionRejection.mayShow(prepared.request.injection, inStatus: error.status, body: error.body.span) {
+        if error.mayBeRejection,
+            InjectionRejection.mayShow(prepared.request.injection, inStatus: error.status, body: error.body.span)
+        {
             return retryBare(.inconclusive, request, message: message)
         }
         return .passOn

@@ -44,8 +44,9 @@ struct EngineError {
             self.init(status: 400, body: bytes)
             return
         }
-        for name in ["choices", "output", "content", "response"] where object.member(named: name, in: text) != nil {
-            return nil
+        for name in ["choices", "output", "content", "response"] {
+            guard let content = object.member(named: name, in: text)?.value else { continue }
+            if !Self.isEmpty(content, in: text) { return nil }
         }
         for name in ["error", "detail", "message", "errors"] {
             guard let value = object.member(named: name, in: text)?.value else { continue }
@@ -54,6 +55,13 @@ struct EngineError {
             return
         }
         return nil
+    }
+
+    private static func isEmpty(_ content: JSONValue, in text: Span<UInt8>) -> Bool {
+        if content.isNull { return true }
+        guard content.kind == .array else { return false }
+        var cursor = JSONCursor(at: content.range.lowerBound, options: .nonFiniteNumbers)
+        return (try? cursor.enterArray(in: text)) != nil && (try? cursor.nextElement(in: text)) == false
     }
 
     // MARK: What it says of its cause

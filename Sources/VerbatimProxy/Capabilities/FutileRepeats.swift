@@ -5,8 +5,7 @@ import NIOCore
 struct FutileRepeats {
     private struct Key: Hashable {
         let capability: CapabilityKey
-        /// Nil for failures of the engine itself. Errors about the request are those of one session.
-        let session: String?
+        let session: String
         let status: Int
     }
 
@@ -26,21 +25,25 @@ struct FutileRepeats {
     }
 
     mutating func note(status: Int, for key: SessionVerdicts.Key, at now: NIODeadline) {
-        let isEngine = EngineError.isOfEngine(status)
-        let key = Key(capability: key.capability, session: isEngine ? nil : key.session, status: status)
+        let key = Key(capability: key.capability, session: key.session, status: status)
         let count = (pauses[key]?.count ?? 0) + 1
         let end = now + min(lifetime, .seconds(30) * Int64(1 << min(count - 1, 6)))
         pauses.makeRoom(for: key, capacity: capacity, expiry: \.expiry)
         pauses[key] = Pause(count: count, end: end, expiry: end + lifetime)
     }
 
-    /// The statuses of the failures that are not worth a repeat now.
+    /// The statuses of the failures that are not worth a repeat now: the session's own, and those of the engine itself
+    /// that several sessions have met. One session may provoke them.
     func statuses(for key: SessionVerdicts.Key, at now: NIODeadline) -> [Int] {
         if pauses.isEmpty { return [] }
-        return pauses.compactMap { pause in
-            pause.key.capability == key.capability && pause.key.session ?? key.session == key.session
-                && pause.value.end > now ? pause.key.status : nil
+        var found: [Int] = []
+        var sessions: [Int: Int] = [:]
+        for (pause, value) in pauses where pause.capability == key.capability && value.end > now {
+            sessions[pause.status, default: 0] += 1
+            let isShared = EngineError.isOfEngine(pause.status) && sessions[pause.status, default: 0] > 1
+            if pause.session == key.session || isShared { found.append(pause.status) }
         }
+        return found
     }
 
     mutating func forget(_ key: CapabilityKey) {

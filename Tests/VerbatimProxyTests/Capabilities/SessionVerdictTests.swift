@@ -88,10 +88,14 @@ import VerbatimAPI
         note(.futile(status: 400), "a")
         note(.futile(status: 503), "a")
         note(.futile(status: EngineError.hangUpStatus), "a")
-        // What an engine does for all, it does for the others as well. An error about a request is its session's.
-        #expect(statuses("a", 29) == [400, 503, 0] && statuses("b", 29) == [503, 0] && statuses("a", 30) == [])
-        note(.futile(status: 503), "b", 30)
-        #expect(statuses("a", 89) == [503] && statuses("a", 90) == [])
+        // One session may have provoked them.
+        #expect(statuses("a", 29) == [400, 503, 0] && statuses("b", 29) == [] && statuses("a", 30) == [])
+        note(.futile(status: 400), "b")
+        note(.futile(status: 503), "b")
+        // What an engine does to two, it does to all. An error about a request is its session's.
+        #expect(statuses("c", 29) == [503] && statuses("b", 29) == [400, 503] && statuses("c", 30) == [])
+        note(.futile(status: 503), "a", 30)
+        #expect(statuses("a", 89) == [503] && statuses("c", 89) == [] && statuses("a", 90) == [])
         cache.note(.succeeded(Injection()), for: Self.key(), in: "a", at: Self.start)
         #expect(statuses("b", 31) == [])
     }
