@@ -116,6 +116,18 @@ import Testing
         ]
         #expect(try rows(turns) == ["1: 2 3", "2: 2 3 4"])
         #expect(try rollouts(turns).first?.findings.map(\.code) == [.noPromptIDs, .noPromptIDs])
+        // Without its context a completion must not be trained.
+        #expect(try rollouts(turns).first?.rows.allSatisfy { !$0.isTrainable } == true)
+    }
+
+    @Test("A repeated request is an attempt at the first, even if the engine sends no ids of the prompt")
+    func attemptsWithoutPromptIDs() throws {
+        let turns = [
+            SampleTurn(turn: 1, prompt: nil, completion: [2]),
+            SampleTurn(turn: 2, prompt: nil, completion: [3], retryOf: 1),
+            SampleTurn(turn: 3, prompt: nil, completion: [4]),
+        ]
+        #expect(try rows(turns) == ["2: 3", "3: 4"])
     }
 
     @Test("A conversation that begins with a summary names the turn that wrote it") func compaction() throws {

@@ -48,13 +48,14 @@ final class DemoTranscript: Sendable {
     }
 
     func footer(trace: String) {
+        let command = CommandLine.arguments.first ?? "verbatim"
         StandardOutput.print(
             """
 
             \(style.bold("The trace is in")) \(trace)
             Look closer with
-              swift run -c release verbatim trace show --tokens \(trace)
-              swift run -c release verbatim trace check \(trace)
+              \(command) trace show --tokens \(trace)
+              \(command) trace check \(trace)
 
             """)
     }

@@ -48,7 +48,12 @@ final class CaptureHealth: Sendable {
     func note(_ record: TurnRecord, model: String) {
         let isViolation = record.problems.contains(ProblemCode.belowRequirement)
         guard isViolation || record.outcome == .refused else { return }
-        let what = isViolation ? "was captured at level \(record.level.rawValue)" : "was refused"
+        let isIncomplete = !record.isComplete && !record.problems.isEmpty
+        let shortfall =
+            isIncomplete
+            ? " incompletely (\(record.problems.map(\.rawValue).joined(separator: ", ")))"
+            : ""
+        let what = isViolation ? "was captured at level \(record.level.rawValue)\(shortfall)" : "was refused"
         let kind = Kind(
             session: record.sessionID, dialect: record.dialect, model: model, isStream: record.isStream)
         state.withLock { state in

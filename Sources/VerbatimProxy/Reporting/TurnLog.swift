@@ -10,6 +10,7 @@ struct TurnLog: Sendable {
     private let incomplete = IncompleteTurns()
     /// One for each reason, so that none hides another.
     private let refused: [Refusal: RateLimitedLog]
+    private let refusedRequests: RefusedRequests
 
     /// Why a turn is refused before it has a number.
     enum Refusal: String, CaseIterable {
@@ -20,6 +21,7 @@ struct TurnLog: Sendable {
 
     init(logger: Logger, clock: HTTPClock) {
         self.logger = logger
+        refusedRequests = RefusedRequests(logger: logger, clock: clock)
         refused = Dictionary(
             uniqueKeysWithValues: Refusal.allCases.map { ($0, RateLimitedLog(clock: clock, logger: logger)) })
     }
@@ -37,24 +39,31 @@ struct TurnLog: Sendable {
     }
 
     private func log(_ record: TurnRecord, at level: Logger.Level) {
-        logger.log(
-            level: level, "turn",
-            metadata: [
-                "turn": .string(String(record.turn)),
-                "session": .string(record.sessionID),
-                "model": .string(Self.model(of: record)),
-                "status": .string(record.status.map { String($0) } ?? "-"),
-                "outcome": .string(record.outcome.rawValue),
-                "tokens": .string(
-                    String(record.choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) })),
-                "seconds": .string(Self.milliseconds(record.latency)),
-                "ttft": .string(record.timeToFirstToken.map(Self.milliseconds) ?? "-"),
-                "engine": .string(record.engine ?? "-"),
-                "capture": .string(record.level.rawValue),
-                "complete": .string(record.isComplete ? "true" : "false"),
-                "problems": .string(record.problems.map(\.rawValue).joined(separator: ",")),
-            ])
+        var metadata = fields(of: record)
+        if let failure = record.failure { metadata["error"] = .string(failure) }
+        logger.log(level: level, "turn", metadata: metadata)
     }
+
+    private func fields(of record: TurnRecord) -> Logger.Metadata {
+        [
+            "turn": .string(String(record.turn)),
+            "session": .string(record.sessionID),
+            "model": .string(Self.model(of: record)),
+            "status": .string(record.status.map { String($0) } ?? "-"),
+            "outcome": .string(record.outcome.rawValue),
+            "tokens": .string(
+                String(record.choices.reduce(0) { $0 + max($1.tokenIDs.count, $1.logprobValues.count) })),
+            "seconds": .string(Self.milliseconds(record.latency)),
+            "ttft": .string(record.timeToFirstToken.map(Self.milliseconds) ?? "-"),
+            "engine": .string(record.engine ?? "-"),
+            "capture": .string(record.level.rawValue),
+            "complete": .string(record.isComplete ? "true" : "false"),
+            "problems": .string(record.problems.map(\.rawValue).joined(separator: ",")),
+        ]
+    }
+
+    /// A request was refused before it could become a turn.
+    func refusedRequest(_ error: ErrorResponse) { refusedRequests.note(error) }
 
     /// Every agent is refused while a disk is full: the line is logged at intervals, with the number of turns.
     func refusedTurn(_ reason: Refusal) {

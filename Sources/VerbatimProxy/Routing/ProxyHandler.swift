@@ -20,6 +20,7 @@ final class ProxyHandler: RequestHandler {
         var request = ProxyRequest(head, target: target)
         switch router.decision(for: &request) {
         case .refuse(let error, let answersAtOnce):
+            loop.log.refusedRequest(error)
             return ImmediateExchange(
                 on: connection, request: request.responseRequest, error: error, answersAtOnce: answersAtOnce)
         case .answer(let status, let json):

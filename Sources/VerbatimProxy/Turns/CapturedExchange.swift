@@ -58,11 +58,11 @@ final class CapturedExchange: Exchange {
 
     func start() {
         guard ContentCoding.isIdentity(request.head.headers) else {
-            return refuse(.unsupportedCoding, closes: true)
+            return refuseRequest(.unsupportedCoding, closes: true)
         }
         let limit = loop.settings.maximumBodySize
         if let length = request.head.bodyLength, length > limit {
-            refuse(.bodyTooLarge(limit: limit), closes: true)
+            refuseRequest(.bodyTooLarge(limit: limit), closes: true)
         } else if request.head.expectsContinue {
             output.continueRequest()
             agent.write(output.take())
@@ -71,7 +71,7 @@ final class CapturedExchange: Exchange {
 
     func receive(body part: ByteBuffer) {
         guard isReceiving else { return }
-        if let refusal = body.append(part) { refuse(refusal, closes: true) }
+        if let refusal = body.append(part) { refuseRequest(refusal, closes: true) }
     }
 
     /// Nothing goes to the engine before the request is complete.
@@ -92,7 +92,7 @@ final class CapturedExchange: Exchange {
         do {
             begin(try RequestReading(of: request, to: api, body: bytes, context: loop.context, at: now), at: now)
         } catch {
-            refuse(.badRequest(error.message))
+            refuseRequest(.badRequest(error.message))
         }
     }
 
@@ -108,13 +108,20 @@ final class CapturedExchange: Exchange {
                 guard exchange.isReading else { return }
                 switch result {
                 case .success(let reading): exchange.begin(reading, at: now)
-                case .failure(let error): exchange.refuse(.badRequest(error.message))
+                case .failure(let error): exchange.refuseRequest(.badRequest(error.message))
                 }
             }
         }
     }
 
-    func requestDidBreak(_ reply: ErrorResponse) { refuse(reply, closes: true) }
+    func requestDidBreak(_ reply: ErrorResponse) { refuseRequest(reply, closes: true) }
+
+    /// Refuses a request for what it is.
+    private func refuseRequest(_ reply: ErrorResponse, closes: Bool = false) {
+        guard isReceiving || isReading else { return }
+        loop.log.refusedRequest(reply)
+        refuse(reply, closes: closes)
+    }
 
     /// Replies without asking the engine. Such a request takes no turn number.
     private func refuse(_ reply: ErrorResponse, closes: Bool = false) {

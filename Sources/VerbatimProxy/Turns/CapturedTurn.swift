@@ -327,7 +327,8 @@ struct CapturedTurn: ~Copyable {
         }
         draft.refusals = negotiation.rejections
         draft.capabilityProblems = negotiation.problems
-        let record = draft.record(facts: facts, prepared: prepared, capture: capture)
+        var record = draft.record(facts: facts, prepared: prepared, capture: capture)
+        if case .error(let error) = ending { record.failure = error.message }
         negotiation.conclude(
             end, recognized: capture.engine ?? relay.recognized, version: capture.engineVersion,
             meetsRequirement: outcome == .completed ? meetsRequirement(record, capture) : nil)

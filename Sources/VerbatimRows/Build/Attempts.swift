@@ -14,8 +14,10 @@ struct Attempts {
         self.lineage = lineage
         var groups: [Group: [Int]] = [:]
         for (place, node) in nodes.enumerated() {
-            guard let prompt = node.promptEnd else { continue }
-            groups[Group(session: turns[node.turn].key.session, prompt: prompt), default: []].append(place)
+            let turn = turns[node.turn]
+            let request: Group.Request =
+                node.promptEnd.map { .prompt($0) } ?? .firstAttempt(turn: turn.retryOf ?? turn.key.turn)
+            groups[Group(session: turn.key.session, request: request), default: []].append(place)
         }
         for group in groups.values.sorted(by: { $0[0] < $1[0] }) { resolve(group) }
         for place in nodes.indices where unused[place] == nil && !turn(place).isDelivered && !isContinued(place) {
@@ -24,8 +26,14 @@ struct Attempts {
     }
 
     private struct Group: Hashable {
+        enum Request: Hashable {
+            case prompt(TokenTree.Vertex)
+            /// Without the ids of the prompt, only what a repetition says of itself is known.
+            case firstAttempt(turn: Int)
+        }
+
         let session: String
-        let prompt: TokenTree.Vertex
+        let request: Request
     }
 
     private func turn(_ place: Int) -> RecordedTurn { turns[nodes[place].turn] }

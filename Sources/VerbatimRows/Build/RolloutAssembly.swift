@@ -128,14 +128,16 @@ struct RolloutAssembly {
     /// Whether the role and the content of a turn allow training its tokens.
     private func mayTrain(_ place: Int) -> Bool {
         attempts.unused[place] == nil && roles[nodes[place].turn].role.isTrained
-            && !turns[nodes[place].turn].request.isMultimodal
+            && !turns[nodes[place].turn].request.isMultimodal && !turns[nodes[place].turn].isContradicted
     }
 
     /// Some engines send -9999 for a token that they do not score.
     private static func isPlausible(_ logprob: Double) -> Bool { logprob <= 0 && logprob > -9999 }
 
     private func status(of leaf: Int) -> Row.Status {
-        if !turns[nodes[leaf].turn].isDelivered { return .aborted }
+        if !turns[nodes[leaf].turn].isDelivered || ["error", "abort"].contains(nodes[leaf].finishReason) {
+            return .aborted
+        }
         return ["length", "max_tokens", "max_output_tokens", "incomplete"].contains(nodes[leaf].finishReason)
             ? .truncated : .completed
     }
@@ -193,7 +195,12 @@ struct RolloutAssembly {
                         .warning, .logprobMissing, turn.key,
                         "\(missing) of \(node.completionLength) tokens are not trained"))
             }
-            if !turn.isComplete {
+            if turn.isContradicted {
+                findings.append(
+                    Finding(
+                        .warning, .contradictedCapture, turn.key,
+                        "the record's tokens contradict what else it says of the reply: not trained"))
+            } else if !turn.isComplete {
                 findings.append(
                     Finding(
                         .warning, .incompleteCapture, turn.key, "the record says that its token data are not complete"))

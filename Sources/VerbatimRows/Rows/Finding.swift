@@ -6,6 +6,7 @@ package struct Finding: Hashable, Sendable {
     package enum Code: String, CaseIterable, Sendable {
         /// The turn has no token ids of its prompt: its row begins with what was sampled.
         case noPromptIDs = "no_prompt_ids"
+        case contradictedCapture = "contradicted_capture"
         /// The turn sampled tokens, but the engine sent no ids of them.
         case noTokenIDs = "no_token_ids"
         /// The turn failed or sampled nothing.

@@ -68,7 +68,8 @@ package struct Row: Sendable {
     package let fork: Fork?
     package let findings: [Finding]
 
-    package var isTrainable: Bool { lossMask.contains(true) }
+    /// Whether a token is trained, and the tokens before it are known.
+    package var isTrainable: Bool { promptLength > 0 && lossMask.contains(true) }
 
     /// A name that is the same each time the row is built: that of its last turn.
     package var id: String {

@@ -11,6 +11,8 @@ struct RecordedTurn: Sendable {
     let engine: String?
     let outcome: TurnOutcome
     let isComplete: Bool
+    /// Whether the record itself says that its tokens may not be those that were sampled, or not all up to the last.
+    let isContradicted: Bool
     /// Unix time of the request's arrival, and of the engine's last byte, in seconds.
     let start: Double
     let end: Double
@@ -25,12 +27,17 @@ struct RecordedTurn: Sendable {
         engine = turn.engine
         outcome = turn.outcome
         isComplete = turn.isCaptureComplete
+        isContradicted = turn.captureProblems.contains { Self.contradictions.contains($0) }
         start = turn.timestamp
         end = turn.timestamp + turn.latency
         let requestJSON = turn.requestJSON
         request = RequestFacts(requestJSON)
         conversation = Conversation(request: requestJSON, response: turn.responseJSON)
     }
+
+    private static let contradictions: Set<ProblemCode> = [
+        .tokenCountMismatch, .duplicateEvent, .tokenTextMismatch, .idsLogprobsMismatch, .eventMissing, .unparsedEvent,
+    ]
 
     /// The agent received the whole reply.
     var isDelivered: Bool { outcome == .completed }

@@ -140,8 +140,10 @@ private struct CaptureCounts {
         count("completion_tokens") { $0.kind == .string || $0.isNull }
         count("completion_token_ids") { $0.int(in: line) != nil || $0.isNull }
         count("per_token_logps") { $0.kind == .number || $0.isNull }
-        let isWhole =
-            object.value("completion_tokens", in: line)?.elements(in: line)?.contains(where: \.isNull) == false
+        // The entries are as the engine sent them. Where it left some out, the other arrays have null.
+        let isWhole = (["completion_tokens", "per_token_logps"] as [StaticString]).allSatisfy {
+            object.value($0, in: line)?.elements(in: line)?.contains(where: \.isNull) == false
+        }
         if isWhole, object.value("logprobs", in: line)?.kind == .array { count("logprobs") { _ in true } }
         tokens = lengths.first?.count ?? 0
         if lengths.contains(where: { $0.count != tokens }) {

@@ -39,6 +39,8 @@ package struct TurnRecord: Sendable {
     package var request: EditedText
     /// The model that the request names, for the log; empty if it names none.
     package var requestedModel = ""
+    /// Why the agent got an error of the proxy's own, for the log.
+    package var failure: String?
     /// The engine's reply, assembled from its events if it was streamed.
     package var response: JSONText
     package var choices: [ChoiceRecord]

@@ -84,6 +84,16 @@ struct ReportingTests {
             ])
     }
 
+    @Test("Refused requests are logged at intervals, by their code")
+    func refusedRequests() {
+        let lines = Lines()
+        let log = TurnLog(logger: lines.logger(), clock: .system)
+        for _ in 0..<1000 { log.refusedRequest(.invalidKey) }
+        log.refusedRequest(.unsupportedCoding)
+        #expect(lines.all.count == 2 && lines.all.allSatisfy { $0.hasPrefix("warning refused a request reason=") })
+        #expect(lines.all.first?.contains("API key") == true && lines.all.last?.contains("compressed") == true)
+    }
+
     @Test(
         "A path at which an engine generates is known",
         arguments: [
