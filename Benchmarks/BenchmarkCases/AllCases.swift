@@ -38,10 +38,14 @@ extension BenchmarkCase {
         reply("reply/1 MB", tokens: 2048),
         reply("reply/4 MB", tokens: 4 * 2048),
         reply("reply/16 MB", tokens: 16 * 2048),
+        reply("reply, full/1 MB", tokens: 2048, detail: .full),
     ]
 
     /// The record of a turn is encoded as a line of the trace.
-    static let records = [record(tokens: 512)]
+    static let records = [
+        record("record/512 tokens", tokens: 512),
+        record("record, full/512 tokens", tokens: 512, detail: .full),
+    ]
 
     // MARK: Kinds
 
@@ -105,11 +109,11 @@ extension BenchmarkCase {
         }
     }
 
-    private static func reply(_ name: String, tokens: Int) -> BenchmarkCase {
+    private static func reply(_ name: String, tokens: Int, detail: TraceDetail = .entries) -> BenchmarkCase {
         BenchmarkCase(name) {
             let body = ReplyText.full.whole(tokens: tokens)
             let expected = ReplyText.plain.whole(tokens: tokens).count
-            let turn = Turn(RequestText.small(isStream: false))
+            let turn = Turn(RequestText.small(isStream: false), detail: detail)
             return Work(bytes: body.count) { times in
                 var bytes = 0
                 for _ in 0..<times {
@@ -128,9 +132,9 @@ extension BenchmarkCase {
         }
     }
 
-    private static func record(tokens: Int) -> BenchmarkCase {
-        BenchmarkCase("record/\(tokens) tokens", repetitions: 2) {
-            let turn = Turn(RequestText.small())
+    private static func record(_ name: String, tokens: Int, detail: TraceDetail = .entries) -> BenchmarkCase {
+        BenchmarkCase(name, repetitions: 2) {
+            let turn = Turn(RequestText.small(), detail: detail)
             let passage = StreamPassage.of(ReplyText.full.stream(tokens: tokens), in: turn, pieces: 64 << 10)
             let record = turn.record(of: passage.captured())
             return Work(bytes: TurnRecordEncoder.encode(record).count) { times in

@@ -8,10 +8,12 @@ struct Turn {
     let prepared: PreparedRequest
     let reply: any ReplyTransform
 
-    init(_ body: [UInt8]) {
+    init(_ body: [UInt8], detail: TraceDetail = .entries) {
+        var policy = RequestPolicy()
+        policy.detail = detail
         do {
             let exchange = try APIRegistry.request(to: .chatCompletions, body: body)
-                .prepared(policy: RequestPolicy(), profile: .vllm, injectionLimits: InjectionLimits())
+                .prepared(policy: policy, profile: .vllm, injectionLimits: InjectionLimits())
             prepared = exchange.request
             reply = exchange.reply
         } catch {

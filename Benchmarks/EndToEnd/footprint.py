@@ -92,7 +92,7 @@ class Footprint:
             self.sizes["static"] = stripped(self.static, self.load.folder)
 
     def measure_memory(self) -> None:
-        for title, name in (("full", "on"), ("compact", "compact")):
+        for title, name in (("entries", "on"), ("full", "full"), ("compact", "compact")):
             self.memory[title] = of_streams(self.load, self.kinds[name], self.cores)
 
     def rows(self) -> Iterator[tuple[str, str, str]]:

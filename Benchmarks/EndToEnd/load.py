@@ -122,4 +122,5 @@ class Rounds:
             if not records == complete == requests:
                 self.load.failures.append(f"{name}: {requests} requests, {records} records, {complete} complete")
             figures["trace_bytes"] = size
+            figures["record_bytes"] = size / records if records else None
         return figures

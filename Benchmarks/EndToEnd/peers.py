@@ -234,11 +234,12 @@ def verbatim(binary: Path, name: str, *flags: str, threads: int = 1, captures: b
 
 def verbatims(binary: Path) -> list[Kind]:
     """The measured configurations of Verbatim, with one event loop unless the name says otherwise."""
-    on = ("--capture=tokens", "--trace-detail=full", "--trace-sync=write")
+    on = ("--capture=tokens", "--trace-detail=entries", "--trace-sync=write")
     return [
         verbatim(binary, "off", "--capture=off", captures=False),
         verbatim(binary, "on", *on),
         verbatim(binary, "disk", *on[:2], "--trace-sync=disk"),
+        verbatim(binary, "full", "--capture=tokens", "--trace-detail=full", "--trace-sync=write"),
         verbatim(binary, "compact", "--capture=tokens", "--trace-detail=compact", "--trace-sync=write"),
         verbatim(binary, "two loops", *on, threads=2),
     ]

@@ -23,6 +23,7 @@ NAMES = {
     "gap_excess_p99": "gap p99 over pace, ms",
     "events_a_read": "events that come at once",
     "octave_40": "33–66 ms, of a million",
+    "record_bytes": "record, KB",
 }
 
 
@@ -47,7 +48,7 @@ def shown(results: Results, case: str, figure: str) -> str:
     scale = 1
     if figure == "cpu":
         scale = MICROSECONDS[results.workload.scale]
-    elif figure.startswith(("turn", "delay", "gap")):
+    elif figure.startswith(("turn", "delay", "gap", "record")):
         scale = 1000
     return number(spread.middle / scale)
 

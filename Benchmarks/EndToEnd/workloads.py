@@ -80,6 +80,8 @@ def workloads(floors: list[Kind], others: list[Kind], rich: bool) -> list[Worklo
     """Returns all workloads. `rich`: there are enough cores for two event loops and the load."""
     asked = Case("on asked", "on", ASK)
     cases = compared(floors, others, asked)
+    # The log-probability entries are most of a large reply.
+    detailed = compared(floors, others, asked, Case("full", "full", SILENT))
     timed = compared(floors, others)
     # Of 1 KB.
     small = {"prompt_bytes": 810, "min_events": 1, "unary": 100}
@@ -99,9 +101,13 @@ def workloads(floors: list[Kind], others: list[Kind], rich: bool) -> list[Worklo
             "unary reply of 1.1 MB, 4 agents",
             "reply",
             {"unary": 100, "min_events": 2048, "agents": 4},
-            cases,
-            against(cases, "cpu", "≤ 4"),
-            ("cpu", "rate"),
+            detailed,
+            [
+                *against(cases, "cpu", "≤ 4"),
+                Ratio("on ÷ full", "on", "full", "cpu"),
+                Ratio("record, on ÷ full", "on", "full", "record_bytes"),
+            ],
+            ("cpu", "rate", "record_bytes"),
             scale="ms",
         ),
         Workload(

@@ -113,7 +113,7 @@ private struct Scene {
         isEventStream = flags & 4 == 0
         var policy = RequestPolicy()
         if !isInjected { policy.goal = .text }
-        if flags & 8 != 0 { policy.detail = .compact }
+        policy.detail = flags & 8 != 0 ? .compact : flags & 32 != 0 ? .full : .entries
         self.policy = policy
         profile = choices.pick(EngineProfile.all.map { .some($0) } + [nil])
         status = choices.pick([200, 200, 200, 200, 201, 400, 422, 500])

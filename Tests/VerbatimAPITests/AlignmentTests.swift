@@ -16,7 +16,7 @@ import VerbatimTesting
         let exchange = Exchange(
             profile: generator.pick(EngineProfile.all + [.generic]),
             api: generator.pick([API.chatCompletions, .completions]), fields: generator.pick(Self.fields))
-        let detail = generator.pick([TraceDetail.full, .compact])
+        let detail = generator.pick(TraceDetail.allCases)
         let reply = try exchange.request(#""stream":true"#) { $0.detail = detail }.reply
         let driver = StreamDriver.run(reply, stream)
         let capture = driver.reply.captured()

@@ -30,7 +30,7 @@ import VerbatimTesting
         #expect(choice.tokensText == #""Hm","Hi""# && choice.valuesText == "-0.7,-0.5")
         #expect(choice.logprobs?.count == 2)
         #expect(capture.level == .logprobs && capture.isComplete)
-        #expect(capture.responseText.contains(#""reasoning_content":[{"token":"Hm""#))
+        #expect(capture.responseText.contains(#""logprobs":null"#))
     }
 
     @Test(arguments: [true, false])

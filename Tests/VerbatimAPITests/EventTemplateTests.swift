@@ -102,7 +102,7 @@ import VerbatimTesting
     private static let starts = Result { () throws -> (injected: [Start], asked: [Start]) in
         var starts: (injected: [Start], asked: [Start]) = ([], [])
         for profile in [EngineProfile.vllm, .llamaCpp, .generic, .sglang] {
-            for detail in profile == .vllm ? [TraceDetail.full, .compact] : [.full] {
+            for detail in profile == .vllm ? TraceDetail.allCases : [.entries] {
                 let injected = try reply(#"{"stream":true}"#, profile) { $0.detail = detail }
                 let asked = try reply(
                     #"{"stream":true,"logprobs":true,"top_logprobs":1,"return_token_ids":true,"n":2}"#, profile

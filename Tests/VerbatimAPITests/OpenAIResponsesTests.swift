@@ -77,7 +77,7 @@ import VerbatimTesting
                 #"{"type":"message","id":"msg_1","content":[{"type":"output_text","logprobs":[ \#(all) ],"text":"Hi"}]}"#
             )
         }
-        let read = readWhole(try injectedResponse(.documentedOpenAI), Array(body(true).utf8))
+        let read = readWhole(try injectedResponse(.documentedOpenAI) { $0.detail = .full }, Array(body(true).utf8))
         #expect(String(decoding: read.output, as: UTF8.self) == body(false).replacing("[  ]", with: "[]"))
         #expect(read.reply.captured().choices.first?.valuesText == "-0.25")
         #expect(read.reply.hasOutput && read.reply.captured().response.bytes == Array(body(true).utf8))

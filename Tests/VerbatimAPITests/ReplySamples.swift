@@ -83,13 +83,19 @@ extension WireSample {
     }
 
     /// The transform for an agent that asked for the same.
-    func ownReply() throws -> any ReplyTransform {
-        try prepare(requestText, api: api, profile: profile) { $0.goal = .text }.reply
+    func ownReply(detail: TraceDetail = .full) throws -> any ReplyTransform {
+        try prepare(requestText, api: api, profile: profile) {
+            $0.goal = .text
+            $0.detail = detail
+        }.reply
     }
 
     /// The transform for an agent that asked for no token data and received none.
     func untouchedReply() throws -> any ReplyTransform {
-        try prepare(plainRequest, api: api, profile: profile) { $0.goal = .text }.reply
+        try prepare(plainRequest, api: api, profile: profile) {
+            $0.goal = .text
+            $0.detail = .full
+        }.reply
     }
 
     /// The reply without values that differ in every reply: ids, times, and how much of the prompt was in llama.cpp's

@@ -68,8 +68,11 @@ extension WireSample {
     }
 
     /// The transform for an agent that asked for the same.
-    func ownResponse(goal: CaptureGoal = .tokens) throws -> any ReplyTransform {
-        try prepareResponse(responseRequest, profile: profile) { $0.goal = goal }.reply
+    func ownResponse(goal: CaptureGoal = .tokens, detail: TraceDetail = .full) throws -> any ReplyTransform {
+        try prepareResponse(responseRequest, profile: profile) {
+            $0.goal = goal
+            $0.detail = detail
+        }.reply
     }
 
     /// The reply without what differs in every reply: ids, times, texts, the cut of a text into deltas, event numbers.

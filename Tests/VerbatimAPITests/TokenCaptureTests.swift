@@ -188,7 +188,7 @@ import VerbatimSchema
         let body =
             #"{ "choices" : [ {"index":0,"finish_reason":"stop","message":{"content":"a"},\#(Self.logprobs(Self.a)) ,"token_ids": [ 1 ] } ],"prompt_token_ids": [ 5, 6 ],"usage":{"completion_tokens":1}}"#
             + "\n"
-        let read = readWhole(try injectedReply(), Array(body.utf8))
+        let read = readWhole(try injectedReply { $0.detail = .full }, Array(body.utf8))
         let capture = read.reply.captured()
         #expect(capture.responseText == body)
         #expect(capture.level == .tokens && capture.isComplete)

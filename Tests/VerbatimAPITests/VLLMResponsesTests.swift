@@ -148,7 +148,9 @@ import VerbatimTesting
         let capture = read.reply.captured()
         #expect(capture.choices.first?.idsText == "13048,0,151645" && capture.choices.first?.valuesText == "-1,-2,-3")
         #expect(capture.promptTokenIDs.text == prompt)
-        #expect(capture.level == .tokens && capture.isComplete && capture.response.bytes == Array(final.utf8))
+        let recorded = Self.response(
+            true, status: "completed", output: Self.message("null"), usage: Self.usage, messages: (input, output))
+        #expect(capture.level == .tokens && capture.isComplete && capture.responseText == recorded)
     }
 
     /// Messages of Harmony have no ids, and an empty list gives none.

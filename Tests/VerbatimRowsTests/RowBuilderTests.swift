@@ -19,6 +19,28 @@ import Testing
         #expect(try rows(turns) == ["1-2-3: 3 4 6 8 9"])
     }
 
+    @Test("Records of every detail, also in one file, give the same rows") func details() throws {
+        let entries = #","logprobs":{"content":[{"token":"t","logprob":-1,"top_logprobs":[]}],"refusal":null}"#
+        let forms = [#","logprobs":null"#, entries, ""]
+        func chain(_ first: String, _ second: String) throws -> [Row] {
+            func response(_ logprobs: String) -> String {
+                #"{"choices":[{"index":0,"message":{"role":"assistant","content":"t"}\#(logprobs)}]}"#
+            }
+            return try rollouts([
+                SampleTurn(turn: 1, prompt: [1, 2], completion: [3, 4], response: response(first)),
+                SampleTurn(turn: 2, prompt: [1, 2, 3, 4, 5], completion: [6], response: response(second)),
+            ]).flatMap(\.rows)
+        }
+        for first in forms {
+            for second in forms {
+                let rows = try chain(first, second)
+                #expect(
+                    rows.map(\.inputIDs) == [[1, 2, 3, 4, 5, 6]]
+                        && rows[0].logprobs == [0, 0, -0.003, -0.004, 0, -0.006])
+            }
+        }
+    }
+
     @Test("A prompt that rewrites what was sampled begins a row of its own") func drift() throws {
         let turns = [
             SampleTurn(turn: 1, prompt: [1, 2], completion: [3, 4, 5]),

@@ -4,11 +4,12 @@ import Testing
 @testable import VerbatimSessions
 
 func turnUse(
-    _ session: String = "r", prompt: Int = 10, completion: Int = 5, at time: Double = 0, isEstimated: Bool = false
+    _ session: String = "r", prompt: Int = 10, completion: Int = 5, at time: Double = 0
 ) -> TurnUse {
     TurnUse(
-        session: session, parent: session == "r" ? nil : "r", turn: 1, outcome: "completed", problems: ["usage_missing"],
-        promptTokens: prompt, completionTokens: completion, isEstimated: isEstimated, started: time)
+        session: session, parent: session == "r" ? nil : "r", turn: 1, outcome: "completed",
+        problems: ["usage_missing"],
+        promptTokens: prompt, completionTokens: completion, isEstimated: false, started: time)
 }
 
 func terms(_ body: String) throws -> RolloutTerms { try RolloutTerms.read(Array(body.utf8)).terms }

@@ -33,7 +33,8 @@ def records(
 ) -> list[Any]:
     """Sends a request for each stream, and returns the records in the same order."""
     with by_number(streams) as origin:
-        proxy = start_proxy(origin, *flags)
+        # The client has the log-probabilities in its reply.
+        proxy = start_proxy(origin, "--trace-detail", "full", *flags)
         with httpx.Client(timeout=SECONDS) as client:
             for number, stream in enumerate(streams):
                 body = {**(request or {"model": "m", "max_tokens": 9, "stream": True}), "seed": number}

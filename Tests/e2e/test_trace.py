@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import httpx
-import openai
 import pytest
 
 from harness import GREETING, MODEL, SECONDS, TOOL_CALL, TOOLS, Engine, Proxy, StartProxy, ask, chat, post
@@ -18,12 +17,17 @@ ADDED = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def trace(agent: openai.OpenAI, proxy: Proxy) -> Path:
+DETAILS = {"default": [], "entries": ["--trace-detail", "entries"], "full": ["--trace-detail", "full"]}
+
+
+@pytest.fixture(params=DETAILS)
+def trace(request: pytest.FixtureRequest, engine: Engine, start_proxy: StartProxy) -> Path:
     """A trace with a unary turn, a stream, a tool call and a refusal."""
-    ask(agent, GREETING)
-    list(ask(agent, TOOL_CALL, stream=True))
-    ask(agent, TOOL_CALL, tools=TOOLS)
+    proxy = start_proxy(engine.origin, *DETAILS[request.param])
+    with proxy.client() as agent:
+        ask(agent, GREETING)
+        list(ask(agent, TOOL_CALL, stream=True))
+        ask(agent, TOOL_CALL, tools=TOOLS)
     post(proxy.url, chat(GREETING, temperature="warm"))
     return proxy.trace
 
@@ -73,15 +77,19 @@ def test_what_verbatim_adds(trace: Path) -> None:
     assert 0 < turns[1]["ttft_s"] <= turns[1]["latency_s"]
 
 
-def test_response_is_the_engines_own(engine: Engine, proxy: Proxy) -> None:
+@pytest.mark.parametrize("detail", DETAILS)
+def test_response_is_the_engines_own(engine: Engine, start_proxy: StartProxy, detail: str) -> None:
     """A unary response is recorded as the engine sent it, with injected data and all digits."""
     body = chat(TOOL_CALL)
+    proxy = start_proxy(engine.origin, *DETAILS[detail])
     post(proxy.url, body)
     expected = units(post(engine.url, body | {"logprobs": True, "top_logprobs": 5}), parse_float=str)[0]
 
     record = proxy.record(parse_float=str)
-    assert record["response"]["choices"] == expected["choices"]
     assert record["logprobs"] == expected["choices"][0]["logprobs"]["content"]
+    if detail != "full":
+        expected["choices"][0]["logprobs"] = None
+    assert record["response"]["choices"] == expected["choices"]
     assert record["usage"] == record["response"]["usage"] == expected["usage"]
 
 

@@ -28,13 +28,15 @@ extension ProxyConfiguration {
         public static let logprobs = Requirement(requirement: .logprobs)
     }
 
-    /// How much of the log-probabilities a record repeats.
+    /// Where a record has the engine's own log-probability entries, alternatives included.
     public struct TraceDetail: Hashable, Sendable {
         let detail: VerbatimAPI.TraceDetail
 
-        /// The engine's own entries, alternatives included, beside the flat lists.
+        /// Once: in `logprobs`, beside the flat lists. In `response`, null takes their place.
+        public static let entries = TraceDetail(detail: .entries)
+        /// In `logprobs`, and in `response` as the engine sent them.
         public static let full = TraceDetail(detail: .full)
-        /// Only the flat lists.
+        /// Nowhere: there are the flat lists only.
         public static let compact = TraceDetail(detail: .compact)
     }
 

@@ -130,7 +130,7 @@ public struct ProxyConfiguration: Sendable {
     /// File that turns are appended to, or a folder with a file for each rollout: a path that ends in `/`, or an
     /// existing folder. Missing folders are created. Default: trace.jsonl.
     public var trace = "trace.jsonl"
-    /// How much of the log-probabilities a record repeats. Default: full.
+    /// Where a record has the engine's own log-probability entries. Default: entries.
     public var traceDetail = TraceDetail(detail: Defaults.policy.detail)
     /// What the token lists of a turn hold whose capture is incomplete. Default: keep.
     public var traceIncomplete = TraceIncomplete(lists: Defaults.recorder.incompleteLists)

@@ -147,7 +147,8 @@ package struct SettingGroup: Sendable {
                 "File that turns are appended to, or a folder with a file for each rollout: DIR/ or an existing one."),
             .choice(
                 "trace-detail", \.traceDetail, "detail",
-                "full, or compact: without the engine's own log-probability entries."),
+                "The engine's own log-probability entries: entries (once, in logprobs), full (in response as well) or compact (nowhere)."
+            ),
             .choice(
                 "trace-incomplete", \.traceIncomplete, "what",
                 "Token lists of a turn whose capture is incomplete: keep, or empty, for readers that do not look at capture."

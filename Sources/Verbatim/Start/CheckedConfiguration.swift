@@ -112,6 +112,8 @@ struct CheckedConfiguration {
         policy.goal = configuration.capture.goal
         policy.requirement = configuration.requireCapture?.requirement
         policy.detail = configuration.traceDetail.detail
+        // The field `logprobs` of an incomplete turn is left empty as well: only `response` has the entries then.
+        if configuration.traceIncomplete == .empty && policy.detail == .entries { policy.detail = .full }
         policy.topLogprobs = configuration.topLogprobs
         policy.retriesServerErrors = configuration.retryServerError
         policy.maxTokensCap = configuration.maxTokensCap

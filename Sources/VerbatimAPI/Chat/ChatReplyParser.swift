@@ -21,7 +21,7 @@ struct ChatReplyParser: ReplyParser {
         restoration = ChatReplyRestoration(
             requestKind: state.requestKind, asked: asked, injection: state.injection, echo: echo, messages: messages)
         choiceReader = ChoiceReader(restoration: restoration)
-        sink = EffectSink(ChatReply(keepsEntries: state.policy.detail == .full, isEcho: echo != nil))
+        sink = EffectSink(ChatReply(keepsEntries: state.policy.detail.keepsEntries, isEcho: echo != nil))
     }
 
     package var hasOutput: Bool { sink.target.hasOutput }

@@ -41,7 +41,10 @@ struct ChoiceReader: Sendable {
             restorer.visit(key: key, isRemoved: isRemoved, edits: &state.edits)
             if isCompacted { compactor.visit(key: key, isRemoved: field == .logprobs, edits: &state.compactEdits) }
             if let field {
-                let value = try read(field, into: choice, with: &cursor, of: text, sink: &sink)
+                let value =
+                    field == .logprobs
+                    ? try readLogprobs(into: choice, with: &cursor, of: text, sink: &sink, state: &state)
+                    : try read(field, into: choice, with: &cursor, of: text, sink: &sink)
                 if isInjected, let value {
                     if field != .promptTokenIDs { visit.hasInjectedData = true }
                     if !isRemoved { state.edits.replace(value, with: .null) }
@@ -106,23 +109,31 @@ struct ChoiceReader: Sendable {
     // MARK: Token data
 
     /// Returns where the value is, or nil if it says nothing.
+    private func readLogprobs(
+        into choice: Int, with cursor: inout JSONCursor, of text: Span<UInt8>, sink: inout EffectSink<ChatReply>,
+        state: inout ReplyState
+    ) throws(JSONError) -> Range<Int>? {
+        guard try cursor.peekKind(in: text) == .object else {
+            try cursor.skipValue(in: text)
+            return nil
+        }
+        let start = cursor.offset
+        let isNormal = cursor.isNormal
+        let entries = try LogprobsReader.readObject(with: &cursor, of: text) {
+            sink.emit(.changeTokens(choice: choice, $0), of: text, isNormal: isNormal)
+        }
+        let value = start..<cursor.offset
+        if state.isWhole && state.policy.detail == .entries { entries.remove(from: value, edits: &state.compactEdits) }
+        return value
+    }
+
+    /// Returns where the value is, or nil if it says nothing.
     private func read(
         _ field: TokenField, into choice: Int, with cursor: inout JSONCursor, of text: Span<UInt8>,
         sink: inout EffectSink<ChatReply>
     ) throws(JSONError) -> Range<Int>? {
         let kind = try cursor.peekKind(in: text)
-        let start = cursor.offset
         let isNormal = cursor.isNormal
-        if field == .logprobs {
-            guard kind == .object else {
-                try cursor.skipValue(in: text)
-                return nil
-            }
-            try LogprobsReader.readObject(with: &cursor, of: text) {
-                sink.emit(.changeTokens(choice: choice, $0), of: text, isNormal: isNormal)
-            }
-            return start..<cursor.offset
-        }
         let value = try cursor.skipValue(in: text)
         switch field {
         case .tokenIDs:

@@ -85,9 +85,9 @@ struct ReplyChoice: Sendable {
             rope.append(text)
             rope.append("\"")
         }
-        if detail == .full {
+        if detail.keepsEntries {
             rope.append(key: "logprobs")
-            tokens.appendLogprobs(to: &rope)
+            tokens.appendLogprobs(to: &rope, omitsEntries: detail == .entries)
         }
         if let ids = tokens.idList {
             rope.append(key: "token_ids")

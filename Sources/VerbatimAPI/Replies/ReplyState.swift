@@ -14,7 +14,7 @@ struct ReplyState: Sendable {
     private(set) var engine: EngineProfile
     /// Splices to be made in the event or body read last.
     var edits = JSONEdits()
-    /// Splices that remove from a whole reply what its record omits.
+    /// Splices that remove from a whole reply what `response` of its record omits.
     var compactEdits = JSONEdits()
     /// The JSON text of an error that the last event carried.
     var error: [UInt8]?

@@ -25,7 +25,7 @@ package enum CaptureRequirement: String, CaseIterable, Sendable {
 /// What is done to every captured request, whatever the engine.
 package struct RequestPolicy: Sendable {
     package var goal: CaptureGoal = .tokens
-    package var detail: TraceDetail = .full
+    package var detail: TraceDetail = .entries
     /// Alternatives per token, 0…20.
     package var topLogprobs = 5
     /// Upper bound of the tokens of each choice, whatever field limits them.
@@ -81,10 +81,14 @@ package struct RequestPolicy: Sendable {
     package var wantsTokenData: Bool { goal == .tokens || goal == .logprobs }
 }
 
-/// How much of the log-probabilities a record repeats (`--trace-detail`).
+/// Where a record has the engine's own log-probability entries, with their alternatives (`--trace-detail`).
 package enum TraceDetail: String, CaseIterable, Sendable {
-    /// The engine's own entries, with alternatives, in addition to the flat lists.
+    /// In `logprobs`. In `response`, null takes their place.
+    case entries
+    /// In `logprobs` and, as sent, in `response`.
     case full
-    /// The flat lists only.
+    /// Nowhere.
     case compact
+
+    package var keepsEntries: Bool { self != .compact }
 }

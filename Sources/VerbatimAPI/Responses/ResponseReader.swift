@@ -12,7 +12,7 @@ struct ResponseReader: Sendable {
         var isFinal = false
         /// Whether log-probabilities are captured.
         var readsEntries = false
-        /// Splices that take log-probabilities out of the record.
+        /// Splices that take log-probabilities out of the response that is recorded.
         var compact = JSONEdits()
         /// Whether the object is known to be a response.
         var isResponse = false
@@ -163,7 +163,7 @@ struct ResponseReader: Sendable {
             restorer.visit(key: key, isRemoved: isRemoved, edits: &state.edits)
             if isCompacted { compactor.visit(key: key, isRemoved: isLogprobs, edits: &visit.compact) }
             if isLogprobs {
-                try readLogprobs(with: &cursor, of: text, visit: visit, reply: &reply, state: &state)
+                try readLogprobs(with: &cursor, of: text, visit: &visit, reply: &reply, state: &state)
             } else {
                 try cursor.skipValue(in: text)
             }
@@ -177,7 +177,7 @@ struct ResponseReader: Sendable {
     // MARK: Token data
 
     func readLogprobs(
-        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: Visit, reply: inout ResponsesReply,
+        with cursor: inout JSONCursor, of text: Span<UInt8>, visit: inout Visit, reply: inout ResponsesReply,
         state: inout ReplyState
     ) throws(JSONError) {
         var ahead = cursor
@@ -185,8 +185,12 @@ struct ResponseReader: Sendable {
         let start = ahead.offset
         if visit.readsEntries && kind == .array {
             let isNormal = cursor.isNormal
-            try LogprobsReader.readEntries(with: &cursor, of: text, as: .content) {
+            let entries = try LogprobsReader.readEntries(with: &cursor, of: text, as: .content) {
                 reply.apply($0, of: text, isNormal: isNormal)
+            }
+            // What a stream repeats at its end is compared first (`RepeatedEntries`).
+            if let entries, state.isWhole, state.policy.detail == .entries {
+                visit.compact.replace(entries, with: .null)
             }
         } else {
             try cursor.skipValue(in: text)

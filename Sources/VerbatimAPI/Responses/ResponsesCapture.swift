@@ -31,7 +31,7 @@ struct ResponsesCapture {
         capture.usage = reply.fields.value("usage")
         capture.model = reply.fields.value("model")
         capture.responseID = reply.fields.value("id")
-        capture.response = state.wholeReply ?? JSONText(assembled, isNormal: true)
+        capture.response = state.wholeReply ?? response(of: &capture)
         capture.checkTokens(
             state, counts: countByEngine.map { .total($0) } ?? .unknown, hasOutput: reply.hasContent,
             omitsEndToken: false)
@@ -105,6 +105,17 @@ struct ResponsesCapture {
         !state.isWhole && reply.hasHiddenParts && reply.tokens.count > 0 && !reply.tokens.hasWholeIDs
             && countByEngine == nil
             && reply.tokens.textLength <= reply.visibleLength
+    }
+
+    /// The response of a stream. With ``TraceDetail/entries``, the entries that its end repeats are moved to the choice:
+    /// they have `bytes`, which those of the deltas lack.
+    private func response(of capture: inout Capture) -> JSONText {
+        let response = assembled
+        guard state.policy.detail == .entries, capture.choices.first?.logprobs != nil,
+            let end = RepeatedEntries(in: response, of: reply.tokens)
+        else { return JSONText(response, isNormal: true) }
+        capture.choices[0].logprobs = end.entries
+        return JSONText(end.rest, isNormal: true)
     }
 
     /// The response of a stream.

@@ -16,7 +16,7 @@ struct ResponsesReplyParser: ReplyParser {
     init(_ state: ReplyState, echoes: ResponseEchoes) {
         self.state = state
         reader = ResponseReader(echoes: echoes)
-        reply = ResponsesReply(keepsEntries: state.policy.detail == .full)
+        reply = ResponsesReply(keepsEntries: state.policy.detail.keepsEntries)
     }
 
     package func captured() -> Capture { ResponsesCapture(reply, state: state, lacksEvents: numbers.hasGap).capture }
@@ -94,7 +94,7 @@ struct ResponsesReplyParser: ReplyParser {
             visit.disabledLogprobs = .emptyArray
             visit.readsEntries = isCaptured && event.kind == .textDelta
             var cursor = JSONCursor(at: logprobs.range.lowerBound, options: .nonFiniteNumbers)
-            try reader.readLogprobs(with: &cursor, of: text, visit: visit, reply: &reply, state: &state)
+            try reader.readLogprobs(with: &cursor, of: text, visit: &visit, reply: &reply, state: &state)
             if reply.tokens.count > 0 { state.hasOutput = true }
         }
         guard isCaptured else { return }

@@ -22,6 +22,20 @@ struct SentLogprobs: Sendable {
         return all
     }
 
+    /// How many log-probabilities the entries have, those of alternatives included.
+    var valueCount: Int {
+        // Within a string, the quotes of such a text would be escaped.
+        let name = Array(#""logprob""#.utf8)
+        var count = 0
+        for list in [reasoning, content] {
+            let text = list?.rope.bytes ?? []
+            for colon in text.indices where text[colon] == UInt8(ascii: ":") && colon >= name.count {
+                if name.equals(colon - name.count..<colon, of: text.span) { count += 1 }
+            }
+        }
+        return count
+    }
+
     /// Appends `count` entries, which are in `elements`.
     mutating func append(
         _ elements: Range<Int>, count: Int, of text: Span<UInt8>, isNormal: Bool, part: TokenPart
@@ -65,19 +79,28 @@ struct SentLogprobs: Sendable {
 
     /// Appends the object `logprobs` as a reply that is not streamed has it.
     ///
-    /// - Parameter columns: The tokens, if any came with log-probabilities.
-    func append(to text: inout ByteRope, columns: EntryColumns?) {
-        if content != nil || refusal != nil || reasoning != nil {
+    /// - Parameters:
+    ///   - columns: The tokens, if any came with log-probabilities.
+    ///   - omitsEntries: Whether null takes the place of ``entries``, or of the object if it says nothing else.
+    func append(to text: inout ByteRope, columns: EntryColumns?, omitsEntries: Bool) {
+        let hasEntries = !(content?.isEmpty ?? true) || !(reasoning?.isEmpty ?? true)
+        if omitsEntries && hasEntries && refusal?.isEmpty ?? true {
+            text.append("null")
+        } else if content != nil || refusal != nil || reasoning != nil {
+            func append(_ list: JSONList) {
+                if omitsEntries && !list.isEmpty { text.append("null") } else { text.append(list) }
+            }
             text.append(#"{"content":"#)
-            if let content { text.append(content) } else { text.append("null") }
+            if let content { append(content) } else { text.append("null") }
             if let reasoning {
                 text.append(key: "reasoning_content")
-                text.append(reasoning)
+                append(reasoning)
             }
             if let refusal {
                 text.append(key: "refusal")
                 text.append(refusal)
             }
+            text.append("}")
         } else if let columns {
             text.append("{")
             if let textOffsets {
@@ -92,10 +115,9 @@ struct SentLogprobs: Sendable {
                 text.append(key: "top_logprobs")
                 text.append(alternatives)
             }
+            text.append("}")
         } else {
             text.append("null")
-            return
         }
-        text.append("}")
     }
 }

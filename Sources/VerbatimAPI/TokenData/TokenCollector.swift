@@ -54,7 +54,22 @@ struct TokenCollector: Sendable {
     }
 
     /// Appends the object `logprobs` as a reply that is not streamed has it.
-    func appendLogprobs(to text: inout ByteRope) { sent.append(to: &text, columns: hasEntries ? columns : nil) }
+    ///
+    /// - Parameter omitsEntries: Whether null takes the place of ``entries``.
+    func appendLogprobs(to text: inout ByteRope, omitsEntries: Bool) {
+        sent.append(to: &text, columns: hasEntries ? columns : nil, omitsEntries: omitsEntries)
+    }
+
+    /// The entries as sent, in the order in which their tokens were generated; nil if there were none or they are not
+    /// kept.
+    var entries: JSONList? { sent.entries }
+
+    /// Whether `other` has the same tokens with the same ids and log-probabilities, and as many alternatives of them.
+    func isRepeated(by other: TokenCollector) -> Bool {
+        columns.count == other.columns.count && columns.tokens == other.columns.tokens
+            && columns.sentValues == other.columns.sentValues && columns.ids == other.columns.ids
+            && sent.valueCount == other.sent.valueCount
+    }
 
     // MARK: Growing
 

@@ -159,7 +159,7 @@ package struct JSONEdits: Sendable {
     /// Returns the edited text.
     package mutating func applied(to text: Span<UInt8>) -> [UInt8] {
         var result: [UInt8] = []
-        result.reserveCapacity(text.count + 64)
+        result.reserveCapacity(editedLength(of: text.count))
         forEachPiece(of: text.count) { range in
             result.append(copying: text, range)
         } replacement: { replacement in

@@ -99,7 +99,7 @@ struct RecordDraft {
             timestamp: facts.timestamp,
             latency: latency,
             timeToFirstToken: timeToFirstToken,
-            includesLogprobs: facts.policy.detail == .full
+            includesLogprobs: facts.policy.detail.keepsEntries
         )
         record.requestedModel = prepared.model
         return record

@@ -62,7 +62,7 @@ package struct TurnRecord: Sendable {
     package var latency: Double
     /// Seconds from forwarding to the first event that carries output.
     package var timeToFirstToken: Double?
-    /// Whether the field `logprobs` is written (`--trace-detail full`).
+    /// Whether the field `logprobs` is written (not with `--trace-detail compact`).
     package var includesLogprobs: Bool
 
     package init(

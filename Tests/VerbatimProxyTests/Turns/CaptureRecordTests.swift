@@ -4,6 +4,7 @@ import Testing
 import VerbatimAPI
 import VerbatimProxy
 import VerbatimTesting
+import VerbatimTrace
 
 @Suite("Records hold what the engine sent, token by token", .onOwnThreads, .timeLimit(.minutes(10)))
 struct CaptureRecordTests {
@@ -155,7 +156,9 @@ struct CaptureRecordTests {
     @Test("A whole reply is recorded as it was sent")
     func wholeReplyIsRecordedAsSent() async throws {
         let chat = CaptureScript.chat(.vllm)
-        try await CaptureProxy.run(chat.serve) { proxy in
+        try await CaptureProxy.run(chat.serve) {
+            $0.policy.detail = .full
+        } _: { proxy in
             _ = try await proxy.ask(CaptureRequest(tools: true).body)
             let record = try #require(try proxy.records().first)
             guard case .whole(_, _, _, let body) = chat.answer(toBody: Array(proxy.forwarded[0].utf8)) else {
@@ -170,7 +173,9 @@ struct CaptureRecordTests {
 
     @Test("The events of a stream are assembled to one reply", arguments: ScriptedChat.Flavor.allCases)
     func aStreamIsAssembled(flavor: ScriptedChat.Flavor) async throws {
-        try await CaptureProxy.run(CaptureScript.chat(flavor).serve) { proxy in
+        try await CaptureProxy.run(CaptureScript.chat(flavor).serve) {
+            $0.policy.detail = .full
+        } _: { proxy in
             let request = CaptureRequest(stream: true, tools: true, usage: true, n: 2)
             _ = try await proxy.ask(request.body)
             let record = try #require(try proxy.records().first)
@@ -198,6 +203,70 @@ struct CaptureRecordTests {
             #expect(record["response", "object"] == #""chat.completion""#)
             #expect(record["logprobs"] == record["response", "choices", "0", "logprobs", "content"])
         }
+    }
+
+    @Test(
+        "By default, a record has the entries in its own fields alone", arguments: ScriptedChat.Flavor.allCases,
+        [(false, 1), (true, 1), (false, 2), (true, 2)])
+    func entriesAreRecordedOnce(flavor: ScriptedChat.Flavor, form: (isStream: Bool, choices: Int)) async throws {
+        for asksLogprobs in [false, true] {
+            let request = CaptureRequest(
+                stream: form.isStream, usage: true, n: form.choices, asksLogprobs: asksLogprobs)
+            var once = try await record(of: request, flavor) { _ in }
+            var full = try await record(of: request, flavor) { $0.policy.detail = .full }
+            var lists = full["choices"] as? [[String: Any]] ?? []
+            if lists.isEmpty { lists = [["index": 0, "logprobs": full["logprobs"] ?? NSNull()]] }
+            var response = try #require(full["response"] as? [String: Any])
+            var choices = try #require(response["choices"] as? [[String: Any]])
+            for (place, choice) in choices.enumerated() {
+                let entries = try #require((choice["logprobs"] as? [String: Any])?["content"] as? NSArray)
+                let list = try #require(lists.first { $0["index"] as? Int == choice["index"] as? Int })
+                #expect(entries.count > 1 && list["logprobs"] as? NSArray == entries)
+                choices[place]["logprobs"] = NSNull()
+            }
+            response["choices"] = choices
+            full["response"] = response
+            for name in ["timestamp", "latency_s", "ttft_s"] { (once[name], full[name]) = (nil, nil) }
+            #expect(once as NSDictionary == full as NSDictionary)
+        }
+    }
+
+    @Test("Readers take records of every detail from one file", arguments: [false, true])
+    func readersTakeEveryDetail(stream: Bool) async throws {
+        var lines: [UInt8] = []
+        for detail in TraceDetail.allCases {
+            let session = #","session_id":"\#(detail.rawValue)""#
+            let request = CaptureRequest(stream: stream, usage: true, n: 2, more: session)
+            try await CaptureProxy.run(CaptureScript.chat(.vllm).serve) {
+                $0.policy.detail = detail
+            } _: { proxy in
+                _ = try await proxy.ask(request.body)
+                lines += try #require(try proxy.records().first).line + [UInt8(ascii: "\n")]
+            }
+        }
+        let folder = try TemporaryFolder()
+        let reader = TraceReader(path: folder.path("trace.jsonl"))
+        try Data(lines).write(to: URL(fileURLWithPath: folder.path("trace.jsonl")))
+        let turns = try reader.turns().turns
+        #expect(turns.map(\.sessionID) == TraceDetail.allCases.map(\.rawValue))
+        #expect(turns.allSatisfy { $0.choices == turns[0].choices && $0.isCaptureComplete })
+        #expect(turns[0].choices.count == 2 && turns[0].completionTokenIDs.count > 1)
+        var findings: [String] = []
+        _ = try reader.check { findings.append($0.message) }
+        #expect(findings == [])
+    }
+
+    private func record(
+        of request: CaptureRequest, _ flavor: ScriptedChat.Flavor,
+        _ configure: @escaping (inout ProxySettings) -> Void
+    ) async throws -> [String: Any] {
+        var found: [String: Any]?
+        try await CaptureProxy.run(CaptureScript.chat(flavor).serve, configure) { proxy in
+            _ = try await proxy.ask(request.body)
+            let line = try #require(try proxy.records().first).line
+            found = try JSONSerialization.jsonObject(with: Data(line)) as? [String: Any]
+        }
+        return try #require(found)
     }
 
     @Test("A compact record leaves the log-probability entries out", arguments: [false, true])
