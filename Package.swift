@@ -45,7 +45,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -68,10 +67,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "VerbatimSessions",
-            dependencies: [
-                "VerbatimJSON", "VerbatimPlatform", "VerbatimSchema", "VerbatimTrace",
-                .product(name: "Crypto", package: "swift-crypto"),
-            ],
+            dependencies: ["VerbatimJSON", "VerbatimPlatform", "VerbatimSchema", "VerbatimTrace"],
             swiftSettings: settings),
         .target(
             name: "VerbatimHTTP",

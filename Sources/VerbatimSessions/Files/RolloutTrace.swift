@@ -1,4 +1,3 @@
-import Crypto
 import VerbatimJSON
 import VerbatimPlatform
 import VerbatimSchema
@@ -54,14 +53,14 @@ struct RolloutTrace {
                 var chunk: [UInt8] = []
                 let count = try file.read(upTo: 1 << 20, at: length, into: &chunk)
                 if count == 0 { break }
-                hash.update(data: chunk)
+                hash.update(chunk)
                 length += count
             }
         } catch .doesNotExist {
-            return (0, hash.finalize().hexadecimal)
+            return (0, hash.hexadecimal)
         } catch {
             throw .storage("cannot read '\(path)': \(error)")
         }
-        return (length, hash.finalize().hexadecimal)
+        return (length, hash.hexadecimal)
     }
 }

@@ -1,4 +1,4 @@
-import Crypto
+import VerbatimPlatform
 
 /// The key of a rollout's agents: it names the rollout, so that no table of all keys is needed.
 ///
@@ -26,17 +26,5 @@ package enum RolloutKey {
     }
 
     /// The SHA-256 of a key, in hexadecimal digits. Comparing hashes tells nothing about the key by its time.
-    package static func hash(_ key: Substring) -> String { SHA256.hash(data: Array(key.utf8)).hexadecimal }
-}
-
-extension Sequence<UInt8> {
-    /// Two hexadecimal digits for each byte.
-    var hexadecimal: String {
-        var text = ""
-        for byte in self {
-            let digits = String(byte, radix: 16)
-            text += digits.count < 2 ? "0" + digits : digits
-        }
-        return text
-    }
+    package static func hash(_ key: Substring) -> String { SHA256.hexadecimal(Array(key.utf8)) }
 }
