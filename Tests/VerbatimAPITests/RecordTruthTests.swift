@@ -82,8 +82,25 @@ import VerbatimTesting
         (#"{"object":"error","message":"boom","type":"BadRequest","param":null,"code":400}"#, "400"),
         (#"{"detail":"boom"}"#, "null"), (#"{"detail":[{"loc":["body"],"msg":"boom"}]}"#, "null"),
         (#"{"type":"error","message":"boom","code":"429"}"#, "429"),
-        (#"{"message":"boom","code":"rate_limit"}"#, "null"),
+        (#"{"message":"boom","code":"rate_limit"}"#, "null"), (#"{"type":"BadRequestError","message":"boom"}"#, "null"),
     ]
+
+    /// OpenRouter's form for a provider that fails.
+    @Test func anErrorInAChoiceIsAnError() throws {
+        let first = Self.event(#"{"token":"Hi","logprob":-0.5}"#, api: .chatCompletions)
+        let error = #"{"code":502,"message":"boom"}"#
+        let last = #"{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error","error":\#(error)}]}"#
+        let driver = try Exchange(profile: .vllm, api: .chatCompletions).stream([first, last])
+        #expect(driver.errors == [error] && !driver.reply.captured().isComplete)
+        let body = try Exchange(profile: .vllm, api: .chatCompletions).whole(last.replacing("delta", with: "message"))
+        #expect(body.reply.error.text == error && !body.capture.isComplete)
+    }
+
+    @Test(arguments: ["error", "abort"]) func aChoiceThatBrokeOffIsNotComplete(reason: String) throws {
+        let event = Self.event(#"{"token":"Hi","logprob":-0.5}"#, api: .chatCompletions)
+            .replacing(#""stop""#, with: "\"\(reason)\"")
+        #expect(try stream([event], api: .chatCompletions).problems.contains("reply_cut_off"))
+    }
 
     @Test(arguments: errors, [API.chatCompletions, .completions])
     func errorsOfOtherFormsAreErrors(error: (String, String), api: API) throws {

@@ -291,6 +291,12 @@ import VerbatimTesting
         #expect(try Self.capture(Self.items + [Self.end("[]")], done: true).isComplete)
     }
 
+    @Test func aResponseThatWasCancelledIsCutOff() throws {
+        let end = Self.end("[\(Self.doneMessage)]").replacing(#""status":"completed""#, with: #""status":"cancelled""#)
+        let capture = try Self.capture(Array(Self.items.prefix(3)) + [end])
+        #expect(capture.problems.contains("reply_cut_off") && !capture.isComplete)
+    }
+
     @Test func anEndWithoutAResponse() throws {
         let capture = try Self.capture(Self.items + [#"{"type":"response.completed"}"#])
         #expect(capture.problems == ["finish_reason_missing"] && capture.responseText.contains("Hi!"))

@@ -114,6 +114,12 @@ import VerbatimSchema
         #expect(try check([record]) == [])
     }
 
+    @Test("A complete record has no problem") func completeRecordsHaveNoProblem() throws {
+        let line = try #require(String(bytes: TurnRecordEncoder.encode(.sample()), encoding: .utf8))
+        let changed = line.replacing(#""problems":[]"#, with: #""problems":["token_count_mismatch"]"#)
+        #expect(try check(changed) == ["1: 'capture' is complete, but has problems"])
+    }
+
     @Test("A missing field of a record with a schema is found") func missingFieldsAreFound() throws {
         let line = try #require(String(bytes: TurnRecordEncoder.encode(.sample()), encoding: .utf8))
         let record = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])

@@ -49,6 +49,8 @@ struct ChoiceReader: Sendable {
                     if field != .promptTokenIDs { visit.hasInjectedData = true }
                     if !isRemoved { state.edits.replace(value, with: .null) }
                 }
+            } else if key.equals("provider_specific_fields", in: text) {
+                try readProviderFields(key, ofChoice: choice, with: &cursor, of: text, sink: &sink, state: &state)
             } else {
                 // Routers report the failure of a provider in the choice.
                 if key.equals("error", in: text) {
@@ -107,6 +109,39 @@ struct ChoiceReader: Sendable {
     }
 
     // MARK: Token data
+
+    /// Reads the object into which LiteLLM moves the fields of a choice that it does not know, ids among them.
+    private func readProviderFields(
+        _ key: JSONString, ofChoice choice: Int, with cursor: inout JSONCursor, of text: Span<UInt8>,
+        sink: inout EffectSink<ChatReply>, state: inout ReplyState
+    ) throws(JSONError) {
+        let isNormal = cursor.isNormal
+        let value = try cursor.skipValue(in: text)
+        sink.emit(.setChoiceField(choice: choice, key, value), of: text, isNormal: cursor.isNormal)
+        guard value.kind == .object, restoration.isInjected(.tokenIDs, engine: state.engine),
+            let object = try JSONObject(scanning: text, at: value.range.lowerBound, options: .nonFiniteNumbers)
+        else { return }
+        var injected = 0
+        for member in object.members where Self.isInjected(member.key, in: text) {
+            injected += 1
+            guard member.value.kind == .array else { continue }
+            if member.key.equals("token_ids", in: text) {
+                sink.emit(.changeTokens(choice: choice, .appendIDs(member.value)), of: text, isNormal: isNormal)
+            } else {
+                sink.emit(.setPromptIDs(choice: choice, member.value), of: text, isNormal: isNormal)
+            }
+        }
+        if injected == 0 { return }
+        if injected == object.members.count {
+            state.edits.replace(value.range, with: .null)
+        } else {
+            state.edits.remove(from: object) { Self.isInjected($0.key, in: text) }
+        }
+    }
+
+    private static func isInjected(_ key: JSONString, in text: Span<UInt8>) -> Bool {
+        key.equals("token_ids", in: text) || key.equals("prompt_token_ids", in: text)
+    }
 
     /// Returns where the value is, or nil if it says nothing.
     private func readLogprobs(

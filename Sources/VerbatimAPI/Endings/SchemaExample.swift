@@ -1,4 +1,5 @@
 import VerbatimJSON
+import VerbatimPlatform
 
 /// A small JSON value that satisfies a JSON schema, for a message whose agent parses it.
 ///
@@ -115,7 +116,7 @@ struct SchemaExample {
         var cursor = JSONCursor()
         var value = try? cursor.skipValue(in: schema.span)
         for name in reference.dropFirst().split(separator: "/") {
-            let name = String(name).replacing("~1", with: "/").replacing("~0", with: "~")
+            let name = String(name).replacing(text: "~1", with: "/").replacing(text: "~0", with: "~")
             value = value.flatMap(object)?.member(named: name, in: schema.span)?.value
         }
         return value

@@ -9,12 +9,15 @@ struct ErrorMarks {
     private var hasDetail = false
     private var hasMessage = false
     private var hasCode = false
+    /// `{"type":"BadRequestError","message":…}`, `{"type":"rate_limit_error","message":…}`
+    private var hasErrorType = false
 
     /// Notes a member of the document.
     mutating func note(_ key: JSONString, _ value: JSONValue, of text: Span<UInt8>) {
         if value.isNull { return }
         if key.equals("object", in: text) || key.equals("type", in: text) {
             if value.equals("error", in: text) { isNamedError = true }
+            if key.equals("type", in: text), value.string(in: text)?.hasSuffix("rror") ?? false { hasErrorType = true }
         } else if key.equals("detail", in: text) {
             hasDetail = value.range.count > 2
         } else if key.equals("message", in: text) {
@@ -26,7 +29,7 @@ struct ErrorMarks {
 
     /// - Parameter isWhole: Whether the document is the body of a reply. An event may hold a message of another kind.
     func areOfAnError(isWhole: Bool) -> Bool {
-        !hasChoices && (isNamedError || hasDetail || (hasMessage && (isWhole || hasCode)))
+        !hasChoices && (isNamedError || hasDetail || (hasMessage && (isWhole || hasCode || hasErrorType)))
     }
 }
 
@@ -37,9 +40,6 @@ extension ErrorMarks {
     static func areOfAnError(_ document: JSONObject, of text: Span<UInt8>, isWhole: Bool) -> Bool {
         var marks = ErrorMarks()
         for member in document.members { marks.note(member.key, member.value, of: text) }
-        if marks.areOfAnError(isWhole: isWhole) { return true }
-        // `{"type":"rate_limit_error","message":…}`, `{"type":"BadRequestError","message":…}`
-        let type = document.value("type", in: text)?.string(in: text)
-        return marks.hasMessage && (type?.hasSuffix("rror") ?? false)
+        return marks.areOfAnError(isWhole: isWhole)
     }
 }

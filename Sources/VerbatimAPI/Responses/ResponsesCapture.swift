@@ -69,6 +69,7 @@ struct ResponsesCapture {
         // Some gateways drop events. That loses nothing if the items are whole and the tokens are as many as counted.
         let hasUncountedTokens = countByEngine == nil && reply.tokens.count > 0
         if lacksEvents && (reply.hasUnfinishedItems || hasUncountedTokens) { capture.note([ProblemCode.eventMissing]) }
+        if finishReason == Array(#""cancelled""#.utf8) { capture.note([ProblemCode.replyCutOff]) }
         let lacksData = capture.problems.contains(ProblemCode.noTokenData)
         if finishReason == nil && !(state.isWhole && lacksData) { capture.note([ProblemCode.finishReasonMissing]) }
         if capture.level == .text && !lacksData && !reply.hasContent && countByEngine != 0 {

@@ -104,6 +104,9 @@ enum RecordChecks {
             let complete = capture.value("complete", in: line), complete.kind.isBool
         else { return report("'capture' lacks its level, or whether it is complete") }
         if !CaptureLevel(rawValue: level).isKnown { report("'capture.level' is unknown: \(level)") }
+        if complete.kind == .true, capture.value("problems", in: line)?.elements(in: line)?.isEmpty == false {
+            report("'capture' is complete, but has problems")
+        }
         guard complete.kind == .true, captures.tokens > 0, let expected = completionTokens(of: object, in: line) else {
             return
         }
