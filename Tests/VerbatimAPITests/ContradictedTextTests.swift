@@ -50,4 +50,31 @@ import VerbatimSchema
         }
         #expect(try problems(of: "ab", tokens: ["a", "b"], more: #","tool_calls":[],"reasoning":null"#) == [])
     }
+
+    @Test func aCountOfNothingIsNotBelieved() throws {
+        let body =
+            #"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}],"#
+            + #""usage":{"completion_tokens":0}}"#
+        for (text, expected) in [(body, true), (body.replacing("Hello", with: ""), false)] {
+            var prepared = try prepare(#"{"model":"m"}"#, profile: .vllm)
+            _ = prepared.reply.read(body: Array(text.utf8).span)
+            #expect(prepared.reply.captured().problems.contains("no_token_data") == expected)
+        }
+    }
+
+    @Test(
+        arguments: [
+            (#""id":7,"#, "a", "[7]", []), (#""id":5,"#, "a", "[7]", ["ids_logprobs_mismatch"]),
+            ("", "token_id:7", "null", []), ("", "token_id:-5", "null", ["token_id_invalid"]),
+            ("", "token_id:+7", "null", ["token_id_invalid"]),
+        ] as [(String, String, String, [ProblemCode])])
+    func idsThatContradict(id: String, token: String, ids: String, expected: [ProblemCode]) throws {
+        let body =
+            #"{"choices":[{"index":0,"message":{"role":"assistant","content":"a"},"logprobs":{"content":[{\#(id)"#
+            + #""token":"\#(token)","logprob":-0.5,"bytes":[97]}]},"finish_reason":"stop","token_ids":\#(ids)}],"#
+            + #""usage":{"completion_tokens":1}}"#
+        var prepared = try prepare(#"{"model":"m"}"#, profile: .vllm)
+        _ = prepared.reply.read(body: Array(body.utf8).span)
+        #expect(prepared.reply.captured().problems == expected)
+    }
 }
