@@ -97,7 +97,7 @@ package final class SessionStore: Sendable {
         return result
     }
 
-    /// Ends an admitted turn: its record is submitted, or there is none.
+    /// Ends an admitted turn. `use` is nil if the turn leaves no record.
     package func end(_ ticket: Int, in id: String, use: TurnUse?) {
         notify(id) { entry in
             entry.cancels[ticket] = nil

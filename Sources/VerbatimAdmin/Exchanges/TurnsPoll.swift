@@ -4,7 +4,7 @@ import NIOHTTP1
 import VerbatimHTTP
 import VerbatimSessions
 
-/// Reads turns of a rollout, and waits for one if there is none yet. Used on its event loop only.
+/// Reads turns of a rollout, and waits for the next turn if all have been read. Used on its event loop only.
 final class TurnsPoll {
     private let query: TurnsQuery
     private let tag: String?

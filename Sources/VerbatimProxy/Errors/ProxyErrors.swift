@@ -37,7 +37,7 @@ extension ErrorResponse {
         message: "this turn would begin a new session, and the agents of this key have begun as many as they may "
             + "(--max-sessions-per-key): name an existing session")
 
-    /// Without a header that names a time for another try, since there is none.
+    /// Without a header that names a time for another try, since no later try can succeed.
     ///
     /// - Parameter what: What is used up, for people: `calls`, `completion tokens`.
     package static func budgetExhausted(_ what: String) -> ErrorResponse {

@@ -6,15 +6,12 @@ package import VerbatimTrace
 extension TurnUse {
     /// What a turn of a trace has used.
     package init(_ turn: Turn) {
-        let captured = turn.choices.reduce(0) { $0 + max($1.completionTokenIDs.count, $1.completionTokens.count) }
+        let tokens = turn.tokenUse
         self.init(
             session: turn.sessionID, parent: turn.parentSessionID, turn: turn.number, outcome: turn.outcome.rawValue,
             problems: turn.captureProblems.map(\.rawValue),
-            promptTokens: turn.promptTokenCount ?? turn.promptTokenIDs?.count ?? 0,
-            completionTokens: turn.completionTokenCount ?? captured,
-            isEstimated: turn.promptTokenCount == nil && turn.promptTokenIDs == nil
-                || turn.completionTokenCount == nil && captured == 0,
-            started: turn.timestamp)
+            promptTokens: tokens.prompt.tokens, completionTokens: tokens.completion.tokens,
+            isEstimated: tokens.isEstimated, started: turn.timestamp)
     }
 }
 

@@ -19,7 +19,7 @@ struct EngineErrorTests {
     }
 
     @Test(
-        "Any other is none",
+        "A reply with content, or without an error, is no error",
         arguments: [
             #"{"choices":[{}],"error":{"message":"no"}}"#, #"{"choices":[{}],"error":null}"#, #"{"choices":[]}"#,
             #"{"choices":null}"#, #"{"output":[{}],"error":null}"#, #"{"error":null,"a":1}"#, #"{"error":false}"#,
